@@ -1,0 +1,87 @@
+"""Configurations as values: frozen, bounded, described; and the one hash by which rows know them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from decortex.errors import ConfigError
+
+ConfigT = TypeVar("ConfigT", bound="Config")
+
+
+class Config(BaseModel):
+    """Base of every configuration: immutable, unknown names refused, no silent coercion of types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @classmethod
+    def from_params(cls: type[ConfigT], params: Mapping[str, Any]) -> ConfigT:
+        """Build from plain values (a JSON row, keyword arguments).
+
+        Raises
+        ------
+        ConfigError
+            If a name is unknown or a value out of range; the message lists every fault and the legal names.
+        """
+        try:
+            return cls.model_validate_json(canonical_json(dict(params)))
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(str(part) for part in fault['loc']) or cls.__name__}: {fault['msg']}"
+                f" (got {fault['input']!r})"
+                for fault in error.errors()
+            )
+            raise ConfigError(
+                f"{cls.__name__} does not take these parameters: {faults}. "
+                f"It has {', '.join(cls.model_fields)}."
+            ) from error
+
+    def resolved(self) -> dict[str, Any]:
+        """All parameters, defaults filled in, as plain JSON values."""
+        plain: dict[str, Any] = self.model_dump(mode="json")
+        return plain
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spare space; one text for one value.
+
+    Only ``str``, ``int``, ``float``, ``bool``, ``None``, ``list`` and ``dict`` with ``str`` keys are taken
+    (a tuple counts as a list), so that ``1``, ``1.0``, ``"1"`` and ``True`` stay four different values.
+
+    Raises
+    ------
+    ConfigError
+        If the value holds anything else, or a float that is not finite.
+    """
+    return json.dumps(_plain(value, "$"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def config_hash(value: Any) -> str:
+    """Sha256 (64 hex digits) of the canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def _plain(value: Any, where: str) -> Any:
+    if value is None or type(value) in (str, bool, int):
+        return value
+    if type(value) is float:
+        if not math.isfinite(value):
+            raise ConfigError(f"{where} is {value}: a configuration takes finite numbers only; use null.")
+        return value
+    if type(value) in (list, tuple):
+        return [_plain(item, f"{where}[{i}]") for i, item in enumerate(value)]
+    if type(value) is dict:
+        for name in value:
+            if type(name) is not str:
+                raise ConfigError(f"{where} has the key {name!r}: keys of a configuration are strings.")
+        return {name: _plain(item, f"{where}.{name}") for name, item in value.items()}
+    raise ConfigError(
+        f"{where} is a {type(value).__module__}.{type(value).__qualname__}: a configuration holds only str, "
+        "int, float, bool, None, list and dict. Convert it first (for numpy values: .item() or .tolist())."
+    )

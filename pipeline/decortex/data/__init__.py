@@ -1,0 +1,1 @@
+"""Recordings: FileTreeDataset folders, natural-image sampling and the simulated cortex."""

@@ -1,0 +1,166 @@
+"""What every data source gives: sessions of images and responses, read trial by trial. No file formats here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from decortex.errors import DatasetError
+
+TIERS = ("train", "validation", "test")
+NEURON_COLUMNS = ("session", "unit_id", "animal", "scan", "area")
+
+
+class Trials(Protocol):
+    """Read-only access to one array a trial, whether it lies in memory or on disk."""
+
+    def __len__(self) -> int:
+        """Return the number of trials."""
+
+    def read(self, trials: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the arrays of these trials, stacked: (len(trials), ...), float32."""
+
+
+@dataclass(frozen=True)
+class InMemoryTrials:
+    """Trials that lie in one array of shape (n_trials, ...)."""
+
+    values: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        """Return the number of trials."""
+        return len(self.values)
+
+    def read(self, trials: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the arrays of these trials, stacked."""
+        return self.values[trials]
+
+
+@dataclass(frozen=True)
+class Session:
+    """One recording: neurons of one animal that saw one sequence of images.
+
+    Parameters
+    ----------
+    name : str
+        Name of the session, unique within its recordings.
+    images : Trials
+        Images, (n_trials, n_channels, height, width), in the source's own pixel units.
+    responses : Trials
+        Responses, (n_trials, n_neurons), not negative, in the source's own unit (spikes, events).
+    tiers : ndarray of str, shape (n_trials,)
+        'train', 'validation' or 'test' a trial; any other word keeps a trial out of everything.
+    image_ids : ndarray of int64, shape (n_trials,)
+        Trials with equal id showed the same image (repeats).
+    neurons : DataFrame, n_neurons rows
+        Columns ``session, unit_id, animal, scan, area`` and, where known, ``x, y, z`` (micrometres).
+    """
+
+    name: str
+    images: Trials
+    responses: Trials
+    tiers: NDArray[np.str_]
+    image_ids: NDArray[np.int64]
+    neurons: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        """Check that every part speaks of the same trials and neurons."""
+        counts = {
+            "images": len(self.images),
+            "responses": len(self.responses),
+            "tiers": len(self.tiers),
+            "image ids": len(self.image_ids),
+        }
+        if len(set(counts.values())) != 1:
+            found = ", ".join(f"{n} {name}" for name, n in counts.items())
+            raise DatasetError(
+                f"session {self.name!r} should hold as many images as responses, tiers and image ids,"
+                f" but has {found}. Export the session again or remove the surplus trials."
+            )
+        missing = [name for name in NEURON_COLUMNS if name not in self.neurons]
+        if missing:
+            raise DatasetError(
+                f"session {self.name!r}: the neuron table lacks {missing}; it needs {list(NEURON_COLUMNS)}."
+            )
+
+    @property
+    def n_trials(self) -> int:
+        """Number of trials."""
+        return len(self.tiers)
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons."""
+        return len(self.neurons)
+
+    def trials(self, tier: str) -> NDArray[np.int64]:
+        """Return the indices of the trials of one tier, ascending."""
+        return np.flatnonzero(self.tiers == tier).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """Sessions in a fixed order; the neurons of all sessions, concatenated, have one index each.
+
+    Parameters
+    ----------
+    sessions : sequence of Session
+        At least one; names are unique; all images have one shape.
+    image_shape : tuple of int
+        (n_channels, height, width).
+    content_sha256 : str
+        Digest of everything a result can depend on (files, or generator and its output).
+    truth : ndarray of int64, shape (n_neurons,), optional
+        Known functional type of every neuron (simulated data only).
+    """
+
+    sessions: Sequence[Session]
+    image_shape: tuple[int, int, int]
+    content_sha256: str
+    truth: NDArray[np.int64] | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        """Check session names and the length of the truth."""
+        names = [session.name for session in self.sessions]
+        if not names:
+            raise DatasetError("recordings need at least one session, none was found.")
+        if len(set(names)) != len(names):
+            raise DatasetError(f"session names must be unique, but they are {names}. Rename the folders.")
+        if self.truth is not None and len(self.truth) != self.n_neurons:
+            raise DatasetError(f"truth has {len(self.truth)} labels for {self.n_neurons} neurons.")
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons over all sessions."""
+        return sum(session.n_neurons for session in self.sessions)
+
+    @cached_property
+    def neurons(self) -> pd.DataFrame:
+        """All neurons in order; the row number is the ``neuron_idx`` of every array and table."""
+        table = pd.concat([session.neurons for session in self.sessions], ignore_index=True)
+        table.index.name = "neuron_idx"
+        return table
+
+    @property
+    def slices(self) -> dict[str, slice]:
+        """Where each session's neurons lie in the concatenated order."""
+        ends = np.cumsum([session.n_neurons for session in self.sessions])
+        return {
+            session.name: slice(int(end) - session.n_neurons, int(end))
+            for session, end in zip(self.sessions, ends, strict=True)
+        }
+
+    @cached_property
+    def neuron_order_sha256(self) -> str:
+        """Digest of the neurons' identities in order; guards every array that is kept per neuron."""
+        digest = hashlib.sha256()
+        for row in self.neurons[["session", "animal", "scan", "unit_id"]].itertuples(index=False):
+            digest.update("\x1f".join(str(value) for value in row).encode() + b"\x1e")
+        return digest.hexdigest()

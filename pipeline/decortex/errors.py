@@ -1,0 +1,40 @@
+"""The one tree of errors; every message says what was expected, what came and what to do.
+
+::
+
+    DecortexError
+    |-- InputError (ValueError)        an array or argument that a function cannot work on
+    |   |-- ConfigError                an unknown method, or a parameter out of its range
+    |   |-- DatasetError               a recording folder or session that is not what it should be
+    |   `-- CheckpointError            a checkpoint that cannot be read or does not fit its dataset
+    `-- OperationError (RuntimeError)  the surroundings fail: server, store, worker
+        `-- DatabaseError              the database cannot be reached, refuses us or is not what we need
+"""
+
+
+class DecortexError(Exception):
+    """Anything that decortex itself reports."""
+
+
+class InputError(DecortexError, ValueError):
+    """An array or argument that a function cannot work on."""
+
+
+class ConfigError(InputError):
+    """An unknown method, or a parameter out of its range."""
+
+
+class DatasetError(InputError):
+    """A recording folder or session that is not what it should be."""
+
+
+class CheckpointError(InputError):
+    """A checkpoint that cannot be read or does not fit its dataset."""
+
+
+class OperationError(DecortexError, RuntimeError):
+    """The surroundings fail: server, store, worker."""
+
+
+class DatabaseError(OperationError):
+    """The database cannot be reached, refuses us or is not what we need."""

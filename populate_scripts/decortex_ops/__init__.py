@@ -1,0 +1,1 @@
+"""Operations of decortex: command line, workers, scheduler, embedded server, demo."""

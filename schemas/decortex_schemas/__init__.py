@@ -1,0 +1,1 @@
+"""Tables of decortex: definitions and thin make(). Importing needs no database; `connect()` does."""
