@@ -1,0 +1,50 @@
+# The one list of commands. `make demo` and `make test` set up everything they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+SOURCES = pipeline schemas populate_scripts tests benchmarks
+
+.PHONY: setup demo demo-real test lint types bench diagram clean help
+
+help:
+	@echo "make demo       the whole chain on a simulated cortex, on an embedded MySQL"
+	@echo "make demo-real  the same on recordings: make demo-real DATA=folder"
+	@echo "make test       all tests    make lint types   style, layers, types"
+	@echo "make bench      benchmarks   make diagram      tables of docs/architecture.md"
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+
+demo: setup
+	$(BIN)/decortex demo
+
+demo-real: setup
+	@test -n "$(DATA)" || { echo "make demo-real DATA=folder: a folder of FileTreeDataset sessions; for the public macaque V4 data: decortex import cowley-v4 CLONE folder"; exit 2; }
+	$(BIN)/decortex demo --data $(DATA)
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/lint-imports --no-cache
+
+types: setup
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python benchmarks/clustering.py
+
+diagram: setup
+	$(BIN)/python docs/make_diagram.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,49 @@
+"""What all tests share: where the server, the store and the recordings beside the project are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+DATABASE_FIXTURES = {"server", "database", "tables", "lab"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs the server from the fixtures it asks for, so that no mark can be forgotten."""
+    for item in items:
+        if DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("needs_db")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the recordings and trained models that lie beside the project."""
+    folder = Path(os.environ.get("DECORTEX_SHARED_DATA") or REPOSITORY.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip("no recordings beside the project; set DECORTEX_SHARED_DATA to a folder that holds them")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Environment variables of a running MySQL server: the configured one, else a private one of this run."""
+    if os.environ.get("DJ_HOST"):
+        yield {name: os.environ[name] for name in ("DJ_HOST", "DJ_PORT", "DJ_USER", "DJ_PASS") if name in os.environ}
+        return
+    from decortex_ops.server import EmbeddedServer
+
+    embedded = EmbeddedServer(home=tmp_path_factory.mktemp("mysql"))
+    found = embedded.start()
+    try:
+        yield {
+            "DJ_HOST": found.host,
+            "DJ_PORT": str(found.port),
+            "DJ_USER": found.user,
+            "DJ_PASS": found.password,
+        }
+    finally:
+        embedded.stop()
