@@ -39,7 +39,8 @@ def relabel(labels: NDArray[np.integer[Any]], order: NDArray[np.int64]) -> NDArr
     """Renumber labels so that cluster ``order[new]`` becomes ``new``."""
     new = np.empty(len(order), dtype=np.int16)
     new[order] = np.arange(len(order), dtype=np.int16)
-    return new[labels]
+    renumbered: NDArray[np.int16] = new[labels]
+    return renumbered
 
 
 @dataclass(frozen=True)
