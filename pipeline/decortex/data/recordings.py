@@ -1,12 +1,12 @@
-"""What every data source gives: sessions of images and responses, read trial by trial. No file formats here."""
+"""What every data source gives: sessions of images and responses, read trial by trial. No file formats."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, overload
 
 import numpy as np
 import pandas as pd
@@ -105,7 +105,30 @@ class Session:
         return np.flatnonzero(self.tiers == tier).astype(np.int64)
 
 
-@dataclass(frozen=True)
+class _Digest:
+    """Field that takes a digest or a function that computes it; the function runs once, when first asked.
+
+    Hashing a folder reads every file of it: opening one to list its neurons must not pay for that.
+    """
+
+    @overload
+    def __get__(self, recordings: None, owner: type) -> _Digest: ...
+    @overload
+    def __get__(self, recordings: object, owner: type) -> str: ...
+    def __get__(self, recordings: object | None, owner: type) -> _Digest | str:
+        if recordings is None:
+            # dataclasses reads the class attribute for a default; the field has none
+            raise AttributeError("content_sha256 belongs to an instance")
+        value = recordings.__dict__["content_sha256"]
+        if not isinstance(value, str):
+            value = recordings.__dict__["content_sha256"] = value()
+        return str(value)
+
+    def __set__(self, recordings: object, value: str | Callable[[], str]) -> None:
+        recordings.__dict__["content_sha256"] = value
+
+
+@dataclass(frozen=True, repr=False)
 class Recordings:
     """Sessions in a fixed order; the neurons of all sessions, concatenated, have one index each.
 
@@ -116,14 +139,15 @@ class Recordings:
     image_shape : tuple of int
         (n_channels, height, width).
     content_sha256 : str
-        Digest of everything a result can depend on (files, or generator and its output).
+        Digest of everything a result can depend on (files, or generator and its output). May be given as a
+        function without arguments, which then runs once, when the digest is first read.
     truth : ndarray of int64, shape (n_neurons,), optional
         Known functional type of every neuron (simulated data only).
     """
 
     sessions: Sequence[Session]
     image_shape: tuple[int, int, int]
-    content_sha256: str
+    content_sha256: _Digest = _Digest()
     truth: NDArray[np.int64] | None = field(default=None)
 
     def __post_init__(self) -> None:
@@ -135,6 +159,11 @@ class Recordings:
             raise DatasetError(f"session names must be unique, but they are {names}. Rename the folders.")
         if self.truth is not None and len(self.truth) != self.n_neurons:
             raise DatasetError(f"truth has {len(self.truth)} labels for {self.n_neurons} neurons.")
+
+    def __repr__(self) -> str:
+        """Show counts, not arrays (and never compute a digest for it)."""
+        names = ", ".join(session.name for session in self.sessions)
+        return f"Recordings({self.n_neurons} neurons, images {self.image_shape}, sessions {names})"
 
     @property
     def n_neurons(self) -> int:
