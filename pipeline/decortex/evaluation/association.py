@@ -1,0 +1,251 @@
+"""Does a neuron's performance depend on its cluster: tests and effect sizes. Pairs are in `pairwise`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2, rankdata
+
+from decortex.errors import InputError
+from decortex.evaluation.permutation import permutation_p, within_session_null
+
+FloatArray = NDArray[np.float64]
+AssociationStatus = Literal["ok", "no_scores", "one_cluster", "constant_scores", "too_few_neurons"]
+PermutationStatus = Literal["ok", "not_tested", "cluster_is_session", "constant_in_sessions"]
+
+
+@dataclass(frozen=True)
+class ClusterSummary:
+    """Scores of one cluster; None where no (or one, for the standard deviation) score is defined."""
+
+    cluster: int
+    n: int
+    n_defined: int
+    mean: float | None
+    median: float | None
+    sd: float | None
+
+
+@dataclass(frozen=True)
+class AssociationResult:
+    """Performance against cluster, first as effect sizes; None where undefined, a status saying why.
+
+    Parameters
+    ----------
+    status : str
+        'ok', 'no_scores' (all undefined), 'one_cluster', 'constant_scores' or 'too_few_neurons' (not more
+        neurons than clusters).
+    n_neurons, n_excluded, n_clusters, n_sessions : int
+        Neurons tested, neurons left out because their score is undefined, and the clusters and sessions
+        that the tested neurons come from.
+    h, p_kruskal : float or None
+        Kruskal-Wallis statistic (corrected for ties) and its chi-square p. Naive: it takes neurons of a
+        session for independent, so a session effect alone makes it significant.
+    epsilon2 : float or None
+        H/(n - 1), share of the variance of the ranks between clusters (Tomczak & Tomczak 2014).
+    epsilon2_corrected : float or None
+        (H - k + 1)/(n - k): 0 on average where nothing depends on cluster; may be negative.
+    epsilon2_low, epsilon2_high : float or None
+        95 % interval of the corrected effect by bootstrap of neurons within clusters.
+    permutation_status : str
+        'ok', 'not_tested' (status is not 'ok'), 'cluster_is_session' (no session holds two clusters) or
+        'constant_in_sessions' (no session holds two different scores among its clusters).
+    epsilon2_within : float or None
+        The same share for ranks within sessions: what is left when session levels are removed.
+    p_permutation : float or None
+        (b + 1)/(B + 1) of `epsilon2_within` under shuffling within sessions; speaks of these sessions.
+    n_permutations, seed : int
+        Permutations and their seed.
+    clusters : tuple of ClusterSummary
+        Every cluster, also those whose scores are all undefined.
+    """
+
+    status: AssociationStatus
+    n_neurons: int
+    n_excluded: int
+    n_clusters: int
+    n_sessions: int
+    h: float | None
+    p_kruskal: float | None
+    epsilon2: float | None
+    epsilon2_corrected: float | None
+    epsilon2_low: float | None
+    epsilon2_high: float | None
+    permutation_status: PermutationStatus
+    epsilon2_within: float | None
+    p_permutation: float | None
+    n_permutations: int
+    seed: int
+    clusters: tuple[ClusterSummary, ...]
+
+
+def associate(
+    scores: FloatArray,
+    labels: NDArray[np.integer[Any]],
+    sessions: NDArray[Any],
+    *,
+    seed: int,
+    n_permutations: int = 9999,
+    n_bootstrap: int = 999,
+) -> AssociationResult:
+    """Test whether scores differ between clusters, naively and within sessions.
+
+    Parameters
+    ----------
+    scores : ndarray of float, shape (n_neurons,)
+        One score a neuron; NaN where undefined (left out and counted).
+    labels : ndarray of int, shape (n_neurons,)
+        Cluster of each neuron, >= 0.
+    sessions : ndarray, shape (n_neurons,)
+        Session of each neuron, as name or number.
+    seed : int
+        Seed of permutations and bootstrap.
+    n_permutations, n_bootstrap : int
+        Shuffles within sessions and resamples for the interval.
+
+    Raises
+    ------
+    InputError
+        If the three do not describe the same neurons, or a score is infinite.
+    """
+    _check(scores, labels, sessions)
+    scores = np.asarray(scores, dtype=np.float64)
+    defined = ~np.isnan(scores)
+    y, cluster = scores[defined], np.unique(labels[defined], return_inverse=True)[1].astype(np.int64)
+    session = np.unique(sessions[defined], return_inverse=True)[1].astype(np.int64)
+    n = len(y)
+    k = int(cluster.max()) + 1 if n else 0
+
+    status: AssociationStatus = "ok"
+    if n == 0:
+        status = "no_scores"
+    elif k == 1:
+        status = "one_cluster"
+    elif n <= k:
+        status = "too_few_neurons"
+    elif (y == y[0]).all():
+        status = "constant_scores"
+
+    h = p = epsilon2 = corrected = low = high = None
+    permutation_status: PermutationStatus = "not_tested"
+    within = p_permutation = None
+    if status == "ok":
+        rank_share = _rank_share(y, cluster)
+        h = rank_share * (n - 1)
+        p = float(chi2.sf(h, k - 1))
+        epsilon2, corrected = rank_share, _corrected(rank_share, n, k)
+        low, high = _bootstrap_interval(y, cluster, seed=seed, n_bootstrap=n_bootstrap)
+        permutation_status = _exchangeable(y, cluster, session)
+    if permutation_status == "ok":
+        observed, null = within_session_null(y, [cluster], session, seed=seed, n_permutations=n_permutations)
+        within, p_permutation = float(observed[0]), permutation_p(float(observed[0]), null[:, 0])
+    return AssociationResult(
+        status=status,
+        n_neurons=n,
+        n_excluded=len(scores) - n,
+        n_clusters=k,
+        n_sessions=int(session.max()) + 1 if n else 0,
+        h=h,
+        p_kruskal=p,
+        epsilon2=epsilon2,
+        epsilon2_corrected=corrected,
+        epsilon2_low=low,
+        epsilon2_high=high,
+        permutation_status=permutation_status,
+        epsilon2_within=within,
+        p_permutation=p_permutation,
+        n_permutations=n_permutations,
+        seed=seed,
+        clusters=summarise_clusters(scores, labels),
+    )
+
+
+def summarise_clusters(scores: FloatArray, labels: NDArray[np.integer[Any]]) -> tuple[ClusterSummary, ...]:
+    """Count, mean, median and standard deviation (ddof 1) of the defined scores in every cluster."""
+    summaries = []
+    for cluster in np.unique(labels):
+        here = scores[labels == cluster]
+        values = here[~np.isnan(here)]
+        n = len(values)
+        summaries.append(
+            ClusterSummary(
+                cluster=int(cluster),
+                n=len(here),
+                n_defined=n,
+                mean=float(values.mean()) if n else None,
+                median=float(np.median(values)) if n else None,
+                sd=float(values.std(ddof=1)) if n > 1 else None,
+            )
+        )
+    return tuple(summaries)
+
+
+def _rank_share(y: FloatArray, cluster: NDArray[np.int64]) -> float:
+    """Share of the ranks' variance between clusters; times n - 1 it is H with its correction for ties."""
+    ranks = rankdata(y)
+    ranks -= ranks.mean()
+    sums = np.bincount(cluster, weights=ranks)
+    return float((sums**2 / np.bincount(cluster)).sum() / (ranks**2).sum())
+
+
+def _corrected(share: float, n: int, k: int) -> float:
+    """(H - k + 1)/(n - k) from H = share (n - 1)."""
+    return (share * (n - 1) - k + 1) / (n - k)
+
+
+def _bootstrap_interval(
+    y: FloatArray, cluster: NDArray[np.int64], *, seed: int, n_bootstrap: int
+) -> tuple[float, float]:
+    """95 % interval of the corrected effect: neurons resampled within clusters, shifted by the bias.
+
+    Resampling adds the (k - 1)/n that the estimate has already had removed once; the percentiles are
+    shifted back by the bootstrap's own mean, and cut at 0 and 1. Ranks are those of the whole sample.
+    """
+    n, k = len(y), int(cluster.max()) + 1
+    order = np.argsort(cluster, kind="stable")
+    ranks = rankdata(y)[order]
+    sizes = np.bincount(cluster)
+    ends = np.cumsum(sizes)
+    rng = np.random.default_rng([seed, 1])
+    sums = np.empty((n_bootstrap, k))
+    squares = np.empty((n_bootstrap, k))
+    for j, (start, end) in enumerate(zip(ends - sizes, ends, strict=True)):
+        block = max(1, 2**21 // (end - start))
+        for begin in range(0, n_bootstrap, block):
+            rows = min(block, n_bootstrap - begin)
+            drawn = ranks[rng.integers(start, end, size=(rows, end - start))]
+            sums[begin : begin + rows, j] = drawn.sum(axis=1)
+            squares[begin : begin + rows, j] = (drawn**2).sum(axis=1)
+    grand = sums.sum(axis=1) / n
+    between = (sums**2 / sizes).sum(axis=1) - n * grand**2
+    total = squares.sum(axis=1) - n * grand**2
+    share = np.divide(between, total, out=np.zeros(n_bootstrap), where=total > 0)
+    effects = (share * (n - 1) - k + 1) / (n - k)
+    estimate = _corrected(_rank_share(y, cluster), n, k)
+    low, high = np.quantile(effects, [0.025, 0.975]) - (effects.mean() - estimate)
+    return float(np.clip(low, 0, 1)), float(np.clip(high, 0, 1))
+
+
+def _exchangeable(y: FloatArray, cluster: NDArray[np.int64], session: NDArray[np.int64]) -> PermutationStatus:
+    """Whether shuffling within sessions can change anything at all."""
+    varied = False
+    for one in np.unique(session):
+        here = session == one
+        if len(np.unique(cluster[here])) > 1:
+            varied = True
+            if len(np.unique(y[here])) > 1:
+                return "ok"
+    return "constant_in_sessions" if varied else "cluster_is_session"
+
+
+def _check(scores: FloatArray, labels: NDArray[np.integer[Any]], sessions: NDArray[Any]) -> None:
+    if scores.ndim != 1 or labels.shape != scores.shape or sessions.shape != scores.shape:
+        raise InputError(
+            "expected one score, one label and one session a neuron, got shapes "
+            f"{scores.shape}, {labels.shape} and {sessions.shape}."
+        )
+    if np.isinf(scores).any():
+        raise InputError("scores should be finite or NaN (undefined), but an infinite one came.")

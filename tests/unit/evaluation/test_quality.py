@@ -1,0 +1,85 @@
+"""Quality measures against scikit-learn and known geometry."""
+
+import numpy as np
+import pytest
+from decortex.errors import InputError
+from decortex.evaluation import cluster_quality, quality
+from sklearn.metrics import (
+    calinski_harabasz_score,
+    davies_bouldin_score,
+    silhouette_samples,
+    silhouette_score,
+)
+
+
+def blobs(rng, sizes=(40, 25, 10, 1), spread=1.0):
+    centres = rng.normal(scale=4.0, size=(len(sizes), 6))
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    return centres[labels] + spread * rng.normal(size=(len(labels), 6)), labels
+
+
+def test_equals_scikit_learn_when_every_neuron_is_sampled():
+    x, labels = blobs(np.random.default_rng(0))
+    shuffle = np.random.default_rng(1).permutation(len(x))
+    x, labels = x[shuffle], labels[shuffle] * 5 + 2
+    found = cluster_quality(x, labels, seed=0)
+    assert found.status == "ok"
+    assert (found.n_neurons, found.n_clusters, found.silhouette_n) == (76, 4, 76)
+    assert found.silhouette == pytest.approx(silhouette_score(x, labels), abs=1e-10)
+    assert found.calinski_harabasz == pytest.approx(calinski_harabasz_score(x, labels), rel=1e-10)
+    assert found.davies_bouldin == pytest.approx(davies_bouldin_score(x, labels), rel=1e-10)
+    literal = np.mean([((x[i] - x[labels == labels[i]].mean(axis=0)) ** 2).sum() for i in range(len(x))])
+    assert found.within == pytest.approx(literal, rel=1e-10)
+
+
+def test_a_sampled_neuron_is_scored_against_all_neurons(monkeypatch):
+    x, labels = blobs(np.random.default_rng(2), sizes=(300, 60, 3), spread=3.0)
+    monkeypatch.setattr(quality, "_CHUNK_DISTANCES", 7 * len(x))
+    sample = np.array([0, 5, 299, 301, 361, 362])
+    np.testing.assert_allclose(
+        quality.silhouettes(x, labels, sample), silhouette_samples(x, labels)[sample], atol=1e-10
+    )
+
+
+def test_the_sample_estimates_the_whole():
+    x, labels = blobs(np.random.default_rng(3), sizes=(700, 500, 300), spread=4.0)
+    found = cluster_quality(x, labels, seed=4, silhouette_sample=400)
+    scores = silhouette_samples(x, labels)
+    assert found.silhouette_n == 400
+    assert abs(found.silhouette - scores.mean()) < 4 * scores.std() / np.sqrt(400)
+    assert found.silhouette != cluster_quality(x, labels, seed=5, silhouette_sample=400).silhouette
+    assert found == cluster_quality(x, labels, seed=4, silhouette_sample=400)
+
+
+def test_scale_and_rotation_leave_the_ratios():
+    x, labels = blobs(np.random.default_rng(5))
+    turn = np.linalg.qr(np.random.default_rng(6).normal(size=(6, 6)))[0]
+    one, other = cluster_quality(x, labels, seed=0), cluster_quality(7 * x @ turn, labels, seed=0)
+    assert other.silhouette == pytest.approx(one.silhouette, rel=1e-9)
+    assert other.calinski_harabasz == pytest.approx(one.calinski_harabasz, rel=1e-9)
+    assert other.davies_bouldin == pytest.approx(one.davies_bouldin, rel=1e-9)
+    assert other.within == pytest.approx(49 * one.within, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("x", "labels", "status"),
+    [
+        (np.eye(4), np.zeros(4, dtype=int), "one_cluster"),
+        (np.eye(4), np.arange(4), "all_singletons"),
+        (np.repeat([[0.1, 0.2], [3.3, 0.0]], 3, axis=0), np.array([0, 0, 0, 1, 1, 1]), "zero_spread"),
+        (np.eye(1), np.zeros(1, dtype=int), "one_cluster"),
+    ],
+)
+def test_undefined_measures_are_none_with_a_status(x, labels, status):
+    found = cluster_quality(x, labels, seed=0)
+    assert found.status == status
+    assert found.silhouette is found.calinski_harabasz is found.davies_bouldin is None
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(InputError, match="one label a neuron"):
+        cluster_quality(np.eye(3), np.zeros(4, dtype=int), seed=0)
+    with pytest.raises(InputError, match="NaN or infinite"):
+        cluster_quality(np.full((3, 2), np.nan), np.array([0, 0, 1]), seed=0)
+    with pytest.raises(InputError, match="silhouette_sample"):
+        cluster_quality(np.eye(3), np.array([0, 0, 1]), seed=0, silhouette_sample=0)
