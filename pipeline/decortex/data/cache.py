@@ -1,0 +1,58 @@
+"""Recordings in memory, as far as they fit. No file formats here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from decortex.data.recordings import InMemoryTrials, Recordings, Session
+from decortex.errors import InputError
+
+
+def cached(recordings: Recordings, *, max_bytes: int) -> Recordings:
+    """Read trials into memory as long as the budget lasts; what does not fit stays where it is.
+
+    Responses come first, of all sessions in order, then images: responses are small and read every epoch.
+
+    Parameters
+    ----------
+    recordings : Recordings
+        Any recordings; they are not changed.
+    max_bytes : int
+        Budget for what is read, in bytes (float32: four a number). Trials in memory already cost nothing.
+
+    Returns
+    -------
+    Recordings
+        The same content, digest and order.
+
+    Raises
+    ------
+    InputError
+        If the budget is negative.
+    """
+    if max_bytes < 0:
+        raise InputError(f"max_bytes should be 0 or more, it is {max_bytes}.")
+    left = max_bytes
+    sessions: list[Session] = list(recordings.sessions)
+    for key in ("responses", "images"):
+        for place, session in enumerate(sessions):
+            is_image = key == "images"
+            trials = session.images if is_image else session.responses
+            shape = recordings.image_shape if is_image else (session.n_neurons,)
+            cost = 4 * len(trials) * math.prod(shape)
+            if cost <= left and not isinstance(trials, InMemoryTrials):
+                left -= cost
+                values = InMemoryTrials(trials.read(np.arange(len(trials))))
+                sessions[place] = (
+                    replace(session, images=values) if is_image else replace(session, responses=values)
+                )
+    return Recordings(
+        sessions=sessions,
+        image_shape=recordings.image_shape,
+        content_sha256=partial(getattr, recordings, "content_sha256"),
+        truth=recordings.truth,
+    )
