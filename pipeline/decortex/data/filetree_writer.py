@@ -22,9 +22,9 @@ _CHUNK_TRIALS = 256
 def write_filetree(recordings: Recordings, out: Path) -> None:
     """Write recordings as a folder with one FileTreeDataset folder a session.
 
-    The inverse of `decortex.data.filetree.open_filetree`. The folder appears under its name only when it is complete. What was read with `open_filetree` keeps its
-    content, not its bytes: float32 is written, statistics are computed anew, and data that decortex does not
-    read (behaviour, pupil) is not copied.
+    The inverse of `decortex.data.filetree.open_filetree`. The folder appears under its name only when it is
+    complete. What was read from another folder keeps its content, not its bytes: float32 is written,
+    statistics are computed anew, and what decortex does not read (behaviour, pupil) is not copied.
 
     Parameters
     ----------
@@ -88,10 +88,12 @@ def write_session(session: Session, root: Path, *, truth: NDArray[np.int64] | No
         trial_idx=np.arange(session.n_trials),
     )
     neurons = session.neurons
+    names = neurons["session"].to_numpy().astype(np.str_)
     columns: dict[str, NDArray[Any]] = {
         "unit_ids": neurons["unit_id"].to_numpy(np.int64),
         "animal_ids": neurons["animal"].to_numpy().astype(np.str_),
-        "sessions": neurons["session"].to_numpy().astype(np.str_),
+        # the field's recording numbers are integers
+        "sessions": names.astype(np.int64) if np.char.isdecimal(names).all() else names,
         "scan_idx": neurons["scan"].to_numpy(np.int64),
         "area": neurons["area"].to_numpy().astype(np.str_),
     }
@@ -109,8 +111,8 @@ def write_session(session: Session, root: Path, *, truth: NDArray[np.int64] | No
 def write_statistics(root: Path, key: str, values: NDArray[np.float32], *, axis: int | None) -> None:
     """Write mean, std, min, max, median over all trials: of all pixels (axis None) or a neuron (axis 0)."""
     statistics = {
-        "mean": np.mean(values, axis=axis),
-        "std": np.std(values, axis=axis),
+        "mean": np.mean(values, axis=axis, dtype=np.float64),
+        "std": np.std(values, axis=axis, dtype=np.float64),
         "min": np.min(values, axis=axis),
         "max": np.max(values, axis=axis),
         "median": np.median(values, axis=axis),

@@ -19,8 +19,8 @@ from decortex.errors import InputError
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 MIN_CONTRAST = 0.04  # standard deviation below which a crop shows nothing (luminance from 0 to 1)
 SUBSAMPLES = 2  # points a pixel and axis, averaged: a scaled-down photograph would alias otherwise
-_BATCH = 256
-_MAX_BATCHES_A_CROP = 8
+_BATCH = 64
+_MAX_TRIES = 8  # crops drawn for one that is kept, at most
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def natural_crops(
     """
     kept: list[NDArray[np.float32]] = []
     found = 0
-    for _ in range(_MAX_BATCHES_A_CROP * (n_crops // _BATCH + 1)):
+    for _ in range(_MAX_TRIES * (n_crops // _BATCH + 1)):
         crops = read_crops(place_crops(_BATCH, strip, size=size, max_scale=max_scale, rng=rng), size)
         contrast = crops.std(axis=(1, 2), keepdims=True)
         enough = contrast[:, 0, 0] >= MIN_CONTRAST
