@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _ONE_LINE = re.compile(
     r"^deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s*(?P<components>.*)$"
 )
-_KEYRINGS = {"debian": "debian-archive-keyring.gpg", "ubuntu": "ubuntu-archive-keyring.gpg"}
+_TRUST_OPTIONS = frozenset({"trusted", "check-valid-until", "check-date"})
+# The names under which Debian's archive offers a release besides its code name.
+_DEBIAN_ALIASES = frozenset({"stable", "oldstable", "testing", "unstable", "sid"})
 
 
 @dataclass(frozen=True)
 class AptSource:
-    """One archive as a line or a stanza of apt's sources names it.
+    """One archive and suite, as a line or a stanza of apt's sources names it.
 
     Attributes
     ----------
@@ -27,7 +30,8 @@ class AptSource:
     signed_by : str or None
         Path of the keyring, where the source names one.
     options : tuple of (str, str)
-        The source's other options that decide whether it is believed (``trusted``, ``check-valid-until``, ...).
+        The options that decide whether the archive is believed: ``trusted``, ``check-valid-until``,
+        ``check-date``.
     """
 
     uri: str
@@ -82,14 +86,12 @@ def parse_deb822(text: str) -> list[AptSource]:
     found = []
     for stanza in re.split(r"\n[ \t]*\n", text):
         fields = _fields(stanza)
-        if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes").lower() in {
-            "no",
-            "false",
-        }:
+        enabled = fields.get("enabled", "yes").lower() not in {"no", "false", "0"}
+        if not enabled or "deb" not in fields.get("types", "").split():
             continue
+        components = fields.get("components", "").split()
         for uri in fields.get("uris", "").split():
-            for suite in fields.get("suites", "").split():
-                found.append(_source(uri, suite, fields.get("components", "").split(), fields))
+            found += [_source(uri, suite, components, fields) for suite in fields.get("suites", "").split()]
     return found
 
 
@@ -100,8 +102,7 @@ def _fields(stanza: str) -> dict[str, str]:
         if line.startswith("#"):
             continue
         if line[:1] in {" ", "\t"} and name:
-            # A lone dot stands for an empty line inside a value (an embedded key has them).
-            fields[name] += "\n" + ("" if line.strip() == "." else line.strip())
+            fields[name] += "\n" + line.strip()
         elif ":" in line:
             name, _, value = line.partition(":")
             name = name.strip().lower()
@@ -109,45 +110,48 @@ def _fields(stanza: str) -> dict[str, str]:
     return fields
 
 
-def _source(uri: str, suite: str, components: list[str], options: dict[str, str]) -> AptSource:
+def _source(uri: str, suite: str, components: Sequence[str], options: Mapping[str, str]) -> AptSource:
     signed_by = options.get("signed-by", "")
-    kept = {"trusted", "check-valid-until", "check-date"}
     return AptSource(
         uri=uri.rstrip("/"),
         suite=suite,
         components=tuple(components),
-        # Only a path is of use: a key embedded in the stanza belongs to that stanza.
+        # Only a path is of use: a key written into the stanza belongs to that stanza.
         signed_by=signed_by.split()[0] if signed_by.startswith("/") else None,
-        options=tuple(sorted((name, value) for name, value in options.items() if name in kept)),
+        options=tuple(sorted((name, options[name]) for name in options if name in _TRUST_OPTIONS)),
     )
 
 
-def archive_of(sources: tuple[AptSource, ...], *, distribution: str, codename: str) -> AptSource | None:
-    """Choose the source that is the distribution's main archive, mirrors included.
+def archives_of(sources: Sequence[AptSource], *, distribution: str, codename: str) -> tuple[AptSource, ...]:
+    """Choose the sources that may be the distribution's main archive or a mirror of it, likeliest first.
 
-    A source counts when its suite is the machine's release itself (no ``-security``, which lies in an archive of
-    its own and carries no other release) and it has the component ``main``.
+    A source counts when its suite is the machine's release itself (not ``-security``, which lies in an
+    archive of its own) and it has the component ``main``. Other vendors' repositories may look the same: a
+    source signed by the distribution's own keyring comes first, one signed by another last.
 
     Parameters
     ----------
-    sources : tuple of AptSource
+    sources : sequence of AptSource
         From :func:`read_sources`.
-    distribution : str
-        ``ID`` of ``/etc/os-release``: ``debian`` or ``ubuntu``.
+    distribution : {'debian', 'ubuntu'}
+        Whose archive is looked for.
     codename : str
-        ``VERSION_CODENAME`` of ``/etc/os-release``; may be empty (Debian testing and sid had none for long).
+        The machine's release; may be empty (Debian's rolling suites had none for long).
 
     Returns
     -------
-    AptSource or None
-        None where no source fits.
+    tuple of AptSource
+        One to an address; empty where no source fits.
     """
-    named = {codename, "stable", "oldstable", "testing", "unstable", "sid"} - {""}
-    names = named if distribution == "debian" else {codename}
-    keyring = _KEYRINGS.get(distribution, "")
-    for source in sources:
-        signed = source.signed_by
-        foreign_key = signed is not None and not Path(signed).name.startswith(keyring.split("-")[0])
-        if source.suite in names and "main" in source.components and not foreign_key:
-            return source
-    return None
+    suites = {codename, *(_DEBIAN_ALIASES if distribution == "debian" else ())} - {""}
+    fitting = [source for source in sources if source.suite in suites and "main" in source.components]
+
+    def strangeness(source: AptSource) -> int:
+        if source.signed_by is None:
+            return 1
+        return 0 if Path(source.signed_by).name.startswith(distribution) else 2
+
+    unique: dict[str, AptSource] = {}
+    for source in sorted(fitting, key=strangeness):
+        unique.setdefault(source.uri, source)
+    return tuple(unique.values())

@@ -17,12 +17,12 @@ from decortex_ops.server.progress import ProgressCallback, silent
 
 OLDEST = (8, 0, 13)
 THREE_WAYS = (
-    "Three ways lead to a database: install MySQL 8.0.13 or newer (its `mysqld` on PATH, or named by DECORTEX_MYSQLD); "
-    "or `docker compose up -d`; or set DJ_HOST, DJ_USER and DJ_PASS to a MySQL server that runs already."
+    "Three ways lead to a database: install MySQL 8.0.13 or newer (its `mysqld` on PATH, or named by "
+    "DECORTEX_MYSQLD); or `docker compose up -d`; or set DJ_HOST, DJ_USER and DJ_PASS to a MySQL server that runs already."
 )
 _VERSION = re.compile(r"\bVer\s+(\d+)\.(\d+)\.(\d+)")
 # Variables with which a shell or a conda environment would bend the binary's libraries.
-_BENDING = ("LD_PRELOAD", "LD_LIBRARY_PATH", "OPENSSL_CONF", "OPENSSL_MODULES")
+_BENDING = ("LD_PRELOAD", "LD_LIBRARY_PATH", "OPENSSL_MODULES")
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class Mysqld:
     def environment(self) -> dict[str, str]:
         """Return the environment to run it in."""
         env = dict(os.environ)
+        env.pop("NOTIFY_SOCKET", None)  # a service manager that started us is not to hear from it
         if self.root is not None:
             for name in _BENDING:
                 env.pop(name, None)
@@ -84,8 +85,8 @@ def find_mysqld(
 ) -> Mysqld:
     """Find a MySQL server program, fetching one where the machine has none.
 
-    In this order: ``DECORTEX_MYSQLD``; ``mysqld`` on ``PATH``; an earlier fetch in the cache; the distribution's
-    own packages, fetched without root.
+    In this order: ``DECORTEX_MYSQLD``; ``mysqld`` on ``PATH``; an earlier fetch in the cache; the
+    distribution's own packages, fetched without root.
 
     Parameters
     ----------
@@ -140,7 +141,7 @@ def _search_path(environ: Mapping[str, str]) -> str:
 def _named(named: str, environ: Mapping[str, str]) -> Mysqld:
     found = shutil.which(str(Path(named).expanduser()), path=environ.get("PATH", os.defpath))
     if found is None:
-        msg = f"DECORTEX_MYSQLD names {named!r}, which is not a program that can be run; name MySQL's `mysqld`, or unset it."
+        msg = f"DECORTEX_MYSQLD names {named!r}, which cannot be run; name MySQL's `mysqld`, or unset it."
         raise DatabaseError(msg)
     try:
         return probe((found,), origin="DECORTEX_MYSQLD", path=Path(found))
@@ -161,18 +162,25 @@ def probe(command: tuple[str, ...], *, origin: str, path: Path, root: Path | Non
     try:
         answer = subprocess.run(
             [*command, "--no-defaults", "--version"],
-            capture_output=True, text=True, timeout=60, check=False, env=candidate.environment(), errors="replace",
+            capture_output=True, text=True, timeout=60, check=False, env=candidate.environment(),
+            errors="replace",
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         msg = f"{path} does not answer `--version`: {error}."
         raise DatabaseError(msg) from error
     text = f"{answer.stdout}\n{answer.stderr}".strip()
     if "mariadb" in text.lower():
-        msg = f"{path} is MariaDB ({text.splitlines()[0]}), which DataJoint 2 does not support: MySQL 8.0.13 or newer is needed."
+        msg = (
+            f"{path} is MariaDB ({text.splitlines()[0]}), which DataJoint 2 does not support; "
+            "MySQL 8.0.13 or newer is needed."
+        )
         raise DatabaseError(msg)
     match = _VERSION.search(text)
     if answer.returncode != 0 or match is None:
-        msg = f"{path} does not answer `--version` as MySQL's server does, it says {text[-300:]!r} (exit {answer.returncode})."
+        msg = (
+            f"{path} does not answer `--version` as MySQL's server does: it says {text[-300:]!r} and exits with "
+            f"{answer.returncode}."
+        )
         raise DatabaseError(msg)
     numbers = tuple(int(part) for part in match.groups())
     version = ".".join(match.groups())

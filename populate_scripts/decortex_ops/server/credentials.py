@@ -29,12 +29,13 @@ class Credentials:
 
 
 def credentials_from_environment(environ: Mapping[str, str] = os.environ) -> Credentials | None:
-    """Read the credentials of the lab's own server from ``DJ_HOST``, ``DJ_PORT``, ``DJ_USER`` and ``DJ_PASS``.
+    """Read the lab's own server from ``DJ_HOST``, ``DJ_PORT``, ``DJ_USER`` and ``DJ_PASS``.
 
     Parameters
     ----------
     environ : mapping
-        The environment. ``DJ_PASS_FILE`` may name a file that holds the password, for secrets that are mounted.
+        The environment. ``DJ_PASS_FILE`` may name a file that holds the password, for secrets that are
+        mounted.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def credentials_from_environment(environ: Mapping[str, str] = os.environ) -> Cre
     host, port = _host_and_port(host, environ.get("DJ_PORT", "").strip())
     user = environ.get("DJ_USER", "").strip()
     if not user:
-        msg = f"DJ_HOST names the server {host!r}, but DJ_USER is not set; set DJ_USER and DJ_PASS (or DJ_PASS_FILE)."
+        msg = f"DJ_HOST is set to {host!r}, but DJ_USER is not; set DJ_USER and DJ_PASS (or DJ_PASS_FILE)."
         raise DatabaseError(msg)
     return Credentials(host=host, port=port, user=user, password=_password(environ))
 
@@ -79,5 +80,5 @@ def _password(environ: Mapping[str, str]) -> str:
     try:
         return Path(file).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        msg = f"DJ_PASS_FILE names {file!r}, which cannot be read as text: {error}. Set it to a readable file, or set DJ_PASS."
+        msg = f"DJ_PASS_FILE cannot be read: {error}. Set it to a readable text file, or set DJ_PASS."
         raise DatabaseError(msg) from error

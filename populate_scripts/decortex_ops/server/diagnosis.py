@@ -3,51 +3,55 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 _TAIL_BYTES = 200_000
 _TAIL_LINES = 12
+_FULL_BYTES = 16 * 2**20
+_FULL = "the disk is full; free some space, or set DECORTEX_HOME to a folder elsewhere"
 
-# The first that matches explains; the order is from the most telling to the most general.
+# The first that matches explains: the most telling come first.
 _CAUSES: tuple[tuple[str, str], ...] = (
     (
-        r"No space left on device|Disk is full|errno:? 28\b|OS error: 28|Error number 28|disk quota|Disk quota exceeded",
-        "the disk is full; free some space, or set DECORTEX_HOME to a folder elsewhere",
+        r"No space left on device|Disk is full|Disk quota exceeded|(errno|OS error|error number):? 28\b",
+        _FULL,
     ),
     (
         r"Bind on TCP/IP port|Address already in use|another mysqld server running on port",
-        "its TCP port was taken by another program; start again, another port will be chosen",
+        "its TCP port was taken by another program; start again and another port is chosen",
     ),
     (
-        r"Unable to lock \./ibdata1|Another process with pid \d+ is using unix socket|using the same InnoDB data",
-        "another server uses the same data folder, perhaps on another machine that shares it; stop that one first",
+        r"Unable to lock \./ibdata1|is using unix socket|using the same InnoDB data",
+        "another server uses the same data folder; stop that one first",
     ),
     (
-        r"Cannot upgrade from|downgrade|was created by a newer|Invalid MySQL server upgrade|Server upgrade of",
-        "the data folder was written by a MySQL version that this one cannot open; run the version that wrote it",
+        r"Cannot (up|down)grade from|Invalid MySQL server (up|down)grade",
+        "its data folder was written by a MySQL version that this one cannot open; name a fitting server "
+        "program by DECORTEX_MYSQLD",
     ),
     (
-        r"Permission denied|Errcode: 13|errno:? 13\b",
-        "a file cannot be read or written; the folder must be yours (and a distribution's AppArmor profile may keep "
-        "its own mysqld out of home folders: name another with DECORTEX_MYSQLD)",
+        r"Permission denied|(errcode|errno|OS error):? 13\b",
+        "a file may not be read or written; the folder must be yours, and a distribution's AppArmor profile "
+        "may keep its mysqld out of home folders (then name another by DECORTEX_MYSQLD)",
     ),
     (
-        r"Cannot allocate memory|errno 12\b|Out of memory",
-        "the machine has too little free memory for it",
+        r"Cannot allocate memory|Out of memory|(errno|OS error):? 12\b",
+        "the machine has too little free memory",
     ),
     (
-        r"database corruption|Corrupted page|log file .* is corrupted|Data structure corruption",
-        "the data folder is damaged; restore it from a backup",
+        r"corrupt",
+        "its data folder is damaged; restore it from a backup",
     ),
     (
-        r"error while loading shared libraries|cannot open shared object file|version .* not found",
-        "the server program lacks a library; name a working one with DECORTEX_MYSQLD",
+        r"error while loading shared libraries|cannot open shared object file|version `[^']+' not found",
+        "the server program lacks a library; name a working one by DECORTEX_MYSQLD",
     ),
 )
 
 
-def tail(log: Path, start: int = 0) -> str:
-    """Return the last lines that were written to a log after an offset in bytes, errors preferred."""
+def tail(log: Path, *, start: int = 0) -> str:
+    """Return the last lines written to a log after an offset in bytes, errors preferred to notes."""
     try:
         with log.open("rb") as stream:
             size = stream.seek(0, 2)
@@ -55,9 +59,7 @@ def tail(log: Path, start: int = 0) -> str:
             lines = stream.read().decode(errors="replace").splitlines()
     except OSError:
         return ""
-    telling = [
-        line for line in lines if "[Warning]" not in line and "[System]" not in line and "[Note]" not in line
-    ]
+    telling = [line for line in lines if not re.search(r"\[(Warning|System|Note)\]", line)]
     return "\n".join((telling or lines)[-_TAIL_LINES:])
 
 
@@ -73,12 +75,14 @@ def explain(log: Path, *, start: int, doing: str, secret: str) -> str:
     doing : str
         What was tried, for example ``"start"``.
     secret : str
-        The password; it is removed should any line hold it.
+        The password, removed should any line hold it.
     """
-    said = tail(log, start)
+    said = tail(log, start=start)
     if secret:
         said = said.replace(secret, "***")
     cause = next((advice for pattern, advice in _CAUSES if re.search(pattern, said, re.IGNORECASE)), None)
+    if cause is None and shutil.disk_usage(log.parent).free < _FULL_BYTES:
+        cause = _FULL  # and so the log stayed empty
     reason = f": {cause}" if cause else ""
     shown = f" Its log says:\n{said}" if said else " It wrote nothing to its log."
     return f"The embedded MySQL did not {doing}{reason}.{shown}\n(log: {log})"

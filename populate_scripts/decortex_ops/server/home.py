@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import stat
 import tempfile
@@ -18,6 +19,7 @@ from decortex.errors import DatabaseError
 # sockaddr_un holds 108 bytes with the closing zero on Linux, 104 on macOS.
 LONGEST_SOCKET = 100
 USER = "decortex"
+_PASSWORD_BYTES = 24
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,24 @@ class ServerHome:
 
     @property
     def socket(self) -> Path:
-        """The unix socket: in the home, or in a short private folder where the home's path is too long for one."""
+        """The unix socket: in the home, or in a short private folder where its path would be too long."""
         inside = self.folder / "mysql.sock"
         if len(os.fsencode(inside)) <= LONGEST_SOCKET:
             return inside
         digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"decortex-{os.geteuid()}-{digest}" / "mysql.sock"
+
+    @property
+    def accounts_file(self) -> Path:
+        """Statements that the server runs before it accepts anybody; there only while it starts."""
+        return self.folder / "accounts.sql"
+
+    def log_size(self) -> int:
+        """Return the log's size in bytes, 0 where there is none."""
+        try:
+            return self.log.stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def prepare(self) -> None:
         """Create the folders, private to their owner.
@@ -110,7 +124,7 @@ class ServerHome:
         try:
             for folder in (self.folder, self.temporary):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                folder.chmod(0o700)
+                folder.chmod(0o700)  # also where somebody made it beforehand
             if self.socket.parent != self.folder:
                 private_folder(self.socket.parent)
         except OSError as error:
@@ -121,18 +135,21 @@ class ServerHome:
             raise DatabaseError(msg) from error
 
     def password(self) -> str:
-        """Read the password, or generate it where the file is missing or empty."""
-        try:
-            known = self.password_file.read_text(encoding="ascii").strip()
-        except (FileNotFoundError, UnicodeDecodeError):
-            known = ""
-        if known:
-            self.password_file.chmod(0o600)
+        """Read the password, or generate it where the file is missing or does not hold one of ours."""
+        known = self.known_password()
+        if known is not None:
             return known
-        # Letters and digits only: it is put between quotes in SQL.
-        password = secrets.token_hex(24)
+        password = secrets.token_hex(_PASSWORD_BYTES)
         write_private(self.password_file, password)
         return password
+
+    def known_password(self) -> str | None:
+        """Read the password; None where there is none of ours: hexadecimal, safe between quotes in SQL."""
+        try:
+            text = self.password_file.read_bytes().strip()
+        except FileNotFoundError:
+            return None
+        return text.decode("ascii") if re.fullmatch(rb"[0-9a-f]{48}", text) else None
 
     def record(self) -> ServerRecord | None:
         """Read the last start's record, or None where it is missing or damaged."""
@@ -147,7 +164,7 @@ class ServerHome:
 
 
 def default_home(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the home of the user's own server: ``DECORTEX_HOME/mysql``, else under the user's data folder."""
+    """Return the user's own server's home: ``DECORTEX_HOME/mysql``, else in the user's data folder."""
     named = environ.get("DECORTEX_HOME", "").strip()
     base = Path(named).expanduser() if named else Path(platformdirs.user_data_dir("decortex"))
     return base / "mysql"

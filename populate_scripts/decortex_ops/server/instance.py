@@ -1,16 +1,14 @@
-"""The life of the private MySQL: initialise, start, stop, status. Where its program comes from is binaries.py."""
+"""The life of the private MySQL: start, stop, status. Where its program comes from is binaries.py."""
 
 from __future__ import annotations
 
 import os
-import shutil
+import signal
 import socket as sockets
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,17 +19,17 @@ from decortex_ops.server import client, diagnosis, process
 from decortex_ops.server.binaries import Mysqld, find_mysqld
 from decortex_ops.server.credentials import Credentials, credentials_from_environment
 from decortex_ops.server.home import USER, ServerHome, ServerRecord, default_home, write_private
+from decortex_ops.server.initialise import initialise, remove_unfinished
 from decortex_ops.server.progress import Progress, ProgressCallback, silent
-from decortex_ops.server.settings import LOOPBACK, common_options, server_options
+from decortex_ops.server.settings import LOOPBACK, accounts_sql, server_options
 
-_MARKER = "being-initialised-by-decortex"
-_INITIALISE_S = 600.0
-_START_S = 600.0  # recovery after a crash may read much redo log
+_START_S = 600.0  # recovery after a crash may have much redo log to read
 _STOP_S = 300.0
-_LOCK_S = 900.0
-_NEEDED_BYTES = 400 * 2**20
+_LOCK_S = 1200.0
 _LONGEST_LOG = 8 * 2**20
 _PORT_ATTEMPTS = 3
+
+State = Literal["running", "stopped", "not_initialised"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class ServerStatus:
         The program of the last start.
     """
 
-    state: Literal["running", "stopped", "not_initialised"]
+    state: State
     version: str | None
     host: str
     port: int | None
@@ -65,7 +63,7 @@ class ServerStatus:
 
 
 class EmbeddedServer:
-    """A MySQL server private to one user, in a folder of his own.
+    """A MySQL server private to one user, in a folder of its own.
 
     Parameters
     ----------
@@ -76,25 +74,38 @@ class EmbeddedServer:
     """
 
     def __init__(self, home: Path | None = None, *, progress: ProgressCallback = silent) -> None:
-        self._home = ServerHome((default_home() if home is None else Path(home)).expanduser().absolute())
+        # Resolved: two spellings of one folder must mean one server.
+        self._home = ServerHome((default_home() if home is None else Path(home)).expanduser().resolve())
         self._progress = progress
+
+    @property
+    def home(self) -> Path:
+        """The server's folder."""
+        return self._home.folder
 
     def start(self) -> Credentials:
         """Start the server where it does not run yet, and return how to connect to it.
 
-        Two callers at once end with one server. A server that was killed is recovered with its data.
+        Callers at once end with one server. A server that was killed is recovered with its data.
 
         Raises
         ------
         DatabaseError
             No server program can be had, or the server does not come up; the message says why.
         """
-        running = self._running()
-        if running is not None:
-            return running
-        self._home.prepare()
-        with self._locked():
-            return self._running() or self._await_other() or self._start()
+        try:
+            running = self._running()
+            if running is not None:
+                return running
+            self._home.prepare()
+            with self._locked():
+                return self._running() or self._await_present() or self._start()
+        except OSError as error:
+            msg = (
+                f"The embedded MySQL in {self._home.folder} cannot be started: {error}. "
+                "Set DECORTEX_HOME to a folder that you own, with 1 GB free."
+            )
+            raise DatabaseError(msg) from error
 
     def stop(self) -> None:
         """Shut the server down cleanly and wait for its end; nothing happens where it does not run.
@@ -110,70 +121,80 @@ class EmbeddedServer:
             pid = self._pid()
             if pid is None:
                 return
-            ordered = self._ask() is not None and client.shut_down(self._home.socket, self._home.password())
-            if not ordered:
-                process.terminate(pid)  # the same clean shutdown, for a server that is not ready to listen
-            if not self._gone(_STOP_S):
-                msg = f"The embedded MySQL (process {pid}) did not end within {_STOP_S:.0f} s; see {self._home.log}."
-                raise DatabaseError(msg)
-            self._note_stop()
+            password = self._home.known_password()
+            ordered = password is not None and client.shut_down(self._home.socket, password)
+            self._end(pid, ordered=ordered)
+            record = self._home.record()
+            if record is not None:
+                self._home.write_record(replace(record, pid=0))
 
     def status(self) -> ServerStatus:
         """Say whether the server runs, where and which; starts nothing."""
-        record, answer = self._home.record(), self._ask()
-        pid = self._pid() if answer is not None else None
-        state: Literal["running", "stopped", "not_initialised"] = "stopped"
-        if answer is not None:
-            state = "running"
-        elif not self._home.data.is_dir():
-            state = "not_initialised"
+        record = self._home.record()
+        try:
+            answer = self._ask()
+            runs = answer is not None
+        except client.RefusalError:
+            answer, runs = None, True
+        state: State = "running" if runs else "stopped" if self._home.data.is_dir() else "not_initialised"
+        version, port, binary = (record.version, record.port, record.binary) if record else (None, None, None)
         return ServerStatus(
             state=state,
-            version=answer.version if answer is not None else record and record.version,
+            version=answer.version if answer else version,
             host=LOOPBACK,
-            port=answer.port if answer is not None else record and record.port,
-            pid=pid,
+            port=answer.port if answer else port,
+            pid=self._pid() if runs else None,
             data=self._home.data,
             log=self._home.log,
-            binary=record and record.binary,
+            binary=binary,
         )
 
     def _ask(self) -> client.Answer | None:
-        if not self._home.socket.exists() or not self._home.password_file.exists():
+        """Ask the server behind our socket; None where none of ours answers."""
+        if not self._home.socket.exists():
             return None
-        answer = client.ask(self._home.socket, self._home.password())
+        # Without a password file any word will do: a living server's refusal is what is to be learnt.
+        answer = client.ask(self._home.socket, self._home.known_password() or "unknown")
         if answer is None or not _same_folder(answer.data, self._home.data):
             return None
         return answer
 
     def _running(self) -> Credentials | None:
         answer = self._ask()
-        return None if answer is None else self._credentials(answer.port)
-
-    def _credentials(self, port: int) -> Credentials:
-        return Credentials(host=LOOPBACK, port=port, user=USER, password=self._home.password())
+        if answer is None:
+            return None
+        return Credentials(host=LOOPBACK, port=answer.port, user=USER, password=self._home.password())
 
     def _pid(self) -> int | None:
         record = self._home.record()
-        return process.server_process(self._home.data, record.pid if record is not None else 0)
+        return process.server_process(self._home.data, hint=record.pid if record is not None else 0)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
+        lock = FileLock(self._home.lock, timeout=_LOCK_S, mode=0o600)
         try:
-            with FileLock(self._home.lock, timeout=_LOCK_S, mode=0o600):
-                yield
+            lock.acquire()
         except Timeout as error:
             msg = f"Another command has held {self._home.lock} for {_LOCK_S:.0f} s; end it and try again."
             raise DatabaseError(msg) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
-    def _await_other(self) -> Credentials | None:
-        """Wait for a server process that is there but does not answer: it is coming up or going down."""
-        if self._pid() is None:
+    def _await_present(self) -> Credentials | None:
+        """Deal with a server process that is there but does not answer; return None once there is none."""
+        pid = self._pid()
+        if pid is None:
+            return None
+        if not self._home.data.is_dir():  # removed under it: it serves what nobody can reach any more
+            self._end(pid, ordered=False)
             return None
         self._progress(Progress("waiting for MySQL"))
-        return self._await_ready(doing="answer", start=0)
+        return self._await_ready()  # it is coming up, or going down
 
-    def _await_ready(self, *, doing: str, start: int) -> Credentials | None:
+    def _await_ready(self) -> Credentials | None:
+        """Wait until the server answers; return None where its process ends instead."""
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline:
             running = self._running()
@@ -182,44 +203,67 @@ class EmbeddedServer:
             if self._pid() is None:
                 return None
             time.sleep(0.05)
-        msg = f"The embedded MySQL runs but does not accept connections after {_START_S:.0f} s"
-        raise DatabaseError(
-            f"{msg} ({doing}).\n{diagnosis.tail(self._home.log, start)}\n(log: {self._home.log})"
+        said = diagnosis.tail(self._home.log)
+        msg = (
+            f"The embedded MySQL runs, but accepts no connection for {_START_S:.0f} s. Its log says:\n{said}"
         )
+        raise DatabaseError(msg)
 
-    def _gone(self, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        while self._pid() is not None:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.05)
-        return True
+    def _end(self, pid: int, *, ordered: bool) -> None:
+        if not ordered:
+            process.send(pid, signal.SIGTERM)  # the same clean shutdown, for a server that does not listen
+        if not process.wait_until_gone(self._home.data, hint=pid, seconds=_STOP_S):
+            msg = (
+                f"The embedded MySQL (process {pid}) has not ended in {_STOP_S:.0f} s; see {self._home.log}."
+            )
+            raise DatabaseError(msg)
 
     def _start(self) -> Credentials:
+        home = self._home
+        if process.data_folder_is_in_use(home.data):
+            record = home.record()
+            host = record.host_name if record is not None else "another machine"
+            msg = (
+                f"The data folder {home.data} is in use by a server that is not to be seen from here (last "
+                f"started on {host!r}; this is {sockets.gethostname()!r}). Stop it there with `decortex db "
+                "stop`; or give this machine a folder of its own by DECORTEX_HOME; or set DJ_HOST to a server "
+                "for all machines."
+            )
+            raise DatabaseError(msg)
         program = find_mysqld(progress=self._progress)
-        self._remove_leftovers()
-        if not self._home.data.is_dir():
-            self._initialise(program)
-        self._shorten_log()
+        # Nobody runs and the lock is held: what lies here was left by something that was killed.
+        for left in (
+            home.socket,
+            home.socket.with_name("mysql.sock.lock"),
+            home.pid_file,
+            home.accounts_file,
+        ):
+            left.unlink(missing_ok=True)
+        remove_unfinished(home)
+        if home.log_size() > _LONGEST_LOG:
+            home.log.replace(home.log.with_suffix(".log.old"))
+        if not home.data.is_dir():
+            self._progress(Progress("initialising MySQL"))
+            initialise(home, program)
         self._progress(Progress("starting MySQL"))
-        for attempt in range(_PORT_ATTEMPTS):
-            port = self._choose_port(sticky=attempt == 0)
-            start = self._log_size()
+        record = home.record()
+        port = record.port if record is not None else 0
+        message = ""
+        for _ in range(_PORT_ATTEMPTS):
+            if not process.port_is_free(port) or port == 0:
+                port = process.free_port()
+            start = home.log_size()
             started = self._launch(program, port)
             if started is not None:
                 return started
-            message = diagnosis.explain(
-                self._home.log, start=start, doing="start", secret=self._home.password()
-            )
-            if process.port_is_free(port):
+            message = diagnosis.explain(home.log, start=start, doing="start", secret=home.password())
+            if process.port_is_free(port):  # so that was not the reason
                 break
         raise DatabaseError(message)
 
     def _launch(self, program: Mysqld, port: int) -> Credentials | None:
-        home, start = self._home, self._log_size()
-        # Also where the password file was lost: whoever may write into this folder may set the password anew.
-        init_file = home.folder / "accounts.sql"
-        write_private(init_file, _accounts(home.password()))
+        home = self._home
+        write_private(home.accounts_file, accounts_sql(USER, home.password()))
         command = [
             *program.command,
             "--no-defaults",
@@ -231,103 +275,24 @@ class EmbeddedServer:
                 temporary=home.temporary,
                 port=port,
             ),
-            f"--init-file={init_file}",
+            f"--init-file={home.accounts_file}",
         ]
+        record = ServerRecord(
+            port=port,
+            pid=0,
+            host_name=sockets.gethostname(),
+            version=program.version,
+            binary=str(program.path),
+        )
+        home.write_record(record)
         try:
             pid = process.start_detached(
                 command, log=home.log, environment=program.environment(), folder=home.folder
             )
-            home.write_record(
-                ServerRecord(
-                    port=port,
-                    pid=pid,
-                    host_name=sockets.gethostname(),
-                    version=program.version,
-                    binary=str(program.path),
-                )
-            )
-            return self._await_ready(doing="start", start=start)
+            home.write_record(replace(record, pid=pid))
+            return self._await_ready()
         finally:
-            init_file.unlink(missing_ok=True)
-
-    def _choose_port(self, *, sticky: bool) -> int:
-        record = self._home.record()
-        if sticky and record is not None and process.port_is_free(record.port):
-            return record.port
-        return process.free_port()
-
-    def _note_stop(self) -> None:
-        record = self._home.record()
-        if record is not None:
-            self._home.write_record(ServerRecord(**{**vars(record), "pid": 0}))
-        # A clean end removes them; what a killed server left is ours to remove, now that nobody runs.
-        for left in (self._home.socket, self._home.pid_file):
-            left.unlink(missing_ok=True)
-
-    def _remove_leftovers(self) -> None:
-        """Remove what a start or an initialisation that was killed has left; nobody else runs, the lock is held."""
-        for left in (
-            self._home.socket,
-            self._home.socket.with_name("mysql.sock.lock"),
-            self._home.pid_file,
-            self._home.folder / "accounts.sql",
-        ):
-            left.unlink(missing_ok=True)
-        for folder in self._home.folder.glob("initialising-*"):
-            if (folder / _MARKER).is_file():
-                shutil.rmtree(folder)
-
-    def _initialise(self, program: Mysqld) -> None:
-        """Create the data folder under a temporary name and rename it once it is complete."""
-        home = self._home
-        free = shutil.disk_usage(home.folder).free
-        if free < _NEEDED_BYTES:
-            msg = (
-                f"The embedded MySQL needs {_NEEDED_BYTES / 2**20:.0f} MB to begin with, but {home.folder} has "
-                f"{free / 2**20:.0f} MB free: no space left on device. Free some, or set DECORTEX_HOME to a folder elsewhere."
-            )
-            raise DatabaseError(msg)
-        self._progress(Progress("initialising MySQL"))
-        fresh = Path(tempfile.mkdtemp(prefix="initialising-", dir=home.folder))
-        (fresh / _MARKER).touch()
-        start = self._log_size()
-        try:
-            with home.log.open("ab") as log:
-                done = subprocess.run(
-                    [*program.command, "--no-defaults", *program.options(), *common_options(fresh / "data"),
-                     "--initialize-insecure", f"--tmpdir={home.temporary}"],
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=program.environment(), check=False,
-                    timeout=_INITIALISE_S,
-                )  # fmt: skip
-            if done.returncode != 0:
-                raise DatabaseError(diagnosis.explain(home.log, start=start, doing="initialise", secret=""))
-            (fresh / "data").rename(home.data)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            msg = f"The embedded MySQL could not be initialised in {home.folder}: {error}."
-            raise DatabaseError(msg) from error
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-
-    def _log_size(self) -> int:
-        try:
-            return self._home.log.stat().st_size
-        except FileNotFoundError:
-            return 0
-
-    def _shorten_log(self) -> None:
-        if self._log_size() > _LONGEST_LOG:
-            self._home.log.replace(self._home.log.with_suffix(".log.old"))
-
-
-def _accounts(password: str) -> str:
-    """Return the statements that set both accounts' password; the server runs them before it accepts anybody."""
-    user = f"'{USER}'@'{LOOPBACK}'"
-    return (
-        f"ALTER USER 'root'@'localhost' IDENTIFIED BY '{password}';\n"
-        f"CREATE USER IF NOT EXISTS {user} IDENTIFIED BY '{password}';\n"
-        f"ALTER USER {user} IDENTIFIED BY '{password}';\n"
-        f"GRANT ALL PRIVILEGES ON *.* TO {user} WITH GRANT OPTION;\n"
-    )
+            home.accounts_file.unlink(missing_ok=True)
 
 
 def _same_folder(first: Path, second: Path) -> bool:
@@ -345,7 +310,8 @@ def resolve_credentials(
     Parameters
     ----------
     environ : mapping, optional
-        The environment, by default the process's own. With ``DJ_HOST`` set the embedded server is not touched.
+        The environment, by default the process's own. With ``DJ_HOST`` set the embedded server is not
+        touched.
     progress : callable
         Called with a :class:`Progress` while the embedded server takes long.
 

@@ -9,7 +9,7 @@ MAX_CONNECTIONS = 200
 
 
 def common_options(data: Path) -> list[str]:
-    """Options of both the initialisation and the server, without ``--no-defaults`` (it must be the very first)."""
+    """Options of both the initialisation and the server."""
     return [
         f"--datadir={data}",
         # The default collation is case-insensitive: 'KMEANS' and 'kmeans' would be one primary key.
@@ -52,7 +52,7 @@ def server_options(*, data: Path, socket: Path, pid_file: Path, temporary: Path,
         "--local-infile=OFF",
         # The X protocol would open a second port and a second socket.
         "--mysqlx=OFF",
-        # A laptop's footprint: without the performance schema and with this pool the server holds some 200 MB.
+        # A laptop's footprint; the performance schema alone would hold some 200 MB.
         "--performance-schema=OFF",
         "--innodb-buffer-pool-size=256M",
         "--table-open-cache=1000",
@@ -63,3 +63,25 @@ def server_options(*, data: Path, socket: Path, pid_file: Path, temporary: Path,
         "--innodb-flush-log-at-trx-commit=1",
         "--innodb-doublewrite=ON",
     ]
+
+
+def accounts_sql(user: str, password: str) -> str:
+    """Return the statements that give both accounts their password, one to a line as an init file wants it.
+
+    The server runs them at every start before it accepts anybody. So no server ever listens with the empty
+    password of a new data folder, and a password file that was lost is replaced without touching the data.
+
+    Parameters
+    ----------
+    user : str
+        The account of all clients, which come by TCP. ``root`` may come by the socket only.
+    password : str
+        Letters and digits.
+    """
+    account = f"'{user}'@'{LOOPBACK}'"
+    return (
+        f"ALTER USER 'root'@'localhost' IDENTIFIED BY '{password}';\n"
+        f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY '{password}';\n"
+        f"ALTER USER {account} IDENTIFIED BY '{password}';\n"
+        f"GRANT ALL PRIVILEGES ON *.* TO {account} WITH GRANT OPTION;\n"
+    )
