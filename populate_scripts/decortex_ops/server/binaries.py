@@ -18,7 +18,7 @@ from decortex_ops.server.progress import ProgressCallback, silent
 OLDEST = (8, 0, 13)
 THREE_WAYS = (
     "Three ways lead to a database: install MySQL 8.0.13 or newer (its `mysqld` on PATH, or named by "
-    "DECORTEX_MYSQLD); or `docker compose up -d`; or set DJ_HOST, DJ_USER and DJ_PASS to a MySQL server that runs already."
+    "DECORTEX_MYSQLD); or `docker compose up -d`; or set DJ_HOST, DJ_USER and DJ_PASS to a server that runs."
 )
 _VERSION = re.compile(r"\bVer\s+(\d+)\.(\d+)\.(\d+)")
 # Variables with which a shell or a conda environment would bend the binary's libraries.
@@ -178,8 +178,8 @@ def probe(command: tuple[str, ...], *, origin: str, path: Path, root: Path | Non
     match = _VERSION.search(text)
     if answer.returncode != 0 or match is None:
         msg = (
-            f"{path} does not answer `--version` as MySQL's server does: it says {text[-300:]!r} and exits with "
-            f"{answer.returncode}."
+            f"{path} does not answer `--version` as MySQL's server does; it exits with {answer.returncode}: "
+            f"{text[-300:]!r}."
         )
         raise DatabaseError(msg)
     numbers = tuple(int(part) for part in match.groups())

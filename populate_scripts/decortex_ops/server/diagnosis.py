@@ -8,6 +8,7 @@ from pathlib import Path
 
 _TAIL_BYTES = 200_000
 _TAIL_LINES = 12
+_LINE_CHARACTERS = 300
 _FULL_BYTES = 16 * 2**20
 _FULL = "the disk is full; free some space, or set DECORTEX_HOME to a folder elsewhere"
 
@@ -60,7 +61,7 @@ def tail(log: Path, *, start: int = 0) -> str:
     except OSError:
         return ""
     telling = [line for line in lines if not re.search(r"\[(Warning|System|Note)\]", line)]
-    return "\n".join((telling or lines)[-_TAIL_LINES:])
+    return "\n".join(line[:_LINE_CHARACTERS] for line in (telling or lines)[-_TAIL_LINES:])
 
 
 def explain(log: Path, *, start: int, doing: str, secret: str) -> str:

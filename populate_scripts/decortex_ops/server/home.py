@@ -35,7 +35,7 @@ class ServerRecord:
     host_name : str
         The machine that ran it: a home folder may be shared by several.
     version, binary : str
-        The server program.
+        The server program that last came up on the data.
     """
 
     port: int
@@ -99,7 +99,8 @@ class ServerHome:
         if len(os.fsencode(inside)) <= LONGEST_SOCKET:
             return inside
         digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"decortex-{os.geteuid()}-{digest}" / "mysql.sock"
+        # Not $TMPDIR: a batch system gives each job another, and all of them must find the same socket.
+        return Path("/tmp") / f"decortex-{os.geteuid()}-{digest}" / "mysql.sock"
 
     @property
     def accounts_file(self) -> Path:
@@ -112,6 +113,13 @@ class ServerHome:
             return self.log.stat().st_size
         except FileNotFoundError:
             return 0
+
+    def server_pid(self) -> int | None:
+        """Read the server's own note of its process, written once it is ready; None where there is none."""
+        try:
+            return int(self.pid_file.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return None
 
     def prepare(self) -> None:
         """Create the folders, private to their owner.

@@ -41,8 +41,7 @@ def initialise(home: ServerHome, program: Mysqld) -> None:
     if free < _NEEDED_BYTES:
         msg = (
             f"No space left on device: {home.folder} has {free / 2**20:.0f} MB free, the embedded MySQL "
-            f"needs {_NEEDED_BYTES / 2**20:.0f} MB to begin with. Free some, or set DECORTEX_HOME to a folder "
-            "elsewhere."
+            f"needs {_NEEDED_BYTES / 2**20:.0f} MB to begin with. Free some, or set DECORTEX_HOME elsewhere."
         )
         raise DatabaseError(msg)
     fresh = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=home.folder))

@@ -25,6 +25,7 @@ from decortex_ops.server.settings import LOOPBACK, accounts_sql, server_options
 
 _START_S = 600.0  # recovery after a crash may have much redo log to read
 _STOP_S = 300.0
+_SOCKET_S = 20.0  # so long a server may go on shutting down after it has removed its own socket
 _LOCK_S = 1200.0
 _LONGEST_LOG = 8 * 2**20
 _PORT_ATTEMPTS = 3
@@ -103,7 +104,7 @@ class EmbeddedServer:
         except OSError as error:
             msg = (
                 f"The embedded MySQL in {self._home.folder} cannot be started: {error}. "
-                "Set DECORTEX_HOME to a folder that you own, with 1 GB free."
+                "The folder must be yours, with 1 GB free; DECORTEX_HOME names another."
             )
             raise DatabaseError(msg) from error
 
@@ -195,14 +196,25 @@ class EmbeddedServer:
 
     def _await_ready(self) -> Credentials | None:
         """Wait until the server answers; return None where its process ends instead."""
-        deadline = time.monotonic() + _START_S
-        while time.monotonic() < deadline:
+        now = time.monotonic()
+        deadline, seen = now + _START_S, now
+        while now < deadline:
             running = self._running()
             if running is not None:
                 return running
-            if self._pid() is None:
+            pid = self._pid()
+            if pid is None:
                 return None
+            if self._home.socket.exists() or self._home.server_pid() != pid:
+                seen = now  # it has not said yet that it is ready
+            elif now > seen + _SOCKET_S:
+                msg = (
+                    f"The embedded MySQL runs, but its socket {self._home.socket} was removed. `decortex db "
+                    "stop` and `decortex db start` bring it back; the data are kept."
+                )
+                raise DatabaseError(msg)
             time.sleep(0.05)
+            now = time.monotonic()
         said = diagnosis.tail(self._home.log)
         msg = (
             f"The embedded MySQL runs, but accepts no connection for {_START_S:.0f} s. Its log says:\n{said}"
@@ -226,8 +238,7 @@ class EmbeddedServer:
             msg = (
                 f"The data folder {home.data} is in use by a server that is not to be seen from here (last "
                 f"started on {host!r}; this is {sockets.gethostname()!r}). Stop it there with `decortex db "
-                "stop`; or give this machine a folder of its own by DECORTEX_HOME; or set DJ_HOST to a server "
-                "for all machines."
+                "stop`; or give this machine a folder of its own by DECORTEX_HOME; or set DJ_HOST."
             )
             raise DatabaseError(msg)
         program = find_mysqld(progress=self._progress)
@@ -257,6 +268,10 @@ class EmbeddedServer:
             if started is not None:
                 return started
             message = diagnosis.explain(home.log, start=start, doing="start", secret=home.password())
+            if record is not None and record.version != program.version:
+                message += (
+                    f"\nIt is MySQL {program.version} now; before it was {record.version} ({record.binary})."
+                )
             if process.port_is_free(port):  # so that was not the reason
                 break
         raise DatabaseError(message)
@@ -277,20 +292,24 @@ class EmbeddedServer:
             ),
             f"--init-file={home.accounts_file}",
         ]
-        record = ServerRecord(
-            port=port,
-            pid=0,
-            host_name=sockets.gethostname(),
-            version=program.version,
-            binary=str(program.path),
-        )
-        home.write_record(record)
         try:
             pid = process.start_detached(
                 command, log=home.log, environment=program.environment(), folder=home.folder
             )
-            home.write_record(replace(record, pid=pid))
-            return self._await_ready()
+            came_up = ServerRecord(
+                port=port,
+                pid=pid,
+                host_name=sockets.gethostname(),
+                version=program.version,
+                binary=str(program.path),
+            )
+            # Until it has come up, the data belong to the program that ran on them before.
+            before = home.record() or came_up
+            home.write_record(replace(came_up, version=before.version, binary=before.binary))
+            ready = self._await_ready()
+            if ready is not None:
+                home.write_record(came_up)
+            return ready
         finally:
             home.accounts_file.unlink(missing_ok=True)
 
