@@ -1,0 +1,1 @@
+"""Embeddings of neurons: what is taken out of a network, and how it is scaled before clustering."""

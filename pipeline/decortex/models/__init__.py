@@ -1,0 +1,1 @@
+"""Predictive networks: cores, readouts, training, predictions, checkpoints of ours and of others."""

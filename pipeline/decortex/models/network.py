@@ -1,0 +1,327 @@
+"""The predictive network: one shared core, one readout a session, everything it needs in its checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from decortex.config import Config
+from decortex.data.recordings import Recordings
+from decortex.errors import CheckpointError, ConfigError, InputError
+from decortex.models.cores import Core, LayerConfig, map_geometry
+from decortex.models.readouts import Readout, ReadoutConfig, build_readout
+from decortex.models.start import TrainingStatistics, training_statistics
+
+CHECKPOINT_FORMAT = "decortex-network-1"
+Output = Literal["softplus", "elu", "linear"]
+
+# The starting drive of a neuron that never responded in training: softplus(-7) is .001.
+_SILENT_DRIVE = -7.0
+
+
+class NetworkConfig(Config):
+    """Architecture and start of a predictive network."""
+
+    layers: tuple[LayerConfig, ...] = Field(min_length=1, description="layers of the core, from the image up")
+    readout: ReadoutConfig = Field(default=ReadoutConfig(), description="how neurons read the core's maps")
+    output: Output = Field(
+        default="softplus", description="from drive to response: softplus, elu + 1, or the drive itself"
+    )
+    response_scale: Literal["mean", "std", "none"] = Field(
+        default="mean",
+        description="each neuron's output is multiplied by this statistic of its training responses",
+    )
+
+
+class SessionGeometry(Config):
+    """Name and number of neurons of one session."""
+
+    name: str = Field(min_length=1, description="name of the session")
+    n_neurons: int = Field(ge=1, description="its neurons")
+
+
+class Geometry(Config):
+    """What a network must know of its recordings to be rebuilt without them."""
+
+    image_shape: tuple[int, int, int] = Field(description="(channels, height, width) of the images")
+    sessions: tuple[SessionGeometry, ...] = Field(min_length=1, description="sessions in order")
+    neuron_order_sha256: str = Field(description="digest of the neurons' identities in order")
+
+    @classmethod
+    def of(cls, recordings: Recordings) -> Geometry:
+        """Take the geometry of recordings."""
+        return cls(
+            image_shape=recordings.image_shape,
+            sessions=tuple(
+                SessionGeometry(name=session.name, n_neurons=session.n_neurons)
+                for session in recordings.sessions
+            ),
+            neuron_order_sha256=recordings.neuron_order_sha256,
+        )
+
+
+class Network(nn.Module):
+    """A core shared by all sessions and a readout for each.
+
+    Use `Network.build` to start one for recordings and `Network.from_checkpoint` to rebuild one.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+        Architecture.
+    geometry : Geometry
+        Images, sessions and neurons.
+
+    Attributes
+    ----------
+    pixel_mean, pixel_std : Tensor, shape (1, n_channels, 1, 1)
+        Statistics of the training images; images are z-scored with them.
+    response_scale : Tensor, shape (n_neurons,)
+        Factor from the network's unit to the recordings' own.
+    """
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
+    response_scale: Tensor
+
+    def __init__(self, config: NetworkConfig, geometry: Geometry) -> None:
+        super().__init__()
+        self.config = config
+        self.geometry = geometry
+        n_channels, height, width = geometry.image_shape
+        rows, columns = map_geometry(config.layers, height), map_geometry(config.layers, width)
+        self.map_shape = (config.layers[-1].channels, rows.size, columns.size)
+        self.map_rows, self.map_columns = rows, columns
+        with torch.random.fork_rng(devices=[]):  # modules draw their first values from the global stream
+            self.core = Core(n_channels, config.layers)
+        self.readouts = nn.ModuleList(
+            build_readout(config.readout, session.n_neurons, self.map_shape) for session in geometry.sessions
+        )
+        self.session_names = [session.name for session in geometry.sessions]
+        self._index = {name: index for index, name in enumerate(self.session_names)}
+        ends = np.cumsum([session.n_neurons for session in geometry.sessions]).tolist()
+        self.slices = {
+            session.name: slice(end - session.n_neurons, end)
+            for session, end in zip(geometry.sessions, ends, strict=True)
+        }
+        self.register_buffer("pixel_mean", torch.zeros(1, n_channels, 1, 1))
+        self.register_buffer("pixel_std", torch.ones(1, n_channels, 1, 1))
+        self.register_buffer("response_scale", torch.ones(ends[-1]))
+
+    @classmethod
+    def build(cls, config: NetworkConfig, recordings: Recordings, *, seed: int) -> Network:
+        """Start a network for recordings: random core and features, the rest from the training trials.
+
+        Parameters
+        ----------
+        config : NetworkConfig
+            Architecture.
+        recordings : Recordings
+            Their training trials give pixel statistics, response scales, biases and readout positions.
+        seed : int
+            Seed of the random start; equal seeds give equal networks, bit for bit, on a CPU.
+
+        Returns
+        -------
+        Network
+            On the CPU, in training mode.
+
+        Raises
+        ------
+        ConfigError
+            If the core leaves nothing of the images.
+        DatasetError
+            If the training trials are too few, constant or not finite.
+        """
+        network = cls(config, Geometry.of(recordings))
+        network._start(training_statistics(recordings), torch.Generator().manual_seed(seed))
+        return network
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Mapping[str, Any]) -> Network:
+        """Rebuild a network from what `checkpoint` returned (``torch.load(path, weights_only=True)``).
+
+        Raises
+        ------
+        CheckpointError
+            If it is not a checkpoint of this project, or its state does not fit its configuration.
+        """
+        if not isinstance(checkpoint, Mapping) or checkpoint.get("format") != CHECKPOINT_FORMAT:
+            raise CheckpointError(
+                f"expected a checkpoint with format {CHECKPOINT_FORMAT!r} as Network.checkpoint() writes it,"
+                f" got {_describe(checkpoint)}. For other projects' checkpoints use"
+                " decortex.models.checkpoints.read_checkpoint, which reads the embedding alone."
+            )
+        try:
+            config = NetworkConfig.from_params(checkpoint["config"])
+            geometry = Geometry.from_params(checkpoint["geometry"])
+            network = cls(config, geometry)
+            network.load_state_dict(checkpoint["state_dict"])
+        except (KeyError, ConfigError, RuntimeError) as error:
+            raise CheckpointError(
+                f"the checkpoint says {CHECKPOINT_FORMAT!r} but cannot be rebuilt: {error}. It was changed"
+                " or cut short after it was written; train again or take the original file."
+            ) from error
+        return network
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Everything to rebuild this network, loadable with ``torch.load(weights_only=True)``.
+
+        Returns
+        -------
+        dict
+            ``format``, ``config``, ``geometry`` (plain values) and ``state_dict`` (copies, on the CPU).
+        """
+        return {
+            "format": CHECKPOINT_FORMAT,
+            "config": self.config.resolved(),
+            "geometry": self.geometry.resolved(),
+            "state_dict": {key: value.detach().cpu().clone() for key, value in self.state_dict().items()},
+        }
+
+    @property
+    def n_neurons(self) -> int:
+        """Neurons over all sessions."""
+        return len(self.response_scale)
+
+    def readout(self, session: str) -> Readout:
+        """Return the readout of one session."""
+        readout = self.readouts[self.session_index(session)]
+        assert isinstance(readout, Readout)
+        return readout
+
+    def session_index(self, session: str) -> int:
+        """Return the place of a session.
+
+        Raises
+        ------
+        InputError
+            If the network has no such session.
+        """
+        if session not in self._index:
+            raise InputError(
+                f"the network has no session {session!r}; it was built for {', '.join(self.session_names)}."
+            )
+        return self._index[session]
+
+    def forward(self, images: Tensor, session: str) -> Tensor:
+        """Predict the responses of one session.
+
+        Parameters
+        ----------
+        images : Tensor, shape (batch, n_channels, height, width)
+            In the recordings' own pixel units.
+        session : str
+            Name of the session.
+
+        Returns
+        -------
+        Tensor, shape (batch, n_neurons of the session)
+            In the recordings' own response units.
+        """
+        return self.forward_mixed(images, [(session, len(images))])[0]
+
+    def forward_mixed(self, images: Tensor, parts: Sequence[tuple[str, int]]) -> list[Tensor]:
+        """Predict for images of several sessions with one pass through the core.
+
+        Parameters
+        ----------
+        images : Tensor, shape (batch, n_channels, height, width)
+            Sorted by session.
+        parts : sequence of (session name, number of images)
+            How the batch divides, in order.
+
+        Returns
+        -------
+        list of Tensor, shapes (number of images, n_neurons of the session)
+            One for each part, in the recordings' own response units.
+        """
+        return self.forward_maps(self.maps(images), parts)
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Feature maps, (batch, n_features, rows, columns), of images in the recordings' pixel units."""
+        if tuple(images.shape[1:]) != self.geometry.image_shape:
+            raise InputError(
+                f"the network takes images of shape {self.geometry.image_shape} (channels, height, width),"
+                f" got {tuple(images.shape[1:])}."
+            )
+        maps: Tensor = self.core((images - self.pixel_mean) / self.pixel_std)
+        return maps
+
+    def forward_maps(self, maps: Tensor, parts: Sequence[tuple[str, int]]) -> list[Tensor]:
+        """Predict from feature maps; see `forward_mixed`."""
+        pieces = torch.split(maps, [n for _, n in parts])
+        return [
+            self._output(self.readout(session)(piece)) * self.response_scale[self.slices[session]]
+            for piece, (session, _) in zip(pieces, parts, strict=True)
+        ]
+
+    def embedding(self) -> Tensor:
+        """Readout features of all neurons, (n_neurons, n_features), sessions in order; differentiable."""
+        return torch.cat([self.readout(name).features for name in self.session_names])
+
+    def positions(self) -> NDArray[np.float64]:
+        """Where on the image each neuron reads, (n_neurons, 2), x then y in pixels (0 the first pixel)."""
+        with torch.no_grad():
+            centre = torch.cat([self.readout(name).centre() for name in self.session_names]).double().cpu()
+        pixels = [self.map_columns.to_pixels(centre[:, 0]), self.map_rows.to_pixels(centre[:, 1])]
+        return torch.stack(pixels, dim=1).numpy()
+
+    def _output(self, drive: Tensor) -> Tensor:
+        if self.config.output == "softplus":
+            return functional.softplus(drive)
+        if self.config.output == "elu":
+            return functional.elu(drive) + 1.0
+        return drive
+
+    def _start(self, statistics: TrainingStatistics, generator: torch.Generator) -> None:
+        with torch.no_grad():
+            self.pixel_mean.copy_(torch.from_numpy(statistics.pixel_mean).view_as(self.pixel_mean))
+            self.pixel_std.copy_(torch.from_numpy(statistics.pixel_std).view_as(self.pixel_std))
+            self.core.start(generator)
+            for name in self.session_names:
+                self._start_readout(name, statistics, generator)
+
+    def _start_readout(self, name: str, statistics: TrainingStatistics, generator: torch.Generator) -> None:
+        found, readout = statistics.sessions[name], self.readout(name)
+        scale = {"mean": found.mean, "std": found.std, "none": np.ones_like(found.mean)}[
+            self.config.response_scale
+        ]
+        scale = np.where(scale > 0, scale, 1.0)  # a silent neuron keeps the recordings' own unit
+        self.response_scale[self.slices[name]] = torch.from_numpy(scale).float()
+        readout.bias.copy_(self._inverse_output(torch.from_numpy(found.mean / scale)))
+        n_features = readout.features.shape[1]
+        readout.features.normal_(
+            0.0, self.config.readout.feature_start / n_features**0.5, generator=generator
+        )
+        if self.config.readout.start == "correlation":
+            peak = torch.from_numpy(found.peak)
+            place = torch.stack(
+                [self.map_columns.to_map(peak[:, 0]), self.map_rows.to_map(peak[:, 1])], dim=1
+            )
+            readout.start_at(place.clamp(-1.0, 1.0).float())
+        else:
+            readout.start_at(torch.zeros(len(found.mean), 2))
+
+    def _inverse_output(self, response: Tensor) -> Tensor:
+        """Drive at which the output is this response; that of a silent neuron is low but finite."""
+        if self.config.output == "linear":
+            return response
+        if self.config.output == "softplus":
+            drive = response + torch.log(-torch.expm1(-response))
+        else:
+            drive = torch.where(response > 1.0, response - 1.0, torch.log(response))
+        return drive.clamp_min(_SILENT_DRIVE)
+
+
+def _describe(checkpoint: object) -> str:
+    if not isinstance(checkpoint, Mapping):
+        return f"a {type(checkpoint).__name__}"
+    return f"a mapping with the keys {sorted(map(str, checkpoint))[:8]}"

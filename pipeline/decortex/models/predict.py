@@ -1,0 +1,155 @@
+"""Predictions of a trained network, without gradients. Scores are computed in `decortex.evaluation`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from decortex.data.recordings import Recordings, Session
+from decortex.errors import ConfigError, DatasetError
+from decortex.models.network import Network
+
+
+@dataclass(frozen=True)
+class SessionPredictions:
+    """What one session's neurons did and what the network says they do, trial by trial.
+
+    Parameters
+    ----------
+    session : str
+        Name.
+    trials : ndarray of int64, shape (n_trials,)
+        Indices of the trials in the session.
+    image_ids : ndarray of int64, shape (n_trials,)
+        Trials with equal id are repeats of one image.
+    responses, predictions : ndarray of float32, shape (n_trials, n_neurons)
+        In the recordings' own units.
+    """
+
+    session: str
+    trials: NDArray[np.int64]
+    image_ids: NDArray[np.int64]
+    responses: NDArray[np.float32]
+    predictions: NDArray[np.float32]
+
+
+def resolve_device(device: str) -> torch.device:
+    """Turn 'auto', 'cpu', 'cuda', 'cuda:1', ... into a device that is there.
+
+    Raises
+    ------
+    ConfigError
+        If torch does not know the device or cannot use it here.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"device {device!r} cannot be used here ({str(error).splitlines()[0]})."
+            " Use 'auto', 'cpu', or a GPU that torch.cuda.is_available() sees."
+        ) from error
+    return found
+
+
+def predictions(
+    network: Network,
+    session: Session,
+    trials: NDArray[np.int64],
+    *,
+    batch_size: int = 256,
+    device: str = "auto",
+) -> NDArray[np.float32]:
+    """Predict the responses of one session to some of its trials.
+
+    Parameters
+    ----------
+    network : Network
+        Runs in evaluation mode; its mode and device are as before when the call ends.
+    session : Session
+        One of the network's sessions.
+    trials : ndarray of int64, shape (n_trials,)
+        Which trials, in any order.
+    batch_size : int
+        Images at once; changes nothing but memory and time.
+    device : str
+        See `resolve_device`.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_trials, n_neurons)
+        In the recordings' own units.
+
+    Raises
+    ------
+    InputError
+        If the network has no such session.
+    """
+    name, n_neurons = session.name, network.readout(session.name).features.shape[0]
+    target, home, was_training = resolve_device(device), network.pixel_mean.device, network.training
+    predicted = np.empty((len(trials), n_neurons), dtype=np.float32)
+    try:
+        network.to(target).eval()
+        with torch.no_grad():
+            for begin in range(0, len(trials), batch_size):
+                images = torch.from_numpy(session.images.read(trials[begin : begin + batch_size]))
+                predicted[begin : begin + batch_size] = network(images.to(target), name).cpu().numpy()
+    finally:
+        network.to(home).train(was_training)
+    return predicted
+
+
+def predict(
+    network: Network,
+    recordings: Recordings,
+    tier: str,
+    *,
+    batch_size: int = 256,
+    device: str = "auto",
+) -> dict[str, SessionPredictions]:
+    """Predict every session's responses to the trials of one tier.
+
+    Parameters
+    ----------
+    network : Network
+        Trained on these recordings.
+    recordings : Recordings
+        Sessions in order.
+    tier : str
+        'train', 'validation' or 'test'.
+    batch_size : int
+        Images at once.
+    device : str
+        See `resolve_device`.
+
+    Returns
+    -------
+    dict of str to SessionPredictions
+        By session name, in the recordings' order.
+
+    Raises
+    ------
+    DatasetError
+        If a session has no trial in the tier.
+    """
+    found: dict[str, SessionPredictions] = {}
+    for session in recordings.sessions:
+        trials = session.trials(tier)
+        if len(trials) == 0:
+            raise DatasetError(
+                f"session {session.name!r} has no {tier!r} trials;"
+                f" its tiers: {sorted(set(session.tiers.tolist()))}."
+            )
+        found[session.name] = SessionPredictions(
+            session=session.name,
+            trials=trials,
+            image_ids=session.image_ids[trials],
+            responses=session.responses.read(trials),
+            predictions=predictions(network, session, trials, batch_size=batch_size, device=device),
+        )
+    return found

@@ -1,0 +1,371 @@
+"""Training and fine-tuning of a network: the one epoch loop and what it returns. No architecture here."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from decortex.data.recordings import Recordings
+from decortex.errors import ConfigError, DatasetError, InputError
+from decortex.models.auxiliary import AuxiliaryTerm
+from decortex.models.averaging import Snapshot, WeightAverage
+from decortex.models.batches import Batch, TierBatches, shift_images
+from decortex.models.network import Geometry, Network
+from decortex.models.optimisation import (
+    build_optimiser,
+    build_schedule,
+    mean_correlation,
+    only_trained,
+    prediction_loss,
+)
+from decortex.models.predict import resolve_device
+from decortex.models.training_config import TrainingConfig
+
+__all__ = ["AuxiliaryTerm", "EpochRecord", "TrainingConfig", "TrainingOutcome", "fit_network"]
+
+_SHIFT_STREAM = 1  # shifts have a random stream of their own: the batch order does not depend on them
+_VALIDATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch in figures.
+
+    Parameters
+    ----------
+    epoch : int
+        From 1.
+    train_loss : float or None
+        Mean prediction loss over the epoch's batches, without penalties; None where no image was shown.
+    validation_loss, validation_correlation : float
+        Of the state that would be kept (averaged weights): mean loss, and mean over neurons of the
+        correlation over validation trials (0 where the prediction is constant, neurons without variation
+        in their responses left out).
+    term : dict of str to float
+        Mean ``loss`` of the auxiliary term, gradient norms of both terms on the embedding at the epoch's
+        first step (``gradient_norm_term``, ``gradient_norm_prediction``), and the term's own diagnostics.
+    seconds : float
+        Wall clock, validation included.
+    """
+
+    epoch: int
+    train_loss: float | None
+    validation_loss: float
+    validation_correlation: float
+    term: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """What training leaves; the network holds the same state.
+
+    Parameters
+    ----------
+    state_dict : dict
+        The network's kept state, on the CPU.
+    term_state_dict : dict or None
+        The auxiliary term's, of the same moment.
+    best_epoch : int
+        Epoch of the kept state; 0 is the start (only where no epoch ended with finite numbers).
+    stop_reason : str
+        'max_epochs', 'patience', 'diverged', or what the term said.
+    epochs : list of EpochRecord
+        In order.
+    """
+
+    state_dict: dict[str, Tensor]
+    term_state_dict: dict[str, Any] | None
+    best_epoch: int
+    stop_reason: str
+    epochs: list[EpochRecord]
+
+
+def fit_network(
+    network: Network,
+    recordings: Recordings,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    term: AuxiliaryTerm | None = None,
+    progress: Callable[[EpochRecord], None] | None = None,
+    device: str = "auto",
+) -> TrainingOutcome:
+    """Train a network, or train it on with a term on its embedding.
+
+    Batches and shifts depend on (seed, epoch) alone: a run without the term sees the same images in the same
+    order. On a CPU the same seed gives the same weights, bit for bit, at an equal number of threads.
+
+    Parameters
+    ----------
+    network : Network
+        Trained in place; it ends in the kept state, on the device and in the mode it came in.
+    recordings : Recordings
+        The recordings it was built for; training and validation trials are read.
+    config : TrainingConfig
+        How.
+    seed : int
+        Seed of batch order and shifts, not negative.
+    term : AuxiliaryTerm, optional
+        Added to the prediction loss; a ``torch.nn.Module``.
+    progress : callable, optional
+        Gets each epoch's record.
+    device : str
+        'auto' (a GPU where there is one), 'cpu', 'cuda', ...
+
+    Returns
+    -------
+    TrainingOutcome
+        Kept state and record of every epoch. Numbers that stop being finite end training with the reason
+        'diverged' and the last (or best) finite state.
+
+    Raises
+    ------
+    InputError
+        If the recordings are not those of the network.
+    ConfigError
+        If a term is given and the readout, hence the embedding, is not trained.
+    DatasetError
+        If a session has no training or validation trials.
+    """
+    _check(network, recordings, config, term)
+    home, was_training, target = network.pixel_mean.device, network.training, resolve_device(device)
+    modules: list[nn.Module] = [network] if term is None else [network, _as_module(term)]
+    for module in modules:
+        module.to(target)
+    try:
+        with only_trained(network, config.trains):
+            run = _Run(network, recordings, config, seed=seed, term=term, device=target)
+            return run.fit(progress)
+    finally:
+        for module in modules:
+            module.to(home)
+        network.train(was_training)
+
+
+class _Run:
+    """One run: what the epoch loop works with."""
+
+    def __init__(
+        self,
+        network: Network,
+        recordings: Recordings,
+        config: TrainingConfig,
+        *,
+        seed: int,
+        term: AuxiliaryTerm | None,
+        device: torch.device,
+    ) -> None:
+        self.network, self.config, self.seed, self.term, self.device = network, config, seed, term, device
+        self.term_module = None if term is None else _as_module(term)
+        self.modules = [network] if self.term_module is None else [network, self.term_module]
+        cache = config.max_cache_bytes
+        self.training = TierBatches(recordings, "train", batch_size=config.batch_size, max_cache_bytes=cache)
+        self.validation = TierBatches(
+            recordings, "validation", batch_size=_VALIDATION_BATCH, max_cache_bytes=cache
+        )
+        if all(not bool((one != one[0]).any()) for one in self.validation.responses):
+            raise DatasetError(
+                "no neuron's responses vary over the validation trials: there is nothing to choose an"
+                " epoch by. Give the validation tier more trials."
+            )
+        self.prediction_weight = 1.0 if term is None else term.prediction_weight
+        self.shows_images = self.prediction_weight > 0
+        self.sees_maps = self.keep_maps()
+        self.optimiser = build_optimiser(network, self.term_module, config)
+        self.trained = [p for group in self.optimiser.param_groups for p in group["params"]]
+        self.schedule = build_schedule(
+            self.optimiser, config, n_steps=self.training.n_batches * config.max_epochs
+        )
+        self.average = WeightAverage(self.modules, config.weight_average)
+
+    def keep_maps(self) -> bool:
+        """With a fixed core and unshifted images, compute the maps once, if they fit in memory."""
+        n_trials, shape = self.training.n_trials + self.validation.n_trials, self.network.map_shape
+        fits = n_trials * math.prod(shape) * 4 <= self.config.max_cache_bytes
+        if self.config.trains != "readout" or self.config.shift > 0 or not fits:
+            return False
+        self.network.eval()
+        for batches in (self.training, self.validation):
+            batches.replace_inputs(self.maps_without_gradient, shape)
+        return True
+
+    @torch.no_grad()
+    def maps_without_gradient(self, images: Tensor) -> Tensor:
+        return self.network.maps(images.to(self.device)).cpu()
+
+    def fit(self, progress: Callable[[EpochRecord], None] | None) -> TrainingOutcome:
+        """Run the epochs; leave the modules in the kept state."""
+        kept, best, best_epoch = Snapshot(self.modules, epoch=0), -math.inf, 0
+        records: list[EpochRecord] = []
+        reason = "max_epochs"
+        for epoch in range(1, self.config.max_epochs + 1):
+            began = time.perf_counter()
+            train_loss, term_values = self.train_epoch(epoch)
+            with self.average.applied():
+                state = Snapshot(self.modules, epoch)
+                loss, correlation = self.validate()
+                if self.term is not None and state.is_finite():
+                    term_values |= self.term.end_epoch(self.network.embedding().detach())
+            if not (state.is_finite() and _finite(train_loss, loss, term_values.get("loss"))):
+                reason = "diverged"
+                break
+            seconds = time.perf_counter() - began
+            records.append(EpochRecord(epoch, train_loss, loss, correlation, term_values, seconds))
+            if progress is not None:
+                progress(records[-1])
+            if correlation > best:
+                best, best_epoch = correlation, epoch
+            if self.config.keep == "last" or best_epoch == epoch:
+                kept = state
+            wish = self.term.stop() if self.term is not None else None
+            if wish is not None:
+                reason = wish
+                break
+            if self.config.patience is not None and epoch - best_epoch >= self.config.patience:
+                reason = "patience"
+                break
+        kept.restore()
+        return TrainingOutcome(
+            state_dict=_on_cpu(self.network),
+            term_state_dict=None if self.term_module is None else _on_cpu(self.term_module),
+            best_epoch=kept.epoch,
+            stop_reason=reason,
+            epochs=records,
+        )
+
+    def train_epoch(self, epoch: int) -> tuple[float | None, dict[str, float]]:
+        """One pass over the training trials; returns mean losses, not finite where training broke off."""
+        shifts = np.random.default_rng([self.seed, epoch, _SHIFT_STREAM])
+        prediction_losses: list[float] = []
+        term_losses: list[float] = []
+        norms: dict[str, float] = {}
+        if self.term is not None:
+            self.term.start_epoch(self.network.embedding().detach(), epoch)
+        self.network.train()
+        if self.config.trains == "readout":
+            self.network.core.eval()
+        for step, batch in enumerate(self.training.shuffled(self.seed, epoch)):
+            self.optimiser.zero_grad(set_to_none=True)
+            objective = torch.zeros((), device=self.device)
+            if self.term is not None:
+                term_loss = self.term.loss(self.network.embedding())
+                term_losses.append(term_loss.item())
+                objective = objective + term_loss
+                if step == 0:
+                    norms["gradient_norm_term"] = self.gradient_norm(term_loss)
+            if self.shows_images:
+                loss = self.prediction_loss(batch, shifts)
+                prediction_losses.append(loss.item())
+                objective = objective + self.prediction_weight * (loss + self.penalty())
+                if self.term is not None and step == 0:
+                    norms["gradient_norm_prediction"] = self.gradient_norm(self.prediction_weight * loss)
+            if not math.isfinite(objective.item()):
+                return math.nan, {}
+            torch.autograd.backward(objective)
+            self.step()
+        train_loss = float(np.mean(prediction_losses)) if prediction_losses else None
+        return train_loss, norms | ({"loss": float(np.mean(term_losses))} if term_losses else {})
+
+    def step(self) -> None:
+        """Move the weights along the gradient, then let the average and the term follow."""
+        if self.config.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(self.trained, self.config.gradient_clip)
+        self.optimiser.step()
+        self.schedule.step()
+        self.average.update()
+        if self.term is not None:
+            self.term.after_step(self.network.embedding().detach())
+
+    def prediction_loss(self, batch: Batch, shifts: np.random.Generator) -> Tensor:
+        """Loss of one mixed batch."""
+        batch = batch.to(self.device)
+        if self.sees_maps:
+            maps = batch.inputs
+        else:
+            maps = self.network.maps(shift_images(batch.inputs, self.config.shift, shifts))
+        return self.loss_of(self.network.forward_maps(maps, batch.parts), batch)
+
+    def loss_of(self, predictions: list[Tensor], batch: Batch) -> Tensor:
+        """Mean loss of predictions for a batch."""
+        scales = [self.network.response_scale[self.network.slices[session]] for session, _ in batch.parts]
+        return prediction_loss(predictions, batch.responses, scales, loss=self.config.loss)
+
+    def penalty(self) -> Tensor:
+        """L1 norm of the features, mean over neurons, times its factor."""
+        if self.config.feature_l1 == 0:
+            return torch.zeros((), device=self.device)
+        return self.config.feature_l1 * self.network.embedding().abs().sum(dim=1).mean()
+
+    def gradient_norm(self, loss: Tensor) -> float:
+        """Norm of a loss's gradient on the embedding; Adam hides how small a term's is."""
+        features = [self.network.readout(name).features for name in self.network.session_names]
+        gradients = torch.autograd.grad(loss, features, retain_graph=True, allow_unused=True)
+        return math.sqrt(sum(one.square().sum().item() for one in gradients if one is not None))
+
+    @torch.no_grad()
+    def validate(self) -> tuple[float, float]:
+        """Mean loss and mean correlation over the validation trials."""
+        self.network.eval()
+        predictions: dict[str, list[Tensor]] = {name: [] for name in self.network.session_names}
+        total, n_pairs = 0.0, 0
+        for one in self.validation.in_order():
+            batch = one.to(self.device)
+            maps = batch.inputs if self.sees_maps else self.network.maps(batch.inputs)
+            predicted = self.network.forward_maps(maps, batch.parts)
+            weight = sum(responses.numel() for responses in batch.responses)
+            total += weight * self.loss_of(predicted, batch).item()
+            n_pairs += weight
+            for (session, _), part in zip(batch.parts, predicted, strict=True):
+                predictions[session].append(part.cpu())
+        joined = [torch.cat(predictions[name]) for name in self.network.session_names]
+        return total / n_pairs, mean_correlation(joined, self.validation.responses)
+
+
+def _check(
+    network: Network, recordings: Recordings, config: TrainingConfig, term: AuxiliaryTerm | None
+) -> None:
+    found = Geometry.of(recordings)
+    if found != network.geometry:
+        raise InputError(
+            f"the network was built for {_summary(network.geometry)}, but the recordings are"
+            f" {_summary(found)}."
+            " Build a network for these recordings, or give it its own."
+        )
+    if term is not None and config.trains == "core":
+        raise ConfigError(
+            "trains='core' keeps the readout, so a term on its embedding has nothing to move."
+            " Use trains='readout' or 'both'."
+        )
+
+
+def _summary(geometry: Geometry) -> str:
+    sessions = ", ".join(f"{one.name} ({one.n_neurons} neurons)" for one in geometry.sessions)
+    return f"sessions {sessions}, images {geometry.image_shape}, order {geometry.neuron_order_sha256[:8]}"
+
+
+def _as_module(term: AuxiliaryTerm) -> nn.Module:
+    if not isinstance(term, nn.Module):
+        raise InputError(
+            f"the auxiliary term is a {type(term).__name__}, it must be a torch.nn.Module: what it keeps is"
+            " saved and restored with the network."
+        )
+    return term
+
+
+def _finite(*values: float | None) -> bool:
+    return all(value is None or math.isfinite(value) for value in values)
+
+
+def _on_cpu(module: nn.Module) -> dict[str, Any]:
+    return {
+        key: value.detach().cpu().clone() if isinstance(value, Tensor) else value
+        for key, value in module.state_dict().items()
+    }
