@@ -32,7 +32,11 @@ def shared_data() -> Path:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Environment variables of a running MySQL server: the configured one, else a private one of this run."""
     if os.environ.get("DJ_HOST"):
-        yield {name: os.environ[name] for name in ("DJ_HOST", "DJ_PORT", "DJ_USER", "DJ_PASS") if name in os.environ}
+        yield {
+            name: os.environ[name]
+            for name in ("DJ_HOST", "DJ_PORT", "DJ_USER", "DJ_PASS")
+            if name in os.environ
+        }
         return
     from decortex_ops.server import EmbeddedServer
 

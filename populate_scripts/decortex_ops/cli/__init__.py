@@ -1,0 +1,45 @@
+"""The command line. Every command is thin: it reads its words, calls one function and prints the answer."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from decortex.errors import DecortexError
+from decortex_ops.cli import data, db, demo, read, register, run, study
+from decortex_ops.cli.output import EXIT_FAILED, err
+
+app = typer.Typer(
+    name="decortex",
+    help="Functional cell types of visual cortex: cluster the readout embeddings of predictive networks.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(demo.demo)
+app.add_typer(db.app, name="db")
+app.command()(db.init)
+app.add_typer(data.app, name="import")
+app.add_typer(register.app, name="register")
+app.add_typer(study.app, name="study")
+app.command()(run.work)
+app.command()(run.schedule)
+app.command()(read.status)
+app.command()(read.results)
+app.command()(read.errors)
+app.command()(run.retry)
+app.command()(read.provenance)
+
+
+def main() -> None:
+    """Run a command; what decortex reports itself becomes one message and exit status 1."""
+    try:
+        app()
+    except DecortexError as error:
+        if os.environ.get("DECORTEX_DEBUG"):
+            raise
+        err.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(EXIT_FAILED)
+    except BrokenPipeError:
+        sys.exit(EXIT_FAILED)

@@ -1,0 +1,91 @@
+"""`decortex demo`: the whole chain in one command, with a bar a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from decortex_ops.cli.output import EXIT_SOME_FAILED, JsonFlag, err, out, print_json, print_rows
+from decortex_ops.cli.session import open_tables
+from decortex_ops.defaults import register_defaults
+from decortex_schemas import queries
+
+READING = """
+ari_truth     agreement with the known types (adjusted Rand index; - where nobody knows them)
+ari_seeds     agreement between networks trained from other seeds
+ari_restarts  agreement between starts of the clustering on one network
+correlation   mean test correlation to average: before and after fine-tuning, and of the control that trained
+              as long without a clustering loss
+epsilon2, p   share of the rank variance of the neurons' correlations between clusters; median p of the
+              permutation within sessions"""
+
+
+def demo(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of FileTreeDataset sessions (default: the simulated cortex).")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes (default: one a core).")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Run the whole chain and print what it found; a second run computes nothing again.
+
+    Example: decortex demo --data recordings/v4 --json
+    """
+    from decortex_ops.demo import run_demo  # noqa: PLC0415  (keeps the other commands quick to start)
+
+    open_tables(declare=True)
+    register_defaults()
+    with Progress(
+        TextColumn("{task.description:<20}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=err,
+        disable=not err.is_terminal,
+    ) as bars:
+        found = run_demo(data=data, workers=workers, on_round=_Bars(bars))
+    if json:
+        print_json(found)
+    else:
+        _print(found)
+    if queries.failed_jobs():
+        err.print("some keys failed; `decortex errors` shows them", style="red")
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+class _Bars:
+    """One progress bar a table that has anything to do; plain lines where there is no terminal."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+        self._last = ""
+
+    def __call__(self, rows: list[dict[str, Any]]) -> None:
+        """Show one round."""
+        for row in rows:
+            total = row["done"] + sum(row[state] for state in queries.JOB_STATES)
+            if not total:
+                continue
+            if row["table"] not in self._tasks:
+                self._tasks[row["table"]] = self._bars.add_task(row["table"])
+            self._bars.update(self._tasks[row["table"]], completed=row["done"], total=total)
+        if self._bars.disable:
+            line = ", ".join(f"{r['table']} {r['done']}" for r in rows if r["pending"] or r["reserved"])
+            if line and line != self._last:
+                err.print(f"in work: {line}", highlight=False, markup=False, style="dim", soft_wrap=True)
+            self._last = line
+
+
+def _print(found: dict[str, Any]) -> None:
+    columns = list(found["rows"][0]) if found["rows"] else []
+    print_rows(found["rows"], columns, title=f"study {found['study']}: {found['n_neurons']} neurons")
+    correlation = found["test_correlation"]
+    mean = "-" if correlation is None else f"{correlation:.3f}"
+    out.print(READING, highlight=False)
+    out.print(f"\nmean test correlation of the networks: {mean}; {found['seconds']:.0f} s", highlight=False)

@@ -1,0 +1,71 @@
+"""How commands speak: tables on a terminal, one JSON value with --json, errors on standard error."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of a table.")]
+
+out = Console()
+err = Console(stderr=True)
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_SOME_FAILED = 3
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value on standard output; numbers that are not finite become null."""
+    sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """Turn rows into what JSON knows."""
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, (datetime, date, Path)):
+        return str(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def print_rows(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, title: str = "", empty: str = "nothing"
+) -> None:
+    """Print rows as a table; where there are none, say what would fill it."""
+    if not rows:
+        out.print(empty, highlight=False)
+        return
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if _is_numeric(rows, column) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell(row.get(column)) for column in columns))
+    out.print(table)
+
+
+def cell(value: Any) -> str:
+    """One value as text: three decimals, a dash for what is undefined. Markup in it stays text."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4f}" if 0 < abs(value) < 0.001 else f"{value:.3f}"
+    return str(value).replace("[", r"\[")
+
+
+def _is_numeric(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
+    return all(isinstance(row.get(column), (int, float, type(None))) for row in rows)

@@ -1,0 +1,133 @@
+"""Read verbs: status, results, errors, provenance. They change nothing."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import time
+from typing import Annotated, Any
+
+import typer
+
+from decortex.errors import ConfigError
+from decortex_ops.cli.output import JsonFlag, cell, out, print_json, print_rows
+from decortex_ops.cli.session import open_tables
+from decortex_schemas import queries
+
+RESULT_COLUMNS = (
+    "method_name",
+    "k",
+    "finetune",
+    "status",
+    "ari_truth",
+    "ari_seeds",
+    "ari_restarts",
+    "correlation_before",
+    "correlation_after",
+    "correlation_control",
+    "silhouette",
+    "epsilon2",
+    "p",
+)
+
+
+def status(
+    watch: Annotated[float | None, typer.Option(min=0.5, help="Show again every so many seconds.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Show, per table, what is done, waiting, in work and failed. Example: decortex status --watch 2."""
+    open_tables()
+    while True:
+        rows = queries.progress()
+        if json:
+            print_json(rows)
+        else:
+            print_rows(rows, ["table", "done", *queries.JOB_STATES])
+        if watch is None:
+            return
+        time.sleep(watch)
+        out.print()
+
+
+def results(
+    study: Annotated[str, typer.Argument(help="A frozen study.")],
+    json: JsonFlag = False,
+) -> None:
+    """Show a frozen study's results, one row a method, K and fine-tuning. Example: decortex results demo."""
+    open_tables()
+    rows = queries.results(study)
+    if json:
+        print_json(rows)
+    else:
+        print_rows(rows, RESULT_COLUMNS, title=f"study {study}")
+
+
+def errors(
+    json: JsonFlag = False,
+    trace: Annotated[bool, typer.Option("--trace", help="Print the tracebacks too.")] = False,
+) -> None:
+    """List the keys that failed, with the message. Example: decortex errors --trace."""
+    open_tables()
+    rows = queries.failed_jobs()
+    if json:
+        print_json(rows)
+        return
+    print_rows(rows, ["table", "key", "message", "when", "host_name"], empty="no failed keys")
+    if trace:
+        for row in rows:
+            out.print(f"\n{row['table']} {row['key']}\n{row['traceback']}", highlight=False, markup=False)
+
+
+def provenance(
+    table: Annotated[str, typer.Argument(help="A computed table, for example Clustering.")],
+    key: Annotated[str, typer.Argument(help="The row's key: JSON, or name=value pairs with commas.")],
+    json: JsonFlag = False,
+) -> None:
+    """Show what one row rests on. Example: decortex provenance TrainedModel dataset=v4,model_spec_id=1,model_seed=0."""
+    open_tables()
+    found = queries.provenance(table, parse_key(key))
+    if json:
+        print_json(found)
+        return
+    for step in [*found["chain"], {"table": found["table"], **found["key"]}]:
+        shown = {name: value for name, value in step.items() if name != "table" and _is_short(value)}
+        out.print(
+            f"[bold]{step['table']}[/bold] " + " ".join(f"{n}={cell(v)}" for n, v in shown.items()),
+            soft_wrap=True,
+        )
+    environment = found["environment"]
+    shown = {name: value for name, value in environment.items() if _is_short(value)}
+    out.print(
+        "[bold]Environment[/bold] " + " ".join(f"{n}={cell(v)}" for n, v in shown.items()), soft_wrap=True
+    )
+    out.print("\nTo compute it again:")
+    for line in found["recompute"]:
+        out.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+
+
+def parse_key(text: str) -> dict[str, Any]:
+    """Read a key from JSON or from ``name=value`` pairs.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither.
+    """
+    if text.lstrip().startswith("{"):
+        try:
+            found = jsonlib.loads(text)
+        except jsonlib.JSONDecodeError as error:
+            raise ConfigError(f"the key is not JSON ({error}).") from None
+        return dict(found)
+    key: dict[str, Any] = {}
+    for pair in text.split(","):
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise ConfigError(
+                f"{pair!r} is not name=value; a key is JSON or pairs such as method=kmeans,k=8."
+            )
+        key[name.strip()] = value.strip()
+    return key
+
+
+def _is_short(value: Any) -> bool:
+    return value is not None and not isinstance(value, (dict, list)) and value != ""

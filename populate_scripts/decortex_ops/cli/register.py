@@ -1,0 +1,85 @@
+"""`decortex register ...`: recordings, simulated cortices and trained networks, by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from decortex.data.simulate import SimulationConfig
+from decortex.errors import ConfigError
+from decortex_ops.cli.output import out, print_json
+from decortex_ops.cli.session import open_tables
+from decortex_schemas.datasets import Dataset, register_folder, register_simulation
+from decortex_schemas.models import register_checkpoint
+
+app = typer.Typer(help="Register recordings and trained networks.", no_args_is_help=True)
+
+
+@app.command()
+def dataset(
+    folder: Annotated[Path, typer.Argument(help="A session folder, or a folder of session folders.")],
+    name: Annotated[str | None, typer.Option(help="Name of the dataset (default: the folder's).")] = None,
+    species: Annotated[str, typer.Option(help="For example 'macaque'.")] = "",
+) -> None:
+    """Register FileTreeDataset recordings. Example: decortex register dataset recordings/v4 --species macaque."""
+    open_tables()
+    name = name or folder.resolve().name
+    register_folder(name, folder, species=species)
+    _say_dataset(name)
+
+
+@app.command()
+def simulation(
+    name: Annotated[str, typer.Argument(help="Name of the dataset.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the generator.")] = 0,
+    params: Annotated[
+        str, typer.Option(help="Generator parameters as JSON, for example '{\"spread\": 1.0}'.")
+    ] = "{}",
+) -> None:
+    """Register a simulated cortex with known functional types."""
+    try:
+        values = json.loads(params)
+    except json.JSONDecodeError as error:
+        raise ConfigError(
+            f"--params is not JSON ({error}): expected an object such as '{{\"spread\": 1.0}}'."
+        ) from None
+    config = SimulationConfig.from_params(values)
+    open_tables()
+    register_simulation(name, config, seed)
+    _say_dataset(name)
+
+
+@app.command()
+def model(
+    checkpoint: Annotated[Path, typer.Argument(help="Torch file with a state dict.")],
+    dataset_name: Annotated[
+        str | None, typer.Option("--dataset", help="Dataset of the same neurons in the same order.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model family (default: the file's).")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed it was trained with.")] = 0,
+    embedding_key: Annotated[
+        str | None,
+        typer.Option(help="Key of the (neurons, features) tensor, where the readout is not known."),
+    ] = None,
+) -> None:
+    """Register a trained network by its readout. Example: decortex register model sensorium_sota_model.pth."""
+    open_tables()
+    key = register_checkpoint(
+        checkpoint, dataset=dataset_name, name=name, seed=seed, embedding_key=embedding_key
+    )
+    n_neurons = (Dataset & {"dataset": key["dataset"]}).fetch1("n_neurons")
+    out.print(f"registered {n_neurons} neurons; the network's key, for a study:", highlight=False)
+    print_json(key)
+
+
+def _say_dataset(name: str) -> None:
+    row = (Dataset & {"dataset": name}).fetch1()
+    sessions = len(Dataset.Session & {"dataset": name})
+    out.print(
+        f"dataset {name}: {row['n_neurons']} neurons, {sessions} sessions, content {row['content_sha256'][:12]}",
+        highlight=False,
+        markup=False,
+    )

@@ -1,0 +1,28 @@
+"""Opening the database for a command: with progress while MySQL is fetched, and with the tables declared."""
+
+from __future__ import annotations
+
+import os
+
+from decortex_ops.cli.output import err
+from decortex_ops.server import EmbeddedServer, Progress
+from decortex_schemas.database import connect, declare_everything, open_connection, read_settings
+
+
+def open_server() -> None:
+    """Make sure that a server runs: the configured one is left alone, the embedded one is started."""
+    if os.environ.get("DJ_HOST"):
+        return
+    EmbeddedServer(progress=_say).start()
+
+
+def open_tables(*, threads: int = 1, declare: bool = False) -> None:
+    """Connect; the server is started and, if asked, the tables are declared."""
+    open_server()
+    if declare:
+        declare_everything(open_connection(read_settings()))
+    connect(threads=threads)
+
+
+def _say(step: Progress) -> None:
+    err.print(str(step), highlight=False, markup=False, style="dim")

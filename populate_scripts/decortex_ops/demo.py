@@ -1,0 +1,139 @@
+"""The demo: the whole chain on a simulated cortex with known types, or on a folder of recordings."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from decortex.config import config_hash
+from decortex.data.simulate import SimulationConfig
+from decortex_ops.fleet import OnRound, run_until_empty
+from decortex_ops.plans import (
+    EmbeddingPlan,
+    FinetuningPlan,
+    MethodPlan,
+    NetworksPlan,
+    PlanFile,
+    declare_plan,
+)
+from decortex_schemas import queries
+from decortex_schemas.comparison import freeze_study
+from decortex_schemas.datasets import Dataset, register_folder, register_simulation
+
+SIMULATION = SimulationConfig()
+SIMULATION_SEED = 0
+MODEL_SEEDS = (0, 1, 2)
+CLUSTERING_SEEDS = (0, 1, 2)
+
+ROW_FIELDS = (
+    "method",
+    "k",
+    "finetune",
+    "status",
+    "ari_truth",
+    "ari_seeds",
+    "ari_restarts",
+    "correlation_before",
+    "correlation_after",
+    "correlation_control",
+    "epsilon2",
+    "p",
+)
+
+
+def run_demo(*, data: Path | None = None, workers: int | None = None, on_round: OnRound) -> dict[str, Any]:
+    """Run the chain to its end and collect what it found; what exists already is not computed again.
+
+    Parameters
+    ----------
+    data : Path, optional
+        Folder of FileTreeDataset sessions; default: the simulated cortex.
+    workers : int, optional
+        Worker processes (default: one a processor core).
+    on_round : callable
+        Takes the progress of every round.
+
+    Returns
+    -------
+    dict
+        ``study``, ``seconds``, ``test_correlation``, ``n_neurons`` and ``rows``.
+
+    Raises
+    ------
+    DatasetError
+        If the folder is not complete.
+    """
+    started = time.monotonic()
+    dataset = _register(data)
+    plan = simulated_plan(dataset) if data is None else recorded_plan(dataset)
+    study = f"demo-{config_hash(plan.resolved())[:8]}"
+    declare_plan(study, plan)
+    fleet_size = workers or len(os.sched_getaffinity(0))
+    run_until_empty(workers=fleet_size, on_round=on_round)
+    freeze_study(study)
+    run_until_empty(workers=fleet_size, on_round=on_round)  # what compares across a frozen study
+    return {
+        "study": study,
+        "seconds": round(time.monotonic() - started, 1),
+        "test_correlation": queries.test_performance(study)["test_correlation"],
+        "n_neurons": int((Dataset & {"dataset": dataset}).fetch1("n_neurons")),
+        "rows": [{name: row[name] for name in ROW_FIELDS} for row in queries.results(study)],
+    }
+
+
+def _register(data: Path | None) -> str:
+    if data is None:
+        name = f"simulated-{config_hash({'config': SIMULATION.resolved(), 'seed': SIMULATION_SEED})[:8]}"
+        register_simulation(name, SIMULATION, SIMULATION_SEED)
+        return name
+    name = f"{data.resolve().name[:40]}-{config_hash(str(data.resolve()))[:8]}"
+    register_folder(name, data)
+    return name
+
+
+def simulated_plan(dataset: str) -> PlanFile:
+    """What the demo asks of the simulated cortex: eight types, three networks, k-means and GMM at three K."""
+    schedule = {"max_epochs": 4, "learning_rate": 1e-3, "schedule": "constant", "keep": "last"}
+    start: dict[str, Any] = {"counts": (8,), "seeds": (0,), "schedule": schedule}
+    return PlanFile(
+        description="The whole chain on a simulated cortex with eight known functional types",
+        networks=(NetworksPlan(dataset=dataset, recipe="simulated_cortex", seeds=MODEL_SEEDS),),
+        embeddings=(EmbeddingPlan(name="l2", params={"kind": "raw", "l2": True}),),
+        methods=(
+            MethodPlan(method="kmeans", name="kmeans"),
+            MethodPlan(method="gmm", name="gmm", params={"covariance": "diag"}),
+        ),
+        counts=(4, 8, 12),
+        seeds=CLUSTERING_SEEDS,
+        finetunings=(
+            FinetuningPlan(name="dec", params={"kind": "dec", "kernel": "scaled"}, **start),
+            FinetuningPlan(
+                name="dec_joint", params={"kind": "dec_joint", "kernel": "scaled", "beta": 0.1}, **start
+            ),
+        ),
+    )
+
+
+def recorded_plan(dataset: str) -> PlanFile:
+    """What the demo asks of recordings: three networks, k-means and GMM over a grid of K, DEC at one K."""
+    schedule = {"max_epochs": 3, "learning_rate": 3e-4, "schedule": "constant", "keep": "last"}
+    start: dict[str, Any] = {"counts": (5,), "seeds": (0,), "methods": ("kmeans",), "schedule": schedule}
+    return PlanFile(
+        description="The whole chain on recordings",
+        networks=(NetworksPlan(dataset=dataset, recipe="macaque_v4", seeds=MODEL_SEEDS),),
+        embeddings=(EmbeddingPlan(name="l2", params={"kind": "raw", "l2": True}),),
+        methods=(
+            MethodPlan(method="kmeans", name="kmeans"),
+            MethodPlan(method="gmm", name="gmm", params={"covariance": "diag"}),
+        ),
+        counts=(2, 3, 5, 8, 12, 20),
+        seeds=CLUSTERING_SEEDS,
+        finetunings=(
+            FinetuningPlan(name="dec", params={"kind": "dec", "kernel": "scaled"}, **start),
+            FinetuningPlan(
+                name="dec_joint", params={"kind": "dec_joint", "kernel": "scaled", "beta": 1.0}, **start
+            ),
+        ),
+    )

@@ -1,0 +1,168 @@
+"""Plans: a sweep in words (names and parameters), turned into rows of the specification tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from decortex.config import Config
+from decortex.embeddings import EmbeddingConfig
+from decortex.errors import ConfigError
+from decortex.finetune import FinetuneConfig
+from decortex.models import NetworkConfig, TrainingConfig
+from decortex.models.recipes import RECIPES
+from decortex_schemas.datasets import Dataset
+from decortex_schemas.models import ModelTask, ask_for_training
+from decortex_schemas.specs import (
+    ModelSpec,
+    register_embedding_spec,
+    register_finetune,
+    register_method,
+    register_model_spec,
+    register_schedule,
+)
+from decortex_schemas.studies import FinetunePlan, StudyPlan, declare_study
+
+
+class NetworksPlan(Config):
+    """Networks of one dataset: trained here by a recipe or by full configurations, or imported."""
+
+    dataset: str = Field(description="Name of a registered dataset")
+    recipe: str | None = Field(None, description="A ready specification, see decortex.models.recipes")
+    network: dict[str, Any] | None = Field(None, description="NetworkConfig, instead of a recipe")
+    training: dict[str, Any] | None = Field(
+        None, description="TrainingConfig, or what differs from the recipe's"
+    )
+    imported: str | None = Field(None, description="Name of an imported family: all its registered seeds")
+    seeds: tuple[int, ...] = Field(default=(0,), description="Seeds to train with")
+
+
+class EmbeddingPlan(Config):
+    """One embedding and its name in tables and figures."""
+
+    name: str = Field(min_length=1, max_length=64)
+    params: dict[str, Any] = Field(default_factory=dict, description="EmbeddingConfig")
+
+
+class MethodPlan(Config):
+    """One clustering method and its name in tables and figures."""
+
+    method: str
+    name: str = Field("", max_length=64, description="Default: the method's")
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class FinetuningPlan(Config):
+    """One fine-tuning variant and the partitions it starts from."""
+
+    name: str = Field(min_length=1, max_length=64)
+    params: dict[str, Any] = Field(description="FinetuneConfig")
+    schedule: dict[str, Any] = Field(
+        default_factory=dict, description="TrainingConfig of the continued training"
+    )
+    control_seed: int = Field(0, ge=0, description="Seed of the order of batches, shared with the control")
+    methods: tuple[str, ...] = Field(default=(), description="Names of the starting methods; all if empty")
+    counts: tuple[int, ...] = Field(default=(), description="K of the starts; all if empty")
+    seeds: tuple[int, ...] = Field(default=(), description="Clustering seeds of the starts; all if empty")
+
+
+class PlanFile(Config):
+    """A study as somebody writes it down; 'none' (no fine-tuning) is part of every study."""
+
+    description: str = Field("", max_length=1024)
+    networks: tuple[NetworksPlan, ...] = Field(min_length=1)
+    embeddings: tuple[EmbeddingPlan, ...] = Field(min_length=1)
+    methods: tuple[MethodPlan, ...] = Field(min_length=1)
+    counts: tuple[int, ...] = Field(min_length=1, description="Numbers of clusters")
+    seeds: tuple[int, ...] = Field(default=(0,), description="Clustering seeds")
+    finetunings: tuple[FinetuningPlan, ...] = Field(default=())
+
+
+def declare_plan(name: str, plan: PlanFile) -> None:
+    """Register what a plan names and declare the study; repeating it changes nothing.
+
+    Raises
+    ------
+    ConfigError
+        If a dataset, recipe, method or parameter is unknown, or the name is taken by another plan.
+    """
+    methods = {
+        one.name or one.method: register_method(one.method, one.params, name=one.name) for one in plan.methods
+    }
+    if len(methods) != len(plan.methods):
+        raise ConfigError('two methods of the plan have the same name; give each its own "name".')
+    finetunings = [FinetunePlan(finetune_id=register_none(), methods=(), counts=(), seeds=())]
+    finetunings += [_finetuning(one, methods) for one in plan.finetunings]
+    declare_study(
+        name,
+        StudyPlan(
+            models=tuple(key for networks in plan.networks for key in _networks(networks)),
+            embedding_spec_ids=tuple(
+                register_embedding_spec(one.name, EmbeddingConfig.from_params(one.params))
+                for one in plan.embeddings
+            ),
+            method_ids=tuple(int(key["method_id"]) for key in methods.values()),
+            counts=plan.counts,
+            seeds=plan.seeds,
+            finetunings=tuple(finetunings),
+        ),
+        description=plan.description,
+    )
+
+
+def register_none() -> int:
+    """Register the fine-tuning that is none; returns its ``finetune_id``."""
+    return register_finetune("none", FinetuneConfig(kind="none"))
+
+
+def _finetuning(plan: FinetuningPlan, methods: dict[str, dict[str, Any]]) -> FinetunePlan:
+    unknown = sorted(set(plan.methods) - set(methods))
+    if unknown:
+        raise ConfigError(
+            f"fine-tuning {plan.name!r} starts from {unknown}; the plan's methods are {list(methods)}."
+        )
+    schedule = TrainingConfig.from_params(plan.schedule)
+    finetune_id = register_finetune(
+        plan.name,
+        FinetuneConfig.from_params(plan.params),
+        schedule_id=register_schedule(f"{plan.name} schedule", schedule),
+        control_seed=plan.control_seed,
+    )
+    return FinetunePlan(
+        finetune_id=finetune_id,
+        methods=tuple(int(methods[name]["method_id"]) for name in plan.methods),
+        counts=plan.counts,
+        seeds=plan.seeds,
+    )
+
+
+def _networks(plan: NetworksPlan) -> list[dict[str, Any]]:
+    if not len(Dataset & {"dataset": plan.dataset}):
+        raise ConfigError(f"no dataset {plan.dataset!r} is registered; `decortex register dataset` does.")
+    if plan.imported is not None:
+        family = (ModelSpec & {"model_name": plan.imported, "core": "imported"}).proj()
+        keys: list[dict[str, Any]] = (ModelTask & family & {"dataset": plan.dataset}).proj().to_dicts()
+        if not keys:
+            raise ConfigError(
+                f"no imported network {plan.imported!r} is registered for dataset {plan.dataset!r}; "
+                "`decortex register model` does."
+            )
+        return keys
+    name, network, training = _configs(plan)
+    return ask_for_training(plan.dataset, register_model_spec(name, network, training), list(plan.seeds))
+
+
+def _configs(plan: NetworksPlan) -> tuple[str, NetworkConfig, TrainingConfig]:
+    if plan.recipe is not None:
+        if plan.recipe not in RECIPES:
+            raise ConfigError(f"no recipe {plan.recipe!r}; there are {', '.join(RECIPES)}.")
+        network, training = RECIPES[plan.recipe]()
+        changed = {**training.resolved(), **(plan.training or {})}
+        return plan.recipe, network, TrainingConfig.from_params(changed)
+    if plan.network is None or plan.training is None:
+        raise ConfigError(
+            f"networks of {plan.dataset!r} need a recipe ({', '.join(RECIPES)}), or both network and training, or "
+            "the name of an imported family."
+        )
+    return "custom", NetworkConfig.from_params(plan.network), TrainingConfig.from_params(plan.training)

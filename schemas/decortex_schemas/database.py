@@ -1,0 +1,282 @@
+"""The one schema object of all tables, and `connect()`. No table is defined here."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import datajoint as dj
+import platformdirs
+import pymysql
+import torch
+from threadpoolctl import threadpool_limits
+
+from decortex.errors import ConfigError, DatabaseError
+
+logging.getLogger("datajoint").setLevel(os.environ.get("DJ_LOG_LEVEL", "WARNING"))
+
+schema = dj.Schema()
+
+MODULES = (
+    "provenance",
+    "leases",
+    "specs",
+    "datasets",
+    "models",
+    "studies",
+    "embeddings",
+    "clustering",
+    "finetune",
+    "evaluation",
+    "comparison",
+)
+MINIMUM_MYSQL = (8, 0, 13)
+_ACCESS_DENIED = (1044, 1045, 1698)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the database and its store are; every value can come from the environment.
+
+    Parameters
+    ----------
+    host, port, user, password
+        ``DJ_HOST``, ``DJ_PORT``, ``DJ_USER``, ``DJ_PASS`` (or a file named by ``DJ_PASS_FILE``).
+    database : str
+        Name of the MySQL database that holds the tables (``DECORTEX_DATABASE``, default ``decortex``).
+    store : Path
+        Folder of the arrays and checkpoints (``DECORTEX_STORE``); all workers must see the same one.
+    """
+
+    host: str
+    port: int
+    user: str
+    password: str
+    database: str
+    store: Path
+
+    def __repr__(self) -> str:
+        """Show where, never the password."""
+        return f"Settings({self.user}@{self.host}:{self.port}/{self.database}, store={self.store})"
+
+
+def database_name() -> str:
+    """Name of the MySQL database that holds the tables."""
+    name = os.environ.get("DECORTEX_DATABASE", "decortex")
+    if not name.replace("_", "").isalnum() or len(name) > 48:
+        raise ConfigError(
+            f"DECORTEX_DATABASE is {name!r}: expected at most 48 letters, digits and underscores."
+        )
+    return name
+
+
+def store_folder() -> Path:
+    """Folder of the arrays and checkpoints."""
+    default = Path(platformdirs.user_data_dir("decortex")) / "store"
+    return Path(os.environ.get("DECORTEX_STORE") or default).expanduser().resolve()
+
+
+def read_settings() -> Settings:
+    """Collect the settings: ``DJ_HOST`` and its companions, else the server that the installation brings.
+
+    Where no ``DJ_HOST`` is set, the entry point group ``decortex.credentials`` is asked; decortex_ops
+    answers it with its embedded server, which it starts when it does not run.
+
+    Raises
+    ------
+    DatabaseError
+        If neither says where a server is.
+    """
+    providers = list(entry_points(group="decortex.credentials"))
+    if not providers:
+        raise DatabaseError(
+            "no database is configured: set DJ_HOST, DJ_USER and DJ_PASS, or install decortex with its "
+            "operations (pip install decortex), which bring an embedded MySQL."
+        )
+    resolve: Callable[[], Any] = providers[0].load()
+    found = resolve()
+    return Settings(found.host, found.port, found.user, found.password, database_name(), store_folder())
+
+
+def connect(*, threads: int = 1, create_tables: bool | None = None) -> dj.Connection:
+    """Connect this process to the database and make every table usable.
+
+    After it, a plain ``Clustering.populate(reserve_jobs=True)`` works: the software environment is
+    registered, the store is configured, the number of threads is pinned (equal threads give equal bits),
+    and a heartbeat keeps this process's reservations alive. Calling it again is free.
+
+    Parameters
+    ----------
+    threads : int
+        Threads that numpy, scikit-learn and torch may use in this process.
+    create_tables : bool, optional
+        Declare tables that do not exist. Default: only if none exists yet (an empty database);
+        ``decortex init`` declares them for everybody.
+
+    Returns
+    -------
+    datajoint.Connection
+        The open connection.
+
+    Raises
+    ------
+    DatabaseError
+        If the server cannot be reached, refuses the credentials, or is not MySQL 8.0.13 or newer.
+    """
+    from decortex_schemas import leases, provenance  # noqa: PLC0415  (they import this module's schema)
+
+    if schema.is_activated() and schema.connection is not None and schema.connection.is_connected:
+        return schema.connection
+    connection = open_connection(read_settings())
+    pin_threads(threads)
+    activate(connection, create_tables=create_tables)
+    provenance.register_environment(threads=threads)
+    leases.start_heartbeat()
+    return connection
+
+
+def open_connection(settings: Settings) -> dj.Connection:
+    """Open DataJoint's connection and configure its store; no table is touched.
+
+    Raises
+    ------
+    DatabaseError
+        If the server cannot be reached, refuses the credentials, or is not MySQL 8.0.13 or newer.
+    """
+    check_server(settings)
+    prepare_store(settings.store)
+    dj.config["database.host"] = settings.host
+    dj.config["database.port"] = settings.port
+    dj.config["database.user"] = settings.user
+    dj.config["database.password"] = settings.password
+    dj.config["safemode"] = False
+    dj.config["jobs.version_method"] = "none"
+    dj.config["stores"] = {
+        "default": "main",
+        "main": {"protocol": "file", "location": str(settings.store)},
+    }
+    return dj.conn(settings.host, settings.user, settings.password, reset=True)
+
+
+def check_server(settings: Settings) -> str:
+    """Return the server's version, or say exactly why it cannot serve.
+
+    Raises
+    ------
+    DatabaseError
+        If the server cannot be reached, refuses the credentials, or is not MySQL 8.0.13 or newer.
+    """
+    where = f"{settings.host}:{settings.port}"
+    try:
+        probe = pymysql.connect(
+            host=settings.host,
+            port=settings.port,
+            user=settings.user,
+            password=settings.password,
+            connect_timeout=10,
+        )
+    except (pymysql.MySQLError, RuntimeError) as error:
+        code = error.args[0] if error.args else None
+        if code in _ACCESS_DENIED:
+            raise DatabaseError(
+                f"the server at {where} refused user {settings.user!r}: check DJ_USER and DJ_PASS "
+                "(or the file named by DJ_PASS_FILE)."
+            ) from None
+        raise DatabaseError(
+            f"no MySQL server answers at {where} ({error.__class__.__name__} {code}): check DJ_HOST and "
+            "DJ_PORT and that the server runs (`decortex db status` for the embedded one)."
+        ) from None
+    with probe, probe.cursor() as cursor:
+        cursor.execute("SELECT @@version")
+        version = str(cursor.fetchone()[0])
+    if "mariadb" in version.lower():
+        raise DatabaseError(
+            f"the server at {where} is MariaDB ({version}), which DataJoint 2 does not support: "
+            "use MySQL 8.0.13 or newer (docker compose up -d gives one)."
+        )
+    number = tuple(int(part) for part in version.split("-", 1)[0].split(".")[:3])
+    if number < MINIMUM_MYSQL:
+        raise DatabaseError(f"the server at {where} is MySQL {version}; decortex needs 8.0.13 or newer.")
+    return version
+
+
+def prepare_store(folder: Path) -> None:
+    """Create the store's folder, private to its owner unless it exists already.
+
+    Raises
+    ------
+    DatabaseError
+        If the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
+    except OSError as error:
+        raise DatabaseError(
+            f"the store folder {folder} cannot be made ({error}); set DECORTEX_STORE."
+        ) from error
+    if not os.access(folder, os.W_OK):
+        raise DatabaseError(f"the store folder {folder} is not writable; set DECORTEX_STORE to one that is.")
+
+
+def pin_threads(threads: int) -> None:
+    """Fix how many threads numerical libraries use in this process."""
+    threadpool_limits(threads)
+    torch.set_num_threads(threads)
+
+
+def activate(connection: dj.Connection, *, create_tables: bool | None = None) -> None:
+    """Bind every table class to the configured database.
+
+    Raises
+    ------
+    DatabaseError
+        If the tables do not exist and may not be created here.
+    """
+    for module in MODULES:
+        importlib.import_module(f"decortex_schemas.{module}")
+    name = database_name()
+    if create_tables is None:
+        create_tables = not _holds_tables(connection, name)
+    if create_tables:
+        connection.query(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+    elif not _holds_tables(connection, name):
+        raise DatabaseError(f"the database {name!r} holds no decortex tables; run `decortex init` first.")
+    schema.activate(name, connection=connection, create_schema=False, create_tables=create_tables)
+
+
+def computed_tables() -> list[type[dj.Computed]]:
+    """All computed tables in the order of the chain."""
+    return [cls for cls, _ in schema.declare_list if issubclass(cls, dj.Computed)]
+
+
+def declare_everything(connection: dj.Connection) -> None:
+    """Declare all tables and all jobs tables; one process at a time, under a lock of the server.
+
+    Raises
+    ------
+    DatabaseError
+        If another process holds the lock for more than a minute.
+    """
+    lock = f"decortex_init_{database_name()}"
+    if connection.query("SELECT GET_LOCK(%s, 60)", args=(lock,)).fetchone()[0] != 1:
+        raise DatabaseError("another `decortex init` is still declaring tables; try again when it has ended.")
+    try:
+        activate(connection, create_tables=True)
+        for table in computed_tables():
+            _ = table.jobs  # the jobs table is declared when it is first looked at
+    finally:
+        connection.query("SELECT RELEASE_LOCK(%s)", args=(lock,))
+
+
+def _holds_tables(connection: dj.Connection, name: str) -> bool:
+    found = connection.query(
+        "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s", args=(name,)
+    )
+    return bool(found.fetchone()[0])

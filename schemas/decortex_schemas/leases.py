@@ -1,0 +1,211 @@
+"""Leases: which processes may hold reservations, kept alive by a heartbeat. Freeing them is the scheduler's."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import platform
+import threading
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import datajoint as dj
+import pymysql
+
+from decortex.errors import OperationError
+from decortex_schemas.database import schema
+
+HEARTBEAT_SECONDS = 10.0
+LEASE_SECONDS = 60
+
+
+@schema
+class WorkerLease(dj.Manual):
+    """One row a process that may reserve keys; ``last_seen`` is written by the server's clock."""
+
+    definition = """
+    # A process that may hold reservations
+    lease_id : char(32)
+    ---
+    host_name : varchar(255)
+    process_id : int32
+    started_at : datetime(3)
+    last_seen : datetime(3)
+    ended = 0 : bool
+    """
+
+
+class _Heartbeat:
+    """A thread with a connection of its own that says every few seconds that this process lives."""
+
+    def __init__(self, info: dict[str, Any], table: str) -> None:
+        self.lease_id = uuid.uuid4().hex
+        self._table = table
+        self._info = info
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="decortex-heartbeat", daemon=True)
+
+    def start(self) -> None:
+        self._write(
+            f"INSERT INTO {self._table} (lease_id, host_name, process_id, started_at, last_seen) "
+            "VALUES (%s, %s, %s, CURRENT_TIMESTAMP(3), CURRENT_TIMESTAMP(3))",
+            (self.lease_id, platform.node(), os.getpid()),
+        )
+        self._thread.start()
+        atexit.register(self.end)
+
+    def end(self) -> None:
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        try:
+            self._write(f"UPDATE {self._table} SET ended = 1 WHERE lease_id = %s", (self.lease_id,))
+        except pymysql.MySQLError:
+            return  # the server is gone; the lease runs out by itself
+
+    def _run(self) -> None:
+        while not self._stop.wait(HEARTBEAT_SECONDS):
+            try:
+                self._write(
+                    f"UPDATE {self._table} SET last_seen = CURRENT_TIMESTAMP(3) WHERE lease_id = %s",
+                    (self.lease_id,),
+                )
+            except pymysql.MySQLError:
+                continue  # a lost connection is tried again at the next beat; the lease bears six misses
+
+    def _write(self, sql: str, args: tuple[Any, ...]) -> None:
+        with (
+            pymysql.connect(**self._info, autocommit=True, connect_timeout=10) as link,
+            link.cursor() as cursor,
+        ):
+            cursor.execute(sql, args)
+
+
+_running: dict[int, _Heartbeat] = {}
+
+
+def start_heartbeat() -> str:
+    """Register this process and keep its lease alive; returns the lease's id. Calling it again is free."""
+    beat = _running.get(os.getpid())
+    if beat is None:
+        beat = _Heartbeat(connection_info(), WorkerLease().full_table_name)
+        beat.start()
+        _running[os.getpid()] = beat
+    return beat.lease_id
+
+
+def end_heartbeat() -> None:
+    """End this process's lease, if it has one."""
+    beat = _running.pop(os.getpid(), None)
+    if beat is not None:
+        beat.end()
+
+
+def confirm_reservation(table: dj.Computed, key: dict[str, Any]) -> None:
+    """Refuse to insert a key whose reservation meanwhile went to another process.
+
+    Called first in every ``make_insert``, inside its transaction: the job's row stays locked until the
+    result is committed. A key that nobody reserved (a direct ``populate()``) passes; the primary key
+    guards it.
+
+    Raises
+    ------
+    OperationError
+        If another process holds the key now. Nothing is lost: that process computes the same row.
+    """
+    jobs = table.jobs
+    names = [name for name in jobs.primary_key if name in key]
+    where = " AND ".join(f"`{name}` = %s" for name in names)
+    row = table.connection.query(
+        f"SELECT status, host, pid FROM {jobs.full_table_name} WHERE {where} FOR UPDATE",
+        args=tuple(key[name] for name in names),
+    ).fetchone()
+    if row is None or row[0] != "reserved":
+        return
+    if (row[1], row[2]) != (platform.node(), os.getpid()):
+        raise OperationError(
+            f"the reservation of {dict(key)} in {table.table_name} went to process {row[2]} on {row[1]} while "
+            "this one was silent for longer than its lease; the late result is dropped."
+        )
+
+
+def dead_reservations(table: type[dj.Computed]) -> list[dict[str, Any]]:
+    """Keys of one table that are reserved by a process without a living lease.
+
+    A lease lives if it was seen within the last minute by the server's clock, has not ended, and began
+    before the reservation (a new process may carry a dead one's number).
+    """
+    jobs = table.jobs
+    names = ", ".join(f"j.`{name}`" for name in jobs.primary_key)
+    rows = schema.connection.query(
+        f"SELECT {names} FROM {jobs.full_table_name} AS j WHERE j.status = 'reserved' AND NOT EXISTS ("
+        f"SELECT 1 FROM {WorkerLease().full_table_name} AS w WHERE w.host_name = j.host "
+        "AND w.process_id = j.pid AND w.ended = 0 AND w.started_at <= j.reserved_time "
+        "AND w.last_seen > CURRENT_TIMESTAMP(3) - INTERVAL %s SECOND)",
+        args=(LEASE_SECONDS,),
+    ).fetchall()
+    return [dict(zip(jobs.primary_key, row, strict=True)) for row in rows]
+
+
+def free_reservation(table: type[dj.Computed], key: dict[str, Any], *, pid: int | None = None) -> bool:
+    """Hand a reserved (or interrupted) key back to the queue; returns whether a row changed.
+
+    Parameters
+    ----------
+    table : Computed
+        The table.
+    key : dict
+        Primary key of the job.
+    pid : int, optional
+        Hand it back only if this process of this host holds it.
+    """
+    jobs = table.jobs
+    where = " AND ".join(f"`{name}` = %s" for name in jobs.primary_key)
+    args: list[Any] = [key[name] for name in jobs.primary_key]
+    sql = (
+        f"UPDATE {jobs.full_table_name} SET status = 'pending', error_message = '', error_stack = NULL, "
+        f"scheduled_time = CURRENT_TIMESTAMP(3), completed_time = NULL WHERE {where} "
+        "AND status IN ('reserved', 'error')"
+    )
+    if pid is not None:
+        sql += " AND host = %s AND pid = %s"
+        args += [platform.node(), pid]
+    return bool(schema.connection.query(sql, args=tuple(args)).rowcount)
+
+
+def hand_back(queues: Sequence[str]) -> int:
+    """Hand back every key that this process holds or was interrupted in; returns how many.
+
+    Works on a connection of its own, because the interruption may have cut the shared one in mid-sentence.
+
+    Parameters
+    ----------
+    queues : sequence of str
+        Full names of the jobs tables.
+    """
+    handed = 0
+    with (
+        pymysql.connect(**connection_info(), autocommit=True, connect_timeout=10) as link,
+        link.cursor() as cursor,
+    ):
+        for queue in queues:
+            handed += cursor.execute(
+                f"UPDATE {queue} SET status = 'pending', error_message = '', error_stack = NULL, "
+                "completed_time = NULL WHERE host = %s AND pid = %s AND (status = 'reserved' "
+                "OR (status = 'error' AND error_message LIKE 'SystemExit%%'))",
+                (platform.node(), os.getpid()),
+            )
+    return handed
+
+
+def connection_info() -> dict[str, Any]:
+    """What pymysql needs to open another connection to the same server as the same user."""
+    info = schema.connection.conn_info
+    return {
+        "host": info["host"],
+        "port": info["port"],
+        "user": info["user"],
+        "password": info["passwd"],
+        "ssl": info["ssl"] if isinstance(info.get("ssl"), dict) else None,
+    }

@@ -1,0 +1,302 @@
+"""The read layer: every question that commands and figures ask, as plain rows. Writes nothing.
+
+One lock guards the connection, because DataJoint's is not safe under threads.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, ParamSpec, TypeVar
+
+import datajoint as dj
+import numpy as np
+
+from decortex.errors import ConfigError
+from decortex_schemas.comparison import FrozenStudy, SeedAgreement
+from decortex_schemas.database import computed_tables, schema
+from decortex_schemas.evaluation import (
+    MAIN_METRIC,
+    MAIN_TIER,
+    ClusterPerformance,
+    ClusterQuality,
+    RetainedPerformance,
+)
+from decortex_schemas.finetune import DECFinetune
+from decortex_schemas.models import Performance
+from decortex_schemas.provenance import Environment
+from decortex_schemas.specs import ClusteringMethod, FinetuneSpec
+from decortex_schemas.studies import Study
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_lock = threading.RLock()
+
+JOB_STATES = ("pending", "reserved", "error", "ignore")
+
+
+def one_at_a_time(query: Callable[P, T]) -> Callable[P, T]:
+    """Run a query under the connection's lock."""
+
+    @functools.wraps(query)
+    def locked(*args: P.args, **kwargs: P.kwargs) -> T:
+        with _lock:
+            return query(*args, **kwargs)
+
+    return locked
+
+
+@one_at_a_time
+def progress() -> list[dict[str, Any]]:
+    """One row a computed table, in chain order: rows done and jobs by state."""
+    rows = []
+    for table in computed_tables():
+        counts = table.jobs.progress()
+        rows.append({"table": table.__name__, "done": len(table()), **{s: counts[s] for s in JOB_STATES}})
+    return rows
+
+
+@one_at_a_time
+def failed_jobs() -> list[dict[str, Any]]:
+    """Every job that ended in an error: table, key, message, traceback, when and where."""
+    rows = []
+    for table in computed_tables():
+        jobs = table.jobs
+        for row in jobs.errors.to_dicts():
+            rows.append(
+                {
+                    "table": table.__name__,
+                    "key": {name: row[name] for name in jobs.primary_key},
+                    "message": row["error_message"],
+                    "traceback": row["error_stack"],
+                    "when": row["completed_time"],
+                    "host_name": row["host"],
+                    "process_id": row["pid"],
+                }
+            )
+    return rows
+
+
+@one_at_a_time
+def studies() -> list[dict[str, Any]]:
+    """Every study: what it asks for, how much of it exists, whether it is frozen."""
+    rows = []
+    for row in Study().to_dicts(order_by="created_at"):
+        name = {"study": row["study"]}
+        asked = (Study.Model.proj() * Study.Embedding.proj() * Study.Finetuning.proj() & name).proj()
+        frozen = (FrozenStudy & name).to_dicts()
+        rows.append(
+            {
+                "study": row["study"],
+                "description": row["description"],
+                "networks": len(Study.Model & name),
+                "methods": len(Study.Method & name),
+                "counts": len(Study.Count & name),
+                "seeds": len(Study.Restart & name),
+                "members": len(asked),
+                "done": len(DECFinetune.proj() & asked),
+                "frozen_at": frozen[0]["frozen_at"] if frozen else None,
+                "created_by": row["created_by"],
+                "created_at": row["created_at"],
+            }
+        )
+    return rows
+
+
+@one_at_a_time
+def test_performance(study: str) -> dict[str, Any]:
+    """Mean over networks of the mean test correlation to average, and the neurons behind it."""
+    at = {"tier": MAIN_TIER, "metric": MAIN_METRIC}
+    rows = (
+        (Performance.Score & at & (Study.Model & {"study": study}).proj())
+        .proj("mean", "n_defined")
+        .to_dicts()
+    )
+    means = [row["mean"] for row in rows if row["mean"] is not None]
+    return {
+        "test_correlation": float(np.mean(means)) if means else None,
+        "networks": [
+            {name: row[name] for name in ("dataset", "model_spec_id", "model_seed", "mean", "n_defined")}
+            for row in rows
+        ],
+    }
+
+
+@one_at_a_time
+def results(study: str) -> list[dict[str, Any]]:
+    """One row a method, K and fine-tuning of a frozen study: agreement, performance and its tie to cluster.
+
+    Correlations, effect sizes and qualities are means over the study's partitions of that row; p is the
+    median of the partitions' permutation p-values.
+
+    Raises
+    ------
+    ConfigError
+        If the study is not frozen.
+    """
+    if not len(FrozenStudy & {"study": study}):
+        raise ConfigError(
+            f"study {study!r} is not frozen; `decortex study freeze {study}` does when it is complete."
+        )
+    partitions = _partitions(study)
+    agreements = (SeedAgreement * FinetuneSpec.proj("finetune", "kind") & {"study": study}).to_dicts()
+    names = {int(row["method_id"]): row["method_name"] for row in ClusteringMethod.to_dicts()}
+    rows = []
+    for row in agreements:
+        own = partitions[_group(row)]
+        rows.append(
+            {
+                "dataset": row["dataset"],
+                "embedding_spec_id": int(row["embedding_spec_id"]),
+                "method": row["method"],
+                "method_name": names[int(row["method_id"])],
+                "method_id": int(row["method_id"]),
+                "k": int(row["k"]),
+                "finetune": row["finetune"],
+                "status": worst_status([part["status"] for part in own]),
+                "n_partitions": len(own),
+                "ari_truth": row["ari_truth"],
+                "ari_seeds": row["ari_seeds"],
+                "ari_restarts": row["ari_restarts"],
+                "correlation_before": _mean(own, "before"),
+                "correlation_after": _mean(own, "after"),
+                "correlation_control": _mean(own, "control"),
+                "silhouette": _mean(own, "silhouette"),
+                "silhouette_moved": _mean(own, "silhouette_moved"),
+                "share_changed": _mean(own, "share_changed"),
+                "epsilon2": _mean(own, "epsilon2"),
+                "p": _median(own, "p_permutation"),
+            }
+        )
+    return sorted(
+        rows,
+        key=lambda r: (
+            r["dataset"],
+            r["embedding_spec_id"],
+            r["method_id"],
+            r["k"],
+            r["finetune"] != "none",
+            r["finetune"],
+        ),
+    )
+
+
+def _group(row: dict[str, Any]) -> tuple[Any, ...]:
+    names = ("dataset", "model_spec_id", "embedding_spec_id", "method", "method_id", "k", "finetune_id")
+    return tuple(row[name] for name in names)
+
+
+def _partitions(study: str) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
+    """Every partition of a study with its scores, by method, K and fine-tuning."""
+    asked = (Study.Model.proj() * Study.Embedding.proj() * Study.Finetuning.proj() & {"study": study}).proj()
+    members = (DECFinetune & asked).proj("finetune_status", "stop_reason", "share_changed").to_dicts()
+    key_names = DECFinetune().primary_key
+    before = {
+        tuple(row[name] for name in ("dataset", "model_spec_id", "model_seed")): row["mean"]
+        for row in (Performance.Score & {"tier": MAIN_TIER, "metric": MAIN_METRIC}).proj("mean").to_dicts()
+    }
+
+    def by_key(query: dj.QueryExpression) -> dict[tuple[Any, ...], dict[str, Any]]:
+        return {tuple(row[name] for name in key_names): row for row in (query & asked).to_dicts()}
+
+    performance = by_key(ClusterPerformance.proj("epsilon2", "p_permutation"))
+    price = by_key(RetainedPerformance.proj("before", "after", "control"))
+    untouched = by_key((ClusterQuality.Space & {"space": "untouched"}).proj("silhouette"))
+    moved = by_key((ClusterQuality.Space & {"space": "moved"}).proj("silhouette"))
+    grouped = defaultdict(list)
+    for row in members:
+        key = tuple(row[name] for name in key_names)
+        start = before.get((row["dataset"], row["model_spec_id"], row["model_seed"]))
+        grouped[_group(row)].append(
+            {
+                "status": row["finetune_status"],
+                "share_changed": row["share_changed"],
+                "before": price[key]["before"] if key in price else start,
+                "after": price[key]["after"] if key in price else start,
+                "control": price[key]["control"] if key in price else None,
+                "epsilon2": performance[key]["epsilon2"] if key in performance else None,
+                "p_permutation": performance[key]["p_permutation"] if key in performance else None,
+                "silhouette": untouched[key]["silhouette"] if key in untouched else None,
+                "silhouette_moved": moved[key]["silhouette"] if key in moved else None,
+            }
+        )
+    return grouped
+
+
+def worst_status(statuses: list[str]) -> str:
+    """'ok' if all are; else every other status with how often it came."""
+    others = sorted({status for status in statuses if status != "ok"})
+    return ", ".join(f"{status} {statuses.count(status)}/{len(statuses)}" for status in others) or "ok"
+
+
+def _values(rows: list[dict[str, Any]], name: str) -> list[float]:
+    return [row[name] for row in rows if row[name] is not None and not np.isnan(row[name])]
+
+
+def _mean(rows: list[dict[str, Any]], name: str) -> float | None:
+    values = _values(rows, name)
+    return float(np.mean(values)) if values else None
+
+
+def _median(rows: list[dict[str, Any]], name: str) -> float | None:
+    values = _values(rows, name)
+    return float(np.median(values)) if values else None
+
+
+@one_at_a_time
+def provenance(table_name: str, key: dict[str, Any]) -> dict[str, Any]:
+    """Everything one row rests on: its ancestors' keys and digests, its environment, and how to recompute it.
+
+    Raises
+    ------
+    ConfigError
+        If the table is unknown, or the key does not name exactly one row.
+    """
+    tables = {table.__name__: table for table in computed_tables()}
+    if table_name not in tables:
+        raise ConfigError(f"there is no computed table {table_name!r}; there are {', '.join(tables)}.")
+    table = tables[table_name]
+    unknown = sorted(set(key) - set(table().heading.names))
+    if unknown:
+        raise ConfigError(
+            f"{table_name} has no column {unknown}; its key is {', '.join(table().primary_key)}."
+        )
+    found = (table & key).keys()
+    if len(found) != 1:
+        raise ConfigError(
+            f"the key {key} names {len(found)} rows of {table_name}, not one; a whole key has "
+            f"{', '.join(table().primary_key)}."
+        )
+    whole = dict(found[0])
+    chain = []
+    for ancestor in _ancestors(table):
+        restriction = {name: value for name, value in whole.items() if name in ancestor().heading.names}
+        for row in (ancestor & restriction).to_dicts() if restriction else []:
+            chain.append({"table": ancestor.__name__, **{n: v for n, v in row.items() if _is_light(v)}})
+    row = (table & whole).fetch1()
+    environment = (Environment & {"env_id": row["env_id"]}).fetch1()
+    return {
+        "table": table_name,
+        "key": whole,
+        "chain": chain,
+        "row": {name: value for name, value in row.items() if _is_light(value)},
+        "environment": environment,
+        "recompute": [
+            "import decortex_schemas as schemas; schemas.connect()",
+            f"(schemas.{table_name} & {whole!r}).delete()",
+            f"schemas.{table_name}.populate({whole!r})",
+        ],
+    }
+
+
+def _ancestors(table: type[dj.Computed]) -> list[type[dj.Table]]:
+    """Tables above one in the order of the chain, without parts."""
+    names = set(table().ancestors())
+    return [cls for cls, _ in schema.declare_list if cls is not table and cls().full_table_name in names]
+
+
+def _is_light(value: Any) -> bool:
+    return value is None or isinstance(value, (str, int, float, bool, datetime, dict, list))

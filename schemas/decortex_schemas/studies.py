@@ -1,0 +1,220 @@
+"""Studies: sweeps declared whole before anything is computed, and frozen before anything is compared.
+
+A study refers to specifications only, never to computed rows, so that it can be declared before a network is
+trained, and a recomputed row cannot shrink it. Computed tables fill what the studies ask for and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import datajoint as dj
+from pydantic import Field
+
+from decortex.config import Config, config_hash
+from decortex.errors import ConfigError
+from decortex_schemas.database import schema
+from decortex_schemas.datasets import Dataset
+from decortex_schemas.models import ModelTask
+from decortex_schemas.specs import (
+    ClusterCount,  # noqa: F401  (foreign keys)
+    ClusteringMethod,
+    EmbeddingSpec,
+    FinetuneSpec,
+    Seed,  # noqa: F401
+    register_counts,
+    register_seeds,
+)
+
+
+@schema
+class Study(dj.Manual):
+    """A named sweep, and at the same time the family of hypotheses that it tests."""
+
+    definition = """
+    # A named sweep
+    study : varchar(64)
+    ---
+    description = '' : varchar(1024)
+    plan_sha256 : char(64)
+    created_by : varchar(96)
+    created_at = CURRENT_TIMESTAMP : datetime
+    """
+
+    class Model(dj.Part):
+        """A network of the study."""
+
+        definition = """
+        -> master
+        -> ModelTask
+        """
+
+    class Embedding(dj.Part):
+        """An embedding of the study."""
+
+        definition = """
+        -> master
+        -> EmbeddingSpec
+        """
+
+    class Method(dj.Part):
+        """A clustering method of the study."""
+
+        definition = """
+        -> master
+        -> ClusteringMethod
+        """
+
+    class Count(dj.Part):
+        """A number of clusters of the study."""
+
+        definition = """
+        -> master
+        -> ClusterCount
+        """
+
+    class Restart(dj.Part):
+        """A clustering seed of the study."""
+
+        definition = """
+        -> master
+        -> Seed
+        """
+
+    class Finetuning(dj.Part):
+        """A fine-tuning of one method's partitions at one K and clustering seed."""
+
+        definition = """
+        -> master
+        -> ClusteringMethod
+        -> ClusterCount
+        -> Seed
+        -> FinetuneSpec
+        """
+
+
+class FinetunePlan(Config):
+    """Which fine-tuning starts from which partitions of a study."""
+
+    finetune_id: int = Field(description="Row of FinetuneSpec")
+    methods: tuple[int, ...] = Field(
+        description="method_id of the starting partitions; all of the study's if empty"
+    )
+    counts: tuple[int, ...] = Field(description="K of the starting partitions; all of the study's if empty")
+    seeds: tuple[int, ...] = Field(description="Clustering seeds of the starts; all of the study's if empty")
+
+
+class StudyPlan(Config):
+    """A sweep as plain values: rows of the specification tables by their ids."""
+
+    models: tuple[dict[str, str | int], ...] = Field(min_length=1, description="Keys of ModelTask")
+    embedding_spec_ids: tuple[int, ...] = Field(min_length=1)
+    method_ids: tuple[int, ...] = Field(min_length=1)
+    counts: tuple[int, ...] = Field(min_length=1, description="Numbers of clusters")
+    seeds: tuple[int, ...] = Field(min_length=1, description="Clustering seeds")
+    finetunings: tuple[FinetunePlan, ...] = Field(default=())
+
+
+def declare_study(name: str, plan: StudyPlan, *, description: str = "") -> None:
+    """Declare a study whole; declaring the same one again changes nothing.
+
+    Raises
+    ------
+    ConfigError
+        If the name is taken by another plan, K exceeds the neurons of a dataset, a network cannot be
+        fine-tuned, or a named row does not exist. Nothing is declared then.
+    """
+    digest = config_hash(plan.resolved())
+    known = (Study & {"study": name}).to_arrays("plan_sha256")
+    if len(known):
+        if known[0] != digest:
+            raise ConfigError(
+                f"study {name!r} exists with another plan; a study is not changed once declared. "
+                "Choose another name."
+            )
+        return
+    _check_plan(name, plan)
+    methods = {int(row["method_id"]): row["method"] for row in ClusteringMethod.proj().to_dicts()}
+    register_counts(list(plan.counts))
+    register_seeds(list(plan.seeds))
+    with schema.connection.transaction:
+        Study.insert1(
+            {
+                "study": name,
+                "description": description,
+                "plan_sha256": digest,
+                "created_by": str(schema.connection.get_user()),
+            }
+        )
+        study = {"study": name}
+        Study.Model.insert({**study, **key} for key in plan.models)
+        Study.Embedding.insert({**study, "embedding_spec_id": i} for i in plan.embedding_spec_ids)
+        Study.Method.insert({**study, "method": methods[i], "method_id": i} for i in plan.method_ids)
+        Study.Count.insert({**study, "k": k} for k in plan.counts)
+        Study.Restart.insert({**study, "seed": seed} for seed in plan.seeds)
+        Study.Finetuning.insert(
+            {
+                **study,
+                "method": methods[method_id],
+                "method_id": method_id,
+                "k": k,
+                "seed": seed,
+                "finetune_id": part.finetune_id,
+            }
+            for part in plan.finetunings
+            for method_id in part.methods or plan.method_ids
+            for k in part.counts or plan.counts
+            for seed in part.seeds or plan.seeds
+        )
+
+
+def _check_plan(name: str, plan: StudyPlan) -> None:
+    if not name or len(name) > 64:
+        raise ConfigError(f"a study's name has 1 to 64 characters, got {len(name)}.")
+    models = [dict(key) for key in plan.models]
+    found = len(ModelTask & models)
+    if found != len(models):
+        raise ConfigError(
+            f"the study names {len(models)} networks, of which {found} are registered; "
+            "`decortex register model` or `decortex study create` with a model spec registers them."
+        )
+    for table, ids, column in (
+        (EmbeddingSpec, plan.embedding_spec_ids, "embedding_spec_id"),
+        (ClusteringMethod, plan.method_ids, "method_id"),
+        (FinetuneSpec, [part.finetune_id for part in plan.finetunings], "finetune_id"),
+    ):
+        known = {int(row[column]) for row in table.proj().to_dicts()}
+        unknown = sorted(set(ids) - known)
+        if unknown:
+            raise ConfigError(f"the study names {column} {unknown}, which {table.__name__} does not hold.")
+    if min(plan.counts) < 1:
+        raise ConfigError(f"the number of clusters must be at least 1, got {min(plan.counts)}.")
+    for row in (Dataset & [{"dataset": key["dataset"]} for key in models]).proj("n_neurons").to_dicts():
+        if max(plan.counts) > row["n_neurons"]:
+            raise ConfigError(
+                f"K = {max(plan.counts)} exceeds the {row['n_neurons']} neurons of dataset {row['dataset']!r}; "
+                "ask for fewer clusters."
+            )
+    _check_finetunings(plan, models)
+
+
+def _check_finetunings(plan: StudyPlan, models: list[dict[str, Any]]) -> None:
+    kinds = {int(row["finetune_id"]): row["kind"] for row in FinetuneSpec.proj("kind").to_dicts()}
+    trained = [part for part in plan.finetunings if kinds[part.finetune_id] != "none"]
+    imported = ModelTask & models & "checkpoint_sha256 IS NOT NULL"
+    if trained and len(imported):
+        raise ConfigError(
+            f"{len(imported)} of the study's networks are imported by their readout alone and cannot be "
+            "fine-tuned; ask for them in a study with the fine-tuning 'none' only."
+        )
+    for part in plan.finetunings:
+        for what, asked, own in (
+            ("method_ids", part.methods, plan.method_ids),
+            ("counts", part.counts, plan.counts),
+            ("seeds", part.seeds, plan.seeds),
+        ):
+            if not set(asked) <= set(own):
+                raise ConfigError(
+                    f"a fine-tuning starts from {what} {sorted(set(asked) - set(own))}, which the study itself "
+                    f"does not have ({sorted(own)})."
+                )
