@@ -62,7 +62,7 @@ def _check(session: Session, trials: Trials, what: str, place_name: str, fault: 
             where = place[0] if len(place) == 1 else tuple(place)
             raise DatasetError(
                 f"session {session.name!r}: {what} should be {wanted}, but trial {trial}"
-                f" (tier {session.tiers[trial]!r}) has {values[(first, *place)]} at {place_name} {where};"
+                f" (tier {str(session.tiers[trial])!r}) has {values[(first, *place)]} at {place_name} {where};"
                 f" {n_trials} of {len(chunk)} trials looked at from there are affected. Correct them, or give"
                 " these trials the tier 'none'."
             )

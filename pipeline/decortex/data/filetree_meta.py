@@ -127,7 +127,7 @@ def _column(path: Path, n_rows: int, row: str) -> NDArray[np.generic]:
 def _integers(values: NDArray[np.generic], path: Path) -> NDArray[np.int64]:
     if values.dtype.kind not in NUMBERS or not np.isfinite(values).all():
         raise DatasetError(
-            f"{path} should hold integers, but holds {values.dtype} with values like {values.flat[0]!r}."
+            f"{path} should hold integers, but holds {values.dtype} with values like {values.flat[0].item()!r}."
         )
     whole = values.astype(np.int64)
     if not np.array_equal(whole, values):

@@ -23,7 +23,7 @@ from pydantic import Field, model_validator
 from decortex.config import Config, canonical_json
 from decortex.data.mechanisms import MECHANISMS, Mechanism, ReceptiveFields, mechanism_drives
 from decortex.data.recordings import InMemoryTrials, Recordings, Session
-from decortex.data.stimuli import TEST_STRIP, TRAINING_STRIP, natural_crops
+from decortex.data.stimuli import TEST_STRIP, TRAINING_STRIP, check_fit, natural_crops
 
 GENERATOR_VERSION = 1  # part of the digest: raise it whenever the same configuration gives other data
 AREA = "V1 (simulated)"
@@ -77,6 +77,8 @@ class SimulationConfig(Config):
                 f"receptive fields up to {self.position_range + self.animal_offset:g} pixels off centre leave"
                 f" an image of {self.image_size} pixels"
             )
+        for strip in (TRAINING_STRIP, TEST_STRIP):
+            check_fit(strip, size=self.image_size, max_scale=self.max_scale)
         return self
 
 

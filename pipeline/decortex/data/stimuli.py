@@ -7,6 +7,7 @@ isotropic, so that a neuron's preferred orientation carries no information about
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,6 +17,7 @@ from sklearn.datasets import load_sample_images
 
 from decortex.errors import InputError
 
+HEIGHT, WIDTH = 427, 640  # pixels of a photograph
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 MIN_CONTRAST = 0.04  # standard deviation below which a crop shows nothing (luminance from 0 to 1)
 SUBSAMPLES = 2  # points a pixel and axis, averaged: a scaled-down photograph would alias otherwise
@@ -86,24 +88,33 @@ def place_crops(
     InputError
         If the largest crop does not fit into the strip.
     """
-    n_photographs, height, width = photographs().shape
-    first, last = strip.start * width, strip.stop * width - 1
-    # the bilinear read of a point touches the next column and row: one pixel of margin at the far side
-    room = min(last - first, height - 1.0) - 1.0
-    largest = size * max_scale * np.sqrt(2)
-    if largest > room:
-        raise InputError(
-            f"crops of {size} pixels at scale {max_scale:g} span up to {largest:.0f} pixels of a photograph,"
-            f" but the strip has {room:.0f}. Choose a smaller image size or max_scale."
-        )
-    photograph = rng.integers(n_photographs, size=n_crops)
+    check_fit(strip, size=size, max_scale=max_scale)
+    photograph = rng.integers(len(photographs()), size=n_crops)
     scale = np.exp(rng.uniform(0.0, np.log(max_scale), n_crops))
     angle = rng.uniform(0.0, 2 * np.pi, n_crops)
     flip = rng.choice([-1.0, 1.0], n_crops)
     reach = 0.5 * size * scale * (np.abs(np.cos(angle)) + np.abs(np.sin(angle)))
-    column = rng.uniform(first + reach, last - 1.0 - reach)
-    row = rng.uniform(reach, height - 2.0 - reach)
+    # the bilinear read of a point touches the next row and column, hence - 2 and not - 1
+    column = rng.uniform(strip.start * WIDTH + reach, strip.stop * WIDTH - 2.0 - reach)
+    row = rng.uniform(reach, HEIGHT - 2.0 - reach)
     return Placement(photograph, row, column, angle, scale, flip)
+
+
+def check_fit(strip: Strip, *, size: int, max_scale: float) -> None:
+    """Check that the largest crop, turned to its widest, fits into a strip.
+
+    Raises
+    ------
+    InputError
+        If it does not.
+    """
+    room = min((strip.stop - strip.start) * WIDTH, HEIGHT) - 2.0
+    largest = size * max_scale * math.sqrt(2)
+    if largest > room:
+        raise InputError(
+            f"crops of {size} pixels at scale {max_scale:g} span up to {largest:.0f} pixels of a photograph,"
+            f" but the strip has {room:.0f}; choose a smaller image size or max_scale"
+        )
 
 
 def sample_points(placement: Placement, size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,0 +1,449 @@
+"""Opening FileTreeDataset folders: the round trip, real folders' liberties, and what each fault is called."""
+
+import json
+import os
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from decortex.data import (
+    InMemoryTrials,
+    Recordings,
+    SimulationConfig,
+    content_sha256,
+    open_filetree,
+    simulate,
+    write_filetree,
+)
+from decortex.data.filetree import FileTreeTrials
+from decortex.errors import DatasetError
+
+
+def every(n: int) -> np.ndarray:
+    return np.arange(n)
+
+
+def assert_same(one: Recordings, other: Recordings) -> None:
+    assert one.image_shape == other.image_shape
+    assert one.neuron_order_sha256 == other.neuron_order_sha256
+    for left, right in zip(one.sessions, other.sessions, strict=True):
+        assert left.name == right.name
+        for key in ("images", "responses"):
+            left_values, right_values = (getattr(s, key).read(every(s.n_trials)) for s in (left, right))
+            assert left_values.dtype == right_values.dtype == np.float32
+            np.testing.assert_array_equal(left_values, right_values)
+        np.testing.assert_array_equal(left.tiers, right.tiers)
+        np.testing.assert_array_equal(left.image_ids, right.image_ids)
+        assert left.neurons.to_dict("list") == right.neurons.to_dict("list")
+
+
+def rewrite(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    np.save(path, change(np.load(path)))
+
+
+# the round trip
+
+
+def test_what_is_written_is_read(recordings: Recordings, folder: Path) -> None:
+    opened = open_filetree(folder)
+    assert_same(opened, recordings)
+    np.testing.assert_array_equal(opened.truth, recordings.truth)
+
+
+def test_a_simulated_cortex_survives_the_disk(tmp_path: Path) -> None:
+    config = SimulationConfig(
+        n_neurons=10, n_animals=2, n_train=8, n_validation=2, n_test=2, n_repeats=2, image_size=16
+    )
+    simulated = simulate(config, 0)
+    write_filetree(simulated, tmp_path / "sim")
+    opened = open_filetree(tmp_path / "sim")
+    assert_same(opened, simulated)
+    np.testing.assert_array_equal(opened.truth, simulated.truth)
+
+
+def test_one_session_opens_by_its_own_folder(recordings: Recordings, folder: Path) -> None:
+    opened = open_filetree(folder / "b")
+    assert [session.name for session in opened.sessions] == ["b"]
+    np.testing.assert_array_equal(opened.truth, [0, 2])
+    np.testing.assert_array_equal(
+        opened.sessions[0].responses.read(np.array([3, 1])),
+        recordings.sessions[1].responses.read(np.array([3, 1])),
+    )
+
+
+def test_relative_paths_survive_a_change_of_directory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder / "a")
+    opened = open_filetree(Path())
+    monkeypatch.chdir("/")
+    assert opened.sessions[0].name == "a"
+    assert opened.sessions[0].images.read(np.array([0])).shape == (1, 1, 5, 7)
+    assert opened.content_sha256 == content_sha256(folder / "a")
+
+
+def test_opening_reads_headers_and_leaves_values_on_disk(folder: Path) -> None:
+    opened = open_filetree(folder)
+    image = folder / "a" / "data" / "images" / "4.npy"
+    rewrite(image, lambda values: values * 0 + 7)
+    assert np.all(opened.sessions[0].images.read(np.array([4])) == 7)
+    np.save(image, np.zeros((2, 5, 7)))
+    with pytest.raises(DatasetError, match=r"4\.npy now has shape \(2, 5, 7\), \(1, 5, 7\) when"):
+        opened.sessions[0].images.read(np.array([4]))
+
+
+def test_statistics_describe_all_trials(recordings: Recordings, folder: Path) -> None:
+    statistics = folder / "a" / "meta" / "statistics"
+    session = recordings.sessions[0]
+    images, responses = session.images.read(every(12)), session.responses.read(every(12))
+    assert np.load(statistics / "images" / "all" / "mean.npy") == pytest.approx(images.mean(), abs=1e-6)
+    np.testing.assert_allclose(
+        np.load(statistics / "responses" / "all" / "std.npy"), responses.std(axis=0), rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        np.load(statistics / "responses" / "all" / "median.npy"), np.median(responses, axis=0)
+    )
+
+
+# writing
+
+
+def test_an_existing_folder_is_not_overwritten(recordings: Recordings, folder: Path) -> None:
+    before = content_sha256(folder)
+    with pytest.raises(DatasetError, match="should be a new or empty folder"):
+        write_filetree(recordings, folder)
+    assert content_sha256(folder) == before
+
+
+def test_an_empty_folder_is_filled(recordings: Recordings, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    write_filetree(recordings, tmp_path / "empty")
+    assert_same(open_filetree(tmp_path / "empty"), recordings)
+
+
+def test_a_failed_write_leaves_nothing(recordings: Recordings, tmp_path: Path) -> None:
+    class Broken:
+        def __len__(self) -> int:
+            return 12
+
+        def read(self, trials: np.ndarray) -> np.ndarray:
+            raise OSError("the disk is full")
+
+    object.__setattr__(recordings.sessions[1], "responses", Broken())
+    with pytest.raises(OSError, match="the disk is full"):
+        write_filetree(recordings, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+# the digest
+
+
+def test_the_digest_ignores_place_and_time_but_no_byte(folder: Path, tmp_path: Path) -> None:
+    digest = content_sha256(folder)
+    copy = tmp_path / "elsewhere" / "copy"
+    shutil.copytree(folder, copy)
+    for path in copy.rglob("*"):
+        os.utime(path, (1, 1))
+    (copy / "README").write_text("not part of a session")
+    (copy / "a" / ".DS_Store").write_text("hidden")
+    assert content_sha256(copy) == digest
+    assert open_filetree(copy).content_sha256 == digest
+    response = copy / "b" / "data" / "responses" / "5.npy"
+    raw = bytearray(response.read_bytes())
+    raw[-1] ^= 1
+    response.write_bytes(raw)
+    assert content_sha256(copy) != digest
+
+
+def test_the_digest_knows_which_file_holds_what(folder: Path) -> None:
+    digest = content_sha256(folder)
+    images = folder / "a" / "data" / "images"
+    (images / "0.npy").rename(images / "x")
+    (images / "1.npy").rename(images / "0.npy")
+    (images / "x").rename(images / "1.npy")
+    assert content_sha256(folder) != digest
+
+
+def test_the_digest_is_computed_when_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def counted(path: Path) -> str:
+        calls.append(path)
+        return content_sha256(path)
+
+    monkeypatch.setattr("decortex.data.filetree.content_sha256", counted)
+    opened = open_filetree(folder)
+    assert "5 neurons" in repr(opened)
+    assert calls == []
+    assert opened.content_sha256 == opened.content_sha256 == content_sha256(folder)
+    assert calls == [folder]
+
+
+def test_opened_recordings_can_be_sent_to_another_process(folder: Path) -> None:
+    opened = pickle.loads(pickle.dumps(open_filetree(folder)))
+    assert opened.content_sha256 == content_sha256(folder)
+
+
+# liberties that real folders take
+
+
+def test_words_may_be_bytes_and_other_tiers_are_kept(folder: Path) -> None:
+    trials = folder / "a" / "meta" / "trials"
+    tiers = np.array([b"train"] * 8 + [b"final_test"] * 2 + [b"none", b""])
+    np.save(trials / "tiers.npy", tiers)
+    session = open_filetree(folder).sessions[0]
+    assert session.tiers.tolist() == ["train"] * 8 + ["final_test"] * 2 + ["none", ""]
+    np.testing.assert_array_equal(session.trials("train"), np.arange(8))
+    assert len(session.trials("test")) == 0
+
+
+def test_only_unit_ids_are_required_of_neurons(folder: Path) -> None:
+    neurons = folder / "a" / "meta" / "neurons"
+    for path in neurons.glob("*.npy"):
+        if path.stem != "unit_ids":
+            path.unlink()
+    shutil.rmtree(folder / "a" / "meta" / "statistics")
+    (folder / "a" / "config.json").unlink()
+    opened = open_filetree(folder)
+    assert opened.truth is None  # known for one session only
+    assert opened.sessions[0].neurons.to_dict("list") == {
+        "session": ["a"] * 3,
+        "unit_id": [10, 11, 12],
+        "animal": ["unknown"] * 3,
+        "scan": [0] * 3,
+        "area": ["unknown"] * 3,
+    }
+
+
+def test_numbers_name_animals(folder: Path) -> None:
+    for values in (np.array([26872] * 3), np.array([26872.0] * 3)):
+        np.save(folder / "a" / "meta" / "neurons" / "animal_ids.npy", values)
+        assert open_filetree(folder / "a").neurons["animal"].tolist() == ["26872"] * 3
+
+
+def test_images_may_lack_the_channel_axis_and_be_bytes(folder: Path) -> None:
+    for path in (folder / "a" / "data" / "images").glob("*.npy"):
+        np.save(path, np.asfortranarray(np.arange(35, dtype=np.uint8).reshape(5, 7)))
+    opened = open_filetree(folder / "a")
+    assert opened.image_shape == (1, 5, 7)
+    image = opened.sessions[0].images.read(np.array([2]))
+    assert image.dtype == np.float32
+    np.testing.assert_array_equal(image, np.arange(35).reshape(1, 1, 5, 7))
+
+
+def test_zero_padded_names_hidden_files_and_other_data_are_tolerated(folder: Path) -> None:
+    expected = open_filetree(folder / "a").sessions[0].images.read(every(12))
+    images = folder / "a" / "data" / "images"
+    for path in list(images.glob("*.npy")):
+        path.rename(images / f"{int(path.stem):04d}.npy")
+    (images / "._0001.npy").write_bytes(b"left by a copy tool")
+    shutil.copytree(folder / "a" / "data" / "responses", folder / "a" / "data" / "behavior")
+    np.testing.assert_array_equal(open_filetree(folder / "a").sessions[0].images.read(every(12)), expected)
+
+
+def test_links_of_config_json_are_followed(folder: Path) -> None:
+    (folder / "a" / "data" / "responses").rename(folder / "a" / "data" / "spikes")
+    (folder / "a" / "config.json").write_text(json.dumps({"links": {"responses": "spikes"}}))
+    assert open_filetree(folder / "a").sessions[0].n_trials == 12
+    (folder / "a" / "config.json").write_text(json.dumps({"links": {"responses": "../../b/data/responses"}}))
+    with pytest.raises(DatasetError, match="'links' should map data keys to names of folders"):
+        open_filetree(folder / "a")
+
+
+def test_without_ids_equal_images_are_repeats(folder: Path) -> None:
+    known = open_filetree(folder / "a").sessions[0].image_ids
+    (folder / "a" / "meta" / "trials" / "frame_image_id.npy").unlink()
+    hashed = open_filetree(folder / "a").sessions[0].image_ids
+    np.testing.assert_array_equal(known[:, None] == known, hashed[:, None] == hashed)
+    assert hashed.dtype == np.int64
+    assert hashed.min() >= 0
+
+
+def test_an_id_counts_within_its_image_class(folder: Path) -> None:
+    trials = folder / "a" / "meta" / "trials"
+    np.save(trials / "frame_image_id.npy", np.zeros(12, dtype=np.int64))
+    np.save(trials / "frame_image_class.npy", np.array(["imagenet"] * 12))
+    assert set(open_filetree(folder / "a").sessions[0].image_ids.tolist()) == {0}
+    np.save(trials / "frame_image_class.npy", np.array(["imagenet"] * 6 + ["noise"] * 6))
+    ids = open_filetree(folder / "a").sessions[0].image_ids
+    assert len(set(ids[:6].tolist())) == len(set(ids[6:].tolist())) == 1
+    assert ids[0] != ids[6]
+
+
+def test_ids_may_be_words(folder: Path) -> None:
+    trials = folder / "a" / "meta" / "trials"
+    (trials / "frame_image_id.npy").unlink()
+    np.save(trials / "condition_hash.npy", np.array(list("aabbccddeeff")))
+    ids = open_filetree(folder / "a").sessions[0].image_ids
+    np.testing.assert_array_equal(ids[::2], ids[1::2])
+    assert len(set(ids.tolist())) == 6
+
+
+# faults
+
+
+def remove_responses(session: Path) -> None:
+    shutil.rmtree(session / "data" / "responses")
+
+
+def remove_images(session: Path) -> None:
+    (session / "data" / "images").rename(session / "data" / "videos")
+
+
+def drop_last_image(session: Path) -> None:
+    (session / "data" / "images" / "11.npy").unlink()
+
+
+def drop_middle_response(session: Path) -> None:
+    (session / "data" / "responses" / "4.npy").unlink()
+
+
+def remove_tiers(session: Path) -> None:
+    (session / "meta" / "trials" / "tiers.npy").unlink()
+
+
+def shorten_tiers(session: Path) -> None:
+    rewrite(session / "meta" / "trials" / "tiers.npy", lambda tiers: tiers[:-1])
+
+
+def pickle_tiers(session: Path) -> None:
+    np.save(session / "meta" / "trials" / "tiers.npy", np.array(["train"] * 12, dtype=object))
+
+
+def unused_tiers(session: Path) -> None:
+    np.save(session / "meta" / "trials" / "tiers.npy", np.array(["none", "oracle"] * 6))
+
+
+def remove_unit_ids(session: Path) -> None:
+    (session / "meta" / "neurons" / "unit_ids.npy").unlink()
+
+
+def fractional_unit_ids(session: Path) -> None:
+    np.save(session / "meta" / "neurons" / "unit_ids.npy", np.array([1.0, 1.5, 2.0]))
+
+
+def too_many_unit_ids(session: Path) -> None:
+    for path in (session / "meta" / "neurons").glob("*.npy"):
+        rewrite(path, lambda values: np.concatenate([values, values[:1]]))
+    np.save(session / "meta" / "neurons" / "unit_ids.npy", np.arange(4))
+
+
+def equal_unit_ids(session: Path) -> None:
+    np.save(session / "meta" / "neurons" / "unit_ids.npy", np.array([1, 2, 1]))
+
+
+def short_area(session: Path) -> None:
+    np.save(session / "meta" / "neurons" / "area.npy", np.array(["V1"]))
+
+
+def flat_positions(session: Path) -> None:
+    np.save(session / "meta" / "neurons" / "cell_motor_coordinates.npy", np.zeros((3, 2)))
+
+
+def one_image_larger(session: Path) -> None:
+    np.save(session / "data" / "images" / "7.npy", np.zeros((1, 6, 7)))
+
+
+def all_images_larger(session: Path) -> None:
+    for path in (session / "data" / "images").glob("*.npy"):
+        np.save(path, np.zeros((1, 6, 7)))
+
+
+def videos_as_images(session: Path) -> None:
+    for path in (session / "data" / "images").glob("*.npy"):
+        np.save(path, np.zeros((1, 9, 6, 7)))
+
+
+def complex_images(session: Path) -> None:
+    np.save(session / "data" / "images" / "3.npy", np.zeros((1, 5, 7), dtype=complex))
+
+
+def cut_short(session: Path) -> None:
+    image = session / "data" / "images" / "3.npy"
+    image.write_bytes(image.read_bytes()[:-8])
+
+
+def git_lfs_pointer(session: Path) -> None:
+    (session / "data" / "images" / "3.npy").write_text("version https://git-lfs.github.com/spec/v1")
+
+
+def dangling_link(session: Path) -> None:
+    (session / "data" / "responses" / "3.npy").unlink()
+    (session / "data" / "responses" / "3.npy").symlink_to("../.git/annex/objects/xyz")
+
+
+def other_files(session: Path) -> None:
+    (session / "data" / "responses" / "mean.npy").write_bytes(b"")
+
+
+def broken_config(session: Path) -> None:
+    (session / "config.json").write_text("{")
+
+
+def list_as_config(session: Path) -> None:
+    (session / "config.json").write_text("[]")
+
+
+def nan_image_ids(session: Path) -> None:
+    np.save(session / "meta" / "trials" / "frame_image_id.npy", np.full(12, np.nan))
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (
+            remove_responses,
+            r"a holds no responses: the folder data/responses is missing \(data/ has images\)",
+        ),
+        (remove_images, "a holds no images.*only static images are supported"),
+        (drop_last_image, "as many images as responses, but has 11 images and 12 responses"),
+        (drop_middle_response, r"trials 0 to 10 \(11 files\), but 4\.npy is missing"),
+        (remove_tiers, r"a has no tiers: meta/trials/tiers\.npy is missing"),
+        (shorten_tiers, r"one value a trial, shape \(12,\), but has shape \(11,\)"),
+        (pickle_tiers, "tiers.npy holds Python objects"),
+        (unused_tiers, "should name trials of train, validation, test, but it only has none, oracle"),
+        (remove_unit_ids, r"no neuron identities: meta/neurons/unit_ids\.npy is missing"),
+        (fractional_unit_ids, "unit_ids.npy should hold integers, but some values have a fraction"),
+        (too_many_unit_ids, r"one value a neuron, \(4,\) by .* data/responses have shape \(3,\)"),
+        (equal_unit_ids, "but unit 1 of scan 3 occurs twice"),
+        (short_area, r"area.npy should hold one value a neuron, shape \(3,\), but has shape \(1,\)"),
+        (flat_positions, r"cell_motor_coordinates.npy should be numbers of shape \(3, 3\)"),
+        (one_image_larger, r"one shape, but 0\.npy has \(1, 5, 7\) and 7\.npy has \(1, 6, 7\)"),
+        (all_images_larger, r"'a' has \(1, 6, 7\) and 'b' has \(1, 5, 7\)"),
+        (videos_as_images, r"an image should be \(channels, height, width\).*\(1, 9, 6, 7\)"),
+        (complex_images, "3.npy should hold real numbers, but holds complex128"),
+        (cut_short, r"3\.npy is cut short: 268 bytes expected for float32 \(1, 5, 7\), 260 found"),
+        (git_lfs_pointer, r"3\.npy should be a \.npy file, but it starts with b'version https.*git lfs"),
+        (dangling_link, r"3\.npy is a link to a file that is not here.*git annex get"),
+        (other_files, r"one file a trial, 0\.npy, 1\.npy, \.\.\., but it has mean\.npy"),
+        (broken_config, r"config\.json should be a JSON object"),
+        (list_as_config, r"config\.json should be a JSON object"),
+        (nan_image_ids, "frame_image_id.npy should hold integers, but holds float64"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_a_fault_is_named(folder: Path, fault: Callable[[Path], None], message: str) -> None:
+    fault(folder / "a")
+    with pytest.raises(DatasetError, match=message):
+        open_filetree(folder)
+
+
+def test_a_folder_without_sessions_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "static1.zip").write_bytes(b"PK")
+    with pytest.raises(DatasetError, match=r"or hold sessions, but it holds static1\.zip\. Unpack archives"):
+        open_filetree(tmp_path)
+    with pytest.raises(DatasetError, match=r"static1\.zip is a file; unpack it first"):
+        open_filetree(tmp_path / "static1.zip")
+    with pytest.raises(DatasetError, match="nowhere does not exist"):
+        open_filetree(tmp_path / "nowhere")
+
+
+def test_trials_are_those_asked_for_in_that_order(folder: Path) -> None:
+    trials = open_filetree(folder).sessions[1].responses
+    assert isinstance(trials, FileTreeTrials)
+    whole = trials.read(every(12))
+    np.testing.assert_array_equal(trials.read(np.array([5, 5, 0])), whole[[5, 5, 0]])
+    assert trials.read(np.array([], dtype=np.int64)).shape == (0, 2)
+    assert InMemoryTrials(whole).read(np.array([5, 5, 0])).shape == (3, 2)
