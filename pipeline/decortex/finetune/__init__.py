@@ -1,0 +1,15 @@
+"""Fine-tuning of the network by a clustering loss, its control and its diagnostics."""
+
+from decortex.finetune.config import FinetuneConfig
+from decortex.finetune.diagnostics import Diagnostics
+from decortex.finetune.result import ContinuedResult, FinetuneResult
+from decortex.finetune.run import continue_training, finetune
+
+__all__ = [
+    "ContinuedResult",
+    "Diagnostics",
+    "FinetuneConfig",
+    "FinetuneResult",
+    "continue_training",
+    "finetune",
+]

@@ -1,0 +1,93 @@
+"""What can be asked of fine-tuning: kinds, losses, parameters. Optimiser and epochs are the schedule's."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from decortex.config import Config
+
+FinetuneKind = Literal["none", "dec", "dec_joint", "dec_undetached", "december"]
+Kernel = Literal["published", "pca10", "scaled"]
+
+_DEC = frozenset({"alpha", "kernel", "update_interval", "tolerance", "detach_target"})
+_FIELDS: dict[str, frozenset[str]] = {
+    "none": frozenset(),
+    "dec": _DEC,
+    "dec_joint": _DEC | {"beta"},
+    # P moves with every step, so there is no interval and no refresh to compare labels at.
+    "dec_undetached": frozenset({"alpha", "kernel", "beta", "detach_target"}),
+    "december": frozenset(
+        {"beta", "detach_target", "nu", "learn_nu", "learn_weights", "power", "scale_min", "scale_max"}
+    ),
+}
+_DETACHED: dict[str, tuple[bool, ...]] = {
+    "dec": (True,),
+    "dec_joint": (True,),
+    "dec_undetached": (False,),
+    "december": (False, True),
+}
+
+
+class FinetuneConfig(Config):
+    """One fine-tuning variant; a field that its kind does not use is refused: one variant has one hash.
+
+    Kinds: ``none`` leaves the network alone; ``dec`` trains on the clustering loss alone (Xie et al. 2016);
+    ``dec_joint`` on prediction loss + beta KL (Guo et al. 2017); ``dec_undetached`` the same with the
+    gradient flowing through the target; ``december`` on prediction loss + beta KL of a t-mixture that
+    follows the embedding by EM (Nellen, Turishcheva et al. 2025).
+    """
+
+    kind: FinetuneKind = Field(description="none, dec, dec_joint, dec_undetached or december")
+    beta: float = Field(1.0, gt=0, description="weight of the mean KL beside the mean prediction loss")
+    alpha: float = Field(1.0, gt=0, description="degrees of freedom of DEC's Student kernel")
+    kernel: Kernel = Field(
+        "published",
+        description="published: exponent (alpha + 1)/2 on raw distances; pca10: the same on a fixed"
+        " projection to 10 dimensions; scaled: exponent (alpha + D)/2 on distances over the"
+        " within-cluster scale",
+    )
+    detach_target: bool = Field(True, description="whether the target P is constant between its updates")
+    update_interval: int = Field(20, ge=1, description="steps between two updates of the target")
+    tolerance: float = Field(
+        0.001,
+        ge=0,
+        lt=1,
+        description="stop when fewer labels change between two updates (share); 0: never",
+    )
+    nu: float = Field(2.1, gt=0, description="degrees of freedom of the t-mixture (their start, if learned)")
+    learn_nu: bool = Field(False, description="whether each cluster's degrees of freedom are estimated")
+    learn_weights: bool = Field(False, description="whether mixing weights are estimated instead of equal")
+    power: float = Field(2.0, ge=1, description="exponent e of the target p = q^e/f")
+    scale_min: float = Field(1e-4, gt=0, description="smallest scale of a cluster's dimension (clamp)")
+    scale_max: float = Field(1e4, gt=0, description="largest scale of a cluster's dimension (clamp)")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_of_the_kind(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "detach_target" not in values:
+            allowed = _DETACHED.get(values.get("kind", ""))
+            if allowed is not None:
+                return {**values, "detach_target": allowed[0]}
+        return values
+
+    @model_validator(mode="after")
+    def _fits_the_kind(self) -> FinetuneConfig:
+        unused = sorted(self.model_fields_set - _FIELDS[self.kind] - {"kind"})
+        if unused:
+            used = sorted(_FIELDS[self.kind]) or ["no parameters"]
+            raise ValueError(f"{self.kind} does not use {', '.join(unused)}; it takes {', '.join(used)}")
+        if self.kind in _DETACHED and self.detach_target not in _DETACHED[self.kind]:
+            raise ValueError(
+                f"{self.kind} has detach_target {_DETACHED[self.kind][0]}; for the other choice "
+                f"take the kind {'dec_joint' if self.kind == 'dec_undetached' else 'dec_undetached'}"
+            )
+        if self.scale_min >= self.scale_max:
+            raise ValueError(f"scale_min {self.scale_min} should be below scale_max {self.scale_max}")
+        return self
+
+    def resolved(self) -> dict[str, Any]:
+        """Kind and the parameters that it uses, defaults filled in; `from_params` takes them back."""
+        used = _FIELDS[self.kind] | {"kind"}
+        return {name: value for name, value in super().resolved().items() if name in used}

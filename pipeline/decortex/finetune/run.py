@@ -1,0 +1,253 @@
+"""Fine-tune a network from a partition, or train it on without one. The loop is in `models.training`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from decortex.clustering.result import canonical_order, relabel
+from decortex.data.recordings import Recordings
+from decortex.errors import ConfigError, InputError
+from decortex.evaluation.performance import concatenate_scores, score_neurons
+from decortex.finetune.config import FinetuneConfig
+from decortex.finetune.dec import DECTerm
+from decortex.finetune.december import DECEMberTerm
+from decortex.finetune.result import ContinuedResult, FinetuneResult, FinetuneStatus
+from decortex.finetune.term import ClusteringTerm, StartPoints, ToPoints
+from decortex.models.network import Network
+from decortex.models.predict import predict
+from decortex.models.training import EpochRecord, TrainingOutcome, fit_network
+from decortex.models.training_config import TrainingConfig
+
+Progress = Callable[[EpochRecord], None]
+
+
+class PointMap(Protocol):
+    """A fixed, differentiable map from readout weights to the points that were clustered."""
+
+    def apply_torch(self, weights: Tensor) -> Tensor:
+        """Map (n_neurons, n_channels) to (n_neurons, n_features)."""
+
+
+def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the chain)
+    network: Network,
+    recordings: Recordings,
+    embedding_map: PointMap,
+    labels: NDArray[np.integer[Any]],
+    config: FinetuneConfig,
+    schedule: TrainingConfig,
+    *,
+    n_clusters: int,
+    seed: int,
+    progress: Progress | None = None,
+    device: str = "auto",
+) -> FinetuneResult:
+    """Reshape a trained network by a clustering loss on its readout weights.
+
+    Parameters
+    ----------
+    network : Network
+        Trained in place; it ends in the kept state.
+    recordings : Recordings
+        Those it was trained on.
+    embedding_map : EmbeddingMap
+        The map that made the clustered embedding, fitted on this network's own weights; it stays fixed.
+    labels : ndarray of int, shape (n_neurons,)
+        The parent partition, 0 <= label < n_clusters; its means are the first centres.
+    config : FinetuneConfig
+        Variant and its parameters.
+    schedule : TrainingConfig
+        Optimiser, rates, epochs, what trains and which epoch is kept.
+    n_clusters : int
+        K.
+    seed : int
+        Seed of batch order and shifts; the control with equal seed sees the same images in the same order.
+    progress : callable, optional
+        Gets each epoch's record.
+    device : str
+        'auto', 'cpu', 'cuda', ...
+
+    Returns
+    -------
+    FinetuneResult
+        A collapse, a divergence and an empty start cluster are statuses, not errors.
+
+    Raises
+    ------
+    ConfigError
+        If the kind is 'none', or the schedule does not train the readout.
+    InputError
+        If labels do not fit the neurons or K, or a point is not finite.
+    """
+    if config.kind == "none":
+        raise ConfigError(
+            "fine-tuning of kind 'none' has nothing to train; its labels are those of the clustering itself."
+        )
+    start = _start(network, embedding_map, labels, n_clusters)
+    if not bool(torch.bincount(start.labels, minlength=n_clusters).all()):
+        return _not_started(network, start, config, seed)
+    term = build_term(embedding_map.apply_torch, start, config)
+    outcome = fit_network(
+        network, recordings, schedule, seed=seed, term=term, progress=progress, device=device
+    )
+    return _result(network, term, start, outcome, config=config, seed=seed)
+
+
+def continue_training(
+    network: Network,
+    recordings: Recordings,
+    schedule: TrainingConfig,
+    *,
+    seed: int,
+    tier: str = "test",
+    progress: Progress | None = None,
+    device: str = "auto",
+) -> ContinuedResult:
+    """Train a network on as long as a fine-tuning would, without a clustering loss.
+
+    Parameters
+    ----------
+    network : Network
+        Trained in place; it ends in the kept state.
+    recordings, schedule, seed, progress, device
+        As in `finetune`; with an equal seed both see the same images in the same order.
+    tier : str
+        Trials on which every epoch is scored. They choose nothing: the kept epoch follows validation.
+
+    Returns
+    -------
+    ContinuedResult
+        With every neuron's score after every epoch.
+    """
+    scores: list[NDArray[np.float64]] = []
+
+    def score(now: Network) -> None:
+        found = predict(now, recordings, tier, device=device)
+        parts = [score_neurons(one.responses, one.predictions, one.image_ids) for one in found.values()]
+        scores.append(concatenate_scores(parts)["correlation_to_average"].values)
+
+    outcome = fit_network(
+        network, recordings, schedule, seed=seed, progress=progress, watch=score, device=device
+    )
+    return ContinuedResult(
+        seed=seed,
+        stop_reason=outcome.stop_reason,
+        best_epoch=outcome.best_epoch,
+        epochs=outcome.epochs,
+        test_scores=tuple(scores),
+        checkpoint=network.checkpoint(),
+    )
+
+
+def build_term(to_points: ToPoints, start: StartPoints, config: FinetuneConfig) -> ClusteringTerm:
+    """Return the clustering loss of a variant, started from a partition without empty clusters."""
+    kind = DECEMberTerm if config.kind == "december" else DECTerm
+    return kind(to_points, start, config)
+
+
+def _start(
+    network: Network, embedding_map: PointMap, labels: NDArray[np.integer[Any]], n_clusters: int
+) -> StartPoints:
+    with torch.no_grad():
+        points = embedding_map.apply_torch(network.embedding().detach()).clone()
+    if labels.shape != (len(points),):
+        raise InputError(
+            f"expected one label for each of the {len(points)} neurons of the embedding, got shape "
+            f"{labels.shape}; cluster the embedding of this very network."
+        )
+    if not 1 <= n_clusters <= len(points):
+        raise InputError(
+            f"n_clusters should lie between 1 and the number of neurons, {len(points)}, got {n_clusters}."
+        )
+    if labels.min() < 0 or labels.max() >= n_clusters:
+        raise InputError(
+            f"labels should lie between 0 and {n_clusters - 1} for n_clusters={n_clusters}, but reach from "
+            f"{labels.min()} to {labels.max()}; a neuron without a cluster cannot be fine-tuned."
+        )
+    if not bool(torch.isfinite(points).all()):
+        raise InputError(
+            "the embedding of the network holds NaN or infinite values; it was damaged before fine-tuning, "
+            "train it again."
+        )
+    start_labels = torch.as_tensor(labels.astype(np.int64), device=points.device)
+    return StartPoints(points=points, labels=start_labels, n_clusters=n_clusters)
+
+
+def _result(
+    network: Network,
+    term: ClusteringTerm,
+    start: StartPoints,
+    outcome: TrainingOutcome,
+    *,
+    config: FinetuneConfig,
+    seed: int,
+) -> FinetuneResult:
+    # The loop has put network and term back into one state; everything below is read from it.
+    with torch.no_grad():
+        points = term.to_points(network.embedding().detach())
+        found = term.log_q(points).argmax(dim=1)
+        end = term.diagnose(points)
+    moved = found.cpu().numpy()
+    order = canonical_order(moved, start.n_clusters)
+    status: FinetuneStatus = "ok"
+    if outcome.stop_reason == "diverged":
+        status = "diverged"
+    elif outcome.stop_reason == "collapsed" or end.is_collapsed(term.start):
+        status = "collapsed"
+    elif term.start.is_flat:
+        status = "flat_target"
+    return FinetuneResult(
+        kind=config.kind,
+        labels=relabel(moved, order),
+        n_clusters=start.n_clusters,
+        seed=seed,
+        status=status,
+        stop_reason=outcome.stop_reason,
+        best_epoch=outcome.best_epoch,
+        share_changed=float((found != start.labels).double().mean()),
+        points=points.cpu().numpy().astype(np.float64),
+        parameters=term.cluster_parameters(order),
+        beta=term.weight,
+        start=term.start,
+        end=end,
+        curve=tuple(term.curve[: len(outcome.epochs)]),
+        epochs=outcome.epochs,
+        checkpoint=network.checkpoint(),
+        term_state=outcome.term_state_dict or {},
+    )
+
+
+def _not_started(network: Network, start: StartPoints, config: FinetuneConfig, seed: int) -> FinetuneResult:
+    """Result of a start with an empty cluster: the partition as it came, nothing trained."""
+    old = start.labels.cpu().numpy()
+    order = canonical_order(old, start.n_clusters)
+    # The clusters that hold neurons still have a state worth recording: renumbered without gaps.
+    held = np.unique(old, return_inverse=True)[1]
+    full = StartPoints(start.points, torch.as_tensor(held, device=start.points.device), int(held.max()) + 1)
+    state = build_term(lambda points: points, full, config).start
+    centres = np.full((start.n_clusters, start.points.shape[1]), np.nan)
+    centres[: full.n_clusters] = full.means().cpu().numpy()[canonical_order(held, full.n_clusters)]
+    return FinetuneResult(
+        kind=config.kind,
+        labels=relabel(old, order),
+        n_clusters=start.n_clusters,
+        seed=seed,
+        status="empty_start",
+        stop_reason="not_started",
+        best_epoch=0,
+        share_changed=0.0,
+        points=start.points.cpu().numpy().astype(np.float64),
+        parameters={"centres": centres},
+        beta=1.0 if config.kind == "dec" else config.beta,
+        start=state,
+        end=state,
+        curve=(),
+        epochs=(),
+        checkpoint=network.checkpoint(),
+        term_state={},
+    )
