@@ -96,6 +96,7 @@ def fit_network(
     seed: int,
     term: AuxiliaryTerm | None = None,
     progress: Callable[[EpochRecord], None] | None = None,
+    watch: Callable[[Network], None] | None = None,
     device: str = "auto",
 ) -> TrainingOutcome:
     """Train a network, or train it on with a term on its embedding.
@@ -117,6 +118,8 @@ def fit_network(
         Added to the prediction loss; a ``torch.nn.Module``.
     progress : callable, optional
         Gets each epoch's record.
+    watch : callable, optional
+        Gets the network after each recorded epoch, in the state that would be kept (averaged weights).
     device : str
         'auto' (a GPU where there is one), 'cpu', 'cuda', ...
 
@@ -143,7 +146,7 @@ def fit_network(
     try:
         with only_trained(network, config.trains):
             run = _Run(network, recordings, config, seed=seed, term=term, device=target)
-            return run.fit(progress)
+            return run.fit(progress, watch)
     finally:
         for module in modules:
             module.to(home)
@@ -201,7 +204,9 @@ class _Run:
     def maps_without_gradient(self, images: Tensor) -> Tensor:
         return self.network.maps(images.to(self.device)).cpu()
 
-    def fit(self, progress: Callable[[EpochRecord], None] | None) -> TrainingOutcome:
+    def fit(
+        self, progress: Callable[[EpochRecord], None] | None, watch: Callable[[Network], None] | None
+    ) -> TrainingOutcome:
         """Run the epochs; leave the modules in the kept state."""
         kept, best, best_epoch = Snapshot(self.modules, epoch=0), -math.inf, 0
         records: list[EpochRecord] = []
@@ -214,7 +219,10 @@ class _Run:
                 loss, correlation = self.validate()
                 if self.term is not None and state.is_finite():
                     term_values |= self.term.end_epoch(self.network.embedding().detach())
-            if not (state.is_finite() and _finite(train_loss, loss, term_values.get("loss"))):
+                finite = state.is_finite() and _finite(train_loss, loss, term_values.get("loss"))
+                if finite and watch is not None:
+                    watch(self.network)
+            if not finite:
                 reason = "diverged"
                 break
             seconds = time.perf_counter() - began
