@@ -20,7 +20,7 @@ _NOT_INHERITED = re.compile(
     r"^Acquire(::(IndexTargets|Changelogs|CompressionTypes|Languages|GzipIndexes)[^ ]*)? "
 )
 _URI = re.compile(r"^'[^']+' (?P<name>\S+) (?P<size>\d+) (?P<digest>(?:SHA\d+|MD5Sum):[0-9a-f]+)$")
-_EDGE = re.compile(r"^[ |]*(?P<bar>\|?)(?:Pre)?Depends: (?P<target>\S+)$")
+_EDGE = re.compile(r"^ *(?P<bar>\|?)(?:Pre)?Depends: (?P<target>\S+)$")
 _DEPENDS = (
     "depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances"
 )

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
-from decortex.errors import DatabaseError
 
+from decortex.errors import DatabaseError
 from decortex_ops.server.progress import ProgressCallback, silent
 
 OLDEST = (8, 0, 13)
@@ -20,6 +20,8 @@ THREE_WAYS = (
     "Three ways lead to a database: install MySQL 8.0.13 or newer (its `mysqld` on PATH, or named by "
     "DECORTEX_MYSQLD); or `docker compose up -d`; or set DJ_HOST, DJ_USER and DJ_PASS to a server that runs."
 )
+# Distributions put mysqld where the PATH of an ordinary user does not lead.
+SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin")
 _VERSION = re.compile(r"\bVer\s+(\d+)\.(\d+)\.(\d+)")
 # Variables with which a shell or a conda environment would bend the binary's libraries.
 _BENDING = ("LD_PRELOAD", "LD_LIBRARY_PATH", "OPENSSL_MODULES")
@@ -134,8 +136,7 @@ def find_mysqld(
 
 
 def _search_path(environ: Mapping[str, str]) -> str:
-    # Distributions put mysqld into sbin, which is not on the PATH of an ordinary user.
-    return os.pathsep.join([environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"])
+    return os.pathsep.join([environ.get("PATH", os.defpath), *SYSTEM_FOLDERS])
 
 
 def _named(named: str, environ: Mapping[str, str]) -> Mysqld:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pymysql
+
 from decortex.errors import DatabaseError
 
 _TIMEOUT_S = 10

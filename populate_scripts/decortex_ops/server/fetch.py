@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from decortex.errors import DatabaseError
 from filelock import FileLock, Timeout
 
+from decortex.errors import DatabaseError
 from decortex_ops.server.apt import Deb, PrivateApt, run_tool, tool_failure
 from decortex_ops.server.apt_sources import AptSource, archives_of, read_sources
 from decortex_ops.server.binaries import Mysqld, probe

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import platformdirs
+
 from decortex.errors import DatabaseError
 
 # sockaddr_un holds 108 bytes with the closing zero on Linux, 104 on macOS.

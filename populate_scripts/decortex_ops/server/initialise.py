@@ -9,7 +9,6 @@ import tempfile
 from pathlib import Path
 
 from decortex.errors import DatabaseError
-
 from decortex_ops.server import diagnosis, process
 from decortex_ops.server.binaries import Mysqld
 from decortex_ops.server.home import ServerHome

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from decortex.errors import DatabaseError
 from filelock import FileLock, Timeout
 
+from decortex.errors import DatabaseError
 from decortex_ops.server import client, diagnosis, process
 from decortex_ops.server.binaries import Mysqld, find_mysqld
 from decortex_ops.server.credentials import Credentials, credentials_from_environment

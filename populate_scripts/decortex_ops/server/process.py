@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from decortex.errors import DatabaseError
-
 from decortex_ops.server.settings import LOOPBACK
 
 _PROC = Path("/proc")
