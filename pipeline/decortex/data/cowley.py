@@ -47,7 +47,8 @@ _IMAGES = re.compile(r"images_(\d{6})\.zip")
 _RESPONSES = re.compile(r"resp_avg_(\d{6})\.npy")
 _UPSTREAM_RESPONSES = re.compile(r"responses_(\d{6})\.npy")  # the raw ones beside them have the same name
 _BLOCK = 1000
-Progress = Callable[[str, int, int], None]
+MIN_SIZE = 8  # pixels
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def import_cowley_v4(
     sessions : sequence of str, optional
         Sessions to expand; by default those of `REFERENCE_SESSIONS` that the source has.
     progress : callable, optional
-        Called with (session, number expanded so far, number of sessions) after each session.
+        Called with a line of text after each session.
 
     Raises
     ------
@@ -97,17 +98,21 @@ def import_cowley_v4(
     InputError
         If the size is out of range.
     """
-    if not THUMBNAIL <= size <= STORED_SIZE:
+    if not MIN_SIZE <= size <= STORED_SIZE:
         raise InputError(
-            f"size should be {THUMBNAIL} to {STORED_SIZE} pixels (images are stored so), not {size}."
+            f"size should be {MIN_SIZE} to {STORED_SIZE} pixels (images are stored so), not {size}."
         )
     chosen, pool = find_sessions(source, sessions)
     with new_folder(out) as folder:
         tiers = draw_tiers(raw for session in pool for raw in read_jpegs(session))
         for done, session in enumerate(chosen, start=1):
-            write_session(expand_session(session, tiers, size=size, rgb=rgb), folder / session.name)
+            expanded = expand_session(session, tiers, size=size, rgb=rgb)
+            write_session(expanded, folder / session.name)
             if progress is not None:
-                progress(session.name, done, len(chosen))
+                progress(
+                    f"session {session.name} ({done} of {len(chosen)}): {expanded.n_neurons} neurons,"
+                    f" {expanded.n_trials} images"
+                )
 
 
 def find_sessions(

@@ -17,10 +17,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from decortex.data.checks import check_responses
 from decortex.data.filetree_meta import read_image_ids, read_neurons, read_tiers, read_truth
 from decortex.data.npy import NUMBERS, read_array, read_header
 from decortex.data.recordings import TIERS, Recordings, Session
 from decortex.errors import DatasetError
+
+# check_responses belongs to opening: whoever registers a folder opens it and then checks it
+__all__ = ["FileTreeTrials", "check_responses", "content_sha256", "open_filetree", "session_folders"]
 
 _CHUNK = 1 << 20
 

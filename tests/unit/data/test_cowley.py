@@ -84,9 +84,12 @@ def clone(tmp_path: Path) -> Path:
 
 
 def test_sessions_are_expanded_in_presentation_order(flat: Path, tmp_path: Path) -> None:
-    seen = []
-    import_cowley_v4(flat, tmp_path / "out", progress=lambda *step: seen.append(step))
-    assert seen == [("190923", 1, 2), ("201025", 2, 2)]
+    seen: list[str] = []
+    import_cowley_v4(flat, tmp_path / "out", progress=seen.append)
+    assert seen == [
+        "session 190923 (1 of 2): 5 neurons, 12 images",
+        "session 201025 (2 of 2): 3 neurons, 4 images",
+    ]
     opened = open_filetree(tmp_path / "out")
     assert opened.image_shape == (1, 56, 56)
     assert opened.neurons["animal"].tolist() == ["WE"] * 5 + ["PE"] * 3
@@ -196,7 +199,7 @@ def test_a_session_twice_is_refused(flat: Path, tmp_path: Path) -> None:
 
 
 def test_a_size_that_is_not_there_is_refused(flat: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="size should be 28 to 112 pixels"):
+    with pytest.raises(InputError, match="size should be 8 to 112 pixels"):
         import_cowley_v4(flat, tmp_path / "out", size=224)
 
 
