@@ -5,6 +5,7 @@ from math import comb, sqrt
 
 import numpy as np
 import pytest
+
 from decortex.errors import InputError
 from decortex.evaluation import agreement, matched_confusion, pairwise_agreement
 from decortex.evaluation.agreement import contingency

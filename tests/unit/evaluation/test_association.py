@@ -4,11 +4,12 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
+from scipy.stats import binom, kruskal, mannwhitneyu, rankdata
+from statsmodels.stats.multitest import multipletests
+
 from decortex.errors import InputError
 from decortex.evaluation import associate, pairwise_tests, summarise_clusters, within_session_null
 from decortex.evaluation.permutation import permutation_p
-from scipy.stats import binom, kruskal, mannwhitneyu, rankdata
-from statsmodels.stats.multitest import multipletests
 
 
 def tied_scores(rng, n=120):

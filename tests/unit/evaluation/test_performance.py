@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from decortex.errors import InputError
 from decortex.evaluation import METRICS, concatenate_scores, performance, score_neurons, summarise
 

@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
-from decortex.errors import InputError
-from decortex.evaluation import cluster_quality, quality
 from sklearn.metrics import (
     calinski_harabasz_score,
     davies_bouldin_score,
     silhouette_samples,
     silhouette_score,
 )
+
+from decortex.errors import InputError
+from decortex.evaluation import cluster_quality, quality
 
 
 def blobs(rng, sizes=(40, 25, 10, 1), spread=1.0):

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
+
 from decortex.errors import InputError
 from decortex.evaluation import retained_performance
-from scipy.stats import ttest_1samp
 
 SESSIONS = np.array(["b", "b", "a", "a", "a", "c"])
 BEFORE = np.array([0.5, 0.7, 0.2, 0.4, 0.6, 0.3])

@@ -1,0 +1,220 @@
+"""Fine-tuning and its control on a tiny network: consistency, statuses, refusals, reproducibility."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import multivariate_t
+
+from decortex.clustering import fit
+from decortex.errors import ConfigError, InputError
+from decortex.evaluation import score_neurons
+from decortex.finetune import FinetuneConfig, continue_training, finetune
+from decortex.models.network import Network
+from decortex.models.predict import predict
+
+
+class Scaled:
+    """A map that is not the identity, to see that it is used."""
+
+    def apply_torch(self, weights):
+        return 2.0 * weights
+
+
+IDENTITY = Scaled()
+VARIANTS = {
+    "dec": FinetuneConfig(kind="dec", update_interval=2, tolerance=0.0),
+    "dec_joint": FinetuneConfig(kind="dec_joint", beta=0.5, update_interval=2, tolerance=0.0),
+    "pca10": FinetuneConfig(kind="dec_joint", kernel="pca10", update_interval=2, tolerance=0.0),
+    "scaled": FinetuneConfig(kind="dec_joint", kernel="scaled", update_interval=2, tolerance=0.0),
+    "undetached": FinetuneConfig(kind="dec_undetached"),
+    "december": FinetuneConfig(kind="december"),
+    "december_learned": FinetuneConfig(
+        kind="december", learn_nu=True, learn_weights=True, detach_target=True
+    ),
+}
+
+
+def partition(network, k=2):
+    points = 2.0 * network.embedding().detach().numpy()
+    return fit(points, "kmeans", n_clusters=k, seed=0).labels
+
+
+def run(network, recordings, schedule, config, *, k=2, seed=3, labels=None):
+    labels = partition(network, k) if labels is None else labels
+    return finetune(
+        network, recordings, IDENTITY, labels, config, schedule, n_clusters=k, seed=seed, device="cpu"
+    )
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_everything_a_result_holds_is_of_one_moment(name, network, recordings, schedule):
+    before = partition(network)
+    result = run(network, recordings, schedule, VARIANTS[name])
+    assert result.status in {"ok", "flat_target", "collapsed"}
+    points = 2.0 * network.embedding().detach().numpy()
+    np.testing.assert_allclose(result.points, points, rtol=1e-6)
+    rebuilt = Network.from_checkpoint(result.checkpoint)
+    torch.testing.assert_close(rebuilt.embedding(), network.embedding())
+    # Labels follow from the stored points and parameters alone.
+    centres, x = result.parameters["centres"], result.points
+    if name == "pca10":
+        x = (x - result.parameters["origin"]) @ result.parameters["axes"]
+    if "december" not in name:
+        expected = ((x[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
+        np.testing.assert_array_equal(result.labels, expected)
+    sizes = np.bincount(result.labels, minlength=2)
+    assert sizes[0] >= sizes[1]
+    np.testing.assert_array_equal(np.sort(result.end.sizes), np.sort(sizes))
+    same, other = np.mean(result.labels == before), np.mean(result.labels == 1 - before)
+    assert result.share_changed == pytest.approx(1 - max(same, other), abs=1e-9)
+    assert len(result.curve) == len(result.epochs) == result.best_epoch == 3
+    for state, record in zip(result.curve, result.epochs, strict=True):
+        assert state.sizes.sum() == recordings.n_neurons
+        assert record.term["kl"] == pytest.approx(state.kl)
+        assert {"loss", "gradient_norm_term", "share_changed", "entropy_mean_q"} <= set(record.term)
+
+
+def test_the_mixture_parameters_give_the_labels(network, recordings, schedule):
+    result = run(network, recordings, schedule, VARIANTS["december_learned"])
+    mu, sigma, nu = (result.parameters[name] for name in ("centres", "scales", "nu"))
+    joint = np.stack(
+        [
+            np.log(result.parameters["weights"][j])
+            + multivariate_t(mu[j], np.diag(sigma[j]), df=nu[j]).logpdf(result.points)
+            for j in range(2)
+        ],
+        axis=1,
+    )
+    np.testing.assert_array_equal(result.labels, joint.argmax(axis=1))
+
+
+def test_equal_seeds_give_equal_bits(network, recordings, schedule):
+    other = copy.deepcopy(network)
+    one = run(network, recordings, schedule, VARIANTS["dec_joint"])
+    two = run(other, recordings, schedule, VARIANTS["dec_joint"])
+    np.testing.assert_array_equal(one.points, two.points)
+    np.testing.assert_array_equal(one.labels, two.labels)
+    third = run(copy.deepcopy(other), recordings, schedule, VARIANTS["dec_joint"], seed=4)
+    assert not np.array_equal(one.points, third.points)
+
+
+def test_dec_alone_tightens_the_clusters_and_shows_no_image(network, recordings, schedule):
+    core = {key: value.clone() for key, value in network.core.state_dict().items()}
+    result = run(network, recordings, schedule, VARIANTS["dec"])
+    for key, value in network.core.state_dict().items():
+        torch.testing.assert_close(value, core[key], rtol=0, atol=0)
+    assert result.end.mean_max_q > result.start.mean_max_q
+    assert [record.train_loss for record in result.epochs] == [None] * 3
+    assert result.beta == 1.0
+
+
+def test_the_joint_loss_at_vanishing_beta_is_the_control(network, recordings, schedule):
+    control_network = copy.deepcopy(network)
+    gentle = FinetuneConfig(kind="dec_joint", beta=1e-12, tolerance=0.0)
+    result = run(network, recordings, schedule, gentle, seed=5)
+    control = continue_training(control_network, recordings, schedule, seed=5, device="cpu")
+    np.testing.assert_allclose(result.points, 2.0 * control_network.embedding().detach().numpy(), atol=1e-5)
+    for one, other in zip(result.epochs, control.epochs, strict=True):
+        assert one.train_loss == pytest.approx(other.train_loss, abs=1e-5)
+
+
+def test_the_control_can_be_read_at_every_epoch(network, recordings, schedule):
+    control = continue_training(network, recordings, schedule, seed=0, device="cpu")
+    assert len(control.test_scores) == len(control.epochs) == 3
+    assert control.best_epoch == 3  # the schedule keeps the last
+    parts = predict(network, recordings, "test", device="cpu").values()
+    expected = np.concatenate(
+        [
+            score_neurons(p.responses, p.predictions, p.image_ids)["correlation_to_average"].values
+            for p in parts
+        ]
+    )
+    np.testing.assert_allclose(control.test_scores[-1], expected, atol=1e-6)
+    assert not np.array_equal(control.test_scores[0], control.test_scores[1])
+    rebuilt = Network.from_checkpoint(control.checkpoint)
+    torch.testing.assert_close(rebuilt.embedding(), network.embedding())
+
+
+def test_labels_that_stop_changing_end_training(network, recordings, schedule):
+    config = FinetuneConfig(kind="dec", update_interval=1, tolerance=0.5)
+    result = run(network, recordings, schedule, config)
+    assert (result.stop_reason, result.best_epoch) == ("tolerance", 1)
+
+
+def test_an_undetached_target_collapses_and_says_so(network, recordings, schedule):
+    long = schedule.model_copy(update={"max_epochs": 60, "learning_rate": 2e-2})
+    config = FinetuneConfig(kind="dec_undetached", beta=100.0)
+    result = run(network, recordings, long, config)
+    assert (result.status, result.stop_reason) == ("collapsed", "collapsed")
+    assert result.end.max_centre_distance < 0.2 * result.start.max_centre_distance
+
+
+def test_a_diverging_run_keeps_the_last_finite_state(network, recordings, schedule):
+    before = network.embedding().detach().clone()
+    config = FinetuneConfig(kind="dec_joint", beta=1e40, tolerance=0.0)
+    result = run(network, recordings, schedule, config)
+    assert (result.status, result.stop_reason) == ("diverged", "diverged")
+    assert (result.best_epoch, result.share_changed) == (0, 0.0)
+    torch.testing.assert_close(network.embedding().detach(), before, rtol=0, atol=0)
+    assert np.isfinite(result.points).all()
+
+
+def test_an_empty_start_cluster_is_a_status(network, recordings, schedule):
+    labels = partition(network)
+    before = network.embedding().detach().clone()
+    result = run(network, recordings, schedule, VARIANTS["dec"], k=4, labels=labels + (labels == 1))
+    assert (result.status, result.stop_reason, result.best_epoch) == ("empty_start", "not_started", 0)
+    torch.testing.assert_close(network.embedding().detach(), before, rtol=0, atol=0)
+    np.testing.assert_array_equal(result.labels, labels)
+    assert np.isnan(result.parameters["centres"][2:]).all()
+    assert np.isfinite(result.parameters["centres"][:2]).all()
+    assert result.epochs == () == result.curve
+
+
+def test_a_flat_start_is_a_status(network, recordings, schedule):
+    class Tiny:
+        def apply_torch(self, weights):
+            return 1e-3 * weights
+
+    result = finetune(
+        network,
+        recordings,
+        Tiny(),
+        partition(network),
+        VARIANTS["dec_joint"],
+        schedule,
+        n_clusters=2,
+        seed=0,
+        device="cpu",
+    )
+    assert result.status == "flat_target"
+    assert result.start.mean_max_q < 1.5 / 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda good: (good[:-1], 2), "one label for each of the 24 neurons"),
+        (lambda good: (good, 25), "number of neurons, 24, got 25"),
+        (lambda good: (good, 1), "between 0 and 0"),
+        (lambda good: (good - 1, 2), "reach from -1"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(network, recordings, schedule, change, message):
+    labels, k = change(partition(network))
+    with pytest.raises(InputError, match=message):
+        run(network, recordings, schedule, VARIANTS["dec"], k=k, labels=labels)
+
+
+def test_what_cannot_be_trained_is_refused(network, recordings, schedule):
+    labels = partition(network)
+    with pytest.raises(ConfigError, match="'none' has nothing to train"):
+        run(network, recordings, schedule, FinetuneConfig(kind="none"), labels=labels)
+    with torch.no_grad():
+        network.readout("a").features[0, 0] = float("nan")
+    with pytest.raises(InputError, match="NaN or infinite"):
+        run(network, recordings, schedule, VARIANTS["dec"], labels=labels)
