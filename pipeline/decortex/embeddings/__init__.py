@@ -1,1 +1,5 @@
-"""Embeddings of neurons: what is taken out of a network, and how it is scaled before clustering."""
+"""Embeddings of neurons: how features out of a network are scaled before they are clustered."""
+
+from decortex.embeddings.mapping import EmbeddingConfig, EmbeddingMap, Excluded, fit_map
+
+__all__ = ["EmbeddingConfig", "EmbeddingMap", "Excluded", "fit_map"]

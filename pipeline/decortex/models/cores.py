@@ -88,7 +88,8 @@ def map_geometry(layers: tuple[LayerConfig, ...], side: int) -> MapGeometry:
         if reaches < layer.kernel or size < 1:
             raise ConfigError(
                 f"core layer {number} (kernel {layer.kernel}, stride {layer.stride},"
-                f" pool {layer.pool}) leaves nothing of the {reaches} pixels that reach it (images are {side} pixels wide or high)."
+                f" pool {layer.pool}) leaves nothing of the {reaches} pixels that reach it"
+                f" (images are {side} pixels wide or high)."
                 " Use a smaller kernel, less striding or pooling, or padding."
             )
     return MapGeometry(size=size, offset=offset, step=step)

@@ -106,8 +106,8 @@ def build_schedule(
 @contextmanager
 def only_trained(network: Network, trains: str) -> Iterator[None]:
     """Let gradients reach what is trained only, inside the block."""
-    frozen: list[nn.Module] = {"both": [], "readout": [network.core], "core": [network.readouts]}[trains]
-    parameters = [p for module in frozen for p in module.parameters() if p.requires_grad]
+    frozen: dict[str, nn.Module] = {"readout": network.core, "core": network.readouts}
+    parameters = [p for p in frozen[trains].parameters() if p.requires_grad] if trains in frozen else []
     try:
         for parameter in parameters:
             parameter.requires_grad_(False)

@@ -1,0 +1,204 @@
+"""Where other projects' readouts keep the features of their neurons, by key and shape. No files here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from decortex.errors import CheckpointError
+
+Layout = Literal[
+    "full_gaussian_2d", "gaussian_2d", "point_pooled_2d", "factorised_2d", "named_key", "decortex"
+]
+Masks = Literal["free", "normalised"]
+
+# neuralpredictors' names: <prefix>readout.<session>.<leaf>; a session's name may itself hold dots.
+_FEATURE_KEY = re.compile(r"^(?P<prefix>(?:.*\.)?)readout\.(?P<session>.+)\.(?P<leaf>_features|features)$")
+
+
+@dataclass(frozen=True)
+class SessionReadout:
+    """The readout of one session of somebody's checkpoint.
+
+    Parameters
+    ----------
+    layout : str
+        Which readout class wrote it, 'named_key' or 'decortex'.
+    features : ndarray of float32, shape (n_neurons, n_features)
+        The neurons' embedding.
+    positions : ndarray of float32, shape (n_neurons, 2), or None
+        Where each neuron reads, -1..1 over the feature map, x then y.
+    cortical : ndarray of float32, shape (n_neurons, n_dimensions), or None
+        Where each neuron lies in cortex (``source_grid``), in the units its authors chose.
+    """
+
+    layout: Layout
+    features: NDArray[np.float32]
+    positions: NDArray[np.float32] | None
+    cortical: NDArray[np.float32] | None
+
+
+def find_readouts(state: Mapping[str, Tensor], *, masks: Masks) -> dict[str, SessionReadout]:
+    """Find the readout of every session among a checkpoint's tensors.
+
+    Parameters
+    ----------
+    state : mapping of str to Tensor
+        A state dict.
+    masks : {'free', 'normalised'}
+        For factorised readouts: whether the network used its masks as they are, so that their norm belongs to
+        the features, or divided them by their norm. The tensors do not tell.
+
+    Returns
+    -------
+    dict of str to SessionReadout
+        By session, in the checkpoint's order; empty where nothing looks like a readout.
+
+    Raises
+    ------
+    CheckpointError
+        If a session occurs twice, or tensors have shapes that fit no known readout.
+    """
+    found: dict[str, SessionReadout] = {}
+    prefixes: dict[str, str] = {}
+    for key in state:
+        match = _FEATURE_KEY.match(key)
+        if match is None:
+            continue
+        session, prefix = match["session"], match["prefix"]
+        if session in found:
+            raise CheckpointError(
+                f"session {session!r} occurs twice, under {prefixes[session] + 'readout'!r} and"
+                f" {prefix + 'readout'!r}. Save one model's state dict at a time (an ensemble holds several)."
+            )
+        stem = key[: -len(match["leaf"])]
+        parts = {name[len(stem) :]: value for name, value in state.items() if name.startswith(stem)}
+        found[session] = _read_session(session, match["leaf"], parts, masks)
+        prefixes[session] = prefix
+    return found
+
+
+def readout_like_keys(state: Mapping[str, object], limit: int = 8) -> list[str]:
+    """Keys that speak of readouts or features, for an error message."""
+    return [key for key in state if re.search(r"readout|feature|feat|embed", key)][:limit]
+
+
+def as_rows(features: Tensor, *, where: str) -> Tensor:
+    """Bring features to (n_neurons, n_features).
+
+    Parameters
+    ----------
+    features : Tensor
+        (n_neurons, n_features), or neuralpredictors' (1, n_features, 1, n_neurons).
+    where : str
+        Key, for the error message.
+
+    Raises
+    ------
+    CheckpointError
+        If the shape is neither.
+    """
+    if features.ndim == 2:
+        return features
+    if features.ndim == 4 and features.shape[0] == 1 and features.shape[2] == 1:
+        return features[0, :, 0, :].T
+    raise CheckpointError(
+        f"{where} has shape {tuple(features.shape)}; features are (n_neurons, n_features) or"
+        " (1, n_features, 1, n_neurons)."
+    )
+
+
+def _read_session(session: str, leaf: str, parts: Mapping[str, Tensor], masks: Masks) -> SessionReadout:
+    where = f"readout.{session}.{leaf}"
+    features = as_rows(parts[leaf], where=where)
+    layout = _layout(leaf, parts)
+    if "feature_sharing_index" in parts:
+        features = _shared(features, parts, where)
+    n_neurons = len(features)
+    if layout == "factorised_2d" and masks == "free":
+        norm = parts["spatial"].float().flatten(1).norm(dim=1)
+        features = features * _per_neuron(norm, n_neurons, f"readout.{session}.spatial")
+    positions, cortical = _positions(parts, n_neurons, session), parts.get("source_grid")
+    return SessionReadout(
+        layout=layout,
+        features=_array(features),
+        positions=None if positions is None else _array(positions),
+        cortical=None if cortical is None else _array(cortical),
+    )
+
+
+def _layout(leaf: str, parts: Mapping[str, Tensor]) -> Layout:
+    if "spatial" in parts:
+        return "factorised_2d"
+    if "grid" in parts:
+        return "point_pooled_2d"
+    return "full_gaussian_2d" if leaf == "_features" else "gaussian_2d"
+
+
+def _shared(features: Tensor, parts: Mapping[str, Tensor], where: str) -> Tensor:
+    """Features of matched neurons, times each neuron's own scale: ``scales * _features[sharing_index]``."""
+    index = parts["feature_sharing_index"].flatten().long()
+    if len(index) and (int(index.min()) < 0 or int(index.max()) >= len(features)):
+        raise CheckpointError(
+            f"{where} holds {len(features)} shared feature vectors, but feature_sharing_index asks for number"
+            f" {int(index.max())}."
+        )
+    gathered = features[index]
+    if "scales" not in parts:
+        return gathered
+    return gathered * _per_neuron(parts["scales"].flatten(), len(index), where.rpartition(".")[0] + ".scales")
+
+
+def _per_neuron(values: Tensor, n_neurons: int, where: str) -> Tensor:
+    if values.numel() != n_neurons:
+        raise CheckpointError(f"{where} has {values.numel()} values for {n_neurons} neurons.")
+    return values[:, None]
+
+
+def _positions(parts: Mapping[str, Tensor], n_neurons: int, session: str) -> Tensor | None:
+    """Learned positions, clamped to the map as the readouts do; None where they cannot be told."""
+    if "source_grid" in parts and "mu_transform.0.weight" in parts:
+        return _predicted_positions(parts)
+    for name in ("_mu", "mu", "grid"):
+        if name in parts:
+            position = parts[name].reshape(-1, 2)
+            if "grid_sharing_index" in parts:
+                position = position[parts["grid_sharing_index"].flatten().long()]
+            if len(position) != n_neurons:
+                raise CheckpointError(
+                    f"readout.{session}.{name} has {len(position)} positions for {n_neurons} neurons."
+                )
+            return position.float().clamp(-1.0, 1.0)
+    return None
+
+
+def _predicted_positions(parts: Mapping[str, Tensor]) -> Tensor:
+    """Positions that a small network predicts from cortical ones: linear layers, ELU between, tanh last.
+
+    Whether the last tanh was on is not in the tensors; it is in Sensorium's models, and elsewhere positions
+    are clamped to -1..1.
+    """
+    x = parts["source_grid"].float()
+    layers = sorted(
+        int(name.split(".")[1]) for name in parts if re.fullmatch(r"mu_transform\.\d+\.weight", name)
+    )
+    for layer in layers:
+        x = functional.linear(
+            x, parts[f"mu_transform.{layer}.weight"].float(), parts[f"mu_transform.{layer}.bias"].float()
+        )
+        if layer != layers[-1]:
+            x = functional.elu(x)
+    return torch.tanh(x)
+
+
+def _array(tensor: Tensor) -> NDArray[np.float32]:
+    result: NDArray[np.float32] = tensor.detach().float().cpu().contiguous().numpy().copy()
+    return result

@@ -1,0 +1,237 @@
+"""Embeddings out of trained checkpoints, ours and others', without running any of their code."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from decortex.errors import CheckpointError
+from decortex.models.checkpoint_layouts import (
+    Masks,
+    SessionReadout,
+    as_rows,
+    find_readouts,
+    readout_like_keys,
+)
+from decortex.models.network import CHECKPOINT_FORMAT, Network
+
+_SAVE_AGAIN = (
+    "Load it where the code that wrote it is installed and save its tensors alone:"
+    " torch.save(model.state_dict(), 'weights.pt')"
+)
+
+
+@dataclass(frozen=True)
+class CheckpointReadout:
+    """The readout embedding of a checkpoint's neurons, sessions concatenated.
+
+    Parameters
+    ----------
+    kind : str
+        'decortex', 'named_key', or the readout class that wrote it ('full_gaussian_2d', 'gaussian_2d',
+        'point_pooled_2d', 'factorised_2d').
+    sessions : tuple of str
+        In the checkpoint's order.
+    embedding : ndarray of float32, shape (n_neurons, n_features)
+        Readout features.
+    session : ndarray of str, shape (n_neurons,)
+        Session of each neuron.
+    index : ndarray of int64, shape (n_neurons,)
+        Place of each neuron in its session.
+    positions : ndarray of float32, shape (n_neurons, 2), or None
+        Where each neuron reads, -1..1 over the feature map, x then y; None unless every session tells.
+    cortical : ndarray of float32, shape (n_neurons, n_dimensions), or None
+        Where each neuron lies in cortex, where every session tells (``source_grid``).
+    sha256 : str
+        Of the file.
+    """
+
+    kind: str
+    sessions: tuple[str, ...]
+    embedding: NDArray[np.float32]
+    session: NDArray[np.str_]
+    index: NDArray[np.int64]
+    positions: NDArray[np.float32] | None
+    cortical: NDArray[np.float32] | None
+    sha256: str
+
+
+def load_tensors(path: Path) -> Mapping[str, Any]:
+    """Load a checkpoint's values with ``weights_only=True``, onto the CPU.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such file, it is cut short or no checkpoint, or needs code to be unpickled.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"there is no checkpoint {str(path)!r}. Check the path.") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if "GLOBAL" in str(error) or "TorchScript" in str(error):
+            raise CheckpointError(
+                f"checkpoint {str(path)!r} holds Python objects, which only their own code can unpickle and"
+                f" which are not loaded here (unpickling runs code). {_SAVE_AGAIN}."
+            ) from error
+        raise CheckpointError(
+            f"checkpoint {str(path)!r} cannot be read: it is cut short, damaged or not a torch file ({first})."
+            " Copy it again and compare its size or sha256 with the original."
+        ) from error
+    if not isinstance(content, Mapping):
+        raise CheckpointError(
+            f"checkpoint {str(path)!r} holds a {type(content).__name__}, not a state dict. {_SAVE_AGAIN}."
+        )
+    return content
+
+
+def read_checkpoint(
+    path: str | Path, *, embedding_key: str | None = None, masks: Masks = "free"
+) -> CheckpointReadout:
+    """Read the readout embedding out of a checkpoint.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file of ours (`Network.checkpoint`), or a state dict (as it is, or under ``state_dict`` or the like)
+        with neuralpredictors' readout keys ``readout.<session>.*``.
+    embedding_key : str, optional
+        Dotted path of the features where the names are others: a matrix (n_neurons, n_features), or
+        (1, n_features, 1, n_neurons).
+    masks : {'free', 'normalised'}
+        For factorised readouts: 'free' scales each mask's norm into the features; 'normalised' is for
+        networks that divide masks by their norm (``normalize=True``). The file does not tell.
+
+    Returns
+    -------
+    CheckpointReadout
+        Embedding and identity of every neuron.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read without running code, holds no readout, names a session twice, or holds
+        features that are not finite or do not fit together.
+
+    Notes
+    -----
+    Keys and shapes are those of neuralpredictors (FullGaussian2d, Gaussian2d, PointPooled2d,
+    SpatialXFeatureLinear / FullFactorized2d); features shared between matched neurons are gathered by
+    ``feature_sharing_index`` and multiplied by ``scales``.
+    """
+    path = Path(path)
+    content = load_tensors(path)
+    if embedding_key is not None:
+        readouts = {embedding_key: _named(content, embedding_key, path)}
+    elif content.get("format") == CHECKPOINT_FORMAT:
+        readouts = _own(content)
+    else:
+        state = _state_dict(content)
+        readouts = find_readouts(state, masks=masks)
+        if not readouts:
+            seen = readout_like_keys(state) or list(state)[:8]
+            raise CheckpointError(
+                f"no readout was found in {str(path)!r}: expected keys like 'readout.<session>._features',"
+                f" saw {seen}. Name the matrix of features by embedding_key='path.to.key'."
+            )
+    _check(readouts, path)
+    return _concatenate(readouts, _sha256(path))
+
+
+def _named(content: Mapping[str, Any], key: str, path: Path) -> SessionReadout:
+    value: Any = content
+    rest = key
+    while rest and isinstance(value, Mapping):
+        # a key of a state dict holds dots itself: take the longest that is there
+        heads = [name for name in value if rest == name or rest.startswith(f"{name}.")]
+        if not heads:
+            break
+        head = max(heads, key=len)
+        value, rest = value[head], rest[len(head) + 1 :]
+    if rest or not isinstance(value, Tensor):
+        keys = [str(name) for name in (value if isinstance(value, Mapping) else content)][:8]
+        raise CheckpointError(
+            f"{str(path)!r} has no tensor under embedding_key {key!r}; it has {keys}. Give the full dotted path."
+        )
+    features: NDArray[np.float32] = as_rows(value, where=key).float().contiguous().numpy().copy()
+    return SessionReadout(layout="named_key", features=features, positions=None, cortical=None)
+
+
+def _own(content: Mapping[str, Any]) -> dict[str, SessionReadout]:
+    network = Network.from_checkpoint(content)
+    readouts = {name: network.readout(name) for name in network.session_names}
+    with torch.no_grad():
+        return {
+            name: SessionReadout(
+                layout="decortex",
+                features=readout.features.numpy().copy(),
+                positions=readout.centre().numpy().copy(),
+                cortical=None,
+            )
+            for name, readout in readouts.items()
+        }
+
+
+def _state_dict(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Tensors by key; a state dict that lies one level deeper (``{'state_dict': ..., 'epoch': ...}``) is taken."""
+    here = {key: value for key, value in content.items() if isinstance(value, Tensor)}
+    if here:
+        return here
+    nested = [value for value in content.values() if isinstance(value, Mapping)]
+    tensors = [{k: v for k, v in one.items() if isinstance(v, Tensor)} for one in nested]
+    return max(tensors, key=len, default={})
+
+
+def _check(readouts: Mapping[str, SessionReadout], path: Path) -> None:
+    widths = {name: one.features.shape[1] for name, one in readouts.items()}
+    if len(set(widths.values())) > 1:
+        raise CheckpointError(
+            f"sessions of {str(path)!r} have different numbers of features, {widths}: they do not read one core"
+            " and cannot be clustered together."
+        )
+    for name, one in readouts.items():
+        bad = np.flatnonzero(~np.isfinite(one.features).all(axis=1))
+        if len(bad):
+            raise CheckpointError(
+                f"{str(path)!r}: the features of {len(bad)} of {len(one.features)} neurons of {name!r} are NaN or"
+                f" infinite (first: neuron {bad[0]}). The training that wrote it diverged; take an earlier state."
+            )
+    if not any(one.features.size for one in readouts.values()):
+        raise CheckpointError(f"the readouts of {str(path)!r} hold no neurons.")
+
+
+def _concatenate(readouts: Mapping[str, SessionReadout], sha256: str) -> CheckpointReadout:
+    counts = [len(one.features) for one in readouts.values()]
+    return CheckpointReadout(
+        kind=next(iter(readouts.values())).layout,
+        sessions=tuple(readouts),
+        embedding=np.concatenate([one.features for one in readouts.values()]),
+        session=np.repeat(np.array(list(readouts)), counts),
+        index=np.concatenate([np.arange(n, dtype=np.int64) for n in counts]),
+        positions=_all_or_none([one.positions for one in readouts.values()]),
+        cortical=_all_or_none([one.cortical for one in readouts.values()]),
+        sha256=sha256,
+    )
+
+
+def _all_or_none(parts: list[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if len(known) == len(parts) else None
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for piece in iter(lambda: file.read(2**20), b""):
+            digest.update(piece)
+    return digest.hexdigest()
