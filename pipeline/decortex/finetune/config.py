@@ -44,9 +44,8 @@ class FinetuneConfig(Config):
     alpha: float = Field(1.0, gt=0, description="degrees of freedom of DEC's Student kernel")
     kernel: Kernel = Field(
         "published",
-        description="published: exponent (alpha + 1)/2 on raw distances; pca10: the same on a fixed"
-        " projection to 10 dimensions; scaled: exponent (alpha + D)/2 on distances over the"
-        " within-cluster scale",
+        description="published: exponent (alpha + 1)/2 on raw distances; scaled: exponent (alpha + D)/2 on"
+        " distances over the within-cluster scale; pca10: scaled, on a fixed projection to 10 dimensions",
     )
     detach_target: bool = Field(True, description="whether the target P is constant between its updates")
     update_interval: int = Field(20, ge=1, description="steps between two updates of the target")

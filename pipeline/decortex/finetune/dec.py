@@ -56,7 +56,7 @@ class DECTerm(ClusteringTerm):
             n_features = points.shape[1]
             scale2 = points.new_ones(())
             exponent = (config.alpha + 1) / 2
-            if config.kernel == "scaled":
+            if config.kernel != "published":
                 exponent = (config.alpha + n_features) / 2
                 scale2 = ((points - centres[start.labels]) ** 2).mean().clamp_min(1e-12)
             self.exponent = exponent

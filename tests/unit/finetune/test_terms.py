@@ -103,10 +103,11 @@ def test_projection_is_that_of_a_principal_component_analysis():
     assert principal_axes(x[:, :4], 10)[1].shape == (4, 4)
 
 
-def test_scaled_kernel_does_not_depend_on_the_unit_of_the_embedding():
+@pytest.mark.parametrize("kernel", ["scaled", "pca10"])
+def test_scaled_kernels_do_not_depend_on_the_unit_of_the_embedding(kernel):
     start = start_points()
     big = StartPoints(1000 * start.points, start.labels, start.n_clusters)
-    one, other = dec(start, kernel="scaled"), dec(big, kernel="scaled")
+    one, other = dec(start, kernel=kernel), dec(big, kernel=kernel)
     torch.testing.assert_close(one.loss(start.points), other.loss(big.points))
     assert one.start.mean_max_q == pytest.approx(other.start.mean_max_q)
     assert float(one.scale2) == pytest.approx(one.start.within_scale**2)
@@ -117,6 +118,7 @@ def test_wide_embeddings_are_flat_under_the_published_kernel_and_not_under_the_o
     small = StartPoints(0.01 * start.points, start.labels, start.n_clusters)
     assert dec(small).start.is_flat
     assert not dec(small, kernel="scaled").start.is_flat
+    assert not dec(small, kernel="pca10").start.is_flat
 
 
 def literal_em(z, mu, sigma, nu, weights):
