@@ -198,8 +198,8 @@ def fit_map(raw: NDArray[np.floating[Any]], config: EmbeddingConfig) -> Embeddin
 
 
 def _excluded(x: FloatArray) -> Excluded:
-    finite: NDArray[np.bool_] = np.isfinite(x).all(axis=1)
-    zero: NDArray[np.bool_] = (x == 0.0).all(axis=1)
+    finite: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(x), axis=1)
+    zero: NDArray[np.bool_] = np.logical_not(x.any(axis=1))
     indices = np.flatnonzero(~finite | zero).astype(np.int64)
     return Excluded(indices, tuple("zero_norm" if zero[i] else "not_finite" for i in indices))
 
