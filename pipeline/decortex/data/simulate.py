@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,9 @@ class SimulationConfig(Config):
     )
     spread: float = Field(
         0.3, ge=0.0, le=1.0, description="spread inside a type: 0 discrete types, 1 a continuum"
+    )
+    orientation: Literal["uniform", "fixed"] = Field(
+        "uniform", description="preferred orientations: random, or 0 for every neuron (no nuisance: a bound)"
     )
     types: tuple[Mechanism, ...] = Field(
         MECHANISMS, min_length=1, description="mechanisms that occur; one type each"
@@ -194,10 +198,11 @@ def draw_fields(
     position = rng.uniform(-config.position_range, config.position_range, size=(n_neurons, 2))
     position += centre + offset[animal]
     factors = np.exp(config.jitter * rng.standard_normal((n_neurons, 3)))
+    orientation = rng.uniform(0.0, 2 * np.pi, n_neurons)
     return ReceptiveFields(
         row=position[:, 0],
         column=position[:, 1],
-        orientation=rng.uniform(0.0, 2 * np.pi, n_neurons),
+        orientation=orientation if config.orientation == "uniform" else np.zeros(n_neurons),
         high_scale=factors[:, 0],
         low_scale=factors[:, 1],
         centre_scale=factors[:, 2],

@@ -75,6 +75,18 @@ def test_truth_is_the_largest_weight_and_only_the_chosen_types_occur() -> None:
     assert set(made.recordings.truth.tolist()) == {0, 1}
 
 
+def test_orientation_is_uniform_or_fixed(small: SimulatedCortex) -> None:
+    fixed = cortex(orientation="fixed")
+    assert set(fixed.fields.orientation.tolist()) == {0.0}
+    # nothing else about the neurons changes
+    np.testing.assert_array_equal(fixed.weights, small.weights)
+    np.testing.assert_array_equal(fixed.fields.row, small.fields.row)
+    many = cortex(n_neurons=2000, n_train=2, n_validation=1, n_test=1).fields.orientation
+    assert np.abs(np.exp(1j * many).mean()) < 0.06
+    assert np.abs(np.exp(2j * many).mean()) < 0.06
+    assert many.max() > np.pi
+
+
 def test_mean_counts_are_the_configured_gains() -> None:
     made = cortex(gain_log_sd=0.0, animal_gain_log_sd=0.0, gain_median=2.5)
     np.testing.assert_allclose(made.rates[:200].mean(axis=0), 2.5, atol=1e-5)
