@@ -15,7 +15,7 @@ from decortex_schemas.specs import (
 
 DEFAULT_SEEDS = range(10)
 DEFAULT_COUNTS = range(2, 31)
-DEFAULT_EMBEDDINGS = {"raw": EmbeddingConfig(kind="raw"), "l2": EmbeddingConfig(kind="raw", l2=True)}
+DEFAULT_EMBEDDINGS = {"raw": EmbeddingConfig(kind="raw"), "l2": EmbeddingConfig(kind="l2")}
 
 
 def register_defaults() -> None:

@@ -100,7 +100,7 @@ def simulated_plan(dataset: str) -> PlanFile:
     return PlanFile(
         description="The whole chain on a simulated cortex with eight known functional types",
         networks=(NetworksPlan(dataset=dataset, recipe="simulated_cortex", seeds=MODEL_SEEDS),),
-        embeddings=(EmbeddingPlan(name="l2", params={"kind": "raw", "l2": True}),),
+        embeddings=(EmbeddingPlan(name="l2", params={"kind": "l2"}),),
         methods=(
             MethodPlan(method="kmeans", name="kmeans"),
             MethodPlan(method="gmm", name="gmm", params={"covariance": "diag"}),
@@ -123,7 +123,7 @@ def recorded_plan(dataset: str) -> PlanFile:
     return PlanFile(
         description="The whole chain on recordings",
         networks=(NetworksPlan(dataset=dataset, recipe="macaque_v4", seeds=MODEL_SEEDS),),
-        embeddings=(EmbeddingPlan(name="l2", params={"kind": "raw", "l2": True}),),
+        embeddings=(EmbeddingPlan(name="l2", params={"kind": "l2"}),),
         methods=(
             MethodPlan(method="kmeans", name="kmeans"),
             MethodPlan(method="gmm", name="gmm", params={"covariance": "diag"}),

@@ -10,8 +10,9 @@ from decortex.config import Config
 from decortex.embeddings import EmbeddingConfig
 from decortex.errors import ConfigError
 from decortex.finetune import FinetuneConfig
-from decortex.models import NetworkConfig, TrainingConfig
+from decortex.models.network import NetworkConfig
 from decortex.models.recipes import RECIPES
+from decortex.models.training_config import TrainingConfig
 from decortex_schemas.datasets import Dataset
 from decortex_schemas.models import ModelTask, ask_for_training
 from decortex_schemas.specs import (

@@ -5,17 +5,22 @@
 >>> schemas.Clustering.populate(reserve_jobs=True)        # doctest: +SKIP
 """
 
-from decortex_schemas.clustering import Clustering
-from decortex_schemas.comparison import FrozenStudy, SeedAgreement, freeze_study
-from decortex_schemas.database import connect, schema
-from decortex_schemas.datasets import Dataset
-from decortex_schemas.embeddings import Embedding
-from decortex_schemas.evaluation import ClusterPerformance, ClusterQuality, RetainedPerformance
-from decortex_schemas.finetune import ContinuedTraining, DECFinetune
-from decortex_schemas.leases import WorkerLease
-from decortex_schemas.models import ModelTask, Performance, TrainedModel
-from decortex_schemas.provenance import Environment
-from decortex_schemas.specs import (
+import warnings
+
+# decortex takes its settings from the environment; DataJoint's advice to write a file does not apply.
+warnings.filterwarnings("ignore", message="No datajoint.json found")
+
+from decortex_schemas.clustering import Clustering  # noqa: E402
+from decortex_schemas.comparison import FrozenStudy, SeedAgreement, freeze_study  # noqa: E402
+from decortex_schemas.database import connect, schema  # noqa: E402
+from decortex_schemas.datasets import Dataset  # noqa: E402
+from decortex_schemas.embeddings import Embedding  # noqa: E402
+from decortex_schemas.evaluation import ClusterPerformance, ClusterQuality, RetainedPerformance  # noqa: E402
+from decortex_schemas.finetune import ContinuedTraining, DECFinetune  # noqa: E402
+from decortex_schemas.leases import WorkerLease  # noqa: E402
+from decortex_schemas.models import ModelTask, Performance, TrainedModel  # noqa: E402
+from decortex_schemas.provenance import Environment  # noqa: E402
+from decortex_schemas.specs import (  # noqa: E402
     ClusterCount,
     ClusteringMethod,
     EmbeddingSpec,
@@ -26,7 +31,7 @@ from decortex_schemas.specs import (
     Tier,
     TrainingSchedule,
 )
-from decortex_schemas.studies import Study, StudyPlan, declare_study
+from decortex_schemas.studies import Study, StudyPlan, declare_study  # noqa: E402
 
 __all__ = [
     "ClusterCount",

@@ -6,7 +6,8 @@ import importlib
 import logging
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -132,14 +133,12 @@ def connect(*, threads: int = 1, create_tables: bool | None = None) -> dj.Connec
     """
     from decortex_schemas import leases, provenance  # noqa: PLC0415  (they import this module's schema)
 
-    if schema.is_activated() and schema.connection is not None and schema.connection.is_connected:
-        return schema.connection
-    connection = open_connection(read_settings())
+    if not (schema.is_activated() and schema.connection is not None and schema.connection.is_connected):
+        activate(open_connection(read_settings()), create_tables=create_tables)
     pin_threads(threads)
-    activate(connection, create_tables=create_tables)
     provenance.register_environment(threads=threads)
     leases.start_heartbeat()
-    return connection
+    return schema.connection
 
 
 def open_connection(settings: Settings) -> dj.Connection:
@@ -253,7 +252,8 @@ def activate(connection: dj.Connection, *, create_tables: bool | None = None) ->
 
 def computed_tables() -> list[type[dj.Computed]]:
     """All computed tables in the order of the chain."""
-    return [cls for cls, _ in schema.declare_list if issubclass(cls, dj.Computed)]
+    computed = [cls for cls, _ in schema.declare_list if issubclass(cls, dj.Computed)]
+    return sorted(computed, key=lambda cls: MODULES.index(cls.__module__.rpartition(".")[2]))
 
 
 def declare_everything(connection: dj.Connection) -> None:
@@ -270,9 +270,22 @@ def declare_everything(connection: dj.Connection) -> None:
     try:
         activate(connection, create_tables=True)
         for table in computed_tables():
-            _ = table.jobs  # the jobs table is declared when it is first looked at
+            with _quiet():
+                _ = table.jobs  # the jobs table is declared when it is first looked at
     finally:
         connection.query("SELECT RELEASE_LOCK(%s)", args=(lock,))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence DataJoint's advice about the column types of its own jobs tables."""
+    logger = logging.getLogger("datajoint")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _holds_tables(connection: dj.Connection, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from decortex.config import canonical_json
-from decortex.data.filetree import check_responses, open_filetree
+from decortex.data.checks import check_responses
+from decortex.data.filetree import open_filetree
 from decortex.data.recordings import Recordings
 from decortex.data.simulate import SimulationConfig, simulate
 from decortex.errors import DatasetError
-from decortex.models import CheckpointReadout
+from decortex.models.checkpoints import CheckpointReadout
 from decortex_schemas.database import schema
 
 
@@ -100,7 +102,7 @@ def register_folder(name: str, folder: Path, *, species: str = "") -> None:
 
 def register_neurons_only(name: str, readout: CheckpointReadout, *, species: str = "") -> None:
     """Register the neurons of a checkpoint that comes without its recordings."""
-    order = readout.neuron_order_sha256
+    order = _order_sha256(readout)
     row = {
         "dataset": name,
         "kind": "neurons_only",
@@ -113,7 +115,7 @@ def register_neurons_only(name: str, readout: CheckpointReadout, *, species: str
         return
     names, counts = np.unique(readout.session, return_counts=True)
     none = {"n_train": 0, "n_validation": 0, "n_test": 0, "n_repeats": 0.0}
-    place = readout.positions
+    place = readout.cortical
     with schema.connection.transaction:
         Dataset.insert1(row)
         Dataset.Session.insert(
@@ -131,6 +133,11 @@ def register_neurons_only(name: str, readout: CheckpointReadout, *, species: str
             }
             for i in range(len(readout.embedding))
         )
+
+
+def _order_sha256(readout: CheckpointReadout) -> str:
+    identities = "".join(f"{s}\x1f{i}\x1e" for s, i in zip(readout.session, readout.index, strict=True))
+    return hashlib.sha256(identities.encode()).hexdigest()
 
 
 def _register(name: str, recordings: Recordings, row: dict[str, Any]) -> None:

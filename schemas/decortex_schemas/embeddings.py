@@ -73,8 +73,11 @@ class Embedding(dj.Computed):
             "neuron_order_sha256": order,
             "n_neurons": x.shape[0],
             "n_features": x.shape[1],
-            "n_excluded": len(fitted.excluded.indices),
-            "excluded": fitted.excluded.as_dict(),
+            "n_excluded": len(fitted.excluded),
+            "excluded": {
+                str(neuron): reason
+                for neuron, reason in zip(fitted.excluded.indices, fitted.excluded.reasons, strict=True)
+            },
         }
         return row, started
 

@@ -16,7 +16,7 @@ from decortex_schemas.datasets import sessions_of
 from decortex_schemas.embeddings import load_embedding
 from decortex_schemas.finetune import ContinuedTraining, DECFinetune, partition_labels
 from decortex_schemas.leases import confirm_reservation
-from decortex_schemas.models import Performance
+from decortex_schemas.models import Performance, TrainedModel
 from decortex_schemas.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
 from decortex_schemas.specs import FinetuneSpec, Metric
 
@@ -103,7 +103,7 @@ class ClusterPerformance(dj.Computed):
     p_kruskal = null : float64           # takes neurons for independent: naive where sessions differ
     epsilon2 = null : float64            # H/(n - 1)
     epsilon2_corrected = null : float64  # (H - k + 1)/(n - k)
-    epsilon2_low = null : float64        # 95 % interval of the corrected effect
+    epsilon2_low = null : float64        # 95-percent interval of the corrected effect
     epsilon2_high = null : float64
     permutation_status : varchar(24)
     epsilon2_within = null : float64     # with ranks within sessions
@@ -150,7 +150,8 @@ class ClusterPerformance(dj.Computed):
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch the partition's digest and kind."""
-        return (DECFinetune * FinetuneSpec.proj("kind") & key).fetch1("labels_sha256", "kind")
+        digest, kind = (DECFinetune * FinetuneSpec.proj("kind") & key).fetch1("labels_sha256", "kind")
+        return digest, kind
 
     def make_compute(self, key: dict[str, Any], digest: str, kind: str) -> tuple[Any, ...]:
         """Relate the scores on held-out images to the clusters."""
@@ -195,8 +196,8 @@ class RetainedPerformance(dj.Computed):
     definition = f"""
     # Price of a fine-tuning in predictive performance
     -> DECFinetune
-    -> ContinuedTraining
     ---
+    -> ContinuedTraining
     epoch : int32                        # restored epoch; the control is read at the same one
     retained_status : varchar(24)
     n_neurons : int32                    # scored before, after and in the control
@@ -210,9 +211,9 @@ class RetainedPerformance(dj.Computed):
     fraction_retained = null : float64   # after/control
     difference_over_sessions = null : float64
     interval_status : varchar(24)
-    interval_low = null : float64        # 95 %, t distribution on session means
+    interval_low = null : float64        # 95-percent, t distribution on session means
     interval_high = null : float64
-    neuron_interval_low = null : float64 # 95 %, takes neurons for independent
+    neuron_interval_low = null : float64 # 95-percent, takes neurons for independent
     neuron_interval_high = null : float64
     worst_session = '' : varchar(96)
     {STAMP}
@@ -234,22 +235,31 @@ class RetainedPerformance(dj.Computed):
     def key_source(self) -> Any:
         """Fine-tunings whose equal-epoch control has been trained."""
         tied = FinetuneSpec.proj("schedule_id", "control_seed")
-        return (DECFinetune.proj() * tied * ContinuedTraining.proj()).proj()
+        return DECFinetune.proj() & (DECFinetune.proj() * tied * ContinuedTraining.proj())
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
-        """Fetch the epochs to compare."""
-        return (DECFinetune & key).fetch1("best_epoch"), (ContinuedTraining & key).fetch1("best_epoch")
+        """Fetch the control's key and the epochs to compare."""
+        schedule_id, control_seed = (FinetuneSpec & key).fetch1("schedule_id", "control_seed")
+        network = {name: key[name] for name in TrainedModel().primary_key}
+        control = {**network, "schedule_id": int(schedule_id), "control_seed": int(control_seed)}
+        epochs = (DECFinetune & key).fetch1("best_epoch"), (ContinuedTraining & control).fetch1("best_epoch")
+        return control, *epochs
 
-    def make_compute(self, key: dict[str, Any], epoch: int, control_best: int) -> tuple[Any, ...]:
+    def make_compute(
+        self, key: dict[str, Any], control: dict[str, Any], epoch: int, control_best: int
+    ) -> tuple[Any, ...]:
         """Compare neuron by neuron."""
         started = time.time()
         before, after = scores_before(key), scores_after(key)
         sessions = sessions_of(key["dataset"])
-        found = asdict(retained_performance(before, after, scores_of_control(key, epoch), sessions=sessions))
+        found = asdict(
+            retained_performance(before, after, scores_of_control(control, epoch), sessions=sessions)
+        )
         own_best = retained_performance(
-            before, after, scores_of_control(key, control_best), sessions=sessions
+            before, after, scores_of_control(control, control_best), sessions=sessions
         )
         row = {
+            **control,
             "epoch": epoch,
             "retained_status": found["status"],
             "n_neurons": found["n"],
@@ -309,6 +319,8 @@ def scores_after(key: dict[str, Any]) -> NDArray[np.float64]:
 
 
 def scores_of_control(key: dict[str, Any], epoch: int) -> NDArray[np.float64]:
-    """Test scores of the equal-epoch control after this many epochs, one a neuron."""
+    """Test scores of the equal-epoch control after this many epochs, one a neuron; at 0 it is the start."""
+    if epoch == 0:
+        return scores_before(key)
     values: NDArray[np.float64] = (ContinuedTraining.Epoch & key & {"epoch": epoch}).fetch1("score_values")
     return values

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from decortex.embeddings import EmbeddingConfig, fit_map
 from decortex.errors import InputError
 from decortex.finetune import FinetuneConfig, FinetuneResult, continue_training, finetune
-from decortex.models import TrainingConfig
+from decortex.models.training_config import TrainingConfig
 from decortex_schemas.clustering import Clustering
 from decortex_schemas.database import schema
 from decortex_schemas.datasets import load_recordings
@@ -39,7 +39,7 @@ from decortex_schemas.specs import (
 )
 from decortex_schemas.studies import Study
 
-# Terms of an epoch that have a column of their own; what a term reports beyond them is in `term`.
+# What a clustering loss reports of an epoch, as columns.
 EPOCH_TERMS = (
     "loss",
     "kl",
@@ -180,6 +180,7 @@ class DECFinetune(dj.Computed):
         mean_max_q = null : float64
         entropy_mean_q = null : float64
         n_empty = null : int16
+        sizes : json                     # neurons a cluster, in the start's order of clusters
         distance_over_scale = null : float64
         share_clamped = null : float64
         share_changed = null : float64   # of labels, during this epoch
@@ -323,9 +324,10 @@ def curve_rows(result: FinetuneResult) -> list[dict[str, Any]]:
             "train_loss": record.train_loss,
             "validation_loss": record.validation_loss,
             "validation_correlation": record.validation_correlation,
+            "sizes": state.sizes.tolist(),
             **{name: finite_or_none(record.term.get(name)) for name in EPOCH_TERMS},
         }
-        for record in result.epochs
+        for record, state in zip(result.epochs, result.curve, strict=True)
     ]
 
 

@@ -18,17 +18,11 @@ from numpy.typing import NDArray
 from decortex.data.recordings import Recordings
 from decortex.errors import CheckpointError
 from decortex.evaluation import Scores, concatenate_scores, score_neurons
-from decortex.models import (
-    CheckpointReadout,
-    EpochRecord,
-    Network,
-    NetworkConfig,
-    TrainingConfig,
-    TrainingOutcome,
-    fit_network,
-    predictions,
-    read_checkpoint,
-)
+from decortex.models.checkpoints import CheckpointReadout, read_checkpoint
+from decortex.models.network import Network, NetworkConfig
+from decortex.models.predict import predict
+from decortex.models.training import EpochRecord, TrainingOutcome, fit_network
+from decortex.models.training_config import TrainingConfig
 from decortex_schemas.database import schema
 from decortex_schemas.datasets import Dataset, load_recordings, register_neurons_only
 from decortex_schemas.leases import confirm_reservation
@@ -292,14 +286,9 @@ def register_checkpoint(
 
 def score_network(network: Network, recordings: Recordings, tier: str) -> tuple[dict[str, Scores], int]:
     """Score every neuron of every session on one tier; returns the scores and the number of trials."""
-    parts = []
-    n_trials = 0
-    for session in recordings.sessions:
-        trials = session.trials(tier)
-        n_trials += len(trials)
-        predicted = predictions(network, session, trials)
-        parts.append(score_neurons(session.responses.read(trials), predicted, session.image_ids[trials]))
-    return concatenate_scores(parts), n_trials
+    found = predict(network, recordings, tier)
+    parts = [score_neurons(one.responses, one.predictions, one.image_ids) for one in found.values()]
+    return concatenate_scores(parts), sum(len(one.image_ids) for one in found.values())
 
 
 def score_rows(scores: Mapping[str, Scores]) -> list[dict[str, Any]]:
@@ -343,7 +332,7 @@ def epoch_rows(epochs: Sequence[EpochRecord]) -> list[dict[str, Any]]:
 def checkpoint_bytes(network: Network) -> bytes:
     """Serialise a network so that it loads with ``weights_only=True``."""
     buffer = io.BytesIO()
-    torch.save(network.to_checkpoint(), buffer)
+    torch.save(network.checkpoint(), buffer)
     return buffer.getvalue()
 
 

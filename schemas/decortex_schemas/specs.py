@@ -17,7 +17,8 @@ from decortex.data.recordings import TIERS
 from decortex.embeddings import EmbeddingConfig
 from decortex.evaluation.performance import METRICS
 from decortex.finetune import FinetuneConfig
-from decortex.models import NetworkConfig, TrainingConfig
+from decortex.models.network import NetworkConfig
+from decortex.models.training_config import TrainingConfig
 from decortex_schemas.database import schema
 from decortex_schemas.provenance import register_row
 
@@ -40,7 +41,7 @@ class Tier(dj.Lookup):
     # Part of the trials
     tier : varchar(16)
     """
-    contents = [(tier,) for tier in TIERS]
+    contents = [{"tier": tier} for tier in TIERS]
 
 
 @schema
@@ -51,7 +52,7 @@ class Metric(dj.Lookup):
     # Score of a neuron's prediction
     metric : varchar(32)
     """
-    contents = [(metric,) for metric in METRICS]
+    contents = [{"metric": metric} for metric in METRICS]
 
 
 @schema

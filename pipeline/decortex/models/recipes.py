@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from decortex.models.cores import LayerConfig
 from decortex.models.network import NetworkConfig
 from decortex.models.readouts import ReadoutConfig
@@ -65,3 +67,9 @@ def macaque_v4_spec() -> Spec:
         max_epochs=16,
     )
     return network, training
+
+
+RECIPES: dict[str, Callable[[], Spec]] = {
+    "simulated_cortex": simulated_cortex_spec,
+    "macaque_v4": macaque_v4_spec,
+}

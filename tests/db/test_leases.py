@@ -1,0 +1,151 @@
+"""Leases: a reservation is freed when its process is gone, never while it lives, and a late result is refused."""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+from typing import Any
+
+import pytest
+from small_lab import fill, plan_for
+
+import decortex_schemas as schemas
+from decortex.errors import OperationError
+from decortex_ops.plans import declare_plan
+from decortex_ops.scheduler import retry_failed, sweep
+from decortex_ops.worker import work
+from decortex_schemas import leases, queries
+from decortex_schemas.leases import confirm_reservation, dead_reservations, hand_back
+
+
+@pytest.fixture
+def queued(lab: str) -> Any:
+    """Keys of one clustering table waiting in the queue; removed with their study afterwards."""
+    declare_plan("queued", plan_for("small", counts=[4], finetunings=[]))
+    sweep()
+    keys = schemas.Clustering.jobs.pending.keys()
+    assert len(keys) == 8
+    yield [dict(key) for key in keys]
+    (schemas.Study & {"study": "queued"}).delete(prompt=False)
+    schemas.Clustering.jobs.delete()
+    (schemas.Clustering & {"k": 4}).delete(prompt=False)
+
+
+def reserve_as(key: dict[str, Any], *, host: str, pid: int) -> None:
+    assert schemas.Clustering.jobs.reserve(key)
+    schemas.schema.connection.query(
+        f"UPDATE {schemas.Clustering.jobs.full_table_name} SET host = %s, pid = %s WHERE status = 'reserved'",
+        args=(host, pid),
+    )
+
+
+def test_the_reservation_of_this_living_process_stays(queued: list[dict[str, Any]]) -> None:
+    assert schemas.Clustering.jobs.reserve(queued[0])
+    assert dead_reservations(schemas.Clustering) == []
+    assert sweep().freed == 0
+    assert len(schemas.Clustering.jobs.reserved) == 1
+
+
+def test_the_reservation_of_a_process_without_a_lease_is_freed(queued: list[dict[str, Any]]) -> None:
+    reserve_as(queued[0], host="elsewhere", pid=4711)
+    assert dead_reservations(schemas.Clustering) == [queued[0]]
+    assert sweep().freed == 1
+    assert len(schemas.Clustering.jobs.pending) == 8
+
+
+@pytest.mark.parametrize(
+    ("started", "seen", "ended", "freed"),
+    [
+        (-300, -5, 0, 0),  # alive
+        (-300, -59, 0, 0),  # silent, but within its lease
+        (-300, -61, 0, 1),  # silent for longer than its lease
+        (-300, -1, 1, 1),  # has said good-bye
+        (+1, +2, 0, 1),  # another process with the same number, younger than the reservation
+    ],
+)
+def test_a_lease_decides(
+    queued: list[dict[str, Any]], started: int, seen: int, ended: int, freed: int
+) -> None:
+    reserve_as(queued[0], host="elsewhere", pid=99)
+    schemas.schema.connection.query(
+        f"INSERT INTO {schemas.WorkerLease().full_table_name} (lease_id, host_name, process_id, started_at, last_seen, "
+        "ended) VALUES (%s, 'elsewhere', 99, CURRENT_TIMESTAMP(3) + INTERVAL %s SECOND, "
+        "CURRENT_TIMESTAMP(3) + INTERVAL %s SECOND, %s)",
+        args=("f" * 32, started, seen, ended),
+    )
+    try:
+        assert sweep().freed == freed
+    finally:
+        (schemas.WorkerLease & {"lease_id": "f" * 32}).delete(prompt=False)
+
+
+def test_a_late_result_is_refused(queued: list[dict[str, Any]]) -> None:
+    reserve_as(queued[0], host="elsewhere", pid=99)
+    with pytest.raises(OperationError, match="went to process 99 on elsewhere"):
+        confirm_reservation(schemas.Clustering(), queued[0])
+
+
+def test_a_result_of_ones_own_is_taken(queued: list[dict[str, Any]]) -> None:
+    assert schemas.Clustering.jobs.reserve(queued[0])
+    confirm_reservation(schemas.Clustering(), queued[0])
+    confirm_reservation(schemas.Clustering(), queued[1])  # nobody reserved it: a direct populate()
+
+
+def test_handing_back_takes_what_this_process_holds_and_nothing_else(queued: list[dict[str, Any]]) -> None:
+    jobs = schemas.Clustering.jobs
+    reserve_as(queued[0], host="elsewhere", pid=99)
+    assert jobs.reserve(queued[1])
+    assert jobs.reserve(queued[2])
+    jobs.error(queued[2], "SystemExit: SIGTERM received")
+    assert jobs.reserve(queued[3])
+    jobs.error(queued[3], "InputError: something real")
+    assert hand_back([jobs.full_table_name]) == 2
+    assert len(jobs.pending) == 6
+    assert len(jobs.errors) == len(jobs.reserved) == 1
+
+
+def test_errors_are_kept_and_retried(queued: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ValueError("a fault of this test [with] 100 %")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("decortex_schemas.clustering.fit", fail)
+        summary = work([schemas.Clustering], stop_when_idle=0.0)
+    assert (summary.done, len(summary.failed)) == (0, 8)
+    failed = queries.failed_jobs()
+    assert len(failed) == 8
+    assert failed[0]["message"] == "ValueError: a fault of this test [with] 100 %"
+    assert "in fail" in failed[0]["traceback"]
+    assert retry_failed([schemas.Clustering], match="something else") == 0
+    assert retry_failed([schemas.Clustering], match="100 %") == 8
+    fill()
+    assert queries.failed_jobs() == []
+    assert len(schemas.Clustering & {"dataset": "small", "k": 4}) == 8
+
+
+def test_one_heartbeat_a_process(database: dict[str, str]) -> None:
+    first = leases.start_heartbeat()
+    assert leases.start_heartbeat() == first
+    mine = schemas.WorkerLease & {"host_name": platform.node(), "process_id": os.getpid(), "ended": 0}
+    assert len(mine) == 1
+    assert sum(thread.name == "decortex-heartbeat" for thread in threading.enumerate()) == 1
+
+
+def test_queries_hold_under_threads(lab: str) -> None:
+    faults: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            for _ in range(3):
+                assert len(queries.results(lab)) == 6
+                assert queries.progress()[0]["done"] >= 2
+        except BaseException as error:  # noqa: BLE001  (carried to the main thread)
+            faults.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []

@@ -1,0 +1,60 @@
+"""A lab small enough for tests: a tiny simulated cortex, tiny networks, and a study of every kind of step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from decortex.data.simulate import SimulationConfig
+from decortex_ops.plans import PlanFile, declare_plan
+from decortex_ops.scheduler import queues_empty, sweep
+from decortex_ops.worker import work
+from decortex_schemas.database import computed_tables
+from decortex_schemas.datasets import register_simulation
+
+SMALL = {
+    "n_neurons": 36,
+    "n_animals": 2,
+    "n_train": 160,
+    "n_validation": 40,
+    "n_test": 16,
+    "n_repeats": 3,
+}
+NETWORK = {
+    "layers": [{"channels": 6, "kernel": 9, "pool": 2}, {"channels": 6, "kernel": 5}],
+    "readout": {"kind": "point"},
+}
+TRAINING = {"max_epochs": 2, "batch_size": 32}
+SCHEDULE = {"max_epochs": 2, "batch_size": 32, "learning_rate": 0.001, "schedule": "constant", "keep": "last"}
+
+
+def plan_for(dataset: str, **changed: Any) -> PlanFile:
+    """A study of every kind of step, small enough for a test."""
+    start = {"schedule": SCHEDULE, "counts": [3], "seeds": [0], "methods": ["kmeans"]}
+    plan = {
+        "networks": [{"dataset": dataset, "network": NETWORK, "training": TRAINING, "seeds": [0, 1]}],
+        "embeddings": [{"name": "l2", "params": {"kind": "l2"}}],
+        "methods": [{"method": "kmeans"}, {"method": "gmm", "params": {"covariance": "diag"}}],
+        "counts": [2, 3],
+        "seeds": [0, 1],
+        "finetunings": [
+            {"name": "dec", "params": {"kind": "dec"}, **start},
+            {"name": "dec_joint", "params": {"kind": "dec_joint", "beta": 0.1}, **start},
+        ],
+    }
+    return PlanFile.from_params({**plan, **changed})
+
+
+def declare_small_study(dataset: str, study: str) -> None:
+    """Register the tiny cortex and declare its study."""
+    register_simulation(dataset, SimulationConfig.from_params(SMALL), seed=3)
+    declare_plan(study, plan_for(dataset))
+
+
+def fill() -> None:
+    """Queue and compute until nothing is left, in this process."""
+    while True:
+        added = sweep().added
+        summary = work(computed_tables(), stop_when_idle=0.0)
+        assert summary.failed == [], summary.failed
+        if not added and queues_empty():
+            return
