@@ -101,3 +101,12 @@ class ContinuedResult:
     epochs: Sequence[EpochRecord]
     test_scores: tuple[NDArray[np.float64], ...]
     checkpoint: dict[str, Any]
+
+
+def finetune_status(stop_reason: str, start: Diagnostics, end: Diagnostics) -> FinetuneStatus:
+    """Say what a reader must know first: diverged, collapsed, then a start too flat to teach anything."""
+    if stop_reason == "diverged":
+        return "diverged"
+    if stop_reason == "collapsed" or end.is_collapsed(start):
+        return "collapsed"
+    return "flat_target" if start.is_flat else "ok"

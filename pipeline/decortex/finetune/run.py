@@ -17,7 +17,7 @@ from decortex.evaluation.performance import concatenate_scores, score_neurons
 from decortex.finetune.config import FinetuneConfig
 from decortex.finetune.dec import DECTerm
 from decortex.finetune.december import DECEMberTerm
-from decortex.finetune.result import ContinuedResult, FinetuneResult, FinetuneStatus
+from decortex.finetune.result import ContinuedResult, FinetuneResult, finetune_status
 from decortex.finetune.term import ClusteringTerm, StartPoints, ToPoints
 from decortex.models.network import Network
 from decortex.models.predict import predict
@@ -88,10 +88,15 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
         raise ConfigError(
             "fine-tuning of kind 'none' has nothing to train; its labels are those of the clustering itself."
         )
-    start = _start(network, embedding_map, labels, n_clusters)
+
+    def to_points(weights: Tensor) -> Tensor:
+        # In the network's precision: the map's double one would make every step slower for nothing.
+        return embedding_map.apply_torch(weights).to(weights.dtype)
+
+    start = _start(network, to_points, labels, n_clusters)
     if not bool(torch.bincount(start.labels, minlength=n_clusters).all()):
         return _not_started(network, start, config, seed)
-    term = build_term(embedding_map.apply_torch, start, config)
+    term = build_term(to_points, start, config)
     outcome = fit_network(
         network, recordings, schedule, seed=seed, term=term, progress=progress, device=device
     )
@@ -151,10 +156,10 @@ def build_term(to_points: ToPoints, start: StartPoints, config: FinetuneConfig) 
 
 
 def _start(
-    network: Network, embedding_map: PointMap, labels: NDArray[np.integer[Any]], n_clusters: int
+    network: Network, to_points: ToPoints, labels: NDArray[np.integer[Any]], n_clusters: int
 ) -> StartPoints:
     with torch.no_grad():
-        points = embedding_map.apply_torch(network.embedding().detach()).clone()
+        points = to_points(network.embedding().detach()).clone()
     if labels.shape != (len(points),):
         raise InputError(
             f"expected one label for each of the {len(points)} neurons of the embedding, got shape "
@@ -171,8 +176,9 @@ def _start(
         )
     if not bool(torch.isfinite(points).all()):
         raise InputError(
-            "the embedding of the network holds NaN or infinite values; it was damaged before fine-tuning, "
-            "train it again."
+            "the embedding of the network holds NaN or infinite values: neurons whose readout is zero have no "
+            "place on a sphere, and a broken network has none at all. Start from the raw embedding, or from a "
+            "network without such neurons."
         )
     start_labels = torch.as_tensor(labels.astype(np.int64), device=points.device)
     return StartPoints(points=points, labels=start_labels, n_clusters=n_clusters)
@@ -194,19 +200,12 @@ def _result(
         end = term.diagnose(points)
     moved = found.cpu().numpy()
     order = canonical_order(moved, start.n_clusters)
-    status: FinetuneStatus = "ok"
-    if outcome.stop_reason == "diverged":
-        status = "diverged"
-    elif outcome.stop_reason == "collapsed" or end.is_collapsed(term.start):
-        status = "collapsed"
-    elif term.start.is_flat:
-        status = "flat_target"
     return FinetuneResult(
         kind=config.kind,
         labels=relabel(moved, order),
         n_clusters=start.n_clusters,
         seed=seed,
-        status=status,
+        status=finetune_status(outcome.stop_reason, term.start, end),
         stop_reason=outcome.stop_reason,
         best_epoch=outcome.best_epoch,
         share_changed=float((found != start.labels).double().mean()),

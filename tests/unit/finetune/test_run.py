@@ -10,6 +10,7 @@ import torch
 from scipy.stats import multivariate_t
 
 from decortex.clustering import fit
+from decortex.embeddings import EmbeddingConfig, fit_map
 from decortex.errors import ConfigError, InputError
 from decortex.evaluation import score_neurons
 from decortex.finetune import FinetuneConfig, continue_training, finetune
@@ -17,14 +18,14 @@ from decortex.models.network import Network
 from decortex.models.predict import predict
 
 
-class Scaled:
+class Doubled:
     """A map that is not the identity, to see that it is used."""
 
     def apply_torch(self, weights):
-        return 2.0 * weights
+        return 2.0 * weights.double()
 
 
-IDENTITY = Scaled()
+DOUBLED = Doubled()
 VARIANTS = {
     "dec": FinetuneConfig(kind="dec", update_interval=2, tolerance=0.0),
     "dec_joint": FinetuneConfig(kind="dec_joint", beta=0.5, update_interval=2, tolerance=0.0),
@@ -46,7 +47,7 @@ def partition(network, k=2):
 def run(network, recordings, schedule, config, *, k=2, seed=3, labels=None):
     labels = partition(network, k) if labels is None else labels
     return finetune(
-        network, recordings, IDENTITY, labels, config, schedule, n_clusters=k, seed=seed, device="cpu"
+        network, recordings, DOUBLED, labels, config, schedule, n_clusters=k, seed=seed, device="cpu"
     )
 
 
@@ -193,6 +194,22 @@ def test_a_flat_start_is_a_status(network, recordings, schedule):
     )
     assert result.status == "flat_target"
     assert result.start.mean_max_q < 1.5 / 2
+
+
+@pytest.mark.parametrize("kind", ["l2", "zscore", "pca"])
+def test_every_embedding_can_be_fine_tuned_under_averaging_and_clipping(kind, network, recordings, schedule):
+    config = EmbeddingConfig(kind=kind, n_components=3 if kind == "pca" else None)
+    fitted = fit_map(network.embedding().detach().numpy(), config)
+    start = fitted.apply(network.embedding().detach().numpy())
+    labels = fit(start, "kmeans", n_clusters=3, seed=0).labels
+    careful = schedule.model_copy(update={"gradient_clip": 1.0, "weight_average": 0.9, "optimiser": "adamw"})
+    result = finetune(
+        network, recordings, fitted, labels, VARIANTS["scaled"], careful, n_clusters=3, seed=0, device="cpu"
+    )
+    moved = fitted.apply(network.embedding().detach().numpy())
+    np.testing.assert_allclose(result.points, moved, rtol=1e-4, atol=1e-6)
+    assert not np.allclose(moved, start, atol=1e-3)
+    assert result.epochs[-1].term["kl"] == pytest.approx(result.curve[-1].kl)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,175 @@
+"""The toy problem on which every clustering loss must prove itself: two types of linear neurons, known centres.
+
+300 neurons with readouts z ~ N(1, I) and 700 with z ~ N(1.5, I) in 128 dimensions answer y = z'x + noise to
+white stimuli. A linear model is trained alone, clustered by k-means, then trained on with a clustering loss.
+The true centres have norms 11.31 and 16.97 and lie 5.66 apart (Nellen, Turishcheva et al., NeurIPS 2025).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from decortex.clustering import fit
+from decortex.config import Config
+from decortex.evaluation import agreement
+from decortex.finetune.config import FinetuneConfig
+from decortex.finetune.result import finetune_status
+from decortex.finetune.run import build_term
+from decortex.finetune.term import ClusteringTerm, StartPoints
+
+MEANS = (1.0, 1.5)
+
+
+class ToyConfig(Config):
+    """Size and schedule of the toy problem; the defaults are the published ones."""
+
+    sizes: tuple[int, int] = Field((300, 700), description="neurons of the two types")
+    n_features: int = Field(128, ge=1, description="dimensions of stimuli and readouts")
+    n_train: int = Field(1000, ge=2, description="training stimuli")
+    n_test: int = Field(100, ge=2, description="held-out stimuli for the correlation")
+    snr: float = Field(2.0, gt=0, description="variance of signal over variance of noise")
+    epochs_alone: int = Field(30, ge=1, description="epochs on the prediction loss alone")
+    epochs_joint: int = Field(60, ge=1, description="epochs with the clustering loss")
+    learning_rate: float = Field(0.01, gt=0, description="rate of Adam")
+    batch_size: int = Field(64, ge=1, description="stimuli a batch")
+
+
+@dataclass(frozen=True)
+class ToyResult:
+    """One run of the toy problem.
+
+    Parameters
+    ----------
+    variant : str
+        Name given to the variant.
+    seed : int
+        Seed of data, start and batches.
+    ari_start, ari : float
+        Agreement of k-means before, and of the variant's labels after, with the true types.
+    norm_small, norm_large : float
+        Norms of the two centres, true values 11.31 and 16.97.
+    distance : float
+        Between the centres, true value 5.66.
+    correlation_before, correlation_after : float
+        Mean over neurons of the correlation with noisy responses to held-out stimuli.
+    status : str
+        As in `FinetuneResult`.
+    """
+
+    variant: str
+    seed: int
+    ari_start: float
+    ari: float
+    norm_small: float
+    norm_large: float
+    distance: float
+    correlation_before: float
+    correlation_after: float
+    status: str
+
+
+class ToyProblem:
+    """Data and pretrained readouts of one seed; every variant starts from the same state.
+
+    Parameters
+    ----------
+    config : ToyConfig
+        Size and schedule.
+    seed : int
+        Seed of data, start and batches.
+    """
+
+    def __init__(self, config: ToyConfig, *, seed: int) -> None:
+        self.config, self.seed = config, seed
+        generator = torch.Generator().manual_seed(seed)
+        self.truth = np.repeat([0, 1], config.sizes)
+        n_neurons, d = len(self.truth), config.n_features
+        self.x = torch.randn(config.n_train + config.n_test, d, generator=generator)
+        z = torch.randn(n_neurons, d, generator=generator)
+        z += torch.tensor(MEANS)[torch.as_tensor(self.truth)][:, None]
+        signal = self.x @ z.T  # (n_stimuli, n_neurons)
+        noise = torch.randn(signal.shape, generator=generator)
+        self.y = signal + noise * signal.std(dim=0) / config.snr**0.5
+        start = (0.01 * torch.randn(n_neurons, d, generator=generator)).requires_grad_()
+        for _ in self._epochs(start, None, epochs=config.epochs_alone, offset=0):
+            pass
+        self.readouts = start.detach()
+
+    def run(self, variant: str, finetuning: FinetuneConfig) -> ToyResult:
+        """Cluster the pretrained readouts by k-means and train on with a clustering loss."""
+        labels = fit(self.readouts.numpy(), "kmeans", n_clusters=2, seed=self.seed, n_init=20).labels
+        start = StartPoints(self.readouts, torch.as_tensor(labels.astype(np.int64)), 2)
+        term = build_term(lambda weights: weights, start, finetuning)
+        weights = self.readouts.clone().requires_grad_()
+        reason = "max_epochs"
+        config = self.config
+        for _ in self._epochs(weights, term, epochs=config.epochs_joint, offset=config.epochs_alone):
+            term.end_epoch(weights.detach())
+            wish = term.stop()
+            if wish is not None:
+                reason = wish
+                break
+        with torch.no_grad():
+            end = term.diagnose(weights)
+            found = term.log_q(weights).argmax(dim=1).numpy()
+        norms = np.sort(np.linalg.norm(term.cluster_parameters(np.arange(2))["centres"], axis=1))
+        return ToyResult(
+            variant=variant,
+            seed=self.seed,
+            ari_start=_ari(self.truth, labels),
+            ari=_ari(self.truth, found),
+            norm_small=float(norms[0]),
+            norm_large=float(norms[1]),
+            distance=end.max_centre_distance,
+            correlation_before=self._correlation(self.readouts),
+            correlation_after=self._correlation(weights.detach()),
+            status=finetune_status(reason, term.start, end),
+        )
+
+    def _epochs(
+        self, weights: Tensor, term: ClusteringTerm | None, *, epochs: int, offset: int
+    ) -> Iterator[int]:
+        """Train in place; yields after every epoch."""
+        learned = [weights, *(term.parameters() if term is not None else [])]
+        optimiser = torch.optim.Adam(learned, lr=self.config.learning_rate)
+        for epoch in range(offset, offset + epochs):
+            order = np.random.default_rng([self.seed, epoch]).permutation(self.config.n_train)
+            for rows in torch.split(torch.as_tensor(order), self.config.batch_size):
+                # Means over stimuli and neurons on this term, over neurons on the other: beta compares them.
+                loss = (self.x[rows] @ weights.T - self.y[rows]).square().mean()
+                if term is not None:
+                    loss = term.prediction_weight * loss + term.loss(weights)
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                optimiser.step()
+                if term is not None:
+                    term.after_step(weights.detach())
+            yield epoch
+
+    def _correlation(self, weights: Tensor) -> float:
+        held_out = slice(self.config.n_train, None)
+        predicted, recorded = self.x[held_out] @ weights.T, self.y[held_out]
+        predicted, recorded = predicted - predicted.mean(dim=0), recorded - recorded.mean(dim=0)
+        norms = predicted.norm(dim=0) * recorded.norm(dim=0)
+        return float(((predicted * recorded).sum(dim=0) / norms).mean())
+
+
+def toy_variants() -> dict[str, FinetuneConfig]:
+    """Return the variants that the toy problem compares, by name."""
+    return {
+        "december": FinetuneConfig(kind="december"),
+        "dec_joint": FinetuneConfig(kind="dec_joint", tolerance=0.0),
+        "dec_undetached": FinetuneConfig(kind="dec_undetached"),
+    }
+
+
+def _ari(truth: NDArray[np.int64], labels: NDArray[np.integer[Any]]) -> float:
+    return agreement(truth, labels).ari or 0.0
