@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-DATABASE_FIXTURES = {"server", "database", "tables", "lab"}
+DATABASE_FIXTURES = {"server"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

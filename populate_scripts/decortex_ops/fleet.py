@@ -15,7 +15,7 @@ from decortex.errors import OperationError
 from decortex_ops.scheduler import queues_empty, sweep
 from decortex_schemas.queries import progress
 
-ROUND_SECONDS = 1.0
+ROUND_SECONDS = 2.0
 STOP_SECONDS = 20.0
 RESTARTS = 3
 

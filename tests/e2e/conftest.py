@@ -73,26 +73,42 @@ class Lab:
             return list(cursor.fetchall())
 
 
+def _make(server: dict[str, str], folder: Path) -> Lab:
+    environment = {
+        **os.environ,
+        **server,
+        "DECORTEX_DATABASE": f"e2e_{uuid.uuid4().hex[:12]}",
+        "DECORTEX_STORE": str(folder / "store"),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
+    }
+    lab = Lab(environment, folder)
+    folder.mkdir(exist_ok=True)
+    lab.run("init")
+    return lab
+
+
+def _drop(lab: Lab) -> None:
+    lab.query(f"DROP DATABASE `{lab.environment['DECORTEX_DATABASE']}`")
+
+
 @pytest.fixture
 def make_lab(server: dict[str, str], tmp_path: Path) -> Iterator[Callable[[str], Lab]]:
     """Make a lab on a declared database of its own; dropped at the end."""
     made: list[Lab] = []
 
     def make(name: str) -> Lab:
-        environment = {
-            **os.environ,
-            **server,
-            "DECORTEX_DATABASE": f"e2e_{uuid.uuid4().hex[:12]}",
-            "DECORTEX_STORE": str(tmp_path / name / "store"),
-            "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
-        }
-        lab = Lab(environment, tmp_path / name)
-        lab.folder.mkdir()
-        lab.run("init")
-        made.append(lab)
-        return lab
+        made.append(_make(server, tmp_path / name))
+        return made[-1]
 
     yield make
     for lab in made:
-        lab.query(f"DROP DATABASE `{lab.environment['DECORTEX_DATABASE']}`")
+        _drop(lab)
+
+
+@pytest.fixture(scope="module")
+def declared(server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One declared, empty database for all tests of a module that only read or are refused."""
+    lab = _make(server, tmp_path_factory.mktemp("declared"))
+    yield lab
+    _drop(lab)

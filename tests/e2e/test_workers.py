@@ -14,7 +14,12 @@ from pathlib import Path
 import pytest
 from conftest import Lab
 
-DECLARE = "import decortex_schemas as s; s.connect(); from small_lab import declare_small_study as d; d('small', 'study')"
+DECLARE = """
+import decortex_schemas as schemas
+from small_lab import declare_small_study
+schemas.connect()
+declare_small_study('small', 'study')
+"""
 # Everything that is a result, by table, without when, where and how long.
 DUMP = """
 import pickle, sys

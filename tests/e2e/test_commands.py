@@ -1,0 +1,139 @@
+"""The commands as a user runs them: from a folder of recordings to the results, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Lab
+from small_lab import SMALL, plan_for
+
+from decortex.data.filetree_writer import write_filetree
+from decortex.data.simulate import SimulationConfig, simulate
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    """A folder of recordings as a lab has them."""
+    out = tmp_path / "two sessions"
+    write_filetree(simulate(SimulationConfig.from_params(SMALL), 5), out)
+    return out
+
+
+def test_from_a_folder_to_the_results(make_lab: Callable[[str], Lab], recordings: Path) -> None:
+    lab = make_lab("chain")
+    assert (
+        "36 neurons, 2 sessions" in lab.run("register", "dataset", str(recordings), "--name", "mine").stdout
+    )
+    plan = lab.folder / "plan.json"
+    plan.write_text(
+        plan_for("mine", counts=[2], seeds=[0], finetunings=[]).model_dump_json(exclude_none=True)
+    )
+    assert "4 partitions asked for, 0 done" in lab.run("study", "create", "sweep", str(plan)).stdout
+    frozen_early = lab.run("study", "freeze", "sweep", check=False)
+    assert frozen_early.returncode == 1
+    assert "4 of 4 members of study 'sweep' are neither computed nor failed" in frozen_early.stderr.replace(
+        "\n", " "
+    )
+
+    for _ in range(5):
+        lab.run("schedule")
+        lab.run("work", "--quiet", "--stop-when-idle", "0")
+    status = {row["table"]: row for row in json.loads(lab.run("status", "--json").stdout)}
+    assert status["Clustering"] == {
+        "table": "Clustering", "done": 4, "pending": 0, "reserved": 0, "error": 0, "ignore": 0
+    }  # fmt: skip
+    assert json.loads(lab.run("study", "freeze", "sweep", "--json").stdout)["n_members"] == 4
+    lab.run("schedule")
+    lab.run("work", "--quiet", "--stop-when-idle", "0")
+
+    rows = json.loads(lab.run("results", "sweep", "--json").stdout)
+    assert [(row["method"], row["k"], row["finetune"]) for row in rows] == [
+        ("kmeans", 2, "none"),
+        ("gmm", 2, "none"),
+    ]
+    assert all(row["ari_truth"] is None for row in rows)  # recordings know no types
+    assert all(-1 <= row["ari_seeds"] <= 1 for row in rows)
+    assert "ari_seeds" in lab.run("results", "sweep").stdout
+
+    key = "dataset=mine,model_seed=0,method=kmeans"
+    found = json.loads(lab.run("provenance", "Clustering", key, "--json").stdout)
+    assert {"Dataset", "TrainedModel", "Embedding"} <= {step["table"] for step in found["chain"]}
+    assert lab.python("\n".join(found["recompute"]) + "\nprint(len(schemas.Clustering()))").strip() == "4"
+    assert "To compute it again" in lab.run("provenance", "Clustering", key).stdout
+    assert json.loads(lab.run("errors", "--json").stdout) == []
+    assert [row["study"] for row in json.loads(lab.run("study", "show", "--json").stdout)] == ["sweep"]
+
+
+def test_a_failed_key_is_shown_and_retried(make_lab: Callable[[str], Lab], recordings: Path) -> None:
+    lab = make_lab("failing")
+    lab.run("register", "dataset", str(recordings), "--name", "mine")
+    plan = lab.folder / "plan.json"
+    plan.write_text(
+        plan_for("mine", counts=[2], seeds=[0], finetunings=[]).model_dump_json(exclude_none=True)
+    )
+    lab.run("study", "create", "sweep", str(plan))
+    moved = recordings.with_name("elsewhere")
+    recordings.rename(moved)
+    lab.run("schedule")
+    done = lab.run("work", "--stop-when-idle", "0", check=False)
+    assert done.returncode == 3
+    failed = json.loads(lab.run("errors", "--json").stdout)
+    assert len(failed) == 2
+    assert {row["table"] for row in failed} == {"TrainedModel"}
+    assert "DatasetError" in failed[0]["message"]
+    assert "Traceback" in lab.run("errors", "--trace").stdout
+    moved.rename(recordings)
+    assert "0 queued again" in lab.run("retry", "--match", "something else").stdout
+    assert "2 queued again" in lab.run("retry", "--match", "DatasetError").stdout
+    lab.run("work", "--quiet", "--stop-when-idle", "0")
+    assert json.loads(lab.run("errors", "--json").stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"DJ_PORT": "1"}, "no MySQL server answers at 127.0.0.1:1"),
+        ({"DJ_PASS": "wrong-password-of-a-test"}, "refused user"),
+        ({"DJ_PASS_FILE": "/nowhere", "DJ_PASS": ""}, "refused user"),
+        ({"DECORTEX_DATABASE": "not; a name"}, "expected at most 48 letters"),
+        ({"DECORTEX_DATABASE": "never_declared"}, None),
+    ],
+)
+def test_a_database_that_does_not_serve_is_named(
+    declared: Lab, changed: dict[str, str], message: str | None
+) -> None:
+    done = declared.run("status", check=False, **changed)
+    if message is None:  # an empty database is declared on first use
+        assert done.returncode == 0, done.stderr
+        declared.query(f"DROP DATABASE `{changed['DECORTEX_DATABASE']}`")
+        return
+    assert done.returncode == 1
+    assert message in done.stderr.replace("\n", " ")
+    assert "Traceback" not in done.stderr
+    assert "wrong-password-of-a-test" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["register", "dataset", "/nowhere"], 1, "/nowhere"),
+        (["register", "model", "/nowhere.pth"], 1, "/nowhere.pth"),
+        (["results", "unheard"], 1, "study 'unheard' is not frozen"),
+        (["provenance", "Clustering", "k=3"], 1, "names 0 rows of Clustering"),
+        (["provenance", "Clusterings", "k=3"], 1, "there is no computed table 'Clusterings'"),
+        (["provenance", "Clustering", "colour=blue"], 1, "has no column"),
+        (["work", "--tables", "Nonsense"], 1, "no computed table Nonsense"),
+        (["work", "--max-calls", "0"], 2, "max-calls"),
+        (["study", "create", "x", "/nowhere.json"], 1, "cannot be read as JSON"),
+        (["nonsense"], 2, "nonsense"),
+        (["db", "stop"], 2, "DJ_HOST is set"),
+    ],
+)
+def test_what_cannot_work_is_refused(words: list[str], status: int, message: str, declared: Lab) -> None:
+    done = declared.run(*words, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert message in " ".join(done.stderr.replace("│", " ").split())
+    assert "Traceback" not in done.stderr
