@@ -149,22 +149,27 @@ def read_checkpoint(
 
 
 def _named(content: Mapping[str, Any], key: str, path: Path) -> SessionReadout:
-    value: Any = content
-    rest = key
-    while rest and isinstance(value, Mapping):
-        # a key of a state dict holds dots itself: take the longest that is there
-        heads = [name for name in value if rest == name or rest.startswith(f"{name}.")]
-        if not heads:
-            break
-        head = max(heads, key=len)
-        value, rest = value[head], rest[len(head) + 1 :]
-    if rest or not isinstance(value, Tensor):
-        keys = [str(name) for name in (value if isinstance(value, Mapping) else content)][:8]
+    tensor = _tensor_under(content, key)
+    if tensor is None:
         raise CheckpointError(
-            f"{str(path)!r} has no tensor under embedding_key {key!r}; it has {keys}. Give the full dotted path."
+            f"{str(path)!r} has no tensor under embedding_key {key!r}; at its top are"
+            f" {[str(name) for name in content][:8]}. Give the full dotted path."
         )
-    features: NDArray[np.float32] = as_rows(value, where=key).float().contiguous().numpy().copy()
+    features: NDArray[np.float32] = as_rows(tensor, where=key).float().contiguous().numpy().copy()
     return SessionReadout(layout="named_key", features=features, positions=None, cortical=None)
+
+
+def _tensor_under(value: object, path: str) -> Tensor | None:
+    """Follow a dotted path; keys of a state dict hold dots themselves, so every split is tried."""
+    if isinstance(value, Tensor):
+        return value if path == "" else None
+    if isinstance(value, Mapping):
+        for name, part in value.items():
+            if path == name or path.startswith(f"{name}."):
+                found = _tensor_under(part, path[len(str(name)) + 1 :])
+                if found is not None:
+                    return found
+    return None
 
 
 def _own(content: Mapping[str, Any]) -> dict[str, SessionReadout]:

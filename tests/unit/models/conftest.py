@@ -47,7 +47,9 @@ def tiers_of(n_trials: int, n_validation: int = 16, n_test: int = 8) -> np.ndarr
 def make_recordings() -> MakeRecordings:
     """Random images and Poisson responses: sessions 'one' (5 neurons), 'two.b' (3 neurons) and so on."""
 
-    def make(n_trials: int = 64, neurons: tuple[int, ...] = (5, 3), side: int = 12, seed: int = 0) -> Recordings:
+    def make(
+        n_trials: int = 64, neurons: tuple[int, ...] = (5, 3), side: int = 12, seed: int = 0
+    ) -> Recordings:
         rng = np.random.default_rng(seed)
         names = ["one", "two.b", "three", "four"]
         sessions = [
@@ -77,23 +79,22 @@ def taught_recordings() -> tuple[Recordings, Network]:
     """Responses without noise that a small network gave: the teacher, and what it said."""
     rng = np.random.default_rng(5)
     config = NetworkConfig(
-        layers=(LayerConfig(channels=3, kernel=5, norm="none"),),
-        readout=ReadoutConfig(kind="point", start="centre", feature_start=4.0),
+        layers=(LayerConfig(channels=2, kernel=5, norm="none", nonlinearity="linear"),),
+        readout=ReadoutConfig(kind="point", start="centre"),
         response_scale="none",
     )
-    images = rng.normal(size=(460, 1, 11, 11)).astype(np.float32)
-    empty = [session_of(name, images, np.zeros((len(images), 6)), tiers_of(460, 60, 60)) for name in ("a", "b")]
-    teacher = Network(config, Geometry.of(Recordings(empty, (1, 11, 11), "0" * 64)))
+    images = rng.normal(size=(620, 1, 8, 8)).astype(np.float32)
+    tiers = tiers_of(620, 60, 60)
+    empty = [session_of(name, images, np.zeros((len(images), 4)), tiers) for name in ("a", "b")]
+    teacher = Network(config, Geometry.of(Recordings(empty, (1, 8, 8), "0" * 64)))
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         teacher.core.start(generator)
         for name in teacher.session_names:
-            readout = teacher.readout(name)
-            readout.features.normal_(0.0, 3.0, generator=generator)
-            readout.start_at(torch.rand(6, 2, generator=generator) - 0.5)
+            teacher.readout(name).features.normal_(0.0, 2.0, generator=generator)
         answers = {name: teacher(torch.from_numpy(images), name).numpy() for name in teacher.session_names}
-    sessions = [session_of(name, images, answers[name], tiers_of(460, 60, 60)) for name in ("a", "b")]
-    return Recordings(sessions, (1, 11, 11), content_sha256="1" * 64), teacher
+    sessions = [session_of(name, images, answers[name], tiers) for name in ("a", "b")]
+    return Recordings(sessions, (1, 8, 8), content_sha256="1" * 64), teacher
 
 
 @pytest.fixture

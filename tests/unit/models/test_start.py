@@ -77,7 +77,10 @@ def broken(session: Session, where: str) -> dict[str, InMemoryTrials]:
 
 @pytest.mark.parametrize(
     ("where", "message"),
-    [("responses", r"'one' has responses that are not finite in 1 neurons \(first: 1\)"), ("images", "pixels")],
+    [
+        ("responses", r"'one' has responses that are not finite in 1 neurons \(first: 1\)"),
+        ("images", "pixels"),
+    ],
 )
 def test_values_that_are_not_finite_are_refused(make_recordings, where: str, message: str) -> None:
     recordings = make_recordings()
