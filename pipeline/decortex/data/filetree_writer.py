@@ -36,8 +36,11 @@ def write_filetree(recordings: Recordings, out: Path) -> None:
     Raises
     ------
     DatasetError
-        If the folder exists and is not empty.
+        If the folder exists and is not empty, or a session's name cannot be a folder's.
     """
+    for session in recordings.sessions:
+        if Path(session.name).name != session.name:
+            raise DatasetError(f"session {session.name!r} cannot name a folder; rename it without '/'.")
     with new_folder(out) as folder:
         for session in recordings.sessions:
             truth = None
@@ -64,9 +67,12 @@ def new_folder(out: Path) -> Iterator[Path]:
     try:
         temporary.chmod(0o755)  # mkdtemp makes it private; data sets are shared
         yield temporary
-        if out.is_dir():
-            out.rmdir()
-        temporary.rename(out)
+        try:
+            temporary.rename(out)  # replaces an empty folder, and nothing else
+        except OSError as error:
+            raise DatasetError(
+                f"{out} was filled by somebody else in the meantime ({error.strerror}); what is there was kept."
+            ) from error
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

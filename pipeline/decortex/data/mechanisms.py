@@ -32,7 +32,6 @@ EDGE_HIGH_WEIGHT = 0.7  # how much high-frequency energy an edge cell adds to it
 CLIP = 3.0  # standard deviations at which a drive saturates: natural images are heavy-tailed
 
 Array = NDArray[np.float64]
-_TINY = float(np.finfo(np.float64).tiny)  # a mechanism that never responds is 0, not 0 / 0
 
 
 @dataclass(frozen=True)
@@ -81,10 +80,21 @@ def mechanism_drives(images: NDArray[np.float32], fields: ReceptiveFields, *, re
         clip at +-`CLIP`.
     """
     raw = raw_drives(images, fields, reference=reference)
-    mean = raw[:, reference].mean(axis=1, keepdims=True)
-    spread = raw[:, reference].std(axis=1, keepdims=True)
-    drives: Array = np.clip((raw - mean) / np.maximum(spread, _TINY), -CLIP, CLIP)
+    drives: Array = np.clip(zscore(raw, axis=1, reference=reference), -CLIP, CLIP)
     return drives
+
+
+def zscore(values: Array, *, axis: int, reference: slice) -> Array:
+    """Subtract the mean and divide by the standard deviation over a part of one axis."""
+    part = np.moveaxis(values, axis, 0)[reference]
+    scaled: Array = (values - np.expand_dims(part.mean(axis=0), axis)) / np.expand_dims(spread_of(part), axis)
+    return scaled
+
+
+def spread_of(values: Array) -> Array:
+    """Return the standard deviation over the first axis; 1 where nothing varies, so that 0 stays 0."""
+    spread = values.std(axis=0)
+    return np.where(spread > 0, spread, 1.0)
 
 
 def raw_drives(images: NDArray[np.float32], fields: ReceptiveFields, *, reference: slice) -> Array:
@@ -99,7 +109,7 @@ def raw_drives(images: NDArray[np.float32], fields: ReceptiveFields, *, referenc
     along, across = fields.orientation, fields.orientation + np.pi / 2
 
     def unit(part: Array) -> Array:
-        scaled: Array = part / np.maximum(part[reference].std(axis=0), _TINY)
+        scaled: Array = part / spread_of(part[reference])
         return scaled
 
     def responses(angle: Array, period: Array, sigma: Array) -> tuple[Array, Array]:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from decortex.config import Config, canonical_json
-from decortex.data.mechanisms import MECHANISMS, Mechanism, ReceptiveFields, mechanism_drives
+from decortex.data.mechanisms import MECHANISMS, Mechanism, ReceptiveFields, mechanism_drives, zscore
 from decortex.data.recordings import InMemoryTrials, Recordings, Session
 from decortex.data.stimuli import TEST_STRIP, TRAINING_STRIP, check_fit, natural_crops
 
@@ -229,7 +229,7 @@ def expected_counts(
     drives = mechanism_drives(images, fields, reference=training)
     chosen = [MECHANISMS.index(name) for name in config.types]
     drive = np.einsum("kin,nk->in", drives[chosen], weights)
-    drive = (drive - drive[training].mean(axis=0)) / drive[training].std(axis=0)
+    drive = zscore(drive, axis=0, reference=training)
     bias = rng.normal(config.bias_mean, config.bias_sd, size=len(animal))
     animal_gain = np.exp(config.animal_gain_log_sd * rng.standard_normal(config.n_animals))
     gain = config.gain_median * np.exp(config.gain_log_sd * rng.standard_normal(len(animal)))

@@ -1,5 +1,6 @@
 """Opening FileTreeDataset folders: the round trip, real folders' liberties, and what each fault is called."""
 
+import hashlib
 import json
 import os
 import pickle
@@ -20,6 +21,7 @@ from decortex.data import (
     write_filetree,
 )
 from decortex.data.filetree import FileTreeTrials
+from decortex.data.filetree_writer import new_folder
 from decortex.errors import DatasetError
 
 
@@ -137,7 +139,36 @@ def test_a_failed_write_leaves_nothing(recordings: Recordings, tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_filled_meanwhile_is_kept(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def race() -> None:
+        with new_folder(out) as folder:
+            (folder / "mine").touch()
+            out.mkdir()
+            (out / "theirs").touch()
+
+    with pytest.raises(DatasetError, match="was filled by somebody else"):
+        race()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["out", "theirs"]
+
+
+def test_a_name_that_leads_elsewhere_is_refused(recordings: Recordings, tmp_path: Path) -> None:
+    object.__setattr__(recordings.sessions[0], "name", "../a")
+    with pytest.raises(DatasetError, match=r"session '\.\./a' cannot name a folder"):
+        write_filetree(recordings, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
 # the digest
+
+
+def test_the_digest_is_what_it_is_documented_to_be(tmp_path: Path) -> None:
+    (tmp_path / "s" / "data" / "images").mkdir(parents=True)
+    (tmp_path / "s" / "config.json").write_bytes(b"{}")
+    (tmp_path / "s" / "data" / "images" / "0.npy").write_bytes(b"abc")
+    stream = b"13:s/config.json:2:{}" + b"19:s/data/images/0.npy:3:abc"
+    assert content_sha256(tmp_path) == hashlib.sha256(stream).hexdigest()
 
 
 def test_the_digest_ignores_place_and_time_but_no_byte(folder: Path, tmp_path: Path) -> None:

@@ -147,5 +147,8 @@ def test_filters_have_unit_norm_no_mean_and_match_a_literal_transcription() -> N
 
 
 def test_a_mechanism_that_never_responds_drives_nothing() -> None:
+    # and one that responds to none of the reference images saturates, without a division by zero
+    images = np.concatenate([np.zeros((3, SIZE, SIZE), dtype=np.float32), 100 * noise(2)])
+    assert np.isfinite(mechanism_drives(images, fields(), reference=slice(0, 3))).all()
     flat = np.zeros((5, SIZE, SIZE), dtype=np.float32)
     assert np.array_equal(mechanism_drives(flat, fields(2), reference=EVERYTHING), np.zeros((8, 5, 2)))
