@@ -141,7 +141,8 @@ class Network(nn.Module):
             If the training trials are too few, constant or not finite.
         """
         network = cls(config, Geometry.of(recordings))
-        network._start(training_statistics(recordings), torch.Generator().manual_seed(seed))
+        statistics = training_statistics(recordings, with_peaks=config.readout.start == "correlation")
+        network._start(statistics, torch.Generator().manual_seed(seed))
         return network
 
     @classmethod
@@ -301,7 +302,7 @@ class Network(nn.Module):
         readout.features.normal_(
             0.0, self.config.readout.feature_start / n_features**0.5, generator=generator
         )
-        if self.config.readout.start == "correlation":
+        if found.peak is not None:
             peak = torch.from_numpy(found.peak)
             place = torch.stack(
                 [self.map_columns.to_map(peak[:, 0]), self.map_rows.to_map(peak[:, 1])], dim=1

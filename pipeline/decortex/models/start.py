@@ -26,16 +26,16 @@ class SessionStatistics:
     ----------
     mean, std : ndarray of float64, shape (n_neurons,)
         Mean and population standard deviation of the responses over training trials.
-    peak : ndarray of float64, shape (n_neurons, 2)
+    peak : ndarray of float64, shape (n_neurons, 2), or None
         Image coordinates (x, y in pixels) where response and local contrast energy correlate most.
-    peak_correlation : ndarray of float64, shape (n_neurons,)
+    peak_correlation : ndarray of float64, shape (n_neurons,), or None
         The correlation there; 0 for a neuron or image set that does not vary.
     """
 
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
-    peak: NDArray[np.float64]
-    peak_correlation: NDArray[np.float64]
+    peak: NDArray[np.float64] | None
+    peak_correlation: NDArray[np.float64] | None
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,15 @@ class TrainingStatistics:
     sessions: dict[str, SessionStatistics]
 
 
-def training_statistics(recordings: Recordings) -> TrainingStatistics:
+def training_statistics(recordings: Recordings, *, with_peaks: bool = True) -> TrainingStatistics:
     """Read the training trials once and summarise them.
 
     Parameters
     ----------
     recordings : Recordings
         Every session needs at least two training trials.
+    with_peaks : bool
+        Whether to look for receptive-field positions as well, which takes longer than all the rest.
 
     Returns
     -------
@@ -75,9 +77,22 @@ def training_statistics(recordings: Recordings) -> TrainingStatistics:
         images are one constant.
     """
     moments = _PixelMoments(recordings.image_shape[0])
-    sessions = {session.name: _session_statistics(session, moments) for session in recordings.sessions}
-    mean, std = moments.result()
-    return TrainingStatistics(pixel_mean=mean, pixel_std=std, sessions=sessions)
+    sessions: dict[str, SessionStatistics] = {}
+    for session in recordings.sessions:
+        trials = _training_trials(session)
+        responses = _responses(session, trials)
+        mean, std = responses.mean(axis=0), responses.std(axis=0)
+        standard = np.where(std > 0, (responses - mean) / np.where(std > 0, std, 1.0), 0.0)
+        correlation = _EnergyCorrelation(standard) if with_peaks else None
+        for begin in range(0, len(trials), _PIECE):
+            images = _images(session, trials[begin : begin + _PIECE])
+            moments.add(images)
+            if correlation is not None:
+                correlation.add(images)
+        peak, height = (None, None) if correlation is None else correlation.peaks()
+        sessions[session.name] = SessionStatistics(mean=mean, std=std, peak=peak, peak_correlation=height)
+    pixel_mean, pixel_std = moments.result()
+    return TrainingStatistics(pixel_mean=pixel_mean, pixel_std=pixel_std, sessions=sessions)
 
 
 class _PixelMoments:
@@ -104,13 +119,53 @@ class _PixelMoments:
         return mean, std
 
 
-def _session_statistics(session: Session, moments: _PixelMoments) -> SessionStatistics:
+class _EnergyCorrelation:
+    """Running correlation of responses with the local contrast energy of the images.
+
+    Parameters
+    ----------
+    standard : ndarray of float64, shape (n_trials, n_neurons)
+        Responses to the images to come, in their order, z-scored a neuron.
+    """
+
+    def __init__(self, standard: NDArray[np.float64]) -> None:
+        self.standard = standard
+        self.n = 0
+        self.products = self.energy = self.squares = np.zeros(1)
+        self.image_side, self.map_side = (1, 1), (1, 1)
+
+    def add(self, images: NDArray[np.float32]) -> None:
+        maps = contrast_energy(images)
+        self.image_side, self.map_side = images.shape[2:], maps.shape[1:]
+        energy = maps.reshape(len(maps), -1)  # (n_images, n_cells)
+        self.products = self.products + self.standard[self.n : self.n + len(images)].T @ energy
+        self.energy = self.energy + energy.sum(axis=0)
+        self.squares = self.squares + np.square(energy).sum(axis=0)
+        self.n += len(images)
+
+    def peaks(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Image coordinates of each neuron's highest correlation, (n_neurons, 2), and the correlation."""
+        spread = np.sqrt(np.maximum(self.squares / self.n - np.square(self.energy / self.n), 0.0))
+        usable = spread > 1e-6 * (np.max(spread) + 1e-12)
+        correlation = np.where(usable, self.products / self.n / np.where(usable, spread, 1.0), 0.0)
+        best = correlation.argmax(axis=1)  # over cells
+        rows, columns = np.unravel_index(best, self.map_side)
+        pixels_a_cell = np.array(self.image_side[::-1]) / np.array(self.map_side[::-1])
+        peak: NDArray[np.float64] = (np.stack([columns, rows], axis=1) + 0.5) * pixels_a_cell - 0.5
+        return peak, np.take_along_axis(correlation, best[:, None], axis=1)[:, 0]
+
+
+def _training_trials(session: Session) -> NDArray[np.int64]:
     trials = session.trials("train")
     if len(trials) < 2:
         raise DatasetError(
             f"session {session.name!r} has {len(trials)} training trials; training needs at least two."
             " Check its tiers ('train', 'validation', 'test')."
         )
+    return trials
+
+
+def _responses(session: Session, trials: NDArray[np.int64]) -> NDArray[np.float64]:
     responses = session.responses.read(trials).astype(np.float64)
     if not np.isfinite(responses).all():
         bad = np.flatnonzero(~np.isfinite(responses).all(axis=0))
@@ -118,42 +173,14 @@ def _session_statistics(session: Session, moments: _PixelMoments) -> SessionStat
             f"session {session.name!r} has responses that are not finite in {len(bad)} neurons"
             f" (first: {bad[0]}). Remove these neurons or trials before training."
         )
-    mean, std = responses.mean(axis=0), responses.std(axis=0)
-    varies = std > 0
-    standard = np.where(varies, (responses - mean) / np.where(varies, std, 1.0), 0.0)
-    peak, correlation = _correlation_peaks(session, trials, standard, moments)
-    return SessionStatistics(mean=mean, std=std, peak=peak, peak_correlation=correlation)
+    return responses
 
 
-def _correlation_peaks(
-    session: Session,
-    trials: NDArray[np.int64],
-    standard: NDArray[np.float64],
-    moments: _PixelMoments,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where the local contrast energy of the training images correlates most with each neuron's responses."""
-    products = energy_sum = energy_squares = np.zeros(1)
-    image_side, map_shape = (1, 1), (1, 1)
-    for begin in range(0, len(trials), _PIECE):
-        images = session.images.read(trials[begin : begin + _PIECE])
-        if not np.isfinite(images).all():
-            raise DatasetError(f"session {session.name!r} has images with pixels that are not finite.")
-        moments.add(images)
-        maps = contrast_energy(images)
-        image_side, map_shape = images.shape[2:], maps.shape[1:]
-        energy = maps.reshape(len(maps), -1)  # (piece, n_cells)
-        products = products + standard[begin : begin + _PIECE].T @ energy
-        energy_sum = energy_sum + energy.sum(axis=0)
-        energy_squares = energy_squares + np.square(energy).sum(axis=0)
-    n = len(trials)
-    spread = np.sqrt(np.maximum(energy_squares / n - np.square(energy_sum / n), 0.0))
-    usable = spread > 1e-6 * (np.max(spread) + 1e-12)
-    correlation = np.where(usable, products / n / np.where(usable, spread, 1.0), 0.0)  # (n_neurons, n_cells)
-    best = correlation.argmax(axis=1)
-    rows, columns = np.unravel_index(best, map_shape)
-    scale = np.array([image_side[1] / map_shape[1], image_side[0] / map_shape[0]])
-    peak = (np.stack([columns, rows], axis=1) + 0.5) * scale - 0.5
-    return peak.astype(np.float64), np.take_along_axis(correlation, best[:, None], axis=1)[:, 0]
+def _images(session: Session, trials: NDArray[np.int64]) -> NDArray[np.float32]:
+    images = session.images.read(trials)
+    if not np.isfinite(images).all():
+        raise DatasetError(f"session {session.name!r} has images with pixels that are not finite.")
+    return images
 
 
 def contrast_energy(images: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -131,7 +131,7 @@ def test_constant_features_become_zero_or_are_ignored(features: np.ndarray) -> N
 
 
 def test_more_components_than_directions_are_refused(features: np.ndarray) -> None:
-    with pytest.raises(InputError, match="pca was asked for 7 components.*vary along 6 directions"):
+    with pytest.raises(InputError, match=r"pca was asked for 7 components.*vary along 6 directions"):
         fit_map(features, EmbeddingConfig(kind="pca", n_components=7))
     with pytest.raises(
         InputError, match="whiten was asked for 5 components, but these 4 neurons vary along 3"

@@ -65,7 +65,7 @@ def test_start_depends_on_the_seed_alone() -> None:
 
 def test_a_core_that_leaves_nothing_is_refused() -> None:
     layers = (LayerConfig(channels=2, kernel=9, pool=4), LayerConfig(channels=2, kernel=5))
-    with pytest.raises(ConfigError, match="core layer 1 .* leaves nothing of the 4 pixels"):
+    with pytest.raises(ConfigError, match=r"core layer 1 .* leaves nothing of the 4 pixels"):
         map_geometry(layers, 24)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from decortex.data.recordings import InMemoryTrials
 from decortex.errors import ConfigError, DatasetError, InputError
 from decortex.models.network import Network
 from decortex.models.optimisation import mean_correlation, prediction_loss
@@ -262,12 +260,12 @@ class Explodes(Pull):
         return super().loss(embedding) * (float("nan") if self.steps >= self.step else 1.0)
 
 
-@pytest.mark.parametrize(("step", "epoch"), [(0, 0), (7, 1), (10, 2)])
+@pytest.mark.parametrize("end", [(0, 0), (7, 1), (10, 2)], ids="step {0[0]}".format)
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_divergence_keeps_the_last_finite_state(
-    network, make_recordings, tiny_training, step: int, epoch: int, keep: str
+    network, make_recordings, tiny_training, end: tuple[int, int], keep: str
 ) -> None:
-    config = changed(tiny_training, keep=keep)
+    (step, epoch), config = end, changed(tiny_training, keep=keep)
     outcome = fit_network(network, make_recordings(), config, seed=0, term=Explodes(step), device="cpu")
     assert outcome.stop_reason == "diverged"
     assert len(outcome.epochs) == epoch
