@@ -184,16 +184,17 @@ def test_interval_covers_the_effect_of_the_population():
 
     def draw(n):
         labels = rng.choice(4, size=n, p=[0.5, 0.3, 0.15, 0.05])
-        return rng.normal(size=n) + 0.4 * labels, labels
+        return rng.normal(size=n) + 0.8 * labels, labels
 
-    y, labels = draw(400_000)
+    y, labels = draw(200_000)
     truth = associate(y, labels, np.zeros(len(y)), seed=0, n_permutations=1, n_bootstrap=1).epsilon2
     covered = 0
     for i in range(200):
         y, labels = draw(250)
-        found = associate(y, labels, np.zeros(250), seed=i, n_permutations=1, n_bootstrap=299)
+        found = associate(y, labels, np.zeros(250), seed=i, n_permutations=1, n_bootstrap=199)
         covered += found.epsilon2_low <= truth <= found.epsilon2_high
-    assert covered >= binom.ppf(0.001, 200, 0.93)
+    # .94 of 500 such sets were covered when this was written.
+    assert binom.ppf(0.001, 200, 0.94) <= covered < 200
 
 
 def test_bad_input_is_refused():
