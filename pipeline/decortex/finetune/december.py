@@ -42,7 +42,7 @@ class DECEMberTerm(ClusteringTerm):
     def __init__(self, to_points: ToPoints, start: StartPoints, config: FinetuneConfig) -> None:
         super().__init__(to_points, n_clusters=start.n_clusters, weight=config.beta, prediction_weight=1.0)
         self.config = config
-        self._points: Tensor | None = None
+        self._pending: tuple[Tensor, Tensor, Tensor] | None = None
         with torch.no_grad():
             centres = start.means()
             variances = start.means((start.points - centres[start.labels]) ** 2) + 1e-6
@@ -56,21 +56,22 @@ class DECEMberTerm(ClusteringTerm):
         self.begin(start)
 
     def kl(self, points: Tensor) -> Tensor:
-        """Mean KL(P || Q) a neuron; keeps the points for the EM step."""
-        self._points = points.detach()
-        return self._kl(self.log_q(points))
+        """Mean KL(P || Q) a neuron; keeps its densities for the EM step."""
+        log_f, delta = self._log_density(points)
+        self._pending = points.detach(), log_f.detach(), delta.detach()
+        return self._kl(torch.log_softmax(log_f + self.log_weights, dim=1))
 
     def log_q(self, points: Tensor) -> Tensor:
         """Log of the posterior of every component, (n_neurons, n_clusters)."""
-        log_f, _ = student_t_log_density(points, self.centres, self.scales, self.nu)
+        log_f, _ = self._log_density(points)
         return torch.log_softmax(log_f + self.log_weights, dim=1)
 
     @torch.no_grad()
     def after_step(self, embedding: Tensor) -> None:
         """Do one EM step on the points that the last gradient was taken at, not on the moved ones."""
-        if self._points is not None:
-            self.em_step(self._points)
-            self._points = None
+        if self._pending is not None:
+            self._em_step(*self._pending)
+            self._pending = None
 
     @torch.no_grad()
     def em_step(self, points: Tensor) -> float:
@@ -79,7 +80,12 @@ class DECEMberTerm(ClusteringTerm):
         E: q, u = (nu + D)/(nu + delta). M: mu = sum q u z / sum q u, scale = sum q u (z - mu)^2 / sum q. A
         component without weight keeps its parameters.
         """
-        log_f, delta = student_t_log_density(points, self.centres, self.scales, self.nu)
+        return self._em_step(points, *self._log_density(points))
+
+    def _log_density(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        return student_t_log_density(points, self.centres, self.scales, self.nu)
+
+    def _em_step(self, points: Tensor, log_f: Tensor, delta: Tensor) -> float:
         joint = log_f + self.log_weights
         log_likelihood = torch.logsumexp(joint, dim=1)
         q = torch.exp(joint - log_likelihood[:, None])  # (N, K)
