@@ -134,6 +134,7 @@ class ServerHome:
             for folder in (self.folder, self.temporary):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 folder.chmod(0o700)  # also where somebody made it beforehand
+            self.log.touch(mode=0o600)
             if self.socket.parent != self.folder:
                 private_folder(self.socket.parent)
         except OSError as error:

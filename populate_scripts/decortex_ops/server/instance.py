@@ -7,7 +7,7 @@ import signal
 import socket as sockets
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -114,9 +114,12 @@ class EmbeddedServer:
         Raises
         ------
         DatabaseError
-            It runs and does not end in time. It is never killed.
+            It runs and does not end in time. It is never killed while its data exist.
         """
-        if not self._home.folder.is_dir():
+        if not self._home.folder.is_dir():  # perhaps removed under a running server
+            orphan = self._pid()
+            if orphan is not None:
+                self._end(orphan, ordered=False)
             return
         with self._locked():
             pid = self._pid()
@@ -127,7 +130,8 @@ class EmbeddedServer:
             self._end(pid, ordered=ordered)
             record = self._home.record()
             if record is not None:
-                self._home.write_record(replace(record, pid=0))
+                with suppress(OSError):  # the pid is a hint only; on a full disk the old one may stay
+                    self._home.write_record(replace(record, pid=0))
 
     def status(self) -> ServerStatus:
         """Say whether the server runs, where and which; starts nothing."""
@@ -222,7 +226,9 @@ class EmbeddedServer:
         raise DatabaseError(msg)
 
     def _end(self, pid: int, *, ordered: bool) -> None:
-        if not ordered:
+        if process.folder_was_deleted(pid):
+            process.send(pid, signal.SIGKILL)  # there is nothing left to save, and it would never end
+        elif not ordered:
             process.send(pid, signal.SIGTERM)  # the same clean shutdown, for a server that does not listen
         if not process.wait_until_gone(self._home.data, hint=pid, seconds=_STOP_S):
             msg = (

@@ -70,6 +70,14 @@ def wait_until_gone(data: Path, *, hint: int, seconds: float) -> bool:
     return True
 
 
+def folder_was_deleted(pid: int) -> bool:
+    """Return whether the folder that a process works in (a server's is its data folder) exists no more."""
+    try:
+        return (_PROC / str(pid) / "cwd").readlink().name.endswith(" (deleted)")
+    except OSError:
+        return False
+
+
 def send(pid: int, sent: signal.Signals) -> None:
     """Send a signal to a process that may have ended meanwhile."""
     try:
