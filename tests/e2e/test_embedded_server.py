@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pymysql
@@ -33,30 +34,32 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(scope="module")
-def pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A stopped server's home with one committed row, to be copied: initialising takes seconds."""
-    server = EmbeddedServer(tmp_path_factory.mktemp("pattern") / "mysql")
+@contextmanager
+def life_of(home: Path) -> Iterator[EmbeddedServer]:
+    """Make a server that is stopped in the end, and its 130 MB removed."""
+    server = EmbeddedServer(home)
     try:
-        rows(server.start(), "CREATE DATABASE lab", "CREATE TABLE lab.kept (word VARCHAR(20) PRIMARY KEY)")
-        rows(server.start(), "INSERT INTO lab.kept VALUES ('kmeans')")
+        yield server
     finally:
         server.stop()
-    return server.home
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def pattern(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A stopped server's home with one committed row, to be copied: initialising takes seconds."""
+    with life_of(tmp_path_factory.mktemp("pattern") / "mysql") as server:
+        rows(server.start(), "CREATE DATABASE lab", "CREATE TABLE lab.kept (word VARCHAR(20) PRIMARY KEY)")
+        rows(server.start(), "INSERT INTO lab.kept VALUES ('kmeans')")
+        server.stop()
+        yield server.home
 
 
 @pytest.fixture
-def new(tmp_path: Path) -> Iterator[Callable[[Path], EmbeddedServer]]:
-    """Make servers that are stopped when the test ends."""
-    made: list[EmbeddedServer] = []
-
-    def make(home: Path) -> EmbeddedServer:
-        made.append(EmbeddedServer(home))
-        return made[-1]
-
-    yield make
-    for server in made:
-        server.stop()
+def new() -> Iterator[Callable[[Path], EmbeddedServer]]:
+    """Make servers that are gone when the test ends."""
+    with ExitStack() as lives:
+        yield lambda home: lives.enter_context(life_of(home))
 
 
 @pytest.fixture
@@ -69,11 +72,11 @@ def server(tmp_path: Path, pattern: Path, new: Callable[[Path], EmbeddedServer])
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory, pattern: Path) -> Iterator[EmbeddedServer]:
     """A running server for what only looks at it."""
-    server = EmbeddedServer(tmp_path_factory.mktemp("running") / "mysql")
-    shutil.copytree(pattern, server.home)
-    server.start()
-    yield server
-    server.stop()
+    home = tmp_path_factory.mktemp("running") / "mysql"
+    shutil.copytree(pattern, home)
+    with life_of(home) as server:
+        server.start()
+        yield server
 
 
 def rows(found: Credentials, *statements: str) -> list[tuple[object, ...]]:
@@ -261,13 +264,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def _fill(disk: Path) -> Path:
-    with (disk / "filler").open("wb") as file:
-        try:
-            while file.write(b"0" * 2**16):
-                file.flush()
-        except OSError:
-            return disk / "filler"
-    raise AssertionError("the disk has no end")
+    with (disk / "filler").open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(b"0" * 2**16)
+    return disk / "filler"
 
 
 def test_a_full_disk_is_named_and_nothing_is_lost(small_disk, pattern, new):
