@@ -87,14 +87,13 @@ class TierBatches:
         """Keep a fixed function of the images, each of this shape, in memory in place of the images."""
         self._inputs = self._collect(function, shape)
 
-    def shuffled(self, seed: int, epoch: int) -> Iterator[Batch]:
-        """Yield all trials once, mixed over sessions; the order depends on (seed, epoch) alone.
+    def order(self, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+        """Rows of every batch of an epoch, mixed over sessions; they depend on (seed, epoch) alone.
 
         No batch is much smaller than the others: batch norm would follow its few images.
         """
         order = np.random.default_rng([seed, epoch]).permutation(self.n_trials)
-        for rows in np.array_split(order, self.n_batches):
-            yield self.batch(np.sort(rows))
+        return [np.sort(rows) for rows in np.array_split(order, self.n_batches)]
 
     def in_order(self) -> Iterator[Batch]:
         """Yield all trials once, session after session."""

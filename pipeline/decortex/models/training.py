@@ -169,8 +169,15 @@ class _Run:
         self.network, self.config, self.seed, self.term, self.device = network, config, seed, term, device
         self.term_module = None if term is None else _as_module(term)
         self.modules = [network] if self.term_module is None else [network, self.term_module]
+        self.prediction_weight = 1.0 if term is None else term.prediction_weight
+        self.shows_images = self.prediction_weight > 0
         cache = config.max_cache_bytes
-        self.training = TierBatches(recordings, "train", batch_size=config.batch_size, max_cache_bytes=cache)
+        self.training = TierBatches(
+            recordings,
+            "train",
+            batch_size=config.batch_size,
+            max_cache_bytes=cache if self.shows_images else 0,
+        )
         self.validation = TierBatches(
             recordings, "validation", batch_size=_VALIDATION_BATCH, max_cache_bytes=cache
         )
@@ -179,9 +186,7 @@ class _Run:
                 "no neuron's responses vary over the validation trials: there is nothing to choose an"
                 " epoch by. Give the validation tier more trials."
             )
-        self.prediction_weight = 1.0 if term is None else term.prediction_weight
-        self.shows_images = self.prediction_weight > 0
-        self.sees_maps = self.keep_maps()
+        self.keep_maps()
         self.optimiser = build_optimiser(network, self.term_module, config)
         self.trained = [p for group in self.optimiser.param_groups for p in group["params"]]
         self.schedule = build_schedule(
@@ -189,16 +194,18 @@ class _Run:
         )
         self.average = WeightAverage(self.modules, config.weight_average)
 
-    def keep_maps(self) -> bool:
-        """With a fixed core and unshifted images, compute the maps once, if they fit in memory."""
-        n_trials, shape = self.training.n_trials + self.validation.n_trials, self.network.map_shape
-        fits = n_trials * math.prod(shape) * 4 <= self.config.max_cache_bytes
-        if self.config.trains != "readout" or self.config.shift > 0 or not fits:
-            return False
-        self.network.eval()
-        for batches in (self.training, self.validation):
-            batches.replace_inputs(self.maps_without_gradient, shape)
-        return True
+    def keep_maps(self) -> None:
+        """Where the core stays as it is, compute its maps once, if they fit in memory."""
+        stays = self.config.trains == "readout" or not self.shows_images
+        unshifted = self.shows_images and self.config.shift == 0
+        kept = [self.validation, *([self.training] if unshifted else [])]
+        needed = sum(batches.n_trials for batches in kept) * math.prod(self.network.map_shape) * 4
+        fits = stays and needed <= self.config.max_cache_bytes
+        self.validates_on_maps, self.trains_on_maps = fits, fits and unshifted
+        if fits:
+            self.network.eval()
+            for batches in kept:
+                batches.replace_inputs(self.maps_without_gradient, self.network.map_shape)
 
     @torch.no_grad()
     def maps_without_gradient(self, images: Tensor) -> Tensor:
@@ -260,7 +267,7 @@ class _Run:
         self.network.train()
         if self.config.trains == "readout":
             self.network.core.eval()
-        for step, batch in enumerate(self.training.shuffled(self.seed, epoch)):
+        for step, rows in enumerate(self.training.order(self.seed, epoch)):
             self.optimiser.zero_grad(set_to_none=True)
             objective = torch.zeros((), device=self.device)
             if self.term is not None:
@@ -270,7 +277,7 @@ class _Run:
                 if step == 0:
                     norms["gradient_norm_term"] = self.gradient_norm(term_loss)
             if self.shows_images:
-                loss = self.prediction_loss(batch, shifts)
+                loss = self.prediction_loss(self.training.batch(rows), shifts)
                 prediction_losses.append(loss.item())
                 objective = objective + self.prediction_weight * (loss + self.penalty())
                 if self.term is not None and step == 0:
@@ -295,7 +302,7 @@ class _Run:
     def prediction_loss(self, batch: Batch, shifts: np.random.Generator) -> Tensor:
         """Loss of one mixed batch."""
         batch = batch.to(self.device)
-        if self.sees_maps:
+        if self.trains_on_maps:
             maps = batch.inputs
         else:
             maps = self.network.maps(shift_images(batch.inputs, self.config.shift, shifts))
@@ -326,7 +333,7 @@ class _Run:
         total, n_pairs = 0.0, 0
         for one in self.validation.in_order():
             batch = one.to(self.device)
-            maps = batch.inputs if self.sees_maps else self.network.maps(batch.inputs)
+            maps = batch.inputs if self.validates_on_maps else self.network.maps(batch.inputs)
             predicted = self.network.forward_maps(maps, batch.parts)
             weight = sum(responses.numel() for responses in batch.responses)
             total += weight * self.loss_of(predicted, batch).item()
