@@ -13,12 +13,15 @@ from decortex.clustering.cache import Cache, MemoryCache
 from decortex.clustering.gmm import GMM
 from decortex.clustering.inputs import FloatArray, check_n_clusters, check_points, check_seed
 from decortex.clustering.kmeans import KMEANS
+from decortex.clustering.ldmgi import LDMGI
 from decortex.clustering.method import Fitter, Method, Points
 from decortex.clustering.result import ClusteringResult
+from decortex.clustering.sec import SEC
+from decortex.clustering.spectral import SPECTRAL
 from decortex.config import Config, config_hash
 from decortex.errors import ConfigError, InputError
 
-_METHODS: dict[str, Method] = {method.name: method for method in (KMEANS, GMM)}
+_METHODS: dict[str, Method] = {method.name: method for method in (KMEANS, GMM, SPECTRAL, SEC, LDMGI)}
 
 Progress = Callable[[int, int], None]
 

@@ -1,0 +1,287 @@
+"""Smallest eigenpairs of a large symmetric operator: preconditioned block Davidson. Knows no graph, no method.
+
+A block method, because graph Laplacians have multiple eigenvalues (one 0 per component, and more in any
+symmetric piece), of which single-vector Lanczos silently misses copies. Each step expands the basis by the
+preconditioned residuals of the pairs that have not converged, solves the projected problem, and restarts
+with the best Ritz vectors and those of the step before (Stathopoulos & Saad 1998; LOBPCG is the case of three
+blocks). The preconditioner is a Chebyshev polynomial in the Jacobi-scaled operator, or a sparse factor where
+the caller has one. The state is a few dozen vectors; nothing of size n x n is formed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from scipy.linalg import eigh
+from scipy.sparse.linalg import LinearOperator, eigsh
+
+from decortex.clustering.inputs import FloatArray
+
+BlockMap: TypeAlias = Callable[[FloatArray], FloatArray]
+
+GUARD = 8  # vectors beyond those asked for: they speed up the last ones
+BLOCKS = 3  # blocks of vectors in the basis before a restart
+DENSE = 300  # operators up to this size are solved directly: cheaper than one iteration
+MAX_ITERATIONS = 150
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A symmetric positive semidefinite operator on vectors of length n.
+
+    Parameters
+    ----------
+    n : int
+        Length of its vectors.
+    apply : callable
+        (n, b) array -> (n, b) array.
+    diagonal : ndarray, shape (n,)
+        Its diagonal, positive.
+    degree : int
+        Degree of the Chebyshev preconditioner: high where a product is cheap beside the basis' own work.
+    inverse : callable or None
+        Approximate inverse that takes the place of the polynomial.
+    """
+
+    n: int
+    apply: BlockMap
+    diagonal: FloatArray
+    degree: int = 16
+    inverse: BlockMap | None = None
+
+
+@dataclass(frozen=True)
+class Eigenpairs:
+    """The smallest eigenpairs, ascending.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_wanted,)
+        Eigenvalues.
+    vectors : ndarray, shape (n, n_wanted)
+        Orthonormal columns.
+    residual : float
+        max_j |A v_j - w_j v_j|.
+    norm : float
+        Estimate of the operator's largest eigenvalue.
+    n_iterations : int
+        Expansions of the basis.
+    converged : bool
+        Whether every residual met the tolerance.
+    """
+
+    values: FloatArray
+    vectors: FloatArray
+    residual: float
+    norm: float
+    n_iterations: int
+    converged: bool
+
+
+def smallest_eigenpairs(
+    operator: Operator,
+    n_wanted: int,
+    *,
+    start: FloatArray | None = None,
+    locked: FloatArray | None = None,
+    max_iterations: int = MAX_ITERATIONS,
+) -> Eigenpairs:
+    """Compute the `n_wanted` smallest eigenpairs.
+
+    A pair has converged when its residual is below min(1e-11 |A|, 1e-8 w) + 100 eps |A|, w the largest wanted
+    eigenvalue: a tolerance relative to |A| alone would hide non-convergence where the wanted eigenvalues are
+    many orders of magnitude smaller.
+
+    Parameters
+    ----------
+    operator : Operator
+        Symmetric, positive semidefinite.
+    n_wanted : int
+        Number of pairs, at most n minus the locked vectors.
+    start : ndarray, shape (n, m), optional
+        Vectors that the basis should hold from the beginning.
+    locked : ndarray, shape (n, l), optional
+        Known orthonormal eigenvectors; the pairs returned are orthogonal to them.
+    max_iterations : int
+        Expansions of the basis before the solver gives up and says so.
+
+    Returns
+    -------
+    Eigenpairs
+    """
+    n = operator.n
+    locked = np.zeros((n, 0)) if locked is None else locked
+    if n <= max(DENSE, 3 * (n_wanted + GUARD)):
+        return _dense(operator, n_wanted, locked)
+    rng = np.random.default_rng(
+        0
+    )  # any start serves; a fixed one makes the result a function of the operator
+    norm = _largest(operator.apply, n, rng)
+    precondition = operator.inverse or _chebyshev(operator, rng)
+    basis = _Basis(
+        operator, locked, capacity=BLOCKS * (n_wanted + GUARD) + (0 if start is None else start.shape[1])
+    )
+    first = precondition(rng.standard_normal((n, n_wanted + GUARD)))
+    basis.expand(first if start is None else np.hstack([start, first]))
+    n_block = n_wanted + GUARD
+    iteration, stalled = 0, 0
+    best = np.inf
+    while True:
+        values, coefficients = eigh(basis.projected)
+        values, ritz = values[:n_block], coefficients[:, :n_block]
+        residuals = basis.residuals(ritz, values)
+        sizes = np.linalg.norm(residuals, axis=0)
+        tolerance = _tolerance(norm, values[n_wanted - 1])
+        worst = float(sizes[:n_wanted].max())
+        stalled = 0 if worst < 0.9 * best else stalled + 1
+        best = min(best, worst)
+        done = worst <= tolerance
+        if done or iteration >= max_iterations or stalled > 40:
+            break
+        iteration += 1
+        active = sizes > tolerance
+        new = precondition(residuals[:, active])
+        del residuals
+        basis.make_room(ritz, active, new.shape[1])
+        basis.expand(new)
+    vectors = basis.ritz_vectors(ritz[:, :n_wanted])
+    exact = operator.apply(vectors) - vectors * values[:n_wanted]
+    residual = float(np.linalg.norm(exact, axis=0).max())
+    return Eigenpairs(
+        values=values[:n_wanted],
+        vectors=vectors,
+        residual=residual,
+        norm=norm,
+        n_iterations=iteration,
+        converged=bool(residual <= 2 * tolerance),
+    )
+
+
+def _tolerance(norm: float, last_value: float) -> float:
+    return min(1e-11 * norm, 1e-8 * max(last_value, 0.0)) + 100 * float(np.finfo(np.float64).eps) * norm
+
+
+class _Basis:
+    """Orthonormal vectors V, their images AV and the projected operator V'AV, in arrays of fixed size."""
+
+    def __init__(self, operator: Operator, locked: FloatArray, *, capacity: int) -> None:
+        self._operator = operator
+        self._locked = locked
+        self._capacity = capacity
+        self._V = np.empty((operator.n, capacity), order="F")
+        self._AV = np.empty((operator.n, capacity), order="F")
+        self._size = 0
+        self._previous: FloatArray | None = None
+        self.projected: FloatArray = np.zeros((0, 0))
+
+    def expand(self, new: FloatArray) -> None:
+        """Add the part of these vectors that is orthogonal to the basis."""
+        old = slice(0, self._size)
+        for _ in range(2):  # twice is enough
+            new = new / np.maximum(np.linalg.norm(new, axis=0), np.finfo(np.float64).tiny)
+            new -= self._locked @ (self._locked.T @ new)
+            new -= self._V[:, old] @ (self._V[:, old].T @ new)
+            new = _orthonormal(new)
+        added = slice(self._size, self._size + new.shape[1])
+        self._V[:, added] = new
+        self._AV[:, added] = self._operator.apply(new)
+        self._size = added.stop
+        all_ = slice(0, self._size)
+        columns = self._V[:, all_].T @ self._AV[:, added]
+        projected = np.empty((self._size, self._size))
+        projected[old, old] = self.projected
+        projected[all_, added] = columns
+        projected[added, all_] = columns.T
+        corner = projected[added, added]
+        projected[added, added] = (corner + corner.T) / 2
+        self.projected = projected
+
+    def residuals(self, ritz: FloatArray, values: FloatArray) -> FloatArray:
+        """A x - w x of the Ritz vectors with these coefficients."""
+        found: FloatArray = self._AV[:, : self._size] @ ritz
+        found -= (self._V[:, : self._size] @ ritz) * values
+        return found
+
+    def ritz_vectors(self, ritz: FloatArray) -> FloatArray:
+        """Vectors with these coefficients, orthonormal to machine precision."""
+        vectors: FloatArray = np.linalg.qr(self._V[:, : self._size] @ ritz)[0]
+        return vectors
+
+    def make_room(self, ritz: FloatArray, active: FloatArray, n_new: int) -> None:
+        """Where `n_new` more do not fit, restart from the Ritz vectors and the active ones of the step before."""
+        if self._size + n_new <= self._capacity:
+            self._previous = ritz
+            return
+        kept = ritz
+        if self._previous is not None:
+            before = np.zeros((self._size, self._previous.shape[1]))
+            before[: len(self._previous)] = self._previous
+            room = self._capacity - ritz.shape[1] - n_new
+            before = before[:, active[: before.shape[1]]][:, :room]
+            for _ in range(2):
+                before = before - ritz @ (ritz.T @ before)
+                before = _orthonormal(before) if before.shape[1] else before
+            kept = np.hstack([ritz, before])
+        size = kept.shape[1]
+        self._V[:, :size] = self._V[:, : self._size] @ kept
+        self._AV[:, :size] = self._AV[:, : self._size] @ kept
+        self.projected = kept.T @ self.projected @ kept
+        self._size = size
+        self._previous = np.eye(size, ritz.shape[1])
+
+
+def _orthonormal(vectors: FloatArray) -> FloatArray:
+    """Orthonormal basis of the columns' span; directions below rounding are dropped."""
+    values, rotation = eigh(vectors.T @ vectors)
+    kept = values > 1e-13 * max(values[-1], np.finfo(np.float64).tiny)
+    basis: FloatArray = vectors @ (rotation[:, kept] / np.sqrt(values[kept]))
+    return basis
+
+
+def _chebyshev(operator: Operator, rng: np.random.Generator) -> BlockMap:
+    """Chebyshev semi-iteration for A t = r, scaled by the diagonal (Saad, Iterative Methods, algorithm 12.1).
+
+    The polynomial damps the upper part of the spectrum, [top / ratio, top], and amplifies what lies below.
+    """
+    root = 1 / np.sqrt(operator.diagonal)[:, None]
+    inverse_diagonal = root**2
+    top = 1.05 * _largest(lambda v: root * operator.apply(root * v), operator.n, rng)
+    bottom = top / (0.4 * operator.degree**2)
+    middle, half = (top + bottom) / 2, (top - bottom) / 2
+
+    def apply(r: FloatArray) -> FloatArray:
+        rho = half / middle
+        r = r.copy()
+        step = inverse_diagonal * r / middle
+        total = step.copy()
+        for _ in range(operator.degree - 1):
+            r -= operator.apply(step)
+            rho_next = 1 / (2 * middle / half - rho)
+            step *= rho_next * rho
+            step += (2 * rho_next / half) * (inverse_diagonal * r)
+            total += step
+            rho = rho_next
+        return total
+
+    return apply
+
+
+def _largest(apply: BlockMap, n: int, rng: np.random.Generator) -> float:
+    """Estimate the largest eigenvalue to a few per cent, from below."""
+    linear = LinearOperator((n, n), matvec=lambda v: apply(v.reshape(-1, 1))[:, 0], dtype=np.float64)
+    found = eigsh(linear, k=1, which="LA", tol=1e-2, v0=rng.standard_normal(n), return_eigenvectors=False)
+    return float(found[0])
+
+
+def _dense(operator: Operator, n_wanted: int, locked: FloatArray) -> Eigenpairs:
+    matrix = operator.apply(np.eye(operator.n))
+    matrix = (matrix + matrix.T) / 2
+    values = np.linalg.eigvalsh(matrix)
+    norm = float(values[-1])
+    lifted = matrix + locked @ locked.T * (2 * norm + 1)  # known vectors leave for the top of the spectrum
+    values, vectors = eigh(lifted, subset_by_index=(0, n_wanted - 1))
+    residual = float(np.linalg.norm(matrix @ vectors - vectors * values, axis=0).max())
+    return Eigenpairs(values, vectors, residual, norm, n_iterations=0, converged=True)

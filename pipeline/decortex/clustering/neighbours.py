@@ -1,0 +1,144 @@
+"""Exact nearest neighbours, found once for all graph methods, and the graphs built from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+from sklearn.neighbors import NearestNeighbors
+
+from decortex.clustering.cache import cache_key
+from decortex.clustering.inputs import FloatArray
+from decortex.clustering.method import Points
+from decortex.errors import InputError
+
+VERSION = 1
+WIDTH = 32  # neighbours searched for at least: one search serves every usual n_neighbors
+CHUNK = 2**22  # array elements a step where pairs are taken apart
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The nearest other neurons of every neuron, by rising distance, equal distances by index.
+
+    Parameters
+    ----------
+    indices : ndarray of int32, shape (n_neurons, n_neighbors)
+        Never the neuron itself; duplicates of it count as neighbours at distance 0.
+    distances : ndarray of float64, shape (n_neurons, n_neighbors)
+        Euclidean, computed from differences (exactly 0 for duplicates).
+    """
+
+    indices: NDArray[np.int32]
+    distances: FloatArray
+
+    def __len__(self) -> int:
+        """Return the number of neurons."""
+        return len(self.indices)
+
+
+def nearest_neighbours(points: Points, n_neighbors: int) -> Neighbours:
+    """Return the `n_neighbors` nearest other neurons of every neuron, by brute force, memoised.
+
+    Raises
+    ------
+    InputError
+        If there are not that many other neurons.
+    """
+    n = len(points)
+    if n_neighbors >= n:
+        raise InputError(
+            f"n_neighbors = {n_neighbors} needs more than {n_neighbors} neurons, but there are {n}. "
+            "Lower n_neighbors or cluster more neurons."
+        )
+    width = WIDTH
+    while width < n_neighbors:
+        width *= 2
+    width = min(width, n - 1)
+    key = cache_key("neighbours", VERSION, points.sha256, {"width": width})
+    found = points.cache.compute(key, lambda: _search(points.values, width))
+    return Neighbours(found["indices"][:, :n_neighbors], found["distances"][:, :n_neighbors])
+
+
+def _search(x: FloatArray, width: int) -> dict[str, NDArray[np.int32] | FloatArray]:
+    searched = NearestNeighbors(n_neighbors=width, algorithm="brute").fit(x)
+    indices = searched.kneighbors(return_distance=False).astype(np.int32)
+    distances = np.empty(indices.shape)
+    step = max(1, CHUNK // (width * x.shape[1]))
+    for first in range(0, len(x), step):  # the search's own distances suffer cancellation near 0
+        rows = slice(first, first + step)
+        difference = x[indices[rows]] - x[rows, None, :]
+        distances[rows] = np.sqrt(np.einsum("nkd,nkd->nk", difference, difference))
+    order = np.lexsort((indices, distances), axis=1)
+    return {
+        "indices": np.take_along_axis(indices, order, axis=1),
+        "distances": np.take_along_axis(distances, order, axis=1),
+    }
+
+
+def nearest_among(x: FloatArray, x_new: FloatArray, n_neighbors: int) -> NDArray[np.int64]:
+    """Return the neurons of x nearest to each new one, nearest first, (n_new, at most n_neighbors)."""
+    searched = NearestNeighbors(n_neighbors=min(n_neighbors, len(x)), algorithm="brute").fit(x)
+    found: NDArray[np.int64] = searched.kneighbors(x_new, return_distance=False)
+    return found
+
+
+def components(neighbours: Neighbours) -> tuple[int, NDArray[np.int32]]:
+    """Connected components of the neighbour graph: their number, and the one of every neuron."""
+    n, k = neighbours.indices.shape
+    pattern = sparse.csr_array(
+        (np.ones(n * k, dtype=np.int8), (np.repeat(np.arange(n), k), neighbours.indices.ravel())),
+        shape=(n, n),
+    )
+    count, member = connected_components(pattern, directed=False)
+    return int(count), member.astype(np.int32)
+
+
+def normalised_affinity(neighbours: Neighbours) -> tuple[sparse.csr_array, FloatArray]:
+    """S = D^-1/2 A D^-1/2 of locally scaled Gaussian weights, and the logarithm of the degrees D.
+
+    A_ij = exp(-d_ij^2 / (s_i s_j)) where one is among the other's neighbours, s_i the distance to the last of
+    i's neighbours (Zelnik-Manor & Perona 2004). Weights of an outlier underflow long before their normalised
+    form does, so that everything is computed with logarithms: no neuron loses its last edge to rounding.
+    Where more duplicates than neighbours make s_i zero, the smallest positive scale stands in for it.
+
+    Returns
+    -------
+    S : sparse array, shape (n_neurons, n_neurons)
+        Symmetric, zero diagonal.
+    log_degree : ndarray, shape (n_neurons,)
+        exp(log_degree / 2), restricted to a component, is an eigenvector of S to the eigenvalue 1.
+    """
+    n, k = neighbours.indices.shape
+    scale = neighbours.distances[:, -1].copy()
+    positive = scale > 0
+    scale[~positive] = scale[positive].min() if positive.any() else 1.0
+    rows = np.repeat(np.arange(n, dtype=np.int32), k)
+    columns = neighbours.indices.ravel()
+    first, second = np.minimum(rows, columns), np.maximum(rows, columns)
+    _, where = np.unique(first.astype(np.int64) * n + second, return_index=True)
+    first, second = first[where], second[where]
+    log_weight = -(neighbours.distances.ravel()[where] ** 2) / (scale[first] * scale[second])
+    rows = np.concatenate([first, second])
+    columns = np.concatenate([second, first])
+    both = np.concatenate([log_weight, log_weight])
+    peak = np.full(n, -np.inf)
+    np.maximum.at(peak, rows, both)
+    log_degree = peak + np.log(np.bincount(rows, weights=np.exp(both - peak[rows]), minlength=n))
+    values = np.exp(both - (log_degree[rows] + log_degree[columns]) / 2)
+    affinity = sparse.csr_array((values, (rows, columns)), shape=(n, n))
+    return affinity, log_degree
+
+
+def component_vectors(member: NDArray[np.int32], log_degree: FloatArray, count: int) -> FloatArray:
+    """Orthonormal eigenvectors of the largest `count` components, (n_neurons, count): sqrt(D) on each."""
+    largest = np.argsort(-np.bincount(member), kind="stable")[:count]
+    vectors = np.zeros((len(member), len(largest)))
+    for column, component in enumerate(largest):
+        inside = member == component
+        local = np.exp((log_degree[inside] - log_degree[inside].max()) / 2)
+        vectors[inside, column] = local / np.linalg.norm(local)
+    return vectors
