@@ -6,12 +6,14 @@ configuration only ``Acquire`` is taken over (proxies, certificates), so that it
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from decortex.errors import DatabaseError
 
@@ -71,6 +73,9 @@ class PrivateApt:
             folder / "cache" / "archives" / "partial",
         ):  # fmt: skip
             needed.mkdir(parents=True, exist_ok=True)
+        # The tools inherit the lock: what outlives a killed fetch is waited for, not run into.
+        self._lock = (folder / "lock").open("w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
         (folder / "status").touch()  # no installed packages: the whole closure is wanted
         (folder / "sources.list").write_text(sources, encoding="utf-8")
         own = {
@@ -97,38 +102,57 @@ class PrivateApt:
         self._config.touch(mode=0o600)  # a proxy's address may hold a password
         self._config.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-    def environment(self) -> dict[str, str]:
-        """Return the environment in which apt's commands read this configuration."""
-        return {**os.environ, "LC_ALL": "C", "APT_CONFIG": str(self._config)}
+    def __enter__(self) -> PrivateApt:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._lock.close()
 
     def update(self) -> None:
         """Fetch the package lists; DatabaseError where the archive is out of reach or not signed."""
-        run_tool(
-            ["apt-get", "update", "-q"], "read the archive's package lists", environment=self.environment()
-        )
+        self._run("apt-get", "update", "-q", purpose="read the archive's package lists")
 
     def first_known(self, packages: Sequence[str]) -> str | None:
         """Return the first of some packages that the archive has, or None."""
-        answer = run_tool(["apt-cache", "policy", *packages], "look MySQL up", environment=self.environment())
+        answer = self._run("apt-cache", "policy", *packages, purpose="look MySQL up")
         blocks = re.split(r"^(?=\S)", answer, flags=re.MULTILINE)
         known = {block.partition(":")[0] for block in blocks if re.search(r"Candidate: (?!\(none\))", block)}
         return next((package for package in packages if package in known), None)
 
     def closure(self, package: str) -> tuple[str, ...]:
         """Return a package and everything that it needs to run."""
-        command = ["apt-cache", *_DEPENDS.split(), package]
-        return parse_closure(
-            run_tool(command, f"list what {package} needs", environment=self.environment()), package
-        )
+        graph = self._run("apt-cache", *_DEPENDS.split(), package, purpose=f"list what {package} needs")
+        return parse_closure(graph, package)
 
     def files(self, packages: Sequence[str]) -> tuple[Deb, ...]:
         """Return the files of some packages, without fetching them."""
         # In an empty folder, since those that lie in the current folder are not printed.
-        command = ["apt-get", "download", "--print-uris", *packages]
-        printed = run_tool(
-            command, "find MySQL's packages", environment=self.environment(), folder=self._empty
+        return parse_uris(
+            self._run(
+                "apt-get",
+                "download",
+                "--print-uris",
+                *packages,
+                purpose="find MySQL's packages",
+                folder=self._empty,
+            )
         )
-        return parse_uris(printed)
+
+    def download(self, packages: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Begin to fetch packages into the folder ``debs``; what apt says goes to a file."""
+        return subprocess.Popen(
+            ["apt-get", "download", "-q", *packages],
+            cwd=self.debs, env=self._environment(), pass_fds=(self._lock.fileno(),),
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+        )  # fmt: skip
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "LC_ALL": "C", "APT_CONFIG": str(self._config)}
+
+    def _run(self, *command: str, purpose: str, folder: Path | None = None) -> str:
+        return run_tool(
+            command, purpose, environment=self._environment(), folder=folder, pass_fds=(self._lock.fileno(),)
+        )
 
 
 def parse_closure(text: str, package: str) -> tuple[str, ...]:
@@ -191,6 +215,7 @@ def run_tool(
     *,
     environment: dict[str, str] | None = None,
     folder: Path | None = None,
+    pass_fds: tuple[int, ...] = (),
 ) -> str:
     """Run one of the package tools and return what it printed.
 
@@ -201,7 +226,7 @@ def run_tool(
     """
     done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, errors="replace", check=False,
-        env=environment, stdin=subprocess.DEVNULL,
+        env=environment, stdin=subprocess.DEVNULL, pass_fds=pass_fds,
     )  # fmt: skip
     # apt-get update reports an archive that it cannot reach as a warning, and exits 0.
     unreached = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W: Failed to fetch"))]

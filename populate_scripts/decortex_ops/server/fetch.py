@@ -10,7 +10,6 @@ import hashlib
 import json
 import platform
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
@@ -177,18 +176,20 @@ def _fetch_locked(cache: Path, progress: ProgressCallback) -> Mysqld:
 def _fetch_from(archive: Archive, cache: Path, progress: ProgressCallback) -> Mysqld:
     work = cache / "mysql-fetch"
     work.mkdir(exist_ok=True, mode=0o700)
-    apt = PrivateApt(work, archive.sources_list())
-    progress(Progress("reading the package lists"))
-    apt.update()
-    package = apt.first_known(_PACKAGES)
-    if package is None:
-        msg = f"The archive {archive.source.uri} has none of {', '.join(_PACKAGES)} in {archive.suites[0]}."
-        raise DatabaseError(msg)
-    packages = apt.closure(package)
-    debs = apt.files(packages)
-    _download(apt, packages, debs, progress)
-    origin = f"{package} from {archive.suites[0]}"
-    found = _unpack(cache, [apt.debs / deb.name for deb in debs], origin=origin, progress=progress)
+    with PrivateApt(work, archive.sources_list()) as apt:
+        progress(Progress("reading the package lists"))
+        apt.update()
+        package = apt.first_known(_PACKAGES)
+        if package is None:
+            msg = (
+                f"The archive {archive.source.uri} has none of {', '.join(_PACKAGES)} in {archive.suites[0]}."
+            )
+            raise tool_failure("find MySQL", msg)
+        packages = apt.closure(package)
+        debs = apt.files(packages)
+        _download(apt, packages, debs, progress)
+        origin = f"{package} from {archive.suites[0]}"
+        found = _unpack(cache, [apt.debs / deb.name for deb in debs], origin=origin, progress=progress)
     shutil.rmtree(work)
     return found
 
@@ -201,10 +202,7 @@ def _download(
         if not is_whole(apt.debs / deb.name, deb):
             (apt.debs / deb.name).unlink(missing_ok=True)
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            ["apt-get", "download", "-q", *packages],
-            cwd=apt.debs, env=apt.environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-        )  # fmt: skip
+        process = apt.download(packages, output)
         try:
             while process.poll() is None:
                 progress(Progress("fetching MySQL", min(_bytes_in(apt.debs), total), total))

@@ -10,6 +10,7 @@ import secrets
 import stat
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -143,6 +144,12 @@ class ServerHome:
                 "Set DECORTEX_HOME to a folder that you own, with 1 GB free."
             )
             raise DatabaseError(msg) from error
+
+    def remove_socket_folder(self) -> None:
+        """Remove the short folder for the socket, where there is one and it is empty."""
+        if self.socket.parent != self.folder:
+            with suppress(OSError):  # gone already, or something lies in it
+                self.socket.parent.rmdir()
 
     def password(self) -> str:
         """Read the password, or generate it where the file is missing or does not hold one of ours."""

@@ -128,6 +128,7 @@ class EmbeddedServer:
             password = self._home.known_password()
             ordered = password is not None and client.shut_down(self._home.socket, password)
             self._end(pid, ordered=ordered)
+            self._home.remove_socket_folder()
             record = self._home.record()
             if record is not None:
                 with suppress(OSError):  # the pid is a hint only; on a full disk the old one may stay
@@ -247,6 +248,7 @@ class EmbeddedServer:
                 "stop`; or give this machine a folder of its own by DECORTEX_HOME; or set DJ_HOST."
             )
             raise DatabaseError(msg)
+        home.prepare()  # a stop that we waited for may have removed the socket's folder
         program = find_mysqld(progress=self._progress)
         # Nobody runs and the lock is held: what lies here was left by something that was killed.
         for left in (
