@@ -15,11 +15,21 @@ _DEC = frozenset({"alpha", "kernel", "update_interval", "tolerance", "detach_tar
 _FIELDS: dict[str, frozenset[str]] = {
     "none": frozenset(),
     "dec": _DEC,
-    "dec_joint": _DEC | {"beta"},
+    "dec_joint": _DEC | {"beta", "beta_rule"},
     # P moves with every step, so there is no interval and no refresh to compare labels at.
-    "dec_undetached": frozenset({"alpha", "kernel", "beta", "detach_target"}),
+    "dec_undetached": frozenset({"alpha", "kernel", "beta", "beta_rule", "detach_target"}),
     "december": frozenset(
-        {"beta", "detach_target", "nu", "learn_nu", "learn_weights", "power", "scale_min", "scale_max"}
+        {
+            "beta",
+            "beta_rule",
+            "detach_target",
+            "nu",
+            "learn_nu",
+            "learn_weights",
+            "power",
+            "scale_min",
+            "scale_max",
+        }
     ),
 }
 _DETACHED: dict[str, tuple[bool, ...]] = {
@@ -41,6 +51,10 @@ class FinetuneConfig(Config):
 
     kind: FinetuneKind = Field(description="none, dec, dec_joint, dec_undetached or december")
     beta: float = Field(1.0, gt=0, description="weight of the mean KL beside the mean prediction loss")
+    beta_rule: Literal["fixed", "balanced"] = Field(
+        "fixed",
+        description="balanced: beta counts in units of equal gradient norms on the readout at the start",
+    )
     alpha: float = Field(1.0, gt=0, description="degrees of freedom of DEC's Student kernel")
     kernel: Kernel = Field(
         "published",

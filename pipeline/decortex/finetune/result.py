@@ -28,9 +28,10 @@ class FinetuneResult:
     n_clusters, seed : int
         K, and the seed of the batches.
     status : {'ok', 'flat_target', 'empty_start', 'collapsed', 'diverged'}
-        'flat_target': the assignments at the start were too flat to teach anything (mean max q < 1.5/K).
-        'empty_start': a cluster of the start holds no neuron, nothing was trained. 'collapsed': no partition
-        is left. 'diverged': numbers stopped being finite; the last finite state is kept.
+        'flat_target': the assignments at the start were too flat to teach anything (mean max q < 1.5/K, or
+        no gradient to balance). 'empty_start': a cluster of the start holds no neuron, nothing was trained.
+        'collapsed': no partition is left. 'diverged': numbers stopped being finite; the last finite state is
+        kept.
     stop_reason : str
         'max_epochs', 'patience', 'tolerance', 'collapsed', 'diverged' or 'not_started'.
     best_epoch : int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ from decortex.clustering.result import canonical_order, relabel
 from decortex.data.recordings import Recordings
 from decortex.errors import ConfigError, InputError
 from decortex.evaluation.performance import concatenate_scores, score_neurons
+from decortex.finetune.balance import gradient_ratio
 from decortex.finetune.config import FinetuneConfig
 from decortex.finetune.dec import DECTerm
 from decortex.finetune.december import DECEMberTerm
@@ -95,8 +97,13 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
 
     start = _start(network, to_points, labels, n_clusters)
     if not bool(torch.bincount(start.labels, minlength=n_clusters).all()):
-        return _not_started(network, start, config, seed)
+        return _not_started(network, start, config, seed=seed, status="empty_start")
     term = build_term(to_points, start, config)
+    if config.beta_rule == "balanced":
+        ratio = gradient_ratio(network, recordings, term, schedule, seed=seed)
+        if not math.isfinite(ratio):
+            return _not_started(network, start, config, seed=seed, status="flat_target")
+        term.weight *= ratio
     outcome = fit_network(
         network, recordings, schedule, seed=seed, term=term, progress=progress, device=device
     )
@@ -221,8 +228,10 @@ def _result(
     )
 
 
-def _not_started(network: Network, start: StartPoints, config: FinetuneConfig, seed: int) -> FinetuneResult:
-    """Result of a start with an empty cluster: the partition as it came, nothing trained."""
+def _not_started(
+    network: Network, start: StartPoints, config: FinetuneConfig, *, seed: int, status: FinetuneStatus
+) -> FinetuneResult:
+    """Result of a start that nothing can be trained from: the partition as it came."""
     old = start.labels.cpu().numpy()
     order = canonical_order(old, start.n_clusters)
     # The clusters that hold neurons still have a state worth recording: renumbered without gaps.
@@ -236,7 +245,7 @@ def _not_started(network: Network, start: StartPoints, config: FinetuneConfig, s
         labels=relabel(old, order),
         n_clusters=start.n_clusters,
         seed=seed,
-        status="empty_start",
+        status=status,
         stop_reason="not_started",
         best_epoch=0,
         share_changed=0.0,

@@ -176,6 +176,33 @@ def test_an_empty_start_cluster_is_a_status(network, recordings, schedule):
     assert result.epochs == () == result.curve
 
 
+@pytest.mark.parametrize("kind", ["dec_joint", "december"])
+def test_a_balanced_beta_makes_both_gradients_equal_at_the_start(kind, network, recordings, schedule):
+    untouched = copy.deepcopy(network.state_dict())
+    config = FinetuneConfig(kind=kind, beta=0.5, beta_rule="balanced")
+    # No batch norm in training mode, no shift: the loop's own first step must then show the same norms.
+    fixed = schedule.model_copy(update={"trains": "readout", "max_epochs": 1})
+    result = run(network, recordings, fixed, config)
+    first = result.epochs[0].term
+    ratio = first["gradient_norm_term"] / first["gradient_norm_prediction"]
+    assert ratio == pytest.approx(0.5, rel=1e-4)
+    assert result.beta != 0.5
+    for name, value in network.core.state_dict().items():
+        torch.testing.assert_close(value, untouched[f"core.{name}"], rtol=0, atol=0)
+
+
+def test_without_a_gradient_there_is_nothing_to_balance(network, recordings, schedule):
+    class Point:
+        def apply_torch(self, weights):
+            return 0.0 * weights
+
+    config = FinetuneConfig(kind="dec_joint", beta_rule="balanced")
+    result = finetune(
+        network, recordings, Point(), partition(network), config, schedule, n_clusters=2, seed=0, device="cpu"
+    )
+    assert (result.status, result.stop_reason) == ("flat_target", "not_started")
+
+
 def test_a_flat_start_is_a_status(network, recordings, schedule):
     class Tiny:
         def apply_torch(self, weights):
