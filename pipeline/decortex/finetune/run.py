@@ -19,7 +19,7 @@ from decortex.finetune.balance import gradient_ratio
 from decortex.finetune.config import FinetuneConfig
 from decortex.finetune.dec import DECTerm
 from decortex.finetune.december import DECEMberTerm
-from decortex.finetune.result import ContinuedResult, FinetuneResult, finetune_status
+from decortex.finetune.result import ContinuedResult, FinetuneResult, FinetuneStatus, finetune_status
 from decortex.finetune.term import ClusteringTerm, StartPoints, ToPoints
 from decortex.models.network import Network
 from decortex.models.predict import predict
