@@ -84,7 +84,7 @@ class ContinuedResult:
     seed : int
         Seed of the batches; equal to a fine-tuning's, both saw the same images in the same order.
     stop_reason : str
-        'max_epochs', 'patience' or 'diverged'.
+        'max_epochs' or 'diverged'.
     best_epoch : int
         Epoch of the kept state.
     epochs : sequence of EpochRecord

@@ -127,7 +127,8 @@ def continue_training(
     network : Network
         Trained in place; it ends in the kept state.
     recordings, schedule, seed, progress, device
-        As in `finetune`; with an equal seed both see the same images in the same order.
+        As in `finetune`; with an equal seed both see the same images in the same order. The schedule's
+        patience is not applied: a fine-tuning that went on for longer still finds its epoch here.
     tier : str
         Trials on which every epoch is scored. They choose nothing: the kept epoch follows validation.
 
@@ -143,8 +144,9 @@ def continue_training(
         parts = [score_neurons(one.responses, one.predictions, one.image_ids) for one in found.values()]
         scores.append(concatenate_scores(parts)["correlation_to_average"].values)
 
+    whole = schedule.model_copy(update={"patience": None})
     outcome = fit_network(
-        network, recordings, schedule, seed=seed, progress=progress, watch=score, device=device
+        network, recordings, whole, seed=seed, progress=progress, watch=score, device=device
     )
     return ContinuedResult(
         seed=seed,

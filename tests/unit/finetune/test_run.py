@@ -140,6 +140,12 @@ def test_the_control_can_be_read_at_every_epoch(network, recordings, schedule):
     torch.testing.assert_close(rebuilt.embedding(), network.embedding())
 
 
+def test_the_control_runs_all_epochs_whatever_the_patience(network, recordings, schedule):
+    hasty = schedule.model_copy(update={"patience": 1, "learning_rate": 0.5, "keep": "best"})
+    control = continue_training(network, recordings, hasty, seed=0, device="cpu")
+    assert (len(control.test_scores), control.stop_reason) == (3, "max_epochs")
+
+
 def test_labels_that_stop_changing_end_training(network, recordings, schedule):
     config = FinetuneConfig(kind="dec", update_interval=1, tolerance=0.5)
     result = run(network, recordings, schedule, config)
