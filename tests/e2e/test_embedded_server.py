@@ -21,7 +21,7 @@ import pymysql
 import pytest
 
 from decortex.errors import DatabaseError
-from decortex_ops.server import Credentials, EmbeddedServer, instance, process, resolve_credentials
+from decortex_ops.server import Credentials, EmbeddedServer, instance, process, resolve_credentials, settings
 from decortex_ops.server.initialise import MARKER
 
 START = "import sys; from decortex_ops.server import EmbeddedServer; from pathlib import Path; \
@@ -320,6 +320,20 @@ def test_a_removed_socket_is_named_and_a_stop_and_start_bring_it_back(server, mo
     assert kept(found) == [("kmeans",)], "who is connected is not disturbed"
     server.stop()
     assert kept(server.start()) == [("kmeans",)]
+
+
+def test_a_server_without_a_connection_left_says_so(server, monkeypatch):
+    monkeypatch.setattr(settings, "MAX_CONNECTIONS", 1)
+    found = server.start()
+    with ExitStack() as held:
+        for _ in range(2):  # one more than allowed: the owner's last resort
+            held.enter_context(
+                pymysql.connect(host=found.host, port=found.port, user=found.user, password=found.password)
+            )
+        with pytest.raises(DatabaseError, match=r"all of its connections are in use.*DJ_HOST"):
+            server.start()
+        assert server.status().state == "running"
+    assert server.start() == found
 
 
 def test_a_data_folder_removed_under_a_running_server_is_made_anew(server):
