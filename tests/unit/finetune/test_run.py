@@ -16,6 +16,7 @@ from decortex.evaluation import score_neurons
 from decortex.finetune import FinetuneConfig, continue_training, finetune
 from decortex.models.network import Network
 from decortex.models.predict import predict
+from decortex.models.training import fit_network
 
 
 class Doubled:
@@ -141,9 +142,11 @@ def test_the_control_can_be_read_at_every_epoch(network, recordings, schedule):
 
 
 def test_the_control_runs_all_epochs_whatever_the_patience(network, recordings, schedule):
-    hasty = schedule.model_copy(update={"patience": 1, "learning_rate": 0.5, "keep": "best"})
+    hasty = schedule.model_copy(update={"patience": 1, "learning_rate": 0.05, "max_epochs": 10})
+    outcome = fit_network(copy.deepcopy(network), recordings, hasty, seed=0, device="cpu")
+    assert outcome.stop_reason == "patience"
     control = continue_training(network, recordings, hasty, seed=0, device="cpu")
-    assert (len(control.test_scores), control.stop_reason) == (3, "max_epochs")
+    assert (len(control.test_scores), control.stop_reason) == (10, "max_epochs")
 
 
 def test_labels_that_stop_changing_end_training(network, recordings, schedule):
