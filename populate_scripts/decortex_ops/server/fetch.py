@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from decortex.errors import DatabaseError
 from decortex_ops.server.apt import Deb, PrivateApt, run_tool, tool_failure
 from decortex_ops.server.apt_sources import AptSource, archives_of, read_sources
-from decortex_ops.server.binaries import Mysqld, probe
+from decortex_ops.server.program import Mysqld, probe
 from decortex_ops.server.progress import Progress, ProgressCallback, silent
 
 _TOOLS = ("apt-get", "apt-cache", "apt-config", "dpkg-deb")
@@ -110,6 +110,9 @@ def fetch(cache: Path, *, progress: ProgressCallback = silent) -> Mysqld:
             return cached(cache) or _fetch_locked(cache, progress)
     except Timeout as error:
         msg = f"Another process has been fetching MySQL into {cache} for {_LOCK_WAIT_S:.0f} s; end it first."
+        raise DatabaseError(msg) from error
+    except NotImplementedError as error:
+        msg = f"The file system of {cache} has no locks; set DECORTEX_CACHE to a local disk."
         raise DatabaseError(msg) from error
     except OSError as error:
         msg = f"MySQL cannot be fetched into {cache}: {error}. Set DECORTEX_CACHE to a folder with 1 GB free."

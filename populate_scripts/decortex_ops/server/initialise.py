@@ -10,8 +10,8 @@ from pathlib import Path
 
 from decortex.errors import DatabaseError
 from decortex_ops.server import diagnosis, process
-from decortex_ops.server.binaries import Mysqld
 from decortex_ops.server.home import ServerHome
+from decortex_ops.server.program import Mysqld
 from decortex_ops.server.settings import common_options
 
 # Only a folder that holds this file is ever removed.

@@ -16,10 +16,11 @@ from filelock import FileLock, Timeout
 
 from decortex.errors import DatabaseError
 from decortex_ops.server import client, diagnosis, process
-from decortex_ops.server.binaries import Mysqld, find_mysqld
+from decortex_ops.server.binaries import find_mysqld
 from decortex_ops.server.credentials import Credentials, credentials_from_environment
 from decortex_ops.server.home import USER, ServerHome, ServerRecord, default_home, write_private
 from decortex_ops.server.initialise import initialise, remove_unfinished
+from decortex_ops.server.program import Mysqld
 from decortex_ops.server.progress import Progress, ProgressCallback, silent
 from decortex_ops.server.settings import LOOPBACK, accounts_sql, server_options
 
@@ -180,6 +181,9 @@ class EmbeddedServer:
         lock = FileLock(self._home.lock, timeout=_LOCK_S, mode=0o600)
         try:
             lock.acquire()
+        except NotImplementedError as error:
+            msg = f"The file system of {self._home.folder} has no locks; set DECORTEX_HOME to a local disk."
+            raise DatabaseError(msg) from error
         except Timeout as error:
             msg = f"Another command has held {self._home.lock} for {_LOCK_S:.0f} s; end it and try again."
             raise DatabaseError(msg) from error

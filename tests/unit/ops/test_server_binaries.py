@@ -11,7 +11,7 @@ import pytest
 import server_fakes as fakes
 
 from decortex.errors import DatabaseError
-from decortex_ops.server import Progress, binaries, fetch, find_mysqld
+from decortex_ops.server import Mysqld, Progress, binaries, fetch, find_mysqld, program
 from decortex_ops.server.apt_sources import AptSource
 
 
@@ -85,9 +85,9 @@ def test_libraries_of_the_callers_environment_do_not_reach_an_unpacked_program(
 def test_root_is_told_to_mysqld_and_nobody_else(tmp_path, environ, monkeypatch):
     fakes.mysqld(tmp_path / "bin/mysqld")
     found = find_mysqld(environ)
-    monkeypatch.setattr(binaries.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(program.os, "geteuid", lambda: 0)
     assert "--user=root" in found.options()
-    monkeypatch.setattr(binaries.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(program.os, "geteuid", lambda: 1000)
     assert "--user=root" not in found.options()
 
 
@@ -184,7 +184,7 @@ def test_the_next_archive_is_tried_where_one_fails(environ, archive, monkeypatch
 
 
 def test_two_fetches_at_once_download_once(environ, archive):
-    found: list[binaries.Mysqld] = []
+    found: list[Mysqld] = []
     threads = [threading.Thread(target=lambda: found.append(find_mysqld(environ))) for _ in range(2)]
     for thread in threads:
         thread.start()

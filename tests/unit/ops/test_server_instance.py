@@ -15,7 +15,7 @@ import pytest
 import server_fakes as fakes
 
 from decortex.errors import DatabaseError
-from decortex_ops.server import EmbeddedServer, diagnosis, initialise, process
+from decortex_ops.server import EmbeddedServer, diagnosis, initialise, instance, process
 from decortex_ops.server.home import LONGEST_SOCKET, ServerHome, ServerRecord, default_home, private_folder
 from decortex_ops.server.settings import accounts_sql, server_options
 
@@ -316,3 +316,14 @@ def test_a_data_folder_locked_from_elsewhere_is_not_started_upon(home, pretended
     finally:
         holder.communicate()
     assert not process.data_folder_is_in_use(home.data)
+
+
+def test_a_file_system_without_locks_is_named(tmp_path, pretended, monkeypatch):
+    pretended()
+
+    def acquire(lock):
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr(instance.FileLock, "acquire", acquire)
+    with pytest.raises(DatabaseError, match=r"has no locks; set DECORTEX_HOME to a local disk"):
+        EmbeddedServer(tmp_path / "mysql").start()
