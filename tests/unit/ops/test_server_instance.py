@@ -171,21 +171,18 @@ def test_a_zombie_is_gone(tmp_path):
 
 
 def test_a_started_process_is_nobodys_child_and_writes_to_the_log(tmp_path):
-    code = "import os, time; print(os.getsid(0) != int(os.environ['CALLER']), flush=True); time.sleep(60)"
-    pid = process.start_detached(
-        [sys.executable, "-c", code],
-        log=tmp_path / "log",
-        environment={**os.environ, "CALLER": str(os.getsid(0))},
-        folder=tmp_path,
-    )
+    log = tmp_path / "log"
+    script = fakes.program(tmp_path / "program", "echo said; echo failed >&2; exec sleep 60")
+    pid = process.start_detached([str(script)], log=log, environment=dict(os.environ), folder=tmp_path)
     try:
         with pytest.raises(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
+        assert os.getsid(pid) != os.getsid(0)
         deadline = time.monotonic() + 20
-        while not (tmp_path / "log").read_text() and time.monotonic() < deadline:
+        while log.read_text() != "said\nfailed\n" and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert (tmp_path / "log").read_text() == "True\n"
-        assert _mode(tmp_path / "log") == 0o600
+        assert log.read_text() == "said\nfailed\n"
+        assert _mode(log) == 0o600
     finally:
         os.kill(pid, signal.SIGKILL)
 
