@@ -45,10 +45,10 @@ def macaque_v4_spec() -> Spec:
     """
     network = NetworkConfig(
         layers=(
-            LayerConfig(channels=32, kernel=7, stride=2, padding=3),
-            LayerConfig(channels=64, kernel=5, stride=2, padding=2, separable=True),
-            LayerConfig(channels=128, kernel=3, padding=1, separable=True),
-            LayerConfig(channels=64, kernel=3, padding=1, separable=True),
+            LayerConfig(channels=32, kernel=7, stride=2, padding=3, nonlinearity="relu"),
+            LayerConfig(channels=64, kernel=5, stride=2, padding=2, separable=True, nonlinearity="relu"),
+            LayerConfig(channels=128, kernel=3, padding=1, separable=True, nonlinearity="relu"),
+            LayerConfig(channels=64, kernel=3, padding=1, separable=True, nonlinearity="relu"),
         ),
         readout=ReadoutConfig(kind="mask", start="centre", width=0.35),
         output="softplus",
@@ -57,14 +57,14 @@ def macaque_v4_spec() -> Spec:
     training = TrainingConfig(
         loss="mse",
         optimiser="adamw",
-        learning_rate=3e-3,
+        learning_rate=6e-3,
         weight_decay=0.05,
         feature_weight_decay=0.5,
         gradient_clip=5.0,
-        weight_average=0.98,
+        weight_average=0.99,
         shift=2,
-        batch_size=64,
-        max_epochs=16,
+        batch_size=32,
+        max_epochs=12,
     )
     return network, training
 
