@@ -18,7 +18,6 @@ from decortex.clustering.method import Points
 
 SMALLEST_BASIS = 32
 FACTOR_UP_TO = 3_000  # neurons of a component whose sparse factor surely fits; then shift and invert
-SPARSE_ROW = 30  # non-zeros a row below which products are cheap beside the basis' own work
 SHIFT = 1e-9
 
 
@@ -156,7 +155,7 @@ def solve_by_component(
         member=member,
         residual=float(np.linalg.norm(matrix @ vectors - vectors * values, axis=0).max()),
         norm=norm,
-        n_iterations=max((pairs.n_iterations for pairs in solved), default=0),
+        n_iterations=max((pairs.n_products for pairs in solved), default=0),
         converged=all(pairs.converged for pairs in solved),
     )
 
@@ -170,7 +169,7 @@ def laplacian_operator(matrix: sparse.csr_array) -> Operator:
         n=n,
         apply=lambda v: matrix @ v,
         diagonal=diagonal,
-        degree=16 if matrix.nnz < SPARSE_ROW * n else 6,
+        stand_in=matrix,
         inverse=_factor(matrix, diagonal) if n <= FACTOR_UP_TO else None,
     )
 

@@ -38,6 +38,7 @@ from decortex.clustering.result import ClusteringResult
 from decortex.config import Config
 
 VERSION = 1
+WEAK_REGRESSION = 0.1  # up to this mu the graph alone makes a good preconditioner
 KNOWN_COMPONENTS = 64  # component vectors that the solver starts from
 
 
@@ -121,6 +122,10 @@ class SECProblem:
         )
         return diagonal
 
+    def _graph_part(self) -> sparse.csr_array:
+        part: sparse.csr_array = ((1 + self.mu) * sparse.eye_array(len(self.x)) - self.affinity).tocsr()
+        return part
+
     def basis(self, size: int) -> Basis:
         """Compute the `size` smallest eigenpairs of M.
 
@@ -136,9 +141,13 @@ class SECProblem:
                 self.thin.T @ self.thin, subset_by_index=(max(0, n_features - size), n_features - 1)
             )
             known += [np.full((n, 1), n**-0.5), self.thin @ principal[:, ::-1]]
-        pairs = smallest_eigenpairs(
-            Operator(n=n, apply=self.product, diagonal=self.diagonal), size, start=np.hstack(known)
+        operator = Operator(
+            n=n,
+            apply=self.product,
+            diagonal=self.diagonal,
+            stand_in=self._graph_part() if self.mu <= WEAK_REGRESSION else None,
         )
+        pairs = smallest_eigenpairs(operator, size, start=np.hstack(known))
         zeros = min(n_components, size)  # by Weyl's inequality as many eigenvalues are at most mu
         complete = bool(pairs.values[zeros - 1] <= self.mu + 1e-9 * pairs.norm)
         return Basis(
@@ -148,7 +157,7 @@ class SECProblem:
             member=member,
             residual=pairs.residual,
             norm=pairs.norm,
-            n_iterations=pairs.n_iterations,
+            n_iterations=pairs.n_products,
             converged=pairs.converged and complete,
             zero=self.mu,
         )
