@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from decortex.data.recordings import InMemoryTrials
 from decortex.errors import ConfigError, DatasetError, InputError
 from decortex.models.network import Network
 from decortex.models.optimisation import mean_correlation, prediction_loss
@@ -239,6 +241,38 @@ def test_a_term_alone_shows_no_images_and_moves_the_features_only(
     assert moved == {"readouts.0.features", "readouts.1.features"}
     assert all(record.train_loss is None for record in outcome.epochs)
     assert outcome.epochs[-1].term["loss"] < outcome.epochs[0].term["loss"]
+
+
+def test_a_term_alone_reads_no_training_images(make_recordings, tiny_config, tiny_training) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Watched(InMemoryTrials):
+        seen: list[int] = dataclasses.field(default_factory=list)
+
+        def read(self, trials: np.ndarray) -> np.ndarray:
+            self.seen.extend(trials.tolist())
+            return super().read(trials)
+
+    recordings = make_recordings()
+    network = Network.build(tiny_config, recordings, seed=0)
+    sessions = [dataclasses.replace(one, images=Watched(one.images.values)) for one in recordings.sessions]
+    watched = dataclasses.replace(recordings, sessions=sessions)
+    fit_network(network, watched, tiny_training, seed=0, term=Pull(prediction_weight=0.0), device="cpu")
+    for session in sessions:
+        assert session.images.seen == session.trials("validation").tolist()
+
+
+def test_watchers_see_the_state_that_would_be_kept(network, make_recordings, tiny_training) -> None:
+    seen: list[Tensor] = []
+    fit_network(
+        network,
+        make_recordings(),
+        changed(tiny_training, weight_average=0.9, keep="last"),
+        seed=0,
+        watch=lambda now: seen.append(now.embedding().detach().clone()),
+        device="cpu",
+    )
+    assert len(seen) == 3
+    assert torch.equal(seen[-1], network.embedding())
 
 
 def test_a_term_can_stop_training(network, make_recordings, tiny_training) -> None:
