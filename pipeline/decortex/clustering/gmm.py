@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from pydantic import Field
-from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
@@ -16,13 +14,14 @@ from decortex.clustering.inputs import FloatArray, check_n_clusters, generator, 
 from decortex.clustering.method import Fitter, Method, Points
 from decortex.clustering.mixture import (
     Covariance,
-    hard_labels,
-    joint_log_density,
+    Mixture,
+    MixtureFit,
+    mixture_result,
     mixture_scores,
     n_parameters,
     posterior,
 )
-from decortex.clustering.result import ClusteringResult, FitStatus, canonical_order, relabel
+from decortex.clustering.result import ClusteringResult
 from decortex.clustering.screening import best_starts, subsample
 from decortex.config import Config
 from decortex.errors import InputError
@@ -87,7 +86,7 @@ def fit_gmm(x: FloatArray, config: GMMConfig, n_clusters: int, seed: int) -> Clu
                 f"the Gaussian mixture with {n_clusters} {config.covariance} components failed: {error} "
                 f"Raise reg (now {config.reg:g}; features vary by up to {x.var(axis=0).max():.3g})."
             ) from error
-    return _result(x, config, best, n_clusters, seed)
+    return mixture_result(_handed_over(best, config, x.shape[1], seed), x)
 
 
 def _model(
@@ -130,42 +129,20 @@ def _screened(
     return max(refined, key=lambda fitted: fitted.lower_bound_)
 
 
-def _result(
-    x: FloatArray, config: GMMConfig, best: GaussianMixture, n_clusters: int, seed: int
-) -> ClusteringResult:
-    n_features = x.shape[1]
+def _handed_over(best: GaussianMixture, config: GMMConfig, n_features: int, seed: int) -> MixtureFit:
+    n_clusters = len(best.weights_)
     scales = np.asarray(best.covariances_, dtype=np.float64)
     if config.covariance == "spherical":
         scales = np.repeat(scales[:, None], n_features, axis=1)
     elif config.covariance == "tied":
         scales = np.repeat(scales[None], n_clusters, axis=0)
-    parameters = {"centres": best.means_, "scales": scales, "weights": best.weights_}
-    unordered = ClusteringResult(
+    return MixtureFit(
         method="gmm",
-        labels=np.zeros(len(x), dtype=np.int16),
-        n_clusters=n_clusters,
         seed=seed,
-        objective=None,
+        mixture=Mixture(best.means_, scales, best.weights_),
         n_iterations=int(best.n_iter_),
         converged=bool(best.converged_),
-        status="ok",
-        parameters=parameters,
-    )
-    joint = joint_log_density(unordered, x)
-    labels = hard_labels(joint)
-    order = canonical_order(labels, n_clusters)
-    total = logsumexp(joint, axis=1)
-    status: FitStatus = "ok" if best.converged_ else "not_converged"
-    if len(np.unique(labels)) < n_clusters:
-        status = "empty_cluster"
-    return replace(
-        unordered,
-        labels=relabel(labels, order),
-        objective=-float(total.mean()),
-        status=status,
-        parameters={name: value[order] for name, value in parameters.items()},
-        soft=np.exp(joint - total[:, None])[:, order],
-        diagnostics={"n_parameters": float(n_parameters(n_clusters, n_features, config.covariance))},
+        n_parameters=n_parameters(n_clusters, n_features, config.covariance),
     )
 
 

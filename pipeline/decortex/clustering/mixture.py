@@ -1,16 +1,16 @@
-"""Densities that Gaussian and t mixtures share: distances, log densities, posteriors. No fitting here."""
+"""What Gaussian and t mixtures share: distances, densities, posteriors, the result. No fitting here."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.special import gammaln, logsumexp
 
 from decortex.clustering.inputs import FloatArray
-from decortex.clustering.result import ClusteringResult
+from decortex.clustering.result import ClusteringResult, FitStatus, canonical_order, relabel
 
 Covariance: TypeAlias = Literal["diag", "full", "tied", "spherical"]
 
@@ -79,25 +79,73 @@ def log_density(delta: FloatArray, log_det: FloatArray, n_features: int, nu: Flo
     return heavy
 
 
-def joint_log_density(result: ClusteringResult, x: FloatArray) -> FloatArray:
-    """Log of weight times density under the parameters of a fitted mixture, (n_neurons, n_clusters)."""
+@dataclass(frozen=True)
+class Mixture:
+    """Parameters of a mixture, components in any order.
+
+    Parameters
+    ----------
+    centres : ndarray, shape (n_clusters, n_features)
+        Means (Gaussian) or locations (t).
+    scales : ndarray, shape (n_clusters, n_features) or (n_clusters, n_features, n_features)
+        Variances or covariances; of a t component its scale matrix.
+    weights : ndarray, shape (n_clusters,)
+        Mixing proportions.
+    nu : ndarray, shape (n_clusters,), or None
+        Degrees of freedom of t components.
+    n_orientations : int
+        O > 1: every component stands for its O rolls, each of weight 1/O; features are ordered o F + f.
+    """
+
+    centres: FloatArray
+    scales: FloatArray
+    weights: FloatArray
+    nu: FloatArray | None = None
+    n_orientations: int = 1
+
+    def joint(self, x: FloatArray) -> FloatArray:
+        """Log of weight times density, (n_neurons, n_clusters, n_orientations)."""
+        rolled = [rolls(array, self.n_orientations) for array in (self.centres, self.scales)]
+        nu = None if self.nu is None else np.repeat(self.nu, self.n_orientations)
+        delta, log_det = squared_distances(x, *rolled)
+        joint = log_density(delta, log_det, x.shape[1], nu)
+        with np.errstate(divide="ignore"):  # an empty component has weight 0
+            joint += np.repeat(np.log(self.weights / self.n_orientations), self.n_orientations)
+        return joint.reshape(len(x), len(self.weights), self.n_orientations)
+
+
+def rolls(array: FloatArray, n_orientations: int) -> FloatArray:
+    """All rolls of every row, (n_rows * O, n_features): row r O + o is row r, rolled by o orientations."""
+    if n_orientations == 1:
+        return array
+    folded = array.reshape(len(array), n_orientations, -1)
+    rolled = np.stack([np.roll(folded, o, axis=1) for o in range(n_orientations)], axis=1)
+    return rolled.reshape(len(array) * n_orientations, -1)
+
+
+def fitted_mixture(result: ClusteringResult) -> Mixture:
+    """Return the mixture whose parameters a result carries."""
     fitted = result.parameters
-    delta, log_det = squared_distances(x, fitted["centres"], fitted["scales"])
-    with np.errstate(divide="ignore"):  # an empty component has weight 0
-        log_weights = np.log(fitted["weights"])
-    joint: FloatArray = log_density(delta, log_det, x.shape[1], fitted.get("nu")) + log_weights
-    return joint
+    orientations = fitted.get("n_orientations")
+    return Mixture(
+        centres=fitted["centres"],
+        scales=fitted["scales"],
+        weights=fitted["weights"],
+        nu=fitted.get("nu"),
+        n_orientations=1 if orientations is None else int(orientations.item()),
+    )
 
 
 def mixture_scores(result: ClusteringResult, x_new: FloatArray, _x: FloatArray | None = None) -> FloatArray:
     """Score of every cluster for new neurons: log of weight times density."""
-    return joint_log_density(result, x_new)
+    scores: FloatArray = logsumexp(fitted_mixture(result).joint(x_new), axis=2)
+    return scores
 
 
 def posterior(result: ClusteringResult, x: FloatArray) -> FloatArray:
     """Posterior probability of every cluster, (n_neurons, n_clusters)."""
-    joint = joint_log_density(result, x)
-    probability: FloatArray = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+    scores = mixture_scores(result, x)
+    probability: FloatArray = np.exp(scores - logsumexp(scores, axis=1, keepdims=True))
     return probability
 
 
@@ -113,7 +161,80 @@ def n_parameters(n_clusters: int, n_features: int, covariance: Covariance) -> in
     return n_clusters - 1 + n_clusters * n_features + scales[covariance]
 
 
-def hard_labels(joint: FloatArray) -> NDArray[np.int64]:
-    """Most probable cluster of every neuron; of equal ones the first."""
-    labels: NDArray[np.int64] = np.argmax(joint, axis=1).astype(np.int64)
-    return labels
+@dataclass(frozen=True)
+class MixtureFit:
+    """What a fitter hands over for one K and seed.
+
+    Parameters
+    ----------
+    method : str
+        Its name.
+    seed : int
+        Seed of the run.
+    mixture : Mixture
+        Fitted parameters.
+    n_iterations : int
+        Iterations of the best start.
+    converged : bool
+        Whether it stopped by itself.
+    n_parameters : int
+        Free parameters, for information criteria.
+    """
+
+    method: str
+    seed: int
+    mixture: Mixture
+    n_iterations: int
+    converged: bool
+    n_parameters: int
+
+
+def mixture_result(fit: MixtureFit, x: FloatArray) -> ClusteringResult:
+    """Assemble the result: hard labels, posterior, minus the mean log-likelihood, parameters in canonical order.
+
+    With O > 1 the parameters also hold ``shifts``, (n_neurons,): by how many orientations the neuron's cluster
+    is rolled to meet the neuron. Each cluster's gauge is fixed so that its centre is strongest at o = 0.
+    """
+    mixture = fit.mixture
+    joint = mixture.joint(x)
+    by_cluster = logsumexp(joint, axis=2)
+    labels = np.argmax(by_cluster, axis=1)
+    n_clusters, n_orientations = joint.shape[1:]
+    order = canonical_order(labels, n_clusters)
+    parameters = {"centres": mixture.centres, "scales": mixture.scales, "weights": mixture.weights}
+    if mixture.nu is not None:
+        parameters["nu"] = mixture.nu
+    if n_orientations > 1:
+        folded = mixture.centres.reshape(n_clusters, n_orientations, -1)
+        strongest = np.argmax((folded**2).sum(axis=2), axis=1)
+        for name in ("centres", "scales"):
+            parameters[name] = np.stack(
+                [
+                    np.roll(row.reshape(n_orientations, -1), -by, axis=0).ravel()
+                    for row, by in zip(parameters[name], strongest, strict=True)
+                ]
+            )
+        shifts = (np.argmax(joint[np.arange(len(x)), labels], axis=1) + strongest[labels]) % n_orientations
+    parameters = {name: value[order] for name, value in parameters.items()}
+    if n_orientations > 1:
+        parameters["n_orientations"] = np.array([float(n_orientations)])
+        parameters["shifts"] = shifts.astype(np.float64)
+    total = logsumexp(by_cluster, axis=1)
+    status: FitStatus = "ok"
+    if not fit.converged:
+        status = "not_converged"
+    elif len(np.unique(labels)) < n_clusters:
+        status = "empty_cluster"
+    return ClusteringResult(
+        method=fit.method,
+        labels=relabel(labels, order),
+        n_clusters=n_clusters,
+        seed=fit.seed,
+        objective=-float(total.mean()),
+        n_iterations=fit.n_iterations,
+        converged=fit.converged,
+        status=status,
+        parameters=parameters,
+        soft=np.exp(by_cluster - total[:, None])[:, order],
+        diagnostics={"n_parameters": float(fit.n_parameters)},
+    )

@@ -18,10 +18,13 @@ from decortex.clustering.method import Fitter, Method, Points
 from decortex.clustering.result import ClusteringResult
 from decortex.clustering.sec import SEC
 from decortex.clustering.spectral import SPECTRAL
+from decortex.clustering.tmixture import ROTATION_TMIXTURE, TMIXTURE
 from decortex.config import Config, config_hash
 from decortex.errors import ConfigError, InputError
 
-_METHODS: dict[str, Method] = {method.name: method for method in (KMEANS, GMM, SPECTRAL, SEC, LDMGI)}
+_METHODS: dict[str, Method] = {
+    method.name: method for method in (KMEANS, GMM, TMIXTURE, SPECTRAL, SEC, LDMGI, ROTATION_TMIXTURE)
+}
 
 Progress = Callable[[int, int], None]
 
