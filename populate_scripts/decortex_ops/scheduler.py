@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import datajoint as dj
 
-from decortex_schemas.database import computed_tables
+from decortex_schemas.database import computed_tables, queue_of
 from decortex_schemas.leases import dead_reservations, free_reservation
 from decortex_schemas.queries import progress
 
@@ -38,7 +38,7 @@ def sweep() -> Sweep:
     added = removed = freed = 0
     for table in computed_tables():
         freed += sum(free_reservation(table, key) for key in dead_reservations(table))
-        changes = table.jobs.refresh(delay=-1, priority=PRIORITY)
+        changes = queue_of(table).refresh(delay=-1, priority=PRIORITY)
         added += changes["added"]
         removed += changes["removed"]
     return Sweep(added, removed, freed)
@@ -61,7 +61,7 @@ def retry_failed(tables: Sequence[type[dj.Computed]], *, match: str = "") -> int
     """
     retried = 0
     for table in tables:
-        jobs = table.jobs
+        jobs = queue_of(table)
         for row in jobs.errors.to_dicts():
             if match in row["error_message"]:
                 retried += free_reservation(table, {name: row[name] for name in jobs.primary_key})

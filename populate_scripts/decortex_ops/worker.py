@@ -12,7 +12,7 @@ from typing import Any
 import datajoint as dj
 
 from decortex.errors import ConfigError
-from decortex_schemas.database import computed_tables
+from decortex_schemas.database import computed_tables, instance_of, queue_of
 from decortex_schemas.leases import hand_back
 
 POLL_SECONDS = 0.5
@@ -88,7 +88,7 @@ def work(
         SIGTERM and SIGINT end the worker between two instructions; the key in work goes back to the queue.
     """
     summary = WorkSummary()
-    queues = [table.jobs.full_table_name for table in tables]
+    queues = [queue_of(table).full_table_name for table in tables]
     # populate() installs the same for SIGTERM while it runs; SIGINT must not be KeyboardInterrupt, which it
     # would keep as an error of the key.
     before = {name: signal.signal(name, _exit) for name in (signal.SIGTERM, signal.SIGINT)}
@@ -132,9 +132,9 @@ def _one_batch(
 ) -> bool:
     """Work on the first table that has a pending key; returns whether anything was computed."""
     for table in tables:
-        if not len(table.jobs.pending):
+        if not len(queue_of(table).pending):
             continue
-        outcome: dict[str, Any] = table.populate(
+        outcome: dict[str, Any] = instance_of(table).populate(
             reserve_jobs=True, refresh=False, suppress_errors=True, max_calls=limit
         )
         done, errors = int(outcome["success_count"]), outcome["error_list"]

@@ -16,7 +16,7 @@ from decortex.config import config_hash
 from decortex.errors import ConfigError
 from decortex.evaluation import agreement
 from decortex_schemas.clustering import Clustering
-from decortex_schemas.database import schema
+from decortex_schemas.database import queue_of, schema
 from decortex_schemas.datasets import Dataset, true_types
 from decortex_schemas.embeddings import Embedding
 from decortex_schemas.finetune import DECFinetune, partition_labels
@@ -275,7 +275,7 @@ def _failures(missing: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Members that cannot come, because a step of theirs ended in an error: their keys and that step."""
     failed = []
     errors = [
-        (table.__name__, table.jobs.primary_key, table.jobs.errors.proj().to_dicts())
+        (table.__name__, queue_of(table).primary_key, queue_of(table).errors.proj().to_dicts())
         for table in (TrainedModel, Embedding, Clustering, DECFinetune)
     ]
     for key in missing:

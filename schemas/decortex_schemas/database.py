@@ -24,6 +24,7 @@ from decortex.errors import ConfigError, DatabaseError
 logging.getLogger("datajoint").setLevel(os.environ.get("DJ_LOG_LEVEL", "WARNING"))
 
 schema = dj.Schema()
+_instances: dict[tuple[str, str], dj.Computed] = {}
 
 MODULES = (
     "provenance",
@@ -256,6 +257,23 @@ def computed_tables() -> list[type[dj.Computed]]:
     return sorted(computed, key=lambda cls: MODULES.index(cls.__module__.rpartition(".")[2]))
 
 
+def instance_of(table: type[dj.Computed]) -> dj.Computed:
+    """The one instance of a computed table that this process populates.
+
+    A new instance builds its jobs table anew, for which DataJoint reads the server's whole dependency graph.
+    """
+    known = (schema.database, table.__name__)
+    if known not in _instances:
+        _instances[known] = table()
+    return _instances[known]
+
+
+def queue_of(table: type[dj.Computed]) -> Any:
+    """The jobs table of a computed table."""
+    with _quiet():
+        return instance_of(table).jobs
+
+
 def declare_everything(connection: dj.Connection) -> None:
     """Declare all tables and all jobs tables; one process at a time, under a lock of the server.
 
@@ -270,8 +288,7 @@ def declare_everything(connection: dj.Connection) -> None:
     try:
         activate(connection, create_tables=True)
         for table in computed_tables():
-            with _quiet():
-                _ = table.jobs  # the jobs table is declared when it is first looked at
+            queue_of(table)  # declared when it is first looked at
     finally:
         connection.query("SELECT RELEASE_LOCK(%s)", args=(lock,))
 

@@ -14,7 +14,7 @@ import datajoint as dj
 import pymysql
 
 from decortex.errors import OperationError
-from decortex_schemas.database import schema
+from decortex_schemas.database import queue_of, schema
 
 HEARTBEAT_SECONDS = 10.0
 LEASE_SECONDS = 60
@@ -136,7 +136,7 @@ def dead_reservations(table: type[dj.Computed]) -> list[dict[str, Any]]:
     A lease lives if it was seen within the last minute by the server's clock, has not ended, and began
     before the reservation (a new process may carry a dead one's number).
     """
-    jobs = table.jobs
+    jobs = queue_of(table)
     names = ", ".join(f"j.`{name}`" for name in jobs.primary_key)
     rows = schema.connection.query(
         f"SELECT {names} FROM {jobs.full_table_name} AS j WHERE j.status = 'reserved' AND NOT EXISTS ("
@@ -160,7 +160,7 @@ def free_reservation(table: type[dj.Computed], key: dict[str, Any], *, pid: int 
     pid : int, optional
         Hand it back only if this process of this host holds it.
     """
-    jobs = table.jobs
+    jobs = queue_of(table)
     where = " AND ".join(f"`{name}` = %s" for name in jobs.primary_key)
     args: list[Any] = [key[name] for name in jobs.primary_key]
     sql = (

@@ -242,8 +242,8 @@ def register_checkpoint(
     CheckpointError
         If it cannot be read, or its neurons are not as many as the dataset's. Nothing is registered then.
     """
-    data = Path(path).read_bytes()
     readout = read_checkpoint(Path(path), embedding_key=embedding_key)
+    data = Path(path).read_bytes()
     name = name or Path(path).stem
     if dataset is None:
         dataset = name

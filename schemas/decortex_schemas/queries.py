@@ -17,7 +17,7 @@ import numpy as np
 
 from decortex.errors import ConfigError
 from decortex_schemas.comparison import FrozenStudy, SeedAgreement
-from decortex_schemas.database import computed_tables, schema
+from decortex_schemas.database import computed_tables, queue_of, schema
 from decortex_schemas.evaluation import (
     MAIN_METRIC,
     MAIN_TIER,
@@ -54,7 +54,7 @@ def progress() -> list[dict[str, Any]]:
     """One row a computed table, in chain order: rows done and jobs by state."""
     rows = []
     for table in computed_tables():
-        counts = table.jobs.progress()
+        counts = queue_of(table).progress()
         rows.append({"table": table.__name__, "done": len(table()), **{s: counts[s] for s in JOB_STATES}})
     return rows
 
@@ -64,7 +64,7 @@ def failed_jobs() -> list[dict[str, Any]]:
     """Every job that ended in an error: table, key, message, traceback, when and where."""
     rows = []
     for table in computed_tables():
-        jobs = table.jobs
+        jobs = queue_of(table)
         for row in jobs.errors.to_dicts():
             rows.append(
                 {

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Lab
+from other_processes import Lab
 
 from decortex_ops.server import find_mysqld
 

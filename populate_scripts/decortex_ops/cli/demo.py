@@ -13,14 +13,21 @@ from decortex_ops.cli.session import open_tables
 from decortex_ops.defaults import register_defaults
 from decortex_schemas import queries
 
+HEADINGS = {
+    "ari_truth": "truth",
+    "ari_seeds": "seeds",
+    "ari_restarts": "restarts",
+    "correlation_before": "before",
+    "correlation_after": "after",
+    "correlation_control": "control",
+}
 READING = """
-ari_truth     agreement with the known types (adjusted Rand index; - where nobody knows them)
-ari_seeds     agreement between networks trained from other seeds
-ari_restarts  agreement between starts of the clustering on one network
-correlation   mean test correlation to average: before and after fine-tuning, and of the control that trained
-              as long without a clustering loss
-epsilon2, p   share of the rank variance of the neurons' correlations between clusters; median p of the
-              permutation within sessions"""
+truth, seeds, restarts  adjusted Rand index: against the known types (- where nobody knows them), between networks
+                        trained from other seeds, and between starts of the clustering on one network
+before, after, control  mean test correlation to average: before and after fine-tuning, and of the control that
+                        trained as long without a clustering loss
+epsilon2, p             share of the rank variance of the neurons' correlations between clusters; median p of the
+                        permutation within sessions"""
 
 
 def demo(
@@ -83,8 +90,8 @@ class _Bars:
 
 
 def _print(found: dict[str, Any]) -> None:
-    columns = list(found["rows"][0]) if found["rows"] else []
-    print_rows(found["rows"], columns, title=f"study {found['study']}: {found['n_neurons']} neurons")
+    rows = [{HEADINGS.get(name, name): value for name, value in row.items()} for row in found["rows"]]
+    print_rows(rows, list(rows[0]), title=f"study {found['study']}: {found['n_neurons']} neurons")
     correlation = found["test_correlation"]
     mean = "-" if correlation is None else f"{correlation:.3f}"
     out.print(READING, highlight=False)

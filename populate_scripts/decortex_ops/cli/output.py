@@ -17,7 +17,9 @@ from rich.table import Table
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of a table.")]
 
-out = Console()
+# A pipe or a file has no width of its own: rows stay whole there.
+WIDE = 200
+out = Console(width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True)
 
 EXIT_FAILED = 1
@@ -52,7 +54,12 @@ def print_rows(
         return
     table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if _is_numeric(rows, column) else "left", overflow="fold")
+        table.add_column(
+            column,
+            justify="right" if _is_numeric(rows, column) else "left",
+            overflow="fold",
+            no_wrap=_is_numeric(rows, column),
+        )
     for row in rows:
         table.add_row(*(cell(row.get(column)) for column in columns))
     out.print(table)

@@ -13,7 +13,7 @@ def open_server() -> None:
     """Make sure that a server runs: the configured one is left alone, the embedded one is started."""
     if os.environ.get("DJ_HOST"):
         return
-    EmbeddedServer(progress=_say).start()
+    EmbeddedServer(progress=_Say()).start()
 
 
 def open_tables(*, threads: int = 1, declare: bool = False) -> None:
@@ -24,5 +24,13 @@ def open_tables(*, threads: int = 1, declare: bool = False) -> None:
     connect(threads=threads)
 
 
-def _say(step: Progress) -> None:
-    err.print(str(step), highlight=False, markup=False, style="dim")
+class _Say:
+    """Say each stage once; what is counted within it is not worth a line."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+
+    def __call__(self, step: Progress) -> None:
+        if step.stage != self._stage:
+            self._stage = step.stage
+            err.print(f"{step.stage} ...", highlight=False, markup=False, style="dim")

@@ -1,0 +1,79 @@
+"""Commands run as a user runs them: in other processes, on a database of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pymysql
+
+CONNECT = """
+import decortex_schemas as schemas
+from decortex_schemas.database import declare_everything, open_connection, read_settings
+declare_everything(open_connection(read_settings()))
+schemas.connect()
+"""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A database and a store of one test, and the commands that work on it."""
+
+    environment: dict[str, str]
+    folder: Path
+
+    def run(self, *words: str, check: bool = True, **changed: str) -> subprocess.CompletedProcess[str]:
+        """Run `decortex` with these words to its end."""
+        done = subprocess.run(
+            [sys.executable, "-m", "decortex_ops", *words],
+            env={**self.environment, **changed},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=280,
+        )
+        assert not check or done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start `decortex` with these words."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "decortex_ops", *words],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def python(self, code: str) -> str:
+        """Run lines of Python in a connected process of their own; returns what they print.
+
+        The process declares the tables first, jobs tables too, as `decortex init` does.
+        """
+        done = subprocess.run(
+            [sys.executable, "-c", CONNECT + code],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=280,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def query(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
+        """Ask the database itself; table names may be written as {name}."""
+        link = pymysql.connect(
+            host=self.environment["DJ_HOST"],
+            port=int(self.environment["DJ_PORT"]),
+            user=self.environment["DJ_USER"],
+            password=self.environment["DJ_PASS"],
+            database=self.environment["DECORTEX_DATABASE"],
+            autocommit=True,
+        )
+        with link, link.cursor() as cursor:
+            cursor.execute(sql, args)
+            return list(cursor.fetchall())
