@@ -47,14 +47,14 @@ class Basis:
         Connected components of the neighbour graph.
     member : ndarray of int32, shape (n_neurons,)
         Component of every neuron.
-    residual : float
-        Largest residual of a pair.
+    residuals : ndarray, shape (size,)
+        |M v - w v| of every pair.
     norm : float
         Largest eigenvalue of the matrix (estimate).
     n_iterations : int
         Iterations of the solver.
-    converged : bool
-        Whether residuals and the multiplicity of 0 are as they must be.
+    converged : ndarray of bool, shape (size,)
+        Whether the pair met its tolerance; false for all where an eigenvalue 0 is missing.
     zero : float
         Bound below which lie at least as many eigenvalues as the graph has components: 0 for a Laplacian.
     """
@@ -63,10 +63,10 @@ class Basis:
     vectors: FloatArray
     n_components: int
     member: NDArray[np.int32]
-    residual: float
+    residuals: FloatArray
     norm: float
     n_iterations: int
-    converged: bool
+    converged: NDArray[np.bool_]
     zero: float = 0.0
 
     @property
@@ -90,10 +90,10 @@ def shared_basis(
         vectors=stored["vectors"],
         n_components=int(stored["n_components"]),
         member=stored["member"],
-        residual=float(stored["residual"]),
+        residuals=stored["residuals"],
         norm=float(stored["norm"]),
         n_iterations=int(stored["n_iterations"]),
-        converged=bool(stored["converged"]),
+        converged=stored["converged"],
         zero=float(stored["zero"]),
     )
 
@@ -128,36 +128,48 @@ def solve_by_component(
     n = matrix.shape[0]
     order = np.argsort(-np.bincount(member), kind="stable")
     places = [np.flatnonzero(member == component) for component in order[:size]]
-    columns: list[tuple[float, int, NDArray[np.int64], FloatArray]] = []
+    columns: list[_Column] = []
     solved: list[Eigenpairs] = []
     for rank, place in enumerate(places):
         local = np.exp((log_null[place] - log_null[place].max()) / 2)
         null = local / np.linalg.norm(local)
-        columns.append((0.0, rank, place, null))
+        columns.append(_Column(0.0, rank, place, null, converged=True))
         wanted = min(len(place) - 1, size - n_components)
         if wanted > 0:
             block = matrix[place][:, place] if n_components > 1 else matrix
             pairs = smallest_eigenpairs(laplacian_operator(block), wanted, locked=null[:, None])
             solved.append(pairs)
             columns += [
-                (float(w), rank, place, v) for w, v in zip(pairs.values, pairs.vectors.T, strict=True)
+                _Column(float(value), rank, place, vector, bool(good))
+                for value, vector, good in zip(pairs.values, pairs.vectors.T, pairs.converged, strict=True)
             ]
-    columns.sort(key=lambda column: column[:2])
+    columns.sort(key=lambda column: (column.value, column.rank))
+    del columns[size:]
     vectors = np.zeros((n, size))
-    for j, (_, _, place, vector) in enumerate(columns[:size]):
-        vectors[place, j] = vector
-    values = np.array([column[0] for column in columns[:size]])
-    norm = max((pairs.norm for pairs in solved), default=float(matrix.diagonal().max()))
+    for j, column in enumerate(columns):
+        vectors[column.place, j] = column.vector
+    values = np.array([column.value for column in columns])
     return Basis(
         values=values,
         vectors=vectors,
         n_components=n_components,
         member=member,
-        residual=float(np.linalg.norm(matrix @ vectors - vectors * values, axis=0).max()),
-        norm=norm,
+        residuals=np.linalg.norm(matrix @ vectors - vectors * values, axis=0),
+        norm=max((pairs.norm for pairs in solved), default=float(matrix.diagonal().max())),
         n_iterations=max((pairs.n_products for pairs in solved), default=0),
-        converged=all(pairs.converged for pairs in solved),
+        converged=np.array([column.converged for column in columns]),
     )
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One eigenpair of one component."""
+
+    value: float
+    rank: int
+    place: NDArray[np.int64]
+    vector: FloatArray
+    converged: bool
 
 
 def laplacian_operator(matrix: sparse.csr_array) -> Operator:

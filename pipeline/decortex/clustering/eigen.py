@@ -67,22 +67,22 @@ class Eigenpairs:
         Eigenvalues.
     vectors : ndarray, shape (n, n_wanted)
         Orthonormal columns.
-    residual : float
-        max_j |A v_j - w_j v_j|.
+    residuals : ndarray, shape (n_wanted,)
+        |A v_j - w_j v_j|.
     norm : float
         Estimate of the operator's largest eigenvalue.
     n_products : int
         Vectors that the basis was built from.
-    converged : bool
-        Whether every residual met the tolerance.
+    converged : ndarray of bool, shape (n_wanted,)
+        Whether the residual met its tolerance.
     """
 
     values: FloatArray
     vectors: FloatArray
-    residual: float
+    residuals: FloatArray
     norm: float
     n_products: int
-    converged: bool
+    converged: NDArray[np.bool_]
 
 
 def smallest_eigenpairs(
@@ -158,14 +158,14 @@ def smallest_eigenpairs(
         basis.expand(new)
     values, tolerance = values[:n_wanted], tolerance[:n_wanted]
     vectors = basis.ritz_vectors(coefficients[:, :n_wanted])
-    residual = np.linalg.norm(operator.apply(vectors) - vectors * values, axis=0)
+    residuals = np.linalg.norm(operator.apply(vectors) - vectors * values, axis=0)
     return Eigenpairs(
         values=values,
         vectors=vectors,
-        residual=float(residual.max()),
+        residuals=residuals,
         norm=norm,
         n_products=n_products,
-        converged=bool((residual <= 4 * tolerance).all()),
+        converged=residuals <= 4 * tolerance,
     )
 
 
@@ -316,5 +316,5 @@ def _dense(operator: Operator, n_wanted: int, locked: FloatArray) -> Eigenpairs:
     norm = float(values[-1])
     lifted = matrix + locked @ locked.T * (2 * norm + 1)  # known vectors leave for the top of the spectrum
     values, vectors = eigh(lifted, subset_by_index=(0, n_wanted - 1))
-    residual = float(np.linalg.norm(matrix @ vectors - vectors * values, axis=0).max())
-    return Eigenpairs(values, vectors, residual, norm, n_products=0, converged=True)
+    residuals = np.linalg.norm(matrix @ vectors - vectors * values, axis=0)
+    return Eigenpairs(values, vectors, residuals, norm, n_products=0, converged=np.ones(n_wanted, dtype=bool))

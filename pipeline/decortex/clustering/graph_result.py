@@ -75,7 +75,8 @@ def graph_result(
     indicator[np.arange(len(x)), labels] = 1 / np.sqrt(np.maximum(sizes, 1))[labels]
     sums = np.stack([np.bincount(labels, weights=feature, minlength=k) for feature in x.T], axis=1)
     share = float(sizes.max() / len(x))
-    converged = basis.converged and fit.found.converged
+    converged = bool(basis.converged[:k].all()) and fit.found.converged
+    residual = float(basis.residuals[:k].max())
     status: FitStatus = "ok"
     if not converged:
         status = "not_converged"
@@ -86,8 +87,8 @@ def graph_result(
     diagnostics = {
         "n_components": float(basis.n_components),
         "largest_share": share,
-        "residual": basis.residual,
-        "relative_residual": basis.residual / basis.norm if basis.norm > 0 else 0.0,
+        "residual": residual,
+        "relative_residual": residual / basis.norm if basis.norm > 0 else 0.0,
         "multiplicity": float(basis.multiplicity),
         "relaxed_objective": float(basis.values[:k].sum()),
         "discretisation_objective": fit.found.objective,

@@ -155,10 +155,10 @@ class SECProblem:
             vectors=pairs.vectors,
             n_components=n_components,
             member=member,
-            residual=pairs.residual,
+            residuals=pairs.residuals,
             norm=pairs.norm,
             n_iterations=pairs.n_products,
-            converged=pairs.converged and complete,
+            converged=pairs.converged & complete,
             zero=self.mu,
         )
 
