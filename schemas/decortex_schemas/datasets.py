@@ -102,7 +102,7 @@ def register_folder(name: str, folder: Path, *, species: str = "") -> None:
 
 def register_neurons_only(name: str, readout: CheckpointReadout, *, species: str = "") -> None:
     """Register the neurons of a checkpoint that comes without its recordings."""
-    order = _order_sha256(readout)
+    order = checkpoint_order_sha256(readout)
     row = {
         "dataset": name,
         "kind": "neurons_only",
@@ -135,7 +135,8 @@ def register_neurons_only(name: str, readout: CheckpointReadout, *, species: str
         )
 
 
-def _order_sha256(readout: CheckpointReadout) -> str:
+def checkpoint_order_sha256(readout: CheckpointReadout) -> str:
+    """Digest of a checkpoint's neurons in order: session and place in it."""
     identities = "".join(f"{s}\x1f{i}\x1e" for s, i in zip(readout.session, readout.index, strict=True))
     return hashlib.sha256(identities.encode()).hexdigest()
 

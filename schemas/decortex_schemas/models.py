@@ -24,7 +24,12 @@ from decortex.models.predict import predict
 from decortex.models.training import EpochRecord, TrainingOutcome, fit_network
 from decortex.models.training_config import TrainingConfig
 from decortex_schemas.database import schema
-from decortex_schemas.datasets import Dataset, load_recordings, register_neurons_only
+from decortex_schemas.datasets import (
+    Dataset,
+    checkpoint_order_sha256,
+    load_recordings,
+    register_neurons_only,
+)
 from decortex_schemas.leases import confirm_reservation
 from decortex_schemas.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
 from decortex_schemas.specs import (
@@ -249,15 +254,7 @@ def register_checkpoint(
         dataset = name
         register_neurons_only(dataset, readout)
     else:
-        n_neurons = (Dataset & {"dataset": dataset}).to_arrays("n_neurons")
-        if len(n_neurons) == 0:
-            raise CheckpointError(f"no dataset {dataset!r} is registered; `decortex register dataset` does.")
-        if int(n_neurons[0]) != len(readout.embedding):
-            raise CheckpointError(
-                f"{path} holds {len(readout.embedding)} neurons, dataset {dataset!r} {int(n_neurons[0])}: they "
-                "must be the same neurons in the same order. Register the checkpoint without a dataset to "
-                "cluster its neurons alone."
-            )
+        _check_neurons(path, readout, dataset)
     register_seeds([seed])
     key = {
         "dataset": dataset,
@@ -282,6 +279,26 @@ def register_checkpoint(
         }
     )
     return key
+
+
+def _check_neurons(path: Path, readout: CheckpointReadout, dataset: str) -> None:
+    """Refuse a checkpoint whose neurons are not a dataset's, as far as the two can be compared."""
+    found = (Dataset & {"dataset": dataset}).to_dicts()
+    if not found:
+        raise CheckpointError(f"no dataset {dataset!r} is registered; `decortex register dataset` does.")
+    n_neurons = int(found[0]["n_neurons"])
+    if n_neurons != len(readout.embedding):
+        raise CheckpointError(
+            f"{path} holds {len(readout.embedding)} neurons, dataset {dataset!r} {n_neurons}: they must be the "
+            "same neurons in the same order. Register the checkpoint without a dataset to cluster its neurons "
+            "alone."
+        )
+    own = found[0]["kind"] == "neurons_only"
+    if own and found[0]["neuron_order_sha256"] != checkpoint_order_sha256(readout):
+        raise CheckpointError(
+            f"the sessions of {path} or the order of their neurons are not those of dataset {dataset!r}, which "
+            "came from another checkpoint; register it under a name of its own."
+        )
 
 
 def score_network(network: Network, recordings: Recordings, tier: str) -> tuple[dict[str, Scores], int]:
