@@ -33,7 +33,7 @@ def simulated_cortex_spec() -> Spec:
         position_rate=4e-3,
         feature_l1=0.02,
         batch_size=64,
-        max_epochs=12,
+        max_epochs=10,
     )
     return network, training
 
@@ -50,21 +50,21 @@ def macaque_v4_spec() -> Spec:
             LayerConfig(channels=128, kernel=3, padding=1, separable=True, nonlinearity="relu"),
             LayerConfig(channels=64, kernel=3, padding=1, separable=True, nonlinearity="relu"),
         ),
-        readout=ReadoutConfig(kind="mask", start="centre", width=0.35),
+        readout=ReadoutConfig(kind="mask", start="centre", width=0.35, feature_start=0.5),
         output="softplus",
         response_scale="std",
     )
     training = TrainingConfig(
         loss="mse",
         optimiser="adamw",
-        learning_rate=6e-3,
+        learning_rate=1e-2,
         weight_decay=0.05,
-        feature_weight_decay=0.5,
+        feature_weight_decay=0.2,
         gradient_clip=5.0,
         weight_average=0.99,
         shift=2,
         batch_size=32,
-        max_epochs=12,
+        max_epochs=10,
     )
     return network, training
 
