@@ -5,13 +5,14 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 SOURCES = pipeline schemas populate_scripts tests benchmarks
 
-.PHONY: setup demo demo-real test lint types bench diagram clean help
+.PHONY: setup demo demo-real test lint types bench toy diagram clean help
 
 help:
 	@echo "make demo       the whole chain on a simulated cortex, on an embedded MySQL"
 	@echo "make demo-real  the same on recordings: make demo-real DATA=folder"
 	@echo "make test       all tests    make lint types   style, layers, types"
-	@echo "make bench      benchmarks   make diagram      tables of docs/architecture.md"
+	@echo "make bench      benchmarks   make toy          fine-tuning on a problem with known centres"
+	@echo "make diagram    tables of docs/architecture.md"
 
 setup: $(READY)
 
@@ -41,6 +42,9 @@ types: setup
 bench: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/clustering.py
+
+toy: setup
+	$(BIN)/python benchmarks/toy.py
 
 diagram: setup
 	$(BIN)/python docs/make_diagram.py

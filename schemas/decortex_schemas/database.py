@@ -39,6 +39,8 @@ MODULES = (
     "evaluation",
     "comparison",
 )
+# Raised whenever a table's definition changes; CHANGELOG.md says what to do with the old ones.
+SCHEMA_VERSION = 1
 MINIMUM_MYSQL = (8, 0, 13)
 _ACCESS_DENIED = (1044, 1045, 1698)
 
@@ -242,6 +244,7 @@ def activate(connection: dj.Connection, *, create_tables: bool | None = None) ->
     for module in MODULES:
         importlib.import_module(f"decortex_schemas.{module}")
     name = database_name()
+    check_version(connection, name)
     if create_tables is None:
         create_tables = not _holds_tables(connection, name)
     if create_tables:
@@ -249,6 +252,31 @@ def activate(connection: dj.Connection, *, create_tables: bool | None = None) ->
     elif not _holds_tables(connection, name):
         raise DatabaseError(f"the database {name!r} holds no decortex tables; run `decortex init` first.")
     schema.activate(name, connection=connection, create_schema=False, create_tables=create_tables)
+
+
+def check_version(connection: dj.Connection, name: str) -> None:
+    """Refuse tables that another version of decortex declared, before anything is read or declared.
+
+    Raises
+    ------
+    DatabaseError
+        If the database's recorded version is not this one's.
+    """
+    if not _holds_tables(connection, name):
+        return
+    recorded = connection.query(
+        "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s AND table_name = '#schema_version'",
+        args=(name,),
+    ).fetchone()[0]
+    rows = connection.query(f"SELECT version FROM `{name}`.`#schema_version`").fetchall() if recorded else ()
+    versions = [int(row[0]) for row in rows]
+    if versions != [SCHEMA_VERSION]:
+        found = ", ".join(str(version) for version in versions) or "no recorded one"
+        raise DatabaseError(
+            f"the tables in database {name!r} are of schema version {found}, this decortex needs {SCHEMA_VERSION}: "
+            "install the decortex that made them, or set DECORTEX_DATABASE to a new database. CHANGELOG.md says "
+            "what changed."
+        )
 
 
 def computed_tables() -> list[type[dj.Computed]]:

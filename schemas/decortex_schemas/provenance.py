@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_info
 
 from decortex.config import config_hash
 from decortex.errors import OperationError
-from decortex_schemas.database import schema
+from decortex_schemas.database import SCHEMA_VERSION, schema
 
 # What every computed row carries beside its result.
 STAMP = """
@@ -30,6 +30,17 @@ host_name : varchar(255)         # machine that computed it
 started_at : datetime(3)         # UTC
 seconds : float64                # wall-clock time of the computation
 """
+
+
+@schema
+class SchemaVersion(dj.Lookup):
+    """Which version of the table definitions this database holds: one row."""
+
+    definition = """
+    # Version of the table definitions
+    version : int16
+    """
+    contents = [{"version": SCHEMA_VERSION}]
 
 
 @schema

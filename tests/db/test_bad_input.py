@@ -17,7 +17,13 @@ from decortex.errors import CheckpointError, ConfigError, DatabaseError, Dataset
 from decortex_ops.plans import declare_plan
 from decortex_schemas import queries
 from decortex_schemas.comparison import check_frozen, freeze_study
-from decortex_schemas.database import Settings, check_server, read_settings
+from decortex_schemas.database import (
+    SCHEMA_VERSION,
+    Settings,
+    check_server,
+    check_version,
+    read_settings,
+)
 from decortex_schemas.datasets import load_recordings, register_folder, register_simulation
 from decortex_schemas.models import register_checkpoint
 from decortex_schemas.studies import declare_study
@@ -232,3 +238,52 @@ def test_a_plan_that_names_no_method_row_is_refused(lab: str) -> None:
     )
     with pytest.raises(ConfigError, match="names 1 networks, of which 0 are registered"):
         declare_study("no such network", plan)
+
+
+def test_tables_of_another_version_are_refused(database: dict[str, str]) -> None:
+    connection = schemas.schema.connection
+    name = schemas.schema.database
+    check_version(connection, name)
+    for spoil, found in (
+        ("UPDATE {} SET version = 999", "version 999"),
+        ("DELETE FROM {}", "no recorded one"),
+    ):
+        connection.query(spoil.format(f"`{name}`.`#schema_version`"))
+        try:
+            with pytest.raises(DatabaseError, match=f"{found}, this decortex needs {SCHEMA_VERSION}"):
+                check_version(connection, name)
+        finally:
+            connection.query(f"REPLACE INTO `{name}`.`#schema_version` VALUES ({SCHEMA_VERSION})")
+            connection.query(f"DELETE FROM `{name}`.`#schema_version` WHERE version <> {SCHEMA_VERSION}")
+    check_version(connection, name)
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        ("10.11.6-MariaDB-0+deb12u1", "is MariaDB"),
+        ("5.7.44-log", r"is MySQL 5\.7\.44-log; decortex needs 8\.0\.13"),
+    ],
+)
+def test_a_server_that_datajoint_cannot_use_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str, message: str
+) -> None:
+    class Answer:
+        def __enter__(self) -> Answer:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def cursor(self) -> Answer:
+            return self
+
+        def execute(self, sql: str) -> None:
+            assert sql == "SELECT @@version"
+
+        def fetchone(self) -> tuple[str]:
+            return (version,)
+
+    monkeypatch.setattr("decortex_schemas.database.pymysql.connect", lambda **_: Answer())
+    with pytest.raises(DatabaseError, match=message):
+        check_server(Settings("there", 3306, "me", "secret", "decortex", tmp_path))

@@ -1,0 +1,27 @@
+"""The toy problem with known centres: one JSON object a line for every fine-tuning variant and seed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+
+import torch
+
+from decortex.finetune.toy import ToyConfig, ToyProblem, toy_variants
+
+
+def main() -> None:
+    """Run every variant at every seed and print what each did to the centres and the prediction."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0 (default 3)")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    for seed in range(arguments.seeds):
+        problem = ToyProblem(ToyConfig(), seed=seed)
+        for name, config in toy_variants().items():
+            print(json.dumps(asdict(problem.run(name, config))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
