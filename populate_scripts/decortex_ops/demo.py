@@ -27,6 +27,9 @@ SIMULATION_SEED = 0
 MODEL_SEEDS = (0, 1, 2)
 CLUSTERING_SEEDS = (0, 1, 2)
 
+# An eighth of the rates the simulated networks were trained with.
+_LATE_RATES = {"learning_rate": 1e-3, "position_rate": 5e-4}
+
 ROW_FIELDS = (
     "method",
     "k",
@@ -95,7 +98,7 @@ def _register(data: Path | None) -> str:
 
 def simulated_plan(dataset: str) -> PlanFile:
     """What the demo asks of the simulated cortex: eight types, three networks, k-means and GMM at three K."""
-    schedule = {"max_epochs": 4, "learning_rate": 1e-3, "schedule": "constant", "keep": "last"}
+    schedule = {"max_epochs": 4, "schedule": "constant", "keep": "last", **_LATE_RATES}
     start: dict[str, Any] = {"counts": (8,), "seeds": (0,), "schedule": schedule}
     return PlanFile(
         description="The whole chain on a simulated cortex with eight known functional types",

@@ -60,7 +60,7 @@ class FinetuningPlan(Config):
     name: str = Field(min_length=1, max_length=64)
     params: dict[str, Any] = Field(description="FinetuneConfig")
     schedule: dict[str, Any] = Field(
-        default_factory=dict, description="TrainingConfig of the continued training"
+        default_factory=dict, description="what differs from the training of the plan's first networks"
     )
     control_seed: int = Field(0, ge=0, description="Seed of the order of batches, shared with the control")
     methods: tuple[str, ...] = Field(default=(), description="Names of the starting methods; all if empty")
@@ -94,7 +94,7 @@ def declare_plan(name: str, plan: PlanFile) -> None:
     if len(methods) != len(plan.methods):
         raise ConfigError('two methods of the plan have the same name; give each its own "name".')
     finetunings = [FinetunePlan(finetune_id=register_none(), methods=(), counts=(), seeds=())]
-    finetunings += [_finetuning(one, methods) for one in plan.finetunings]
+    finetunings += [_finetuning(one, methods, plan.networks[0]) for one in plan.finetunings]
     declare_study(
         name,
         StudyPlan(
@@ -117,13 +117,21 @@ def register_none() -> int:
     return register_finetune("none", FinetuneConfig(kind="none"))
 
 
-def _finetuning(plan: FinetuningPlan, methods: dict[str, dict[str, Any]]) -> FinetunePlan:
+def _finetuning(
+    plan: FinetuningPlan, methods: dict[str, dict[str, Any]], networks: NetworksPlan
+) -> FinetunePlan:
     unknown = sorted(set(plan.methods) - set(methods))
     if unknown:
         raise ConfigError(
             f"fine-tuning {plan.name!r} starts from {unknown}; the plan's methods are {list(methods)}."
         )
-    schedule = TrainingConfig.from_params(plan.schedule)
+    if networks.imported is not None:
+        raise ConfigError(
+            f"fine-tuning {plan.name!r} needs networks that can be trained, but {networks.imported!r} is imported "
+            "by its readout alone and cannot be fine-tuned."
+        )
+    training = _configs(networks)[2]
+    schedule = TrainingConfig.from_params({**training.resolved(), **plan.schedule})
     finetune_id = register_finetune(
         plan.name,
         FinetuneConfig.from_params(plan.params),
