@@ -133,6 +133,8 @@ def smallest_eigenpairs(
     first = precondition(rng.standard_normal((n, n_wanted + GUARD)))
     basis.expand(first if start is None else np.hstack([start, first]))
     n_kept = n_wanted + GUARD
+    while basis.size < n_kept:  # nearly dependent vectors were dropped
+        basis.expand(rng.standard_normal((n, n_kept - basis.size)))
     n_products = n_kept
     pending = np.ones(n_wanted, dtype=bool)
     while True:
@@ -187,25 +189,25 @@ class _Basis:
         self._capacity = capacity
         self._V = np.empty((operator.n, capacity), order="F")
         self._AV = np.empty((operator.n, capacity), order="F")
-        self._size = 0
+        self.size = 0
         self._previous: FloatArray | None = None
         self.projected: FloatArray = np.zeros((0, 0))
 
     def expand(self, new: FloatArray) -> None:
         """Add the part of these vectors that is orthogonal to the basis."""
-        old = slice(0, self._size)
+        old = slice(0, self.size)
         for _ in range(2):  # twice is enough
             new = new / np.maximum(np.linalg.norm(new, axis=0), np.finfo(np.float64).tiny)
             new -= self._locked @ (self._locked.T @ new)
             new -= self._V[:, old] @ (self._V[:, old].T @ new)
             new = _orthonormal(new)
-        added = slice(self._size, self._size + new.shape[1])
+        added = slice(self.size, self.size + new.shape[1])
         self._V[:, added] = new
         self._AV[:, added] = self._operator.apply(new)
-        self._size = added.stop
-        all_ = slice(0, self._size)
+        self.size = added.stop
+        all_ = slice(0, self.size)
         columns = self._V[:, all_].T @ self._AV[:, added]
-        projected = np.empty((self._size, self._size))
+        projected = np.empty((self.size, self.size))
         projected[old, old] = self.projected
         projected[all_, added] = columns
         projected[added, all_] = columns.T
@@ -215,23 +217,23 @@ class _Basis:
 
     def residuals(self, ritz: FloatArray, values: FloatArray) -> FloatArray:
         """A x - w x of the Ritz vectors with these coefficients."""
-        found: FloatArray = self._AV[:, : self._size] @ ritz
-        found -= (self._V[:, : self._size] @ ritz) * values
+        found: FloatArray = self._AV[:, : self.size] @ ritz
+        found -= (self._V[:, : self.size] @ ritz) * values
         return found
 
     def ritz_vectors(self, ritz: FloatArray) -> FloatArray:
         """Vectors with these coefficients, orthonormal to machine precision."""
-        vectors: FloatArray = np.linalg.qr(self._V[:, : self._size] @ ritz)[0]
+        vectors: FloatArray = np.linalg.qr(self._V[:, : self.size] @ ritz)[0]
         return vectors
 
     def make_room(self, ritz: FloatArray, active: NDArray[np.int64], n_new: int) -> None:
         """Where `n_new` more do not fit, restart from the Ritz vectors and the active ones of the step before."""
-        if self._size + n_new <= self._capacity:
+        if self.size + n_new <= self._capacity:
             self._previous = ritz
             return
         kept = ritz
         if self._previous is not None:
-            before = np.zeros((self._size, self._previous.shape[1]))
+            before = np.zeros((self.size, self._previous.shape[1]))
             before[: len(self._previous)] = self._previous
             room = self._capacity - ritz.shape[1] - n_new
             before = before[:, active][:, :room]
@@ -240,10 +242,10 @@ class _Basis:
                 before = _orthonormal(before) if before.shape[1] else before
             kept = np.hstack([ritz, before])
         size = kept.shape[1]
-        self._V[:, :size] = self._V[:, : self._size] @ kept
-        self._AV[:, :size] = self._AV[:, : self._size] @ kept
+        self._V[:, :size] = self._V[:, : self.size] @ kept
+        self._AV[:, :size] = self._AV[:, : self.size] @ kept
         self.projected = kept.T @ self.projected @ kept
-        self._size = size
+        self.size = size
         self._previous = np.eye(size, ritz.shape[1])
 
 

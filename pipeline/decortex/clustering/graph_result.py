@@ -35,6 +35,8 @@ class GraphFit:
         Labels in any numbering.
     criterion : callable
         Product with the method's matrix M.
+    n_distinct : int
+        Neurons that differ from each other.
     """
 
     method: str
@@ -43,6 +45,7 @@ class GraphFit:
     basis: Basis
     found: Discretisation
     criterion: BlockMap
+    n_distinct: int
 
 
 def graph_result(
@@ -52,7 +55,8 @@ def graph_result(
 
     ``objective`` is tr(G' M G) for the normalised indicators G = Y (Y'Y)^-1/2: the method's own criterion at
     the labels it returns. Status: 'not_converged' if solver or discretisation did not; 'fragmented' if K is at
-    most the number of components, or one cluster holds over 90 %; 'empty_cluster'; 'ok'.
+    most the number of components, one cluster holds over 90 %, or there are fewer distinct neurons than K;
+    'empty_cluster'; 'ok'.
 
     Parameters
     ----------
@@ -80,7 +84,7 @@ def graph_result(
     status: FitStatus = "ok"
     if not converged:
         status = "not_converged"
-    elif k <= basis.n_components or share > LARGEST_SHARE:
+    elif k <= basis.n_components or share > LARGEST_SHARE or k > fit.n_distinct:
         status = "fragmented"
     elif not sizes.all():
         status = "empty_cluster"

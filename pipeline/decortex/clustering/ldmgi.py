@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from scipy import sparse
 from scipy.linalg import helmert
@@ -20,7 +21,7 @@ from decortex.clustering.discretise import discretise
 from decortex.clustering.graph_result import GraphFit, graph_result, neighbour_scores
 from decortex.clustering.inputs import FloatArray, check_n_clusters, generator
 from decortex.clustering.method import Fitter, Method, Points
-from decortex.clustering.neighbours import CHUNK, Neighbours, components, nearest_neighbours
+from decortex.clustering.neighbours import CHUNK, Neighbours, components, count_distinct, nearest_neighbours
 from decortex.clustering.result import ClusteringResult
 from decortex.config import Config
 
@@ -40,7 +41,7 @@ class LDMGIConfig(Config):
     n_starts: int = Field(10, ge=1, description="starts of the discretisation; the lowest objective is kept")
 
 
-def local_models(x: FloatArray, cliques: np.ndarray, lam: float) -> FloatArray:
+def local_models(x: FloatArray, cliques: NDArray[np.int32], lam: float) -> FloatArray:
     """Return L_i of every clique, (n_cliques, k, k).
 
     The centred clique has k - 1 degrees of freedom. Q, an orthonormal basis of the complement of 1, takes the
@@ -85,13 +86,15 @@ def prepare(points: Points, config: LDMGIConfig) -> Fitter:
         n_components, member = components(neighbours)
         return solve_by_component(matrix, np.zeros(len(points)), member, n_components, size)
 
+    n_distinct = count_distinct(points.values, neighbours)
+
     def fitter(n_clusters: int, seed: int) -> ClusteringResult:
         n_clusters = check_n_clusters(n_clusters, len(points))
         size = basis_size(n_clusters, len(points))
         basis = shared_basis(points, "ldmgi", VERSION, {**shared, "size": size}, lambda: basis_of(size))
         rng = generator(seed, n_clusters)
         found = discretise(basis.vectors[:, :n_clusters], config.discretisation, config.n_starts, rng)
-        fit = GraphFit("ldmgi", n_clusters, seed, basis, found, lambda v: matrix @ v)
+        fit = GraphFit("ldmgi", n_clusters, seed, basis, found, lambda v: matrix @ v, n_distinct)
         width = np.array([config.n_neighbors], dtype=np.float64)
         return graph_result(fit, points.values, lambda _: {"n_neighbors": width})
 

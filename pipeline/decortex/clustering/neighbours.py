@@ -86,6 +86,12 @@ def nearest_among(x: FloatArray, x_new: FloatArray, n_neighbors: int) -> NDArray
     return found
 
 
+def count_distinct(x: FloatArray, neighbours: Neighbours) -> int:
+    """Number of neurons that differ from each other."""
+    alone = neighbours.distances[:, 0] > 0
+    return int(alone.sum()) + len(np.unique(x[~alone], axis=0))
+
+
 def components(neighbours: Neighbours) -> tuple[int, NDArray[np.int32]]:
     """Connected components of the neighbour graph: their number, and the one of every neuron."""
     n, k = neighbours.indices.shape

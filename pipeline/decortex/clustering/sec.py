@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve, eigh, solve_triangular
@@ -31,6 +32,7 @@ from decortex.clustering.neighbours import (
     Neighbours,
     component_vectors,
     components,
+    count_distinct,
     nearest_neighbours,
     normalised_affinity,
 )
@@ -169,6 +171,8 @@ def prepare(points: Points, config: SECConfig) -> Fitter:
     problem = SECProblem(points.values, neighbours, config.mu, config.gamma)
     shared = config.model_dump(include={"mu", "gamma", "n_neighbors"})
 
+    n_distinct = count_distinct(points.values, neighbours)
+
     def fitter(n_clusters: int, seed: int) -> ClusteringResult:
         n_clusters = check_n_clusters(n_clusters, len(points))
         size = basis_size(n_clusters, len(points))
@@ -176,7 +180,7 @@ def prepare(points: Points, config: SECConfig) -> Fitter:
         vectors = basis.vectors[:, :n_clusters]
         rng = generator(seed, n_clusters)
         found = discretise(vectors, config.discretisation, config.n_starts, rng)
-        fit = GraphFit("sec", n_clusters, seed, basis, found, problem.product)
+        fit = GraphFit("sec", n_clusters, seed, basis, found, problem.product, n_distinct)
         return graph_result(fit, points.values, lambda order: _linear_map(problem, vectors, found, order))
 
     return fitter
@@ -186,7 +190,7 @@ def _linear_map(
     problem: SECProblem,
     F: FloatArray,
     found: Discretisation,
-    order: np.ndarray[tuple[int], np.dtype[np.int64]],
+    order: NDArray[np.int64],
 ) -> dict[str, FloatArray]:
     W = cho_solve(cho_factor(problem.gram), (problem.x - problem.mean).T @ F)
     fitted = {"W": W, "b": F.mean(axis=0), "mean": problem.mean}

@@ -18,7 +18,7 @@ from decortex.clustering.discretise import discretise
 from decortex.clustering.graph_result import GraphFit, graph_result, neighbour_scores
 from decortex.clustering.inputs import FloatArray, check_n_clusters, generator
 from decortex.clustering.method import Fitter, Method, Points
-from decortex.clustering.neighbours import Neighbours, components, nearest_neighbours
+from decortex.clustering.neighbours import Neighbours, components, count_distinct, nearest_neighbours
 from decortex.clustering.result import ClusteringResult
 from decortex.config import Config
 
@@ -55,6 +55,8 @@ def prepare(points: Points, config: SpectralConfig) -> Fitter:
         n_components, member = components(neighbours)
         return solve_by_component(matrix, np.log(degree), member, n_components, size)
 
+    n_distinct = count_distinct(points.values, neighbours)
+
     def fitter(n_clusters: int, seed: int) -> ClusteringResult:
         n_clusters = check_n_clusters(n_clusters, len(points))
         size = basis_size(n_clusters, len(points))
@@ -69,7 +71,7 @@ def prepare(points: Points, config: SpectralConfig) -> Fitter:
             rng,
             row_norm=config.discretisation == "rotation",
         )
-        fit = GraphFit("spectral", n_clusters, seed, basis, found, lambda v: matrix @ v)
+        fit = GraphFit("spectral", n_clusters, seed, basis, found, lambda v: matrix @ v, n_distinct)
         width = np.array([config.n_neighbors], dtype=np.float64)
         return graph_result(fit, points.values, lambda _: {"n_neighbors": width})
 

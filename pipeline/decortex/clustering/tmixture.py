@@ -12,15 +12,18 @@ all (j, o), the M step turns every neuron's share back by o before it adds it up
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from scipy.optimize import brentq
 from scipy.special import digamma, logsumexp
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 
 from decortex.clustering.inputs import FloatArray, check_n_clusters, generator, sklearn_state
 from decortex.clustering.method import Fitter, Method, Points
@@ -213,7 +216,7 @@ def _degrees_of_freedom(tau: FloatArray, u: FloatArray, before: FloatArray, n_fe
 
 
 def first_mixture(
-    x: FloatArray, labels: np.ndarray[tuple[int], np.dtype[np.int64]], n_clusters: int, config: TMixtureConfig
+    x: FloatArray, labels: NDArray[np.int64], n_clusters: int, config: TMixtureConfig
 ) -> Mixture:
     """Mixture of a partition of aligned neurons: means, variances (plus reg), proportions."""
     nu = FIRST_NU if config.nu == "estimated" else float(config.nu)
@@ -237,7 +240,7 @@ def fit_tmixture(x: FloatArray, config: TMixtureConfig, n_clusters: int, seed: i
     """Maximise the mean log-likelihood of a t mixture.
 
     All starts run `n_short` EM iterations (on a subsample of many neurons); the best go on until they converge
-    (Biernacki, Celeux & Govaert 2003). Which start is best is judged by likelihood alone.
+    (Biernacki, Celeux & Govaert 2003). Every second start leaves far neurons out of its k-means. Which start is best is judged by likelihood alone.
 
     Parameters
     ----------
@@ -261,12 +264,11 @@ def fit_tmixture(x: FloatArray, config: TMixtureConfig, n_clusters: int, seed: i
     sample = subsample(x, n_clusters, config.n_screen, rng)
     seen = x if sample is None else sample
     starts = []
-    for _ in range(config.n_init):
+    for start in range(config.n_init):
         if rotating:
             labels, aligned = shift_kmeans(seen, n_clusters, n_orientations, rng)
         else:
-            state = sklearn_state(rng)
-            labels, aligned = KMeans(n_clusters, n_init=1, random_state=state).fit(seen).labels_, seen
+            labels, aligned = _kmeans_labels(seen, n_clusters, rng, trimmed=bool(start % 2)), seen
         first = replace(first_mixture(aligned, labels, n_clusters, config), n_orientations=n_orientations)
         starts.append(run_em(seen, first, config, config.n_short).mixture)
     chosen = best_starts(starts, lambda start: -em_step(x, start, config)[1], config.n_refined)
@@ -284,6 +286,24 @@ def fit_tmixture(x: FloatArray, config: TMixtureConfig, n_clusters: int, seed: i
         ),
         x,
     )
+
+
+def _kmeans_labels(
+    x: FloatArray, n_clusters: int, rng: np.random.Generator, *, trimmed: bool
+) -> NDArray[np.int64]:
+    """Labels of one k-means; trimmed: its centres come from the neurons nearest to the median, 90 % of them.
+
+    Otherwise a few far neurons, which a t mixture should not mind, take whole clusters of every start.
+    """
+    core = x
+    if trimmed:
+        away = np.linalg.norm(x - np.median(x, axis=0), axis=1)
+        core = x[np.argsort(away, kind="stable")[: max(n_clusters, round(0.9 * len(x)))]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct neurons than K: see status
+        fitted = KMeans(n_clusters, n_init=1, random_state=sklearn_state(rng)).fit(core)
+    found: NDArray[np.int64] = fitted.predict(x).astype(np.int64)
+    return found
 
 
 def prepare(points: Points, config: TMixtureConfig) -> Fitter:

@@ -1,0 +1,174 @@
+"""What `fit` refuses, what it accepts, and what it says."""
+
+import numpy as np
+import pytest
+
+from decortex.clustering import fit, fit_grid, method_config, methods, predict
+from decortex.clustering.inputs import check_points
+from decortex.errors import ConfigError, InputError
+
+EVERY = methods()
+SMALL = {"rotation_tmixture": {"n_orientations": 2, "n_init": 2}}
+
+
+def points(n=40, d=4, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, d))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda x: x[:, 0], r"shape \(n_neurons, n_features\).*reshape\(-1, 1\)"),
+        (lambda x: x[None], "3 dimension"),
+        (lambda x: x.astype(complex), "real numbers.*complex128"),
+        (lambda x: x.astype(object), "real numbers.*object"),
+        (lambda x: x > 0, "real numbers.*bool"),
+        (lambda x: x[:0], r"at least one neuron"),
+        (lambda x: x[:, :0], r"at least one neuron and one feature"),
+        (lambda x: np.where(np.arange(40)[:, None] == 7, np.nan, x), r"first: neuron 7"),
+        (lambda x: np.where(x == x[3, 1], np.inf, x), r"1 value\(s\) in 1 neuron\(s\).*neuron 3"),
+        (lambda x: x * 1e120, "at most 1e\\+100"),
+    ],
+)
+def test_unusable_arrays_are_refused_with_a_reason(spoil, says):
+    with pytest.raises(InputError, match=says):
+        fit(spoil(points()), "kmeans", n_clusters=2)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int32, ">f8"])
+def test_every_real_dtype_is_converted_without_loss(dtype):
+    stored = (points() * 4).astype(dtype)
+    checked = check_points(stored)
+    assert checked.dtype == np.float64
+    assert checked.flags.c_contiguous
+    np.testing.assert_array_equal(checked, stored.astype(np.float64))
+    np.testing.assert_array_equal(
+        fit(stored, "kmeans", n_clusters=3).labels, fit(checked, "kmeans", n_clusters=3).labels
+    )
+
+
+@pytest.mark.parametrize(
+    ("k", "says"),
+    [
+        (0, "at least 1"),
+        (-2, "at least 1"),
+        (41, r"larger than the number of neurons \(40\)"),
+        (2.5, "whole number"),
+    ],
+)
+@pytest.mark.parametrize("method", EVERY)
+def test_impossible_numbers_of_clusters_are_refused_by_every_method(method, k, says):
+    with pytest.raises(InputError, match=says):
+        fit(points(), method, n_clusters=k, **SMALL.get(method, {}))
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, "1", True])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(InputError, match="seed should be a whole number"):
+        fit(points(), "kmeans", n_clusters=2, seed=seed)
+
+
+def test_a_grid_with_one_bad_entry_computes_nothing():
+    done = []
+    with pytest.raises(InputError, match="larger than the number"):
+        fit_grid(points(), "kmeans", n_clusters=[2, 50], progress=lambda *at: done.append(at))
+    assert done == []
+
+
+@pytest.mark.parametrize("method", ["ward", "KMEANS", 3, None])
+def test_an_unknown_method_lists_those_there_are(method):
+    with pytest.raises(ConfigError, match="kmeans, gmm, tmixture, spectral, sec, ldmgi, rotation_tmixture"):
+        fit(points(), method, n_clusters=2)
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "says"),
+    [
+        ("kmeans", {"ninit": 3}, "ninit.*It has n_init"),
+        ("kmeans", {"n_init": 0}, "greater than or equal to 1"),
+        ("gmm", {"covariance": "block"}, "'diag', 'full', 'tied' or 'spherical'"),
+        ("gmm", {"reg": float("nan")}, "finite"),
+        ("tmixture", {"nu": 0.1}, "at least 0.5"),
+        ("tmixture", {"nu": "free"}, "nu"),
+        ("sec", {"mu": -1.0}, "greater than or equal to 0"),
+        ("sec", {"gamma": 0.0}, "greater than 0"),
+        ("ldmgi", {"lam": 0.0}, "greater than 0"),
+        ("ldmgi", {"n_neighbors": 1}, "greater than or equal to 2"),
+        ("rotation_tmixture", {"covariance": "full"}, "'diag'"),
+    ],
+)
+def test_parameters_out_of_range_are_refused(method, params, says):
+    with pytest.raises(ConfigError, match=says):
+        method_config(method, params)
+
+
+@pytest.mark.parametrize(("method", "params"), [("sec", {"n_neighbors": 40}), ("ldmgi", {"n_neighbors": 41})])
+def test_a_graph_needs_more_neurons_than_neighbours(method, params):
+    with pytest.raises(InputError, match="Lower n_neighbors or cluster more neurons"):
+        fit(points(), method, n_clusters=2, **params)
+
+
+def test_features_must_divide_into_orientations():
+    with pytest.raises(InputError, match="should divide the number of features, which is 4"):
+        fit(points(), "rotation_tmixture", n_clusters=2, n_orientations=3)
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_one_cluster_holds_everything(method):
+    found = fit(points(), method, n_clusters=1, **SMALL.get(method, {}))
+    assert found.labels.tolist() == [0] * 40
+    np.testing.assert_allclose(found.parameters["centres"].shape, (1, 4))
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_as_many_clusters_as_neurons_end_with_a_stated_status(method):
+    found = fit(points(12), method, n_clusters=12, **SMALL.get(method, {}))
+    assert found.status in ("ok", "empty_cluster", "not_converged")
+    assert found.labels.shape == (12,)
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_constant_features_do_no_harm(method):
+    x = np.hstack([points(60, 3), np.full((60, 1), 5.0)])
+    x[:30, 0] += 8
+    found = fit(x, method, n_clusters=2, **SMALL.get(method, {}))
+    assert len(set(found.labels[:30])) == 1 or found.status == "fragmented"
+    assert np.isfinite(found.objective)
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_identical_neurons_end_with_a_stated_status(method):
+    found = fit(np.ones((30, 4)), method, n_clusters=3, **SMALL.get(method, {}))
+    assert found.status != "ok"
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_duplicated_neurons_stay_together(method):
+    x = np.repeat(points(30), 2, axis=0)
+    x[:30] += 6
+    found = fit(x, method, n_clusters=2, **SMALL.get(method, {}))
+    np.testing.assert_array_equal(found.labels[::2], found.labels[1::2])
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_an_isolated_neuron_is_no_crash_and_no_nan(method):
+    x = points(60)
+    x[17] = 1e6
+    found = fit(x, method, n_clusters=3, **SMALL.get(method, {}))
+    assert found.labels.shape == (60,)
+    assert np.isfinite(found.objective)
+
+
+def test_new_neurons_need_the_features_of_the_fit():
+    found = fit(points(), "kmeans", n_clusters=2)
+    with pytest.raises(InputError, match="the 4 features that kmeans was fitted on, but has 3"):
+        predict(found, points(5, 3))
+
+
+@pytest.mark.parametrize("method", ["spectral", "ldmgi"])
+def test_methods_that_assign_by_neighbours_ask_for_them(method):
+    found = fit(points(), method, n_clusters=2)
+    with pytest.raises(InputError, match=r"none were given. Pass them: predict\(result, x_new, x=x\)"):
+        predict(found, points(5))
+    with pytest.raises(InputError, match="40 clustered ones, but 39 were given"):
+        predict(found, points(5), x=points(39))
