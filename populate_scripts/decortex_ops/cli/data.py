@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from decortex.data.cowley import import_cowley_v4
 from decortex_ops.cli.output import err, out
 
 app = typer.Typer(help="Expand public data sets into FileTreeDataset folders.", no_args_is_help=True)
@@ -28,6 +27,8 @@ def cowley_v4(
     rgb: Annotated[bool, typer.Option("--rgb", help="Keep the colour channels.")] = False,
 ) -> None:
     """Macaque V4 responses to natural images (Cowley et al. 2023): nine sessions, 434 neurons."""
+    from decortex.data.cowley import import_cowley_v4
+
     import_cowley_v4(
         clone,
         to,

@@ -8,17 +8,8 @@ from dataclasses import asdict
 import typer
 
 from decortex_ops.cli.output import JsonFlag, out, print_json, print_rows
-from decortex_ops.cli.session import open_server
-from decortex_ops.defaults import register_defaults
+from decortex_ops.cli.session import open_server, open_tables
 from decortex_ops.server import EmbeddedServer
-from decortex_schemas.database import (
-    connect,
-    database_name,
-    declare_everything,
-    open_connection,
-    read_settings,
-    store_folder,
-)
 
 app = typer.Typer(help="The private MySQL server that serves where DJ_HOST is not set.", no_args_is_help=True)
 
@@ -64,12 +55,14 @@ def _print_status() -> None:
 
 def init() -> None:
     """Declare all tables and job queues, and insert the default specifications. Safe to repeat."""
-    settings = read_settings()
-    declare_everything(open_connection(settings))
-    connect()
+    from decortex_ops.defaults import register_defaults
+    from decortex_schemas.database import read_settings
+
+    open_tables(declare=True)
     register_defaults()
+    settings = read_settings()
     out.print(
-        f"tables are in database {database_name()!r} at {settings.host}:{settings.port}, arrays in {store_folder()}",
+        f"tables are in database {settings.database!r} at {settings.host}:{settings.port}, arrays in {settings.store}",
         highlight=False,
         soft_wrap=True,
     )

@@ -10,8 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from decortex_ops.cli.output import EXIT_SOME_FAILED, JsonFlag, err, out, print_json, print_rows
 from decortex_ops.cli.session import open_tables
-from decortex_ops.defaults import register_defaults
-from decortex_schemas import queries
 
 HEADINGS = {
     "ari_truth": "truth",
@@ -43,7 +41,9 @@ def demo(
 
     Example: decortex demo --data recordings/v4 --json
     """
-    from decortex_ops.demo import run_demo  # noqa: PLC0415  (keeps the other commands quick to start)
+    from decortex_ops.defaults import register_defaults
+    from decortex_ops.demo import run_demo
+    from decortex_schemas import queries
 
     open_tables(declare=True)
     register_defaults()
@@ -76,7 +76,7 @@ class _Bars:
     def __call__(self, rows: list[dict[str, Any]]) -> None:
         """Show one round."""
         for row in rows:
-            total = row["done"] + sum(row[state] for state in queries.JOB_STATES)
+            total = row["done"] + row["pending"] + row["reserved"] + row["error"] + row["ignore"]
             if not total:
                 continue
             if row["table"] not in self._tasks:

@@ -11,7 +11,6 @@ import typer
 from decortex.errors import ConfigError
 from decortex_ops.cli.output import JsonFlag, cell, out, print_json, print_rows
 from decortex_ops.cli.session import open_tables
-from decortex_schemas import queries
 
 RESULT_COLUMNS = (
     "method_name",
@@ -35,6 +34,8 @@ def status(
     json: JsonFlag = False,
 ) -> None:
     """Show, per table, what is done, waiting, in work and failed. Example: decortex status --watch 2."""
+    from decortex_schemas import queries
+
     open_tables()
     while True:
         rows = queries.progress()
@@ -53,6 +54,8 @@ def results(
     json: JsonFlag = False,
 ) -> None:
     """Show a frozen study's results, one row a method, K and fine-tuning. Example: decortex results demo."""
+    from decortex_schemas import queries
+
     open_tables()
     rows = queries.results(study)
     if json:
@@ -66,6 +69,8 @@ def errors(
     trace: Annotated[bool, typer.Option("--trace", help="Print the tracebacks too.")] = False,
 ) -> None:
     """List the keys that failed, with the message. Example: decortex errors --trace."""
+    from decortex_schemas import queries
+
     open_tables()
     rows = queries.failed_jobs()
     if json:
@@ -83,6 +88,8 @@ def provenance(
     json: JsonFlag = False,
 ) -> None:
     """Show what one row rests on. Example: decortex provenance TrainedModel dataset=v4,model_spec_id=1,model_seed=0."""
+    from decortex_schemas import queries
+
     open_tables()
     found = queries.provenance(table, parse_key(key))
     if json:

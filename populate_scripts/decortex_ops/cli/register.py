@@ -8,12 +8,9 @@ from typing import Annotated
 
 import typer
 
-from decortex.data.simulate import SimulationConfig
 from decortex.errors import ConfigError
 from decortex_ops.cli.output import out, print_json
 from decortex_ops.cli.session import open_tables
-from decortex_schemas.datasets import Dataset, register_folder, register_simulation
-from decortex_schemas.models import register_checkpoint
 
 app = typer.Typer(help="Register recordings and trained networks.", no_args_is_help=True)
 
@@ -25,6 +22,8 @@ def dataset(
     species: Annotated[str, typer.Option(help="For example 'macaque'.")] = "",
 ) -> None:
     """Register FileTreeDataset recordings. Example: decortex register dataset recordings/v4 --species macaque."""
+    from decortex_schemas.datasets import register_folder
+
     open_tables()
     name = name or folder.resolve().name
     register_folder(name, folder, species=species)
@@ -40,6 +39,9 @@ def simulation(
     ] = "{}",
 ) -> None:
     """Register a simulated cortex with known functional types."""
+    from decortex.data.simulate import SimulationConfig
+    from decortex_schemas.datasets import register_simulation
+
     try:
         values = json.loads(params)
     except json.JSONDecodeError as error:
@@ -66,6 +68,9 @@ def model(
     ] = None,
 ) -> None:
     """Register a trained network by its readout. Example: decortex register model sensorium_sota_model.pth."""
+    from decortex_schemas.datasets import Dataset
+    from decortex_schemas.models import register_checkpoint
+
     open_tables()
     key = register_checkpoint(
         checkpoint, dataset=dataset_name, name=name, seed=seed, embedding_key=embedding_key
@@ -76,6 +81,8 @@ def model(
 
 
 def _say_dataset(name: str) -> None:
+    from decortex_schemas.datasets import Dataset
+
     row = (Dataset & {"dataset": name}).fetch1()
     sessions = len(Dataset.Session & {"dataset": name})
     out.print(

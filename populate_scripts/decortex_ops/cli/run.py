@@ -9,9 +9,6 @@ import typer
 
 from decortex_ops.cli.output import EXIT_SOME_FAILED, err, out
 from decortex_ops.cli.session import open_tables
-from decortex_ops.scheduler import retry_failed, sweep
-from decortex_ops.worker import choose_tables
-from decortex_ops.worker import work as run_worker
 
 
 def work(
@@ -29,14 +26,16 @@ def work(
 
     SIGTERM and Ctrl-C hand the key in work back. Example: decortex work --tables Clustering --max-calls 100
     """
+    from decortex_ops import worker
+
     open_tables(threads=threads)
 
     def report(line: str) -> None:
         if not quiet:
             err.print(line, highlight=False, markup=False)
 
-    summary = run_worker(
-        choose_tables(tables), max_calls=max_calls, stop_when_idle=stop_when_idle, report=report
+    summary = worker.work(
+        worker.choose_tables(tables), max_calls=max_calls, stop_when_idle=stop_when_idle, report=report
     )
     for line in summary.failed:
         err.print(f"failed: {line}", style="red", highlight=False, markup=False, soft_wrap=True)
@@ -53,6 +52,8 @@ def schedule(
     ] = None,
 ) -> None:
     """Queue what studies ask for, and free the keys of dead workers. Example: decortex schedule --every 5."""
+    from decortex_ops.scheduler import sweep
+
     open_tables()
     while True:
         found = sweep()
@@ -68,5 +69,8 @@ def retry(
     match: Annotated[str, typer.Option(help="Only errors whose message holds this text.")] = "",
 ) -> None:
     """Queue failed keys again. Example: decortex retry --match 'No space left'."""
+    from decortex_ops.scheduler import retry_failed
+    from decortex_ops.worker import choose_tables
+
     open_tables()
     out.print(f"{retry_failed(choose_tables(tables), match=match)} queued again", highlight=False)

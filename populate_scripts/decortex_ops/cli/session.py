@@ -6,7 +6,6 @@ import os
 
 from decortex_ops.cli.output import err
 from decortex_ops.server import EmbeddedServer, Progress
-from decortex_schemas.database import connect, declare_everything, open_connection, read_settings
 
 
 def open_server() -> None:
@@ -18,6 +17,8 @@ def open_server() -> None:
 
 def open_tables(*, threads: int = 1, declare: bool = False) -> None:
     """Connect; the server is started and, if asked, the tables are declared."""
+    from decortex_schemas.database import connect, declare_everything, open_connection, read_settings
+
     open_server()
     if declare:
         declare_everything(open_connection(read_settings()))

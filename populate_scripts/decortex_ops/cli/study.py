@@ -11,9 +11,6 @@ import typer
 from decortex.errors import ConfigError
 from decortex_ops.cli.output import JsonFlag, out, print_json, print_rows
 from decortex_ops.cli.session import open_tables
-from decortex_ops.plans import PlanFile, declare_plan
-from decortex_schemas import queries
-from decortex_schemas.comparison import freeze_study
 
 app = typer.Typer(
     help="Sweeps: declared whole, computed by workers, frozen before they are compared.", no_args_is_help=True
@@ -28,6 +25,9 @@ def create(
     plan: Annotated[Path, typer.Argument(help="JSON file; docs/studies.md shows one.")],
 ) -> None:
     """Declare a study from a JSON plan. Example: decortex study create v4-sweep plan.json."""
+    from decortex_ops.plans import PlanFile, declare_plan
+    from decortex_schemas import queries
+
     try:
         text = plan.read_text(encoding="utf-8")
         values = jsonlib.loads(text)
@@ -45,6 +45,8 @@ def create(
 @app.command()
 def freeze(name: Annotated[str, typer.Argument(help="Name of the study.")], json: JsonFlag = False) -> None:
     """Freeze a complete study, so that what compares across it can be computed."""
+    from decortex_schemas.comparison import freeze_study
+
     open_tables()
     row = freeze_study(name)
     if json:
@@ -58,6 +60,8 @@ def freeze(name: Annotated[str, typer.Argument(help="Name of the study.")], json
 @app.command()
 def show(json: JsonFlag = False) -> None:
     """List the studies: what they ask for and how much of it exists."""
+    from decortex_schemas import queries
+
     open_tables()
     rows = queries.studies()
     if json:
