@@ -240,7 +240,8 @@ def fit_tmixture(x: FloatArray, config: TMixtureConfig, n_clusters: int, seed: i
     """Maximise the mean log-likelihood of a t mixture.
 
     All starts run `n_short` EM iterations (on a subsample of many neurons); the best go on until they converge
-    (Biernacki, Celeux & Govaert 2003). Every second start leaves far neurons out of its k-means. Which start is best is judged by likelihood alone.
+    (Biernacki, Celeux & Govaert 2003). Every second start leaves far neurons out of its k-means. Which start is
+    best is judged by likelihood alone.
 
     Parameters
     ----------
