@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from decortex.clustering import algorithm_version
 from decortex.config import config_hash
+from decortex.data.filetree import open_filetree
 from decortex.data.simulate import SimulationConfig
 from decortex_ops.fleet import OnRound, run_until_empty
 from decortex_ops.plans import (
@@ -42,6 +44,7 @@ ROW_FIELDS = (
     "correlation_after",
     "correlation_control",
     "epsilon2",
+    "epsilon2_within",
     "p",
 )
 
@@ -61,7 +64,8 @@ def run_demo(*, data: Path | None = None, workers: int | None = None, on_round: 
     Returns
     -------
     dict
-        ``study``, ``seconds``, ``test_correlation``, ``n_neurons`` and ``rows``.
+        ``study``, ``failed`` (keys of this dataset that ended in an error), ``seconds``, ``test_correlation``,
+        ``n_neurons`` and ``rows``.
 
     Raises
     ------
@@ -71,14 +75,16 @@ def run_demo(*, data: Path | None = None, workers: int | None = None, on_round: 
     started = time.monotonic()
     dataset = _register(data)
     plan = simulated_plan(dataset) if data is None else recorded_plan(dataset)
-    study = f"demo-{config_hash(plan.resolved())[:8]}"
+    versions = {one.method: algorithm_version(one.method) for one in plan.methods}
+    study = f"demo-{config_hash({'plan': plan.resolved(), 'versions': versions})[:8]}"
     declare_plan(study, plan)
-    fleet_size = workers or len(os.sched_getaffinity(0))
+    fleet_size = workers or os.cpu_count() or 1
     run_until_empty(workers=fleet_size, on_round=on_round)
     freeze_study(study)
     run_until_empty(workers=fleet_size, on_round=on_round)  # what compares across a frozen study
     return {
         "study": study,
+        "failed": [row for row in queries.failed_jobs() if row["key"].get("dataset") == dataset],
         "seconds": round(time.monotonic() - started, 1),
         "test_correlation": queries.test_performance(study)["test_correlation"],
         "n_neurons": int((Dataset & {"dataset": dataset}).fetch1("n_neurons")),
@@ -91,7 +97,9 @@ def _register(data: Path | None) -> str:
         name = f"simulated-{config_hash({'config': SIMULATION.resolved(), 'seed': SIMULATION_SEED})[:8]}"
         register_simulation(name, SIMULATION, SIMULATION_SEED)
         return name
-    name = f"{data.resolve().name[:40]}-{config_hash(str(data.resolve()))[:8]}"
+    # By place and content: a changed folder is another dataset, beside the old one.
+    identity = {"folder": str(data.resolve()), "content": open_filetree(data).content_sha256}
+    name = f"{data.resolve().name[:40]}-{config_hash(identity)[:8]}"
     register_folder(name, data)
     return name
 

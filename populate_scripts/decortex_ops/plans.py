@@ -14,7 +14,7 @@ from decortex.models.network import NetworkConfig
 from decortex.models.recipes import RECIPES
 from decortex.models.training_config import TrainingConfig
 from decortex_schemas.datasets import Dataset
-from decortex_schemas.models import ModelTask, ask_for_training
+from decortex_schemas.models import ModelTask
 from decortex_schemas.specs import (
     ModelSpec,
     register_embedding_spec,
@@ -159,7 +159,8 @@ def _networks(plan: NetworksPlan) -> list[dict[str, Any]]:
             )
         return keys
     name, network, training = _configs(plan)
-    return ask_for_training(plan.dataset, register_model_spec(name, network, training), list(plan.seeds))
+    spec = register_model_spec(name, network, training)
+    return [{"dataset": plan.dataset, "model_spec_id": spec, "model_seed": seed} for seed in plan.seeds]
 
 
 def _configs(plan: NetworksPlan) -> tuple[str, NetworkConfig, TrainingConfig]:

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 import datajoint as dj
 
 from decortex_schemas.database import computed_tables, queue_of
-from decortex_schemas.leases import dead_reservations, free_reservation
+from decortex_schemas.leases import (
+    INTERRUPTED,
+    forget_old_leases,
+    free_dead_reservations,
+    leases_can_be_trusted,
+    requeue_errors,
+)
 from decortex_schemas.queries import progress
 
 PRIORITY = 5
@@ -25,7 +31,7 @@ class Sweep:
     removed : int
         Queue entries whose key is no longer asked for.
     freed : int
-        Keys taken back from dead workers.
+        Keys taken back from dead workers, and keys whose process was interrupted.
     """
 
     added: int
@@ -36,8 +42,11 @@ class Sweep:
 def sweep() -> Sweep:
     """Free dead reservations and queue what is asked for and missing, over all tables in chain order."""
     added = removed = freed = 0
+    trusted = leases_can_be_trusted()
+    forget_old_leases()
     for table in computed_tables():
-        freed += sum(free_reservation(table, key) for key in dead_reservations(table))
+        freed += free_dead_reservations(table) if trusted else 0
+        freed += requeue_errors(table, INTERRUPTED)
         changes = queue_of(table).refresh(delay=-1, priority=PRIORITY)
         added += changes["added"]
         removed += changes["removed"]
@@ -59,10 +68,6 @@ def retry_failed(tables: Sequence[type[dj.Computed]], *, match: str = "") -> int
     match : str
         Only errors whose message holds this text, case and all.
     """
-    retried = 0
-    for table in tables:
-        jobs = queue_of(table)
-        for row in jobs.errors.to_dicts():
-            if match in row["error_message"]:
-                retried += free_reservation(table, {name: row[name] for name in jobs.primary_key})
-    return retried
+    return sum(
+        requeue_errors(table, "LOCATE(%s, error_message) > 0 OR %s = ''", (match, match)) for table in tables
+    )

@@ -88,24 +88,32 @@ def work(
         SIGTERM and SIGINT end the worker between two instructions; the key in work goes back to the queue.
     """
     summary = WorkSummary()
+    _told.clear()
     queues = [queue_of(table).full_table_name for table in tables]
     # populate() installs the same for SIGTERM while it runs; SIGINT must not be KeyboardInterrupt, which it
     # would keep as an error of the key.
     before = {name: signal.signal(name, _exit) for name in (signal.SIGTERM, signal.SIGINT)}
     try:
         _loop(tables, summary, max_calls, stop_when_idle, report)
-    except SystemExit:
-        summary.interrupted = True
+    except BaseException as error:
         for name in before:
             signal.signal(name, signal.SIG_IGN)  # the hand-back is not interrupted a second time
         summary.handed_back = hand_back(queues)
+        # An interruption between two packets may surface as a fault of the protocol.
+        if not (isinstance(error, SystemExit) or _told):
+            raise
+        summary.interrupted = True
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)
     return summary
 
 
+_told: list[int] = []
+
+
 def _exit(number: int, frame: FrameType | None) -> None:
+    _told.append(number)
     raise SystemExit(f"{signal.Signals(number).name} received")
 
 

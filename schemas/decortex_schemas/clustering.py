@@ -37,7 +37,7 @@ class Clustering(dj.Computed):
     objective = null : float64       # the method's own criterion, lower is better
     iterations : int32
     converged : bool
-    fit_status : enum('ok', 'not_converged', 'empty_cluster', 'fragmented')
+    fit_status : varchar(24)         # 'ok', 'not_converged', 'empty_cluster', 'fragmented'
     n_components = null : int32      # of the neighbour graph, where the method has one
     largest_share : float64          # share of the neurons in the largest cluster
     parameters : <blob>              # fitted parameters: centres and, for mixtures, scales and weights
@@ -118,7 +118,7 @@ def partition_row(result: ClusteringResult) -> dict[str, Any]:
         "n_components": None if components is None else int(components),
         "largest_share": result.largest_share,
         "parameters": {name: np.asarray(value) for name, value in result.parameters.items()},
-        "diagnostics": {name: float(value) for name, value in result.diagnostics.items()},
+        "diagnostics": {name: float(v) if np.isfinite(v) else None for name, v in result.diagnostics.items()},
     }
 
 

@@ -20,7 +20,7 @@ from decortex_schemas.database import queue_of, schema
 from decortex_schemas.datasets import Dataset, true_types
 from decortex_schemas.embeddings import Embedding
 from decortex_schemas.finetune import DECFinetune, partition_labels
-from decortex_schemas.leases import confirm_reservation
+from decortex_schemas.leases import INTERRUPTED, confirm_reservation
 from decortex_schemas.models import TrainedModel
 from decortex_schemas.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
 from decortex_schemas.specs import ClusterCount, ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec
@@ -76,7 +76,7 @@ class SeedAgreement(dj.Computed):
 
         definition = """
         -> master
-        pair_kind : enum('model_seeds', 'clustering_seeds')
+        pair_kind : varchar(24)          # 'model_seeds', 'clustering_seeds'
         model_seed_a : int32
         seed_a : int32
         model_seed_b : int32
@@ -275,7 +275,11 @@ def _failures(missing: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Members that cannot come, because a step of theirs ended in an error: their keys and that step."""
     failed = []
     errors = [
-        (table.__name__, queue_of(table).primary_key, queue_of(table).errors.proj().to_dicts())
+        (
+            table.__name__,
+            queue_of(table).primary_key,
+            (queue_of(table).errors - INTERRUPTED).proj().to_dicts(),
+        )
         for table in (TrainedModel, Embedding, Clustering, DECFinetune)
     ]
     for key in missing:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
 import os
+import platform
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -109,7 +111,7 @@ def read_settings() -> Settings:
     return Settings(found.host, found.port, found.user, found.password, database_name(), store_folder())
 
 
-def connect(*, threads: int = 1, create_tables: bool | None = None) -> dj.Connection:
+def connect(*, threads: int = 1) -> dj.Connection:
     """Connect this process to the database and make every table usable.
 
     After it, a plain ``Clustering.populate(reserve_jobs=True)`` works: the software environment is
@@ -120,9 +122,10 @@ def connect(*, threads: int = 1, create_tables: bool | None = None) -> dj.Connec
     ----------
     threads : int
         Threads that numpy, scikit-learn and torch may use in this process.
-    create_tables : bool, optional
-        Declare tables that do not exist. Default: only if none exists yet (an empty database);
-        ``decortex init`` declares them for everybody.
+
+    Notes
+    -----
+    An empty database is declared first, jobs tables included, as `decortex init` does.
 
     Returns
     -------
@@ -137,7 +140,10 @@ def connect(*, threads: int = 1, create_tables: bool | None = None) -> dj.Connec
     from decortex_schemas import leases, provenance  # noqa: PLC0415  (they import this module's schema)
 
     if not (schema.is_activated() and schema.connection is not None and schema.connection.is_connected):
-        activate(open_connection(read_settings()), create_tables=create_tables)
+        connection = open_connection(read_settings())
+        if _recorded_version(connection, database_name()) is None:
+            declare_everything(connection)
+        activate(connection)
     pin_threads(threads)
     provenance.register_environment(threads=threads)
     leases.start_heartbeat()
@@ -158,7 +164,6 @@ def open_connection(settings: Settings) -> dj.Connection:
     dj.config["database.port"] = settings.port
     dj.config["database.user"] = settings.user
     dj.config["database.password"] = settings.password
-    dj.config["safemode"] = False
     dj.config["jobs.version_method"] = "none"
     dj.config["stores"] = {
         "default": "main",
@@ -183,6 +188,8 @@ def check_server(settings: Settings) -> str:
             user=settings.user,
             password=settings.password,
             connect_timeout=10,
+            read_timeout=20,
+            write_timeout=20,
         )
     except (pymysql.MySQLError, RuntimeError) as error:
         code = error.args[0] if error.args else None
@@ -233,50 +240,50 @@ def pin_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def activate(connection: dj.Connection, *, create_tables: bool | None = None) -> None:
+def activate(connection: dj.Connection, *, create_tables: bool = False) -> None:
     """Bind every table class to the configured database.
 
     Raises
     ------
     DatabaseError
-        If the tables do not exist and may not be created here.
+        If another version of decortex declared the tables there.
     """
     for module in MODULES:
         importlib.import_module(f"decortex_schemas.{module}")
     name = database_name()
     check_version(connection, name)
-    if create_tables is None:
-        create_tables = not _holds_tables(connection, name)
-    if create_tables:
-        connection.query(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-    elif not _holds_tables(connection, name):
-        raise DatabaseError(f"the database {name!r} holds no decortex tables; run `decortex init` first.")
     schema.activate(name, connection=connection, create_schema=False, create_tables=create_tables)
 
 
 def check_version(connection: dj.Connection, name: str) -> None:
     """Refuse tables that another version of decortex declared, before anything is read or declared.
 
+    A database that holds no finished declaration (none, or one that was interrupted) passes.
+
     Raises
     ------
     DatabaseError
         If the database's recorded version is not this one's.
     """
-    if not _holds_tables(connection, name):
-        return
-    recorded = connection.query(
-        "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s AND table_name = '#schema_version'",
-        args=(name,),
-    ).fetchone()[0]
-    rows = connection.query(f"SELECT version FROM `{name}`.`#schema_version`").fetchall() if recorded else ()
-    versions = [int(row[0]) for row in rows]
-    if versions != [SCHEMA_VERSION]:
-        found = ", ".join(str(version) for version in versions) or "no recorded one"
+    version = _recorded_version(connection, name)
+    if version not in (None, SCHEMA_VERSION):
         raise DatabaseError(
-            f"the tables in database {name!r} are of schema version {found}, this decortex needs {SCHEMA_VERSION}: "
+            f"the tables in database {name!r} are of schema version {version}, this decortex needs {SCHEMA_VERSION}: "
             "install the decortex that made them, or set DECORTEX_DATABASE to a new database. CHANGELOG.md says "
             "what changed."
         )
+
+
+def _recorded_version(connection: dj.Connection, name: str) -> int | None:
+    """Version of a finished declaration; it is recorded last."""
+    tables = connection.query(
+        "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s AND table_name = '#schema_version'",
+        args=(name,),
+    )
+    if not tables.fetchone()[0]:
+        return None
+    row = connection.query(f"SELECT MAX(version) FROM `{name}`.`#schema_version`").fetchone()
+    return None if row[0] is None else int(row[0])
 
 
 def computed_tables() -> list[type[dj.Computed]]:
@@ -292,14 +299,27 @@ def instance_of(table: type[dj.Computed]) -> dj.Computed:
     """
     known = (schema.database, table.__name__)
     if known not in _instances:
-        _instances[known] = table()
+        instance = table()
+        _instances[known] = instance
+        with _quiet():
+            instance.jobs.error = functools.partial(_keep_error, instance.jobs)
     return _instances[known]
+
+
+def _keep_error(jobs: Any, key: dict[str, Any], error_message: str, error_stack: str | None = None) -> None:
+    """Keep a key's error if this process still holds the key; else another one has it, or has made it.
+
+    DataJoint's own update ends the worker where the queue entry is gone, and would mark another process's
+    reservation.
+    """
+    held = jobs & {name: key[name] for name in jobs.primary_key} & {"status": "reserved"}
+    if len(held & {"host": platform.node(), "pid": os.getpid()}):
+        type(jobs).error(jobs, key, error_message, error_stack)
 
 
 def queue_of(table: type[dj.Computed]) -> Any:
     """The jobs table of a computed table."""
-    with _quiet():
-        return instance_of(table).jobs
+    return instance_of(table).jobs
 
 
 def declare_everything(connection: dj.Connection) -> None:
@@ -313,10 +333,13 @@ def declare_everything(connection: dj.Connection) -> None:
     lock = f"decortex_init_{database_name()}"
     if connection.query("SELECT GET_LOCK(%s, 60)", args=(lock,)).fetchone()[0] != 1:
         raise DatabaseError("another `decortex init` is still declaring tables; try again when it has ended.")
+    name = database_name()
     try:
+        connection.query(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
         activate(connection, create_tables=True)
         for table in computed_tables():
             queue_of(table)  # declared when it is first looked at
+        connection.query(f"INSERT IGNORE INTO `{name}`.`#schema_version` VALUES ({SCHEMA_VERSION})")
     finally:
         connection.query("SELECT RELEASE_LOCK(%s)", args=(lock,))
 
@@ -331,10 +354,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def _holds_tables(connection: dj.Connection, name: str) -> bool:
-    found = connection.query(
-        "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s", args=(name,)
-    )
-    return bool(found.fetchone()[0])

@@ -29,7 +29,7 @@ class Dataset(dj.Manual):
     # A set of recordings whose neurons are clustered together
     dataset : varchar(64)
     ---
-    kind : enum('simulated', 'filetree', 'neurons_only')
+    kind : varchar(24)                 # 'simulated', 'filetree', 'neurons_only'
     location = null : varchar(1024)    # folder of FileTreeDataset sessions
     simulation = null : json           # resolved SimulationConfig
     simulation_seed = null : int32
@@ -227,6 +227,8 @@ def load_recordings(dataset: str) -> Recordings:
     recordings = _open(
         row["kind"], row["location"], canonical_json(row["simulation"]), row["simulation_seed"]
     )
+    if recordings.content_sha256 != row["content_sha256"]:
+        _open.cache_clear()  # the folder may be repaired while this process lives
     if recordings.neuron_order_sha256 != row["neuron_order_sha256"]:
         raise DatasetError(
             f"the neurons of dataset {dataset!r} at {row['location']} are not those that were registered "

@@ -15,7 +15,7 @@ from decortex.errors import InputError
 from decortex_schemas.database import schema
 from decortex_schemas.datasets import Dataset
 from decortex_schemas.leases import confirm_reservation
-from decortex_schemas.models import TrainedModel, raw_embedding
+from decortex_schemas.models import TrainedModel, check_order, raw_embedding
 from decortex_schemas.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
 from decortex_schemas.specs import EmbeddingSpec
 from decortex_schemas.studies import Study
@@ -65,6 +65,7 @@ class Embedding(dj.Computed):
                 f"the network holds {len(raw)} neurons, its dataset {n_neurons}; register the checkpoint with the "
                 "dataset it was trained on."
             )
+        check_order(TrainedModel & key, order)
         fitted = fit_map(raw, EmbeddingConfig.from_params(params))
         x = np.ascontiguousarray(fitted.apply(raw), dtype=np.float64)
         row = {

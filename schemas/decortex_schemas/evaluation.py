@@ -10,11 +10,12 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
+from decortex.errors import InputError
 from decortex.evaluation import associate, cluster_quality, pairwise_tests, retained_performance
 from decortex_schemas.database import schema
 from decortex_schemas.datasets import sessions_of
 from decortex_schemas.embeddings import load_embedding
-from decortex_schemas.finetune import ContinuedTraining, DECFinetune, partition_labels
+from decortex_schemas.finetune import ContinuedTraining, DECFinetune, moved_embedding, partition_labels
 from decortex_schemas.leases import confirm_reservation
 from decortex_schemas.models import Performance, TrainedModel
 from decortex_schemas.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
@@ -45,7 +46,7 @@ class ClusterQuality(dj.Computed):
 
         definition = """
         -> master
-        space : enum('untouched', 'moved')
+        space : varchar(24)              # 'untouched', 'moved'
         ---
         quality_status : varchar(24)
         n_neurons : int32
@@ -68,7 +69,7 @@ class ClusterQuality(dj.Computed):
         placed = labels >= 0
         spaces = {"untouched": load_embedding(key)}
         if kind != "none":
-            spaces["moved"] = (DECFinetune & key).fetch1("embedding").load()
+            spaces["moved"] = moved_embedding(key)
         rows = []
         for space, x in spaces.items():
             found = asdict(cluster_quality(x[placed], labels[placed], seed=EVALUATION_SEED))
@@ -242,8 +243,8 @@ class RetainedPerformance(dj.Computed):
         schedule_id, control_seed = (FinetuneSpec & key).fetch1("schedule_id", "control_seed")
         network = {name: key[name] for name in TrainedModel().primary_key}
         control = {**network, "schedule_id": int(schedule_id), "control_seed": int(control_seed)}
-        epochs = (DECFinetune & key).fetch1("best_epoch"), (ContinuedTraining & control).fetch1("best_epoch")
-        return control, *epochs
+        epochs = (ContinuedTraining.Epoch & control).proj("validation_correlation").to_dicts()
+        return control, (DECFinetune & key).fetch1("kept_epoch"), best_epoch(epochs)
 
     def make_compute(
         self, key: dict[str, Any], control: dict[str, Any], epoch: int, control_best: int
@@ -304,6 +305,13 @@ class RetainedPerformance(dj.Computed):
         self.Session.insert({**key, **part} for part in sessions)
 
 
+def best_epoch(epochs: list[dict[str, Any]]) -> int:
+    """The control's epoch of the best validation correlation; 0, its start, where it has none."""
+    scored = [epoch for epoch in epochs if epoch["validation_correlation"] is not None]
+    order = sorted(scored, key=lambda epoch: (-epoch["validation_correlation"], epoch["epoch"]))
+    return int(order[0]["epoch"]) if order else 0
+
+
 def scores_before(key: dict[str, Any]) -> NDArray[np.float64]:
     """Test scores of the network before fine-tuning, one a neuron."""
     at = {"tier": MAIN_TIER, "metric": MAIN_METRIC}
@@ -322,5 +330,11 @@ def scores_of_control(key: dict[str, Any], epoch: int) -> NDArray[np.float64]:
     """Test scores of the equal-epoch control after this many epochs, one a neuron; at 0 it is the start."""
     if epoch == 0:
         return scores_before(key)
-    values: NDArray[np.float64] = (ContinuedTraining.Epoch & key & {"epoch": epoch}).fetch1("score_values")
+    found = (ContinuedTraining.Epoch & key & {"epoch": epoch}).to_dicts()
+    if not found:
+        raise InputError(
+            f"the control ended before epoch {epoch}, at which the fine-tuning was kept (it diverged); a lower "
+            "learning rate in the schedule keeps both finite."
+        )
+    values: NDArray[np.float64] = found[0]["score_values"]
     return values

@@ -68,7 +68,7 @@ class ContinuedTraining(dj.Computed):
     checkpoint_sha256 : char(64)
     embedding : <npy@main>               # readout weights at the end, float32 (n_neurons, n_channels)
     n_epochs : int32
-    best_epoch : int32
+    kept_epoch : int32
     stop_reason : varchar(24)
     {STAMP}
     """
@@ -111,7 +111,7 @@ class ContinuedTraining(dj.Computed):
             "checkpoint": checkpoint_bytes(network),
             "embedding": network.embedding().detach().numpy(),
             "n_epochs": len(outcome.epochs),
-            "best_epoch": outcome.best_epoch,
+            "kept_epoch": outcome.best_epoch,
             "stop_reason": outcome.stop_reason,
         }
         epochs = [
@@ -150,10 +150,11 @@ class DECFinetune(dj.Computed):
     finetune_status : varchar(24)        # 'ok', 'flat_target', 'empty_start', ...; the fit's status with 'none'
     stop_reason : varchar(24)
     n_epochs : int32
-    best_epoch : int32
+    kept_epoch : int32
     share_changed = null : float64       # share of neurons whose label is not the start's
     checkpoint = null : <hash@main>
     checkpoint_sha256 = null : char(64)
+    embedding_sha256 = null : char(64)
     embedding = null : <npy@main>        # moved points, float64, in the space of the Clustering's embedding
     parameters = null : <blob>           # cluster parameters of the same state as the labels
     beta = null : float64                # weight of the clustering loss that was used
@@ -240,7 +241,7 @@ class DECFinetune(dj.Computed):
         if (labels < 0).any():
             raise InputError(
                 f"{int((labels < 0).sum())} neurons have no place in the embedding and cannot be fine-tuned; "
-                "start from an embedding without excluded neurons, for example raw."
+                "remove these neurons from the recordings, or train with a smaller feature_l1."
             )
         network = load_network(TrainedModel & key)
         recordings = load_recordings(key["dataset"])
@@ -291,7 +292,7 @@ def untouched_row(labels: NDArray[np.int16], fit_status: str) -> dict[str, Any]:
         "finetune_status": fit_status,
         "stop_reason": "none",
         "n_epochs": 0,
-        "best_epoch": 0,
+        "kept_epoch": 0,
     }
 
 
@@ -303,9 +304,10 @@ def moved_row(result: FinetuneResult) -> dict[str, Any]:
         "finetune_status": result.status,
         "stop_reason": result.stop_reason,
         "n_epochs": len(result.epochs),
-        "best_epoch": result.best_epoch,
+        "kept_epoch": result.best_epoch,
         "share_changed": result.share_changed,
         "embedding": result.points,
+        "embedding_sha256": array_sha256(result.points),
         "parameters": dict(result.parameters),
         "beta": result.beta,
         "mean_max_q_start": result.start.mean_max_q,
@@ -334,6 +336,24 @@ def curve_rows(result: FinetuneResult) -> list[dict[str, Any]]:
 def finite_or_none(value: float | None) -> float | None:
     """The value, or None where it is undefined or not finite."""
     return None if value is None or not np.isfinite(value) else float(value)
+
+
+def moved_embedding(key: dict[str, Any]) -> NDArray[np.float64]:
+    """Read the moved points of one fine-tuning and check them against their digest.
+
+    Raises
+    ------
+    InputError
+        If the stored file is not the array that was inserted.
+    """
+    reference, digest = (DECFinetune & key).fetch1("embedding", "embedding_sha256")
+    points: NDArray[np.float64] = reference.load()
+    if array_sha256(points) != digest:
+        raise InputError(
+            f"the stored array of fine-tuning {key} is not the one that was inserted (sha256 differs): restore the "
+            "store from its backup, or delete the row and recompute it."
+        )
+    return points
 
 
 def partition_labels(key: dict[str, Any]) -> NDArray[np.int16]:

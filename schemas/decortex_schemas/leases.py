@@ -17,7 +17,13 @@ from decortex.errors import OperationError
 from decortex_schemas.database import queue_of, schema
 
 HEARTBEAT_SECONDS = 10.0
+# A server that accepts and never answers must not hold a thread for ever.
+TIMEOUTS = {"connect_timeout": 10, "read_timeout": 10, "write_timeout": 10}
+# Errors of keys whose process was told to stop: nothing is wrong with the key.
+INTERRUPTED = "error_message LIKE 'SystemExit%%' OR error_message LIKE 'KeyboardInterrupt%%'"
 LEASE_SECONDS = 60
+# After a start of the server, every living process has beaten again within this time.
+MINIMUM_UPTIME = 30
 
 
 @schema
@@ -33,6 +39,7 @@ class WorkerLease(dj.Manual):
     started_at : datetime(3)
     last_seen : datetime(3)
     ended = 0 : bool
+    index (host_name, process_id)
     """
 
 
@@ -76,7 +83,7 @@ class _Heartbeat:
 
     def _write(self, sql: str, args: tuple[Any, ...]) -> None:
         with (
-            pymysql.connect(**self._info, autocommit=True, connect_timeout=10) as link,
+            pymysql.connect(**self._info, autocommit=True) as link,
             link.cursor() as cursor,
         ):
             cursor.execute(sql, args)
@@ -130,48 +137,58 @@ def confirm_reservation(table: dj.Computed, key: dict[str, Any]) -> None:
         )
 
 
-def dead_reservations(table: type[dj.Computed]) -> list[dict[str, Any]]:
-    """Keys of one table that are reserved by a process without a living lease.
+def leases_can_be_trusted() -> bool:
+    """Whether a stale lease means a dead process.
 
-    A lease lives if it was seen within the last minute by the server's clock, has not ended, and began
-    before the reservation (a new process may carry a dead one's number).
+    It does not just after the server was away: then every lease is stale, until its process has beaten again.
     """
-    jobs = queue_of(table)
-    names = ", ".join(f"j.`{name}`" for name in jobs.primary_key)
-    rows = schema.connection.query(
-        f"SELECT {names} FROM {jobs.full_table_name} AS j WHERE j.status = 'reserved' AND NOT EXISTS ("
+    connection = schema.connection
+    uptime = int(connection.query("SHOW GLOBAL STATUS LIKE 'Uptime'").fetchone()[1])
+    own = _running.get(os.getpid())
+    if uptime < MINIMUM_UPTIME or own is None:
+        return False
+    age = connection.query(
+        f"SELECT TIMESTAMPDIFF(SECOND, last_seen, CURRENT_TIMESTAMP(3)) FROM {WorkerLease().full_table_name} "
+        "WHERE lease_id = %s",
+        args=(own.lease_id,),
+    ).fetchone()
+    return age is not None and int(age[0]) < 2 * HEARTBEAT_SECONDS
+
+
+def free_dead_reservations(table: type[dj.Computed]) -> int:
+    """Hand back the keys that are reserved by a process without a living lease; returns how many.
+
+    A lease lives if it was seen within the last minute by the server's clock, has not ended, and began before
+    the reservation (a new process may carry a dead one's number). Looked at and freed in one statement: a key
+    that another process reserves meanwhile is not touched.
+    """
+    updated = schema.connection.query(
+        f"UPDATE {queue_of(table).full_table_name} AS j SET j.status = 'pending', "
+        "j.scheduled_time = CURRENT_TIMESTAMP(3) WHERE j.status = 'reserved' AND NOT EXISTS ("
         f"SELECT 1 FROM {WorkerLease().full_table_name} AS w WHERE w.host_name = j.host "
         "AND w.process_id = j.pid AND w.ended = 0 AND w.started_at <= j.reserved_time "
         "AND w.last_seen > CURRENT_TIMESTAMP(3) - INTERVAL %s SECOND)",
         args=(LEASE_SECONDS,),
-    ).fetchall()
-    return [dict(zip(jobs.primary_key, row, strict=True)) for row in rows]
-
-
-def free_reservation(table: type[dj.Computed], key: dict[str, Any], *, pid: int | None = None) -> bool:
-    """Hand a reserved (or interrupted) key back to the queue; returns whether a row changed.
-
-    Parameters
-    ----------
-    table : Computed
-        The table.
-    key : dict
-        Primary key of the job.
-    pid : int, optional
-        Hand it back only if this process of this host holds it.
-    """
-    jobs = queue_of(table)
-    where = " AND ".join(f"`{name}` = %s" for name in jobs.primary_key)
-    args: list[Any] = [key[name] for name in jobs.primary_key]
-    sql = (
-        f"UPDATE {jobs.full_table_name} SET status = 'pending', error_message = '', error_stack = NULL, "
-        f"scheduled_time = CURRENT_TIMESTAMP(3), completed_time = NULL WHERE {where} "
-        "AND status IN ('reserved', 'error')"
     )
-    if pid is not None:
-        sql += " AND host = %s AND pid = %s"
-        args += [platform.node(), pid]
-    return bool(schema.connection.query(sql, args=tuple(args)).rowcount)
+    return int(updated.rowcount)
+
+
+def requeue_errors(table: type[dj.Computed], condition: str, args: Sequence[Any] = ()) -> int:
+    """Queue failed keys again whose queue entry meets a condition in SQL; returns how many."""
+    updated = schema.connection.query(
+        f"UPDATE {queue_of(table).full_table_name} SET status = 'pending', error_message = '', "
+        "error_stack = NULL, scheduled_time = CURRENT_TIMESTAMP(3), completed_time = NULL "
+        f"WHERE status = 'error' AND ({condition})",
+        args=tuple(args),
+    )
+    return int(updated.rowcount)
+
+
+def forget_old_leases() -> None:
+    """Delete the leases that ended or ran out more than a day ago."""
+    schema.connection.query(
+        f"DELETE FROM {WorkerLease().full_table_name} WHERE last_seen < CURRENT_TIMESTAMP(3) - INTERVAL 1 DAY"
+    )
 
 
 def hand_back(queues: Sequence[str]) -> int:
@@ -186,7 +203,7 @@ def hand_back(queues: Sequence[str]) -> int:
     """
     handed = 0
     with (
-        pymysql.connect(**connection_info(), autocommit=True, connect_timeout=10) as link,
+        pymysql.connect(**connection_info(), autocommit=True) as link,
         link.cursor() as cursor,
     ):
         for queue in queues:
@@ -208,4 +225,5 @@ def connection_info() -> dict[str, Any]:
         "user": info["user"],
         "password": info["passwd"],
         "ssl": info["ssl"] if isinstance(info.get("ssl"), dict) else None,
+        **TIMEOUTS,
     }

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from decortex.data.recordings import Recordings
-from decortex.errors import CheckpointError
+from decortex.errors import CheckpointError, InputError
 from decortex.evaluation import Scores, concatenate_scores, score_neurons
 from decortex.models.checkpoints import CheckpointReadout, read_checkpoint
 from decortex.models.network import Network, NetworkConfig
@@ -91,7 +91,7 @@ class TrainedModel(dj.Computed):
     checkpoint_sha256 : char(64)
     source_kind : varchar(48)            # 'decortex', or the readout of an imported checkpoint
     n_epochs : int32
-    best_epoch : int32
+    kept_epoch : int32
     stop_reason : varchar(24)
     validation_correlation = null : float64
     {STAMP}
@@ -131,7 +131,7 @@ class TrainedModel(dj.Computed):
         if sha256 is not None:
             data = (ModelTask & key).fetch1("checkpoint")
             readout = read_checkpoint_bytes(data, embedding_key=embedding_key or None)
-            row = {"source_kind": readout.kind, "n_epochs": 0, "best_epoch": 0, "stop_reason": "imported"}
+            row = {"source_kind": readout.kind, "n_epochs": 0, "kept_epoch": 0, "stop_reason": "imported"}
             return {**row, "checkpoint": data}, [], started
         recordings = load_recordings(key["dataset"])
         model = Network.build(NetworkConfig.from_params(network), recordings, seed=key["model_seed"])
@@ -140,7 +140,7 @@ class TrainedModel(dj.Computed):
             "checkpoint": checkpoint_bytes(model),
             "source_kind": "decortex",
             "n_epochs": len(outcome.epochs),
-            "best_epoch": outcome.best_epoch,
+            "kept_epoch": outcome.best_epoch,
             "stop_reason": outcome.stop_reason,
             "validation_correlation": validation_at(outcome),
         }
@@ -203,14 +203,6 @@ class Performance(dj.Computed):
         confirm_reservation(self, key)
         self.insert1({**key, "n_trials": n_trials, **run_stamp(started)})
         self.Score.insert({**key, **score} for score in scores)
-
-
-def ask_for_training(dataset: str, model_spec_id: int, seeds: list[int]) -> list[dict[str, Any]]:
-    """Register the networks to train, one a seed; returns their keys."""
-    register_seeds(seeds)
-    keys = [{"dataset": dataset, "model_spec_id": model_spec_id, "model_seed": seed} for seed in seeds]
-    ModelTask.insert(keys, skip_duplicates=True)
-    return keys
 
 
 def register_checkpoint(
@@ -361,6 +353,24 @@ def network_from_bytes(data: bytes) -> Network:
 def load_network(row: Any) -> Network:
     """Rebuild the network of one row that has a ``checkpoint``."""
     return network_from_bytes(row.fetch1("checkpoint"))
+
+
+def check_order(row: Any, neuron_order_sha256: str) -> None:
+    """Refuse a network of ours whose neurons are not the dataset's, in the same order.
+
+    Raises
+    ------
+    InputError
+        If the network was built for other neurons. A foreign checkpoint names none; its number is checked.
+    """
+    if row.fetch1("source_kind") != "decortex":
+        return
+    own = load_network(row).geometry.neuron_order_sha256
+    if own != neuron_order_sha256:
+        raise InputError(
+            f"the network was built for other neurons ({own[:12]}) than its dataset holds "
+            f"({neuron_order_sha256[:12]}); delete its row and train it again."
+        )
 
 
 def raw_embedding(row: Any) -> NDArray[np.float32]:

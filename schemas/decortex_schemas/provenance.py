@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_info
 
 from decortex.config import config_hash
 from decortex.errors import OperationError
-from decortex_schemas.database import SCHEMA_VERSION, schema
+from decortex_schemas.database import schema
 
 # What every computed row carries beside its result.
 STAMP = """
@@ -34,13 +34,12 @@ seconds : float64                # wall-clock time of the computation
 
 @schema
 class SchemaVersion(dj.Lookup):
-    """Which version of the table definitions this database holds: one row."""
+    """Which version of the table definitions this database holds: one row, written when all are declared."""
 
     definition = """
     # Version of the table definitions
     version : int16
     """
-    contents = [{"version": SCHEMA_VERSION}]
 
 
 @schema
@@ -53,7 +52,7 @@ class Environment(dj.Manual):
     ---
     env_hash : char(64)
     git_commit = null : char(40)
-    dirty : bool                     # uncommitted changes in the code's own checkout
+    dirty = null : bool              # null: not a checkout; uncommitted changes in the code's own checkout
     diff_sha256 = null : char(64)    # of the uncommitted changes
     decortex_version : varchar(32)
     python : varchar(32)
@@ -77,17 +76,18 @@ class _Current:
     """The environment this process runs in, once registered."""
 
     env_id: int | None = None
-    pid: int | None = None
+    process: tuple[int, int] | None = None  # process id and threads
 
 
 def register_environment(*, threads: int) -> int:
     """Register this process's environment, once; returns its ``env_id``."""
-    if _Current.env_id is not None and _Current.pid == os.getpid():
+    process = (os.getpid(), threads)
+    if _Current.env_id is not None and _Current.process == process:
         return _Current.env_id
     facts = {**describe_environment(), "threads": threads}
     digest = config_hash(facts)
     _Current.env_id = register_row(Environment, "env_id", {"env_hash": digest}, facts)
-    _Current.pid = os.getpid()
+    _Current.process = process
     return _Current.env_id
 
 
@@ -130,9 +130,10 @@ def run_stamp(started: float) -> dict[str, Any]:
     OperationError
         If the environment is not registered (no `connect()` in this process).
     """
-    if _Current.env_id is None or _Current.pid != os.getpid():
+    if _Current.env_id is None or _Current.process is None or _Current.process[0] != os.getpid():
         raise OperationError(
-            "this process has no registered environment: call decortex_schemas.connect() before populate()."
+            "this process has no registered environment: call decortex_schemas.connect() before populate(), and "
+            "start several processes instead of populate(processes=...), whose children hold no lease."
         )
     return {
         "env_id": _Current.env_id,
@@ -152,7 +153,7 @@ def describe_environment() -> dict[str, Any]:
     )
     return {
         "git_commit": commit,
-        "dirty": diff is not None,
+        "dirty": None if commit is None else diff is not None,
         "diff_sha256": diff,
         "decortex_version": version("decortex"),
         "python": platform.python_version(),
@@ -191,8 +192,9 @@ def _git_state() -> tuple[str | None, str | None]:
     ):
         return None, None  # installed from a wheel, or inside somebody else's repository
     top = root.decode().strip()
-    changed = git("-C", top, "diff", "HEAD", "--binary") or b""
-    untracked = git("-C", top, "ls-files", "--others", "--exclude-standard", "-z") or b""
+    code = ("--", "pipeline", "schemas", "populate_scripts", "pyproject.toml")
+    changed = git("-C", top, "diff", "HEAD", "--binary", *code) or b""
+    untracked = git("-C", top, "ls-files", "--others", "--exclude-standard", "-z", *code) or b""
     if not changed and not untracked:
         return head.decode().strip(), None
     digest = hashlib.sha256(changed)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
@@ -28,7 +28,7 @@ from decortex_schemas.evaluation import (
 from decortex_schemas.finetune import DECFinetune
 from decortex_schemas.models import Performance
 from decortex_schemas.provenance import Environment
-from decortex_schemas.specs import ClusteringMethod, FinetuneSpec
+from decortex_schemas.specs import ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec
 from decortex_schemas.studies import Study
 
 P = ParamSpec("P")
@@ -129,8 +129,10 @@ def test_performance(study: str) -> dict[str, Any]:
 def results(study: str) -> list[dict[str, Any]]:
     """One row a method, K and fine-tuning of a frozen study: agreement, performance and its tie to cluster.
 
-    Correlations, effect sizes and qualities are means over the study's partitions of that row; p is the
-    median of the partitions' permutation p-values.
+    Correlations, effect sizes and qualities are means over the study's partitions of that row. ``epsilon2`` is
+    the effect over all neurons, session differences included; ``epsilon2_within`` that of ranks within sessions,
+    which the permutation tests: ``p`` is the median and ``p_max`` the largest of the partitions' p-values (a
+    summary of dependent tests, not a test).
 
     Raises
     ------
@@ -142,21 +144,26 @@ def results(study: str) -> list[dict[str, Any]]:
             f"study {study!r} is not frozen; `decortex study freeze {study}` does when it is complete."
         )
     partitions = _partitions(study)
+    failures = (FrozenStudy & {"study": study}).fetch1("failed")
+    failed = Counter(_group(failure["key"]) for failure in failures)
     agreements = (SeedAgreement * FinetuneSpec.proj("finetune", "kind") & {"study": study}).to_dicts()
-    names = {int(row["method_id"]): row["method_name"] for row in ClusteringMethod.to_dicts()}
+    methods = {int(row["method_id"]): row["method_name"] for row in ClusteringMethod.to_dicts()}
+    models = {int(row["model_spec_id"]): row["model_name"] for row in ModelSpec.to_dicts()}
+    embeddings = {int(row["embedding_spec_id"]): row["embedding_name"] for row in EmbeddingSpec.to_dicts()}
     rows = []
     for row in agreements:
         own = partitions[_group(row)]
         rows.append(
             {
                 "dataset": row["dataset"],
-                "embedding_spec_id": int(row["embedding_spec_id"]),
+                "model": models[int(row["model_spec_id"])],
+                "embedding": embeddings[int(row["embedding_spec_id"])],
                 "method": row["method"],
-                "method_name": names[int(row["method_id"])],
+                "method_name": methods[int(row["method_id"])],
                 "method_id": int(row["method_id"]),
                 "k": int(row["k"]),
                 "finetune": row["finetune"],
-                "status": worst_status([part["status"] for part in own]),
+                "status": worst_status([part["status"] for part in own] + ["failed"] * failed[_group(row)]),
                 "n_partitions": len(own),
                 "ari_truth": row["ari_truth"],
                 "ari_seeds": row["ari_seeds"],
@@ -168,14 +175,17 @@ def results(study: str) -> list[dict[str, Any]]:
                 "silhouette_moved": _mean(own, "silhouette_moved"),
                 "share_changed": _mean(own, "share_changed"),
                 "epsilon2": _mean(own, "epsilon2"),
+                "epsilon2_within": _mean(own, "epsilon2_within"),
                 "p": _median(own, "p_permutation"),
+                "p_max": max(_values(own, "p_permutation"), default=None),
             }
         )
     return sorted(
         rows,
         key=lambda r: (
             r["dataset"],
-            r["embedding_spec_id"],
+            r["model"],
+            r["embedding"],
             r["method_id"],
             r["k"],
             r["finetune"] != "none",
@@ -192,7 +202,8 @@ def _group(row: dict[str, Any]) -> tuple[Any, ...]:
 def _partitions(study: str) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
     """Every partition of a study with its scores, by method, K and fine-tuning."""
     asked = (Study.Model.proj() * Study.Embedding.proj() * Study.Finetuning.proj() & {"study": study}).proj()
-    members = (DECFinetune & asked).proj("finetune_status", "stop_reason", "share_changed").to_dicts()
+    partitions = DECFinetune.proj("finetune_status", "share_changed") * FinetuneSpec.proj("kind")
+    members = (partitions & asked).to_dicts()
     key_names = DECFinetune().primary_key
     before = {
         tuple(row[name] for name in ("dataset", "model_spec_id", "model_seed")): row["mean"]
@@ -202,7 +213,7 @@ def _partitions(study: str) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
     def by_key(query: dj.QueryExpression) -> dict[tuple[Any, ...], dict[str, Any]]:
         return {tuple(row[name] for name in key_names): row for row in (query & asked).to_dicts()}
 
-    performance = by_key(ClusterPerformance.proj("epsilon2", "p_permutation"))
+    performance = by_key(ClusterPerformance.proj("epsilon2", "epsilon2_within", "p_permutation"))
     price = by_key(RetainedPerformance.proj("before", "after", "control"))
     untouched = by_key((ClusterQuality.Space & {"space": "untouched"}).proj("silhouette"))
     moved = by_key((ClusterQuality.Space & {"space": "moved"}).proj("silhouette"))
@@ -215,10 +226,13 @@ def _partitions(study: str) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
                 "status": row["finetune_status"],
                 "share_changed": row["share_changed"],
                 "before": price[key]["before"] if key in price else start,
-                "after": price[key]["after"] if key in price else start,
+                # A fine-tuning whose price is not known is not one that cost nothing.
+                "after": price[key]["after"] if key in price else start if row["kind"] == "none" else None,
                 "control": price[key]["control"] if key in price else None,
-                "epsilon2": performance[key]["epsilon2"] if key in performance else None,
-                "p_permutation": performance[key]["p_permutation"] if key in performance else None,
+                **{
+                    name: performance[key][name] if key in performance else None
+                    for name in ("epsilon2", "epsilon2_within", "p_permutation")
+                },
                 "silhouette": untouched[key]["silhouette"] if key in untouched else None,
                 "silhouette_moved": moved[key]["silhouette"] if key in moved else None,
             }
@@ -271,12 +285,17 @@ def provenance(table_name: str, key: dict[str, Any]) -> dict[str, Any]:
             f"{', '.join(table().primary_key)}."
         )
     whole = dict(found[0])
-    chain = []
-    for ancestor in _ancestors(table):
-        restriction = {name: value for name, value in whole.items() if name in ancestor().heading.names}
-        for row in (ancestor & restriction).to_dicts() if restriction else []:
-            chain.append({"table": ancestor.__name__, **{n: v for n, v in row.items() if _is_light(v)}})
     row = (table & whole).fetch1()
+    known = dict(row)
+    chain: list[dict[str, Any]] = []
+    # From the row upwards: a specification near it says which schedule or seed further up is meant.
+    for ancestor in reversed(_ancestors(table)):
+        own = {name: known[name] for name in ancestor().primary_key if known.get(name) is not None}
+        if len(own) < len(ancestor().primary_key):
+            continue
+        step = (ancestor & own).fetch1()
+        known = {**step, **known}
+        chain.insert(0, {"table": ancestor.__name__, **{n: v for n, v in step.items() if _is_light(v)}})
     environment = (Environment & {"env_id": row["env_id"]}).fetch1()
     return {
         "table": table_name,

@@ -15,6 +15,7 @@ from decortex.clustering import algorithm_version, method_config
 from decortex.config import config_hash
 from decortex.data.recordings import TIERS
 from decortex.embeddings import EmbeddingConfig
+from decortex.errors import ConfigError
 from decortex.evaluation.performance import METRICS
 from decortex.finetune import FinetuneConfig
 from decortex.models.network import NetworkConfig
@@ -120,6 +121,7 @@ class ClusteringMethod(dj.Lookup):
     params : json                # resolved, defaults filled in
     algorithm_version : int16
     unique index (method_hash)
+    unique index (method_id)
     """
 
 
@@ -244,6 +246,11 @@ def register_finetune(
     name: str, config: FinetuneConfig, *, schedule_id: int | None = None, control_seed: int = 0
 ) -> int:
     """Register a fine-tuning variant; returns ``finetune_id``. 'none' takes no schedule."""
+    if (config.kind == "none") != (schedule_id is None):
+        raise ConfigError(
+            f"fine-tuning {name!r} of kind {config.kind!r} came {'without' if schedule_id is None else 'with'} a "
+            "schedule: every kind but 'none' needs one, and 'none' trains nothing."
+        )
     params = config.resolved()
     tied = {"schedule_id": schedule_id, "control_seed": None if schedule_id is None else control_seed}
     if schedule_id is not None:

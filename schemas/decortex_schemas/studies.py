@@ -11,7 +11,7 @@ from typing import Any
 import datajoint as dj
 from pydantic import Field
 
-from decortex.config import Config, config_hash
+from decortex.config import Config, canonical_json, config_hash
 from decortex.errors import ConfigError
 from decortex_schemas.database import schema
 from decortex_schemas.datasets import Dataset
@@ -21,6 +21,7 @@ from decortex_schemas.specs import (
     ClusteringMethod,
     EmbeddingSpec,
     FinetuneSpec,
+    ModelSpec,
     Seed,  # noqa: F401
     register_counts,
     register_seeds,
@@ -107,7 +108,9 @@ class FinetunePlan(Config):
 class StudyPlan(Config):
     """A sweep as plain values: rows of the specification tables by their ids."""
 
-    models: tuple[dict[str, str | int], ...] = Field(min_length=1, description="Keys of ModelTask")
+    models: tuple[dict[str, str | int], ...] = Field(
+        min_length=1, description="Keys of ModelTask; those to train here are registered with the study"
+    )
     embedding_spec_ids: tuple[int, ...] = Field(min_length=1)
     method_ids: tuple[int, ...] = Field(min_length=1)
     counts: tuple[int, ...] = Field(min_length=1, description="Numbers of clusters")
@@ -136,7 +139,7 @@ def declare_study(name: str, plan: StudyPlan, *, description: str = "") -> None:
     _check_plan(name, plan)
     methods = {int(row["method_id"]): row["method"] for row in ClusteringMethod.proj().to_dicts()}
     register_counts(list(plan.counts))
-    register_seeds(list(plan.seeds))
+    register_seeds([*plan.seeds, *(int(key["model_seed"]) for key in plan.models)])
     with schema.connection.transaction:
         Study.insert1(
             {
@@ -147,6 +150,7 @@ def declare_study(name: str, plan: StudyPlan, *, description: str = "") -> None:
             }
         )
         study = {"study": name}
+        ModelTask.insert([dict(key) for key in plan.models], skip_duplicates=True)
         Study.Model.insert({**study, **key} for key in plan.models)
         Study.Embedding.insert({**study, "embedding_spec_id": i} for i in plan.embedding_spec_ids)
         Study.Method.insert({**study, "method": methods[i], "method_id": i} for i in plan.method_ids)
@@ -172,12 +176,13 @@ def _check_plan(name: str, plan: StudyPlan) -> None:
     if not name or len(name) > 64:
         raise ConfigError(f"a study's name has 1 to 64 characters, got {len(name)}.")
     models = [dict(key) for key in plan.models]
-    found = len(ModelTask & models)
-    if found != len(models):
-        raise ConfigError(
-            f"the study names {len(models)} networks, of which {found} are registered; "
-            "`decortex register model` or `decortex study create` with a model spec registers them."
-        )
+    for key in models:
+        trainable = ModelSpec & {"model_spec_id": key["model_spec_id"]} & "network IS NOT NULL"
+        if not len(Dataset & {"dataset": key["dataset"]}) or not (len(ModelTask & key) or len(trainable)):
+            raise ConfigError(
+                f"the study names the network {key}, which is neither registered nor of a specification that can be "
+                "trained on a registered dataset; `decortex register dataset` and `register model` register them."
+            )
     for table, ids, column in (
         (EmbeddingSpec, plan.embedding_spec_ids, "embedding_spec_id"),
         (ClusteringMethod, plan.method_ids, "method_id"),
@@ -187,6 +192,17 @@ def _check_plan(name: str, plan: StudyPlan) -> None:
         unknown = sorted(set(ids) - known)
         if unknown:
             raise ConfigError(f"the study names {column} {unknown}, which {table.__name__} does not hold.")
+    for what, values in (
+        ("networks", [canonical_json(key) for key in models]),
+        ("embeddings", plan.embedding_spec_ids),
+        ("methods", plan.method_ids),
+        ("counts", plan.counts),
+        ("seeds", plan.seeds),
+    ):
+        if len(set(values)) != len(values):
+            raise ConfigError(
+                f"the {what} of study {name!r} hold one twice; name each once (equal parameters are one)."
+            )
     if min(plan.counts) < 1:
         raise ConfigError(f"the number of clusters must be at least 1, got {min(plan.counts)}.")
     for row in (Dataset & [{"dataset": key["dataset"]} for key in models]).proj("n_neurons").to_dicts():

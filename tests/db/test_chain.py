@@ -110,6 +110,12 @@ def test_provenance_leads_back_to_the_dataset(lab: str) -> None:
     tables = [step["table"] for step in found["chain"]]
     assert tables[:1] == ["Environment"] or "Dataset" in tables
     assert {"Dataset", "ModelSpec", "TrainedModel", "Embedding", "ClusteringMethod"} <= set(tables)
+    price = queries.provenance(
+        "RetainedPerformance", dict((schemas.RetainedPerformance & "dataset = 'small'").keys()[0])
+    )
+    steps = {step["table"]: step for step in price["chain"]}
+    assert {"FinetuneSpec", "TrainingSchedule", "ContinuedTraining", "DECFinetune"} <= set(steps)
+    assert steps["ContinuedTraining"]["schedule_id"] == steps["FinetuneSpec"]["schedule_id"]
     assert found["environment"]["env_id"] == found["row"]["env_id"]
     assert f"populate({dict(key)!r})" in found["recompute"][-1]
 

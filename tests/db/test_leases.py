@@ -11,17 +11,19 @@ import pytest
 from small_lab import fill, plan_for
 
 import decortex_schemas as schemas
-from decortex.errors import OperationError
+from decortex.errors import ConfigError, OperationError
 from decortex_ops.plans import declare_plan
 from decortex_ops.scheduler import retry_failed, sweep
 from decortex_ops.worker import work
 from decortex_schemas import leases, queries
-from decortex_schemas.leases import confirm_reservation, dead_reservations, hand_back
+from decortex_schemas.comparison import freeze_study
+from decortex_schemas.leases import confirm_reservation, hand_back
 
 
 @pytest.fixture
-def queued(lab: str) -> Any:
+def queued(lab: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Keys of one clustering table waiting in the queue; removed with their study afterwards."""
+    monkeypatch.setattr(leases, "MINIMUM_UPTIME", 0)  # this run's server may be younger
     declare_plan("queued", plan_for("small", counts=[4], finetunings=[]))
     sweep()
     keys = schemas.Clustering.jobs.pending.keys()
@@ -42,14 +44,12 @@ def reserve_as(key: dict[str, Any], *, host: str, pid: int) -> None:
 
 def test_the_reservation_of_this_living_process_stays(queued: list[dict[str, Any]]) -> None:
     assert schemas.Clustering.jobs.reserve(queued[0])
-    assert dead_reservations(schemas.Clustering) == []
     assert sweep().freed == 0
     assert len(schemas.Clustering.jobs.reserved) == 1
 
 
 def test_the_reservation_of_a_process_without_a_lease_is_freed(queued: list[dict[str, Any]]) -> None:
     reserve_as(queued[0], host="elsewhere", pid=4711)
-    assert dead_reservations(schemas.Clustering) == [queued[0]]
     assert sweep().freed == 1
     assert len(schemas.Clustering.jobs.pending) == 8
 
@@ -122,6 +122,53 @@ def test_errors_are_kept_and_retried(queued: list[dict[str, Any]], monkeypatch: 
     fill()
     assert queries.failed_jobs() == []
     assert len(schemas.Clustering & {"dataset": "small", "k": 4}) == 8
+
+
+def test_nothing_is_freed_just_after_the_server_was_away(
+    queued: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reserve_as(queued[0], host="elsewhere", pid=4711)
+    with monkeypatch.context() as patch:
+        patch.setattr(leases, "MINIMUM_UPTIME", 10**9)
+        assert sweep().freed == 0
+    assert sweep().freed == 1
+
+
+def test_a_late_worker_drops_its_result_and_goes_on(
+    queued: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While this process computed, its key was freed, made by another and is no longer queued."""
+    jobs = schemas.Clustering.jobs
+    original = schemas.Clustering.make_compute
+
+    def made_by_another(self: Any, key: dict[str, Any], *fetched: Any) -> Any:
+        result = original(self, key, *fetched)
+        (jobs & key).delete_quick()
+        schemas.schema.connection.query(
+            f"INSERT INTO {jobs.full_table_name} ({', '.join(key)}, status, priority, host, pid) "
+            f"VALUES ({', '.join(['%s'] * len(key))}, 'reserved', 5, 'elsewhere', 99)",
+            args=tuple(key.values()),
+        )
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(schemas.Clustering, "make_compute", made_by_another)
+        summary = work([schemas.Clustering], max_calls=1, stop_when_idle=0.0)
+    assert summary.done == 0
+    assert "went to process 99 on elsewhere" in summary.failed[0]
+    assert [(row["status"], row["pid"]) for row in jobs.reserved.to_dicts()] == [("reserved", 99)]
+    assert len(jobs.errors) == 0
+    assert len(schemas.Clustering & {"k": 4}) == 0
+
+
+def test_an_interrupted_key_is_no_failure(queued: list[dict[str, Any]]) -> None:
+    jobs = schemas.Clustering.jobs
+    assert jobs.reserve(queued[0])
+    jobs.error(queued[0], "KeyboardInterrupt")
+    with pytest.raises(ConfigError, match="8 of 8 members of study 'queued' are neither computed nor failed"):
+        freeze_study("queued")
+    assert sweep().freed == 1
+    assert len(jobs.pending) == 8
 
 
 def test_one_heartbeat_a_process(database: dict[str, str]) -> None:

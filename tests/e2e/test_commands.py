@@ -65,7 +65,13 @@ def test_from_a_folder_to_the_results(make_lab: Callable[[str], Lab], recordings
     key = "dataset=mine,model_seed=0,method=kmeans"
     found = json.loads(lab.run("provenance", "Clustering", key, "--json").stdout)
     assert {"Dataset", "TrainedModel", "Embedding"} <= {step["table"] for step in found["chain"]}
-    assert lab.python("\n".join(found["recompute"]) + "\nprint(len(schemas.Clustering()))").strip() == "4"
+    assert (
+        lab.python(
+            "\n".join(found["recompute"]).replace(".delete()", ".delete(prompt=False)")
+            + "\nprint(len(schemas.Clustering()))"
+        ).strip()
+        == "4"
+    )
     assert "To compute it again" in lab.run("provenance", "Clustering", key).stdout
     assert json.loads(lab.run("errors", "--json").stdout) == []
     assert [row["study"] for row in json.loads(lab.run("study", "show", "--json").stdout)] == ["sweep"]

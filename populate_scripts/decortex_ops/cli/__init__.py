@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+import pymysql
 import typer
 
 from decortex.errors import DecortexError
@@ -32,6 +33,12 @@ app.command()(run.retry)
 app.command()(read.provenance)
 
 
+def _database_errors() -> tuple[type[BaseException], ...]:
+    """Errors of the database layer, if a command has loaded it."""
+    datajoint = sys.modules.get("datajoint.errors")
+    return (pymysql.MySQLError, *([datajoint.DataJointError] if datajoint else []))
+
+
 def main() -> None:
     """Run a command; what decortex reports itself becomes one message and exit status 1."""
     try:
@@ -40,6 +47,17 @@ def main() -> None:
         if os.environ.get("DECORTEX_DEBUG"):
             raise
         err.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(EXIT_FAILED)
+    except _database_errors() as error:
+        if os.environ.get("DECORTEX_DEBUG"):
+            raise
+        err.print(
+            f"the database refused or was lost: {error.__class__.__name__}: {error}",
+            style="red",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
         sys.exit(EXIT_FAILED)
     except BrokenPipeError:
         sys.exit(EXIT_FAILED)

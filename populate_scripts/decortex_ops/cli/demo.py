@@ -18,14 +18,15 @@ HEADINGS = {
     "correlation_before": "before",
     "correlation_after": "after",
     "correlation_control": "control",
+    "epsilon2_within": "within",
 }
 READING = """
 truth, seeds, restarts  adjusted Rand index: against the known types (- where nobody knows them), between networks
                         trained from other seeds, and between starts of the clustering on one network
 before, after, control  mean test correlation to average: before and after fine-tuning, and of the control that
                         trained as long without a clustering loss
-epsilon2, p             share of the rank variance of the neurons' correlations between clusters; median p of the
-                        permutation within sessions"""
+epsilon2                share of the rank variance of the neurons' correlations between clusters, over all neurons
+within, p               the same for ranks within sessions, and median p of its permutation test"""
 
 
 def demo(
@@ -43,7 +44,6 @@ def demo(
     """
     from decortex_ops.defaults import register_defaults
     from decortex_ops.demo import run_demo
-    from decortex_schemas import queries
 
     open_tables(declare=True)
     register_defaults()
@@ -60,8 +60,8 @@ def demo(
         print_json(found)
     else:
         _print(found)
-    if queries.failed_jobs():
-        err.print("some keys failed; `decortex errors` shows them", style="red")
+    if found["failed"]:
+        err.print(f"{len(found['failed'])} keys failed; `decortex errors` shows them", style="red")
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
@@ -91,7 +91,9 @@ class _Bars:
 
 def _print(found: dict[str, Any]) -> None:
     rows = [{HEADINGS.get(name, name): value for name, value in row.items()} for row in found["rows"]]
-    print_rows(rows, list(rows[0]), title=f"study {found['study']}: {found['n_neurons']} neurons")
+    print_rows(
+        rows, list(rows[0]) if rows else [], title=f"study {found['study']}: {found['n_neurons']} neurons"
+    )
     correlation = found["test_correlation"]
     mean = "-" if correlation is None else f"{correlation:.3f}"
     out.print(READING, highlight=False)

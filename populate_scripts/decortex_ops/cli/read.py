@@ -25,7 +25,9 @@ RESULT_COLUMNS = (
     "correlation_control",
     "silhouette",
     "epsilon2",
+    "epsilon2_within",
     "p",
+    "p_max",
 )
 
 
