@@ -33,7 +33,7 @@ class Lab:
             capture_output=True,
             text=True,
             check=False,
-            timeout=280,
+            timeout=900,
         )
         assert not check or done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
@@ -59,7 +59,7 @@ class Lab:
             capture_output=True,
             text=True,
             check=False,
-            timeout=280,
+            timeout=900,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

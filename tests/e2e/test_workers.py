@@ -126,7 +126,7 @@ def test_the_scripts_fill_the_chain_without_our_worker(make_lab: Callable[[str],
             capture_output=True,
             text=True,
             check=False,
-            timeout=200,
+            timeout=900,
         )
         assert done.returncode == 0, done.stderr
     for table in ("d_e_c_finetune", "cluster_performance", "cluster_quality"):
