@@ -12,6 +12,7 @@ from typing import Any
 import datajoint as dj
 
 from decortex.errors import ConfigError
+from decortex_ops.interruption import INTERRUPTIONS, whole_statements
 from decortex_schemas.database import computed_tables, instance_of, queue_of
 from decortex_schemas.leases import hand_back
 
@@ -85,21 +86,22 @@ def work(
     Returns
     -------
     WorkSummary
-        SIGTERM and SIGINT end the worker between two instructions; the key in work goes back to the queue.
+        SIGTERM and SIGINT end the worker between two instructions, never inside a statement of SQL; the key in
+        work goes back to the queue.
     """
     summary = WorkSummary()
     _told.clear()
     queues = [queue_of(table).full_table_name for table in tables]
     # populate() installs the same for SIGTERM while it runs; SIGINT must not be KeyboardInterrupt, which it
     # would keep as an error of the key.
-    before = {name: signal.signal(name, _exit) for name in (signal.SIGTERM, signal.SIGINT)}
+    before = {name: signal.signal(name, _exit) for name in INTERRUPTIONS}
     try:
-        _loop(tables, summary, max_calls, stop_when_idle, report)
+        with whole_statements(instance_of(tables[0]).connection):
+            _loop(tables, summary, max_calls, stop_when_idle, report)
     except BaseException as error:
         for name in before:
             signal.signal(name, signal.SIG_IGN)  # the hand-back is not interrupted a second time
         summary.handed_back = hand_back(queues)
-        # An interruption between two packets may surface as a fault of the protocol.
         if not (isinstance(error, SystemExit) or _told):
             raise
         summary.interrupted = True
