@@ -21,8 +21,8 @@ from decortex_ops.plans import (
     declare_plan,
 )
 from decortex_schemas import queries
-from decortex_schemas.comparison import freeze_study
 from decortex_schemas.datasets import Dataset, register_folder, register_simulation
+from decortex_schemas.frozen import freeze_study
 
 SIMULATION = SimulationConfig()
 SIMULATION_SEED = 0

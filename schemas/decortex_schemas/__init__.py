@@ -11,12 +11,13 @@ import warnings
 warnings.filterwarnings("ignore", message="No datajoint.json found")
 
 from decortex_schemas.clustering import Clustering  # noqa: E402
-from decortex_schemas.comparison import FrozenStudy, SeedAgreement, freeze_study  # noqa: E402
+from decortex_schemas.comparison import SeedAgreement  # noqa: E402
 from decortex_schemas.database import connect, schema  # noqa: E402
 from decortex_schemas.datasets import Dataset  # noqa: E402
 from decortex_schemas.embeddings import Embedding  # noqa: E402
 from decortex_schemas.evaluation import ClusterPerformance, ClusterQuality, RetainedPerformance  # noqa: E402
 from decortex_schemas.finetune import ContinuedTraining, DECFinetune  # noqa: E402
+from decortex_schemas.frozen import FrozenStudy, freeze_study  # noqa: E402
 from decortex_schemas.leases import WorkerLease  # noqa: E402
 from decortex_schemas.models import ModelTask, Performance, TrainedModel  # noqa: E402
 from decortex_schemas.provenance import Environment  # noqa: E402

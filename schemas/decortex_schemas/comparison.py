@@ -1,4 +1,4 @@
-"""What looks across partitions: frozen studies, and agreement between seeds."""
+"""What looks across partitions of a frozen study: agreement between seeds."""
 
 from __future__ import annotations
 
@@ -12,36 +12,15 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.config import config_hash
-from decortex.errors import ConfigError
 from decortex.evaluation import agreement
-from decortex_schemas.clustering import Clustering
-from decortex_schemas.database import queue_of, schema
+from decortex_schemas.database import schema
 from decortex_schemas.datasets import Dataset, true_types
-from decortex_schemas.embeddings import Embedding
-from decortex_schemas.finetune import DECFinetune, partition_labels
-from decortex_schemas.leases import INTERRUPTED, confirm_reservation
-from decortex_schemas.models import TrainedModel
+from decortex_schemas.finetune import partition_labels
+from decortex_schemas.frozen import FrozenStudy, check_frozen, members_of
+from decortex_schemas.leases import confirm_reservation
 from decortex_schemas.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
 from decortex_schemas.specs import ClusterCount, ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec
 from decortex_schemas.studies import Study
-
-
-@schema
-class FrozenStudy(dj.Manual):
-    """A study whose members are complete; what compares across rows reads only these."""
-
-    definition = """
-    # A study whose members are complete
-    -> Study
-    ---
-    members_sha256 : char(64)            # of every member's key and labels
-    n_members : int32
-    n_failed : int32
-    failed : json                        # keys that ended in an error, and where
-    frozen_by : varchar(96)
-    frozen_at = CURRENT_TIMESTAMP : datetime
-    """
 
 
 @schema
@@ -105,10 +84,9 @@ class SeedAgreement(dj.Computed):
         return every & asked
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
-        """Fetch the members' keys; the study must still be the one that was frozen."""
-        check_frozen(key["study"])
-        members = DECFinetune & members_of(key["study"]) & key
-        return (members.proj().to_dicts(order_by="KEY"),)
+        """Fetch the members' keys; they must still be those that were frozen."""
+        check_frozen(key["study"], key)
+        return (members_of(key["study"], key).proj().to_dicts(order_by="KEY"),)
 
     def make_compute(self, key: dict[str, Any], members: list[dict[str, Any]]) -> tuple[Any, ...]:
         """Compare every pair."""
@@ -189,103 +167,3 @@ def _truth(key: dict[str, Any], labels: dict[Seeds, NDArray[np.int16]]) -> dict[
         "ari_truth": float(np.mean(ari)) if ari else None,
         "ami_truth": float(np.mean(ami)) if ami else None,
     }
-
-
-def members_of(study: str) -> Any:
-    """Keys of `DECFinetune` that a study asks for, computed or not."""
-    asked = Study.Model.proj() * Study.Embedding.proj() * Study.Finetuning.proj() & {"study": study}
-    return asked.proj()
-
-
-def freeze_study(study: str) -> dict[str, Any]:
-    """Freeze a study: every member exists, or ended in an error that is recorded here.
-
-    Returns
-    -------
-    dict
-        The row of `FrozenStudy`.
-
-    Raises
-    ------
-    ConfigError
-        If the study is unknown, members are still missing, or it was frozen with other members.
-    """
-    if not len(Study & {"study": study}):
-        raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
-    asked = members_of(study)
-    missing = (asked - DECFinetune.proj()).to_dicts()
-    failed = _failures(missing)
-    waiting = len(missing) - len(failed)
-    if waiting:
-        raise ConfigError(
-            f"{waiting} of {len(asked)} members of study {study!r} are neither computed nor failed; run workers "
-            "until `decortex status` shows none waiting."
-        )
-    digest, n_members = digest_members(study)
-    known = (FrozenStudy & {"study": study}).to_dicts()
-    if known:
-        if known[0]["members_sha256"] != digest:
-            raise ConfigError(_changed(study))
-        return known[0]
-    row = {
-        "study": study,
-        "members_sha256": digest,
-        "n_members": n_members,
-        "n_failed": len(failed),
-        "failed": failed,
-        "frozen_by": str(schema.connection.get_user()),
-    }
-    FrozenStudy.insert1(row, skip_duplicates=True)
-    return row
-
-
-def check_frozen(study: str) -> None:
-    """Refuse a frozen study whose members are no longer those that were frozen.
-
-    Raises
-    ------
-    ConfigError
-        If a member was recomputed with other labels, added or removed.
-    """
-    frozen = (FrozenStudy & {"study": study}).fetch1("members_sha256")
-    if digest_members(study)[0] != frozen:
-        raise ConfigError(_changed(study))
-
-
-def digest_members(study: str) -> tuple[str, int]:
-    """Digest over every member's key and labels, and their number."""
-    members = (DECFinetune & members_of(study)).proj("labels_sha256").to_dicts(order_by="KEY")
-    return config_hash([{name: _plain(value) for name, value in row.items()} for row in members]), len(
-        members
-    )
-
-
-def _plain(value: Any) -> str | int:
-    return value if isinstance(value, str) else int(value)
-
-
-def _changed(study: str) -> str:
-    return (
-        f"the members of study {study!r} are not those that were frozen: comparisons over it would mix two "
-        "studies. Declare and freeze a new study."
-    )
-
-
-def _failures(missing: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Members that cannot come, because a step of theirs ended in an error: their keys and that step."""
-    failed = []
-    errors = [
-        (
-            table.__name__,
-            queue_of(table).primary_key,
-            (queue_of(table).errors - INTERRUPTED).proj().to_dicts(),
-        )
-        for table in (TrainedModel, Embedding, Clustering, DECFinetune)
-    ]
-    for key in missing:
-        for name, columns, rows in errors:
-            if any(all(row[column] == key[column] for column in columns) for row in rows):
-                plain = {column: _plain(value) for column, value in key.items() if column != "study"}
-                failed.append({"key": plain, "failed_at": name})
-                break
-    return failed

@@ -39,6 +39,7 @@ MODULES = (
     "clustering",
     "finetune",
     "evaluation",
+    "frozen",
     "comparison",
 )
 # Raised whenever a table's definition changes; CHANGELOG.md says what to do with the old ones.

@@ -16,7 +16,7 @@ import datajoint as dj
 import numpy as np
 
 from decortex.errors import ConfigError
-from decortex_schemas.comparison import FrozenStudy, SeedAgreement
+from decortex_schemas.comparison import SeedAgreement
 from decortex_schemas.database import computed_tables, queue_of, schema
 from decortex_schemas.evaluation import (
     MAIN_METRIC,
@@ -26,6 +26,7 @@ from decortex_schemas.evaluation import (
     RetainedPerformance,
 )
 from decortex_schemas.finetune import DECFinetune
+from decortex_schemas.frozen import FrozenStudy
 from decortex_schemas.models import Performance
 from decortex_schemas.provenance import Environment
 from decortex_schemas.specs import ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec

@@ -9,8 +9,8 @@ import pytest
 from small_lab import declare_small_study, fill
 
 from decortex_ops.defaults import register_defaults
-from decortex_schemas.comparison import freeze_study
 from decortex_schemas.database import connect, declare_everything, open_connection, read_settings
+from decortex_schemas.frozen import freeze_study
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,6 @@ from decortex.data.simulate import SimulationConfig, simulate
 from decortex.errors import CheckpointError, ConfigError, DatabaseError, DatasetError
 from decortex_ops.plans import declare_plan
 from decortex_schemas import queries
-from decortex_schemas.comparison import check_frozen, freeze_study
 from decortex_schemas.database import (
     SCHEMA_VERSION,
     Settings,
@@ -25,6 +24,7 @@ from decortex_schemas.database import (
     read_settings,
 )
 from decortex_schemas.datasets import load_recordings, register_folder, register_simulation
+from decortex_schemas.frozen import check_frozen, freeze_study
 from decortex_schemas.models import register_checkpoint
 from decortex_schemas.studies import declare_study
 
@@ -154,6 +154,9 @@ def test_a_frozen_study_notices_a_changed_member(lab: str) -> None:
     try:
         with pytest.raises(ConfigError, match="are not those that were frozen"):
             check_frozen(lab)
+        with pytest.raises(ConfigError, match="are not those that were frozen"):
+            check_frozen(lab, key)
+        check_frozen(lab, {**key, "k": 2})  # groups that this member is not in are what they were
     finally:
         schemas.DECFinetune.update1({**key, "labels_sha256": digest})
     check_frozen(lab)

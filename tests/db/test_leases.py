@@ -16,7 +16,7 @@ from decortex_ops.plans import declare_plan
 from decortex_ops.scheduler import retry_failed, sweep
 from decortex_ops.worker import work
 from decortex_schemas import leases, queries
-from decortex_schemas.comparison import freeze_study
+from decortex_schemas.frozen import freeze_study
 from decortex_schemas.leases import confirm_reservation, hand_back
 
 

@@ -13,7 +13,7 @@ import decortex_schemas as schemas
 from decortex.errors import CheckpointError
 from decortex_ops.plans import declare_plan
 from decortex_schemas import queries
-from decortex_schemas.comparison import freeze_study
+from decortex_schemas.frozen import freeze_study
 from decortex_schemas.models import register_checkpoint
 
 

@@ -25,7 +25,7 @@ run_until_empty(workers={workers})
 assert failed_jobs() == [], failed_jobs()
 """
 FREEZE = """
-from decortex_schemas.comparison import freeze_study
+from decortex_schemas.frozen import freeze_study
 freeze_study('study')
 """
 # Everything that is a result, by table, without when, where and how long.

@@ -45,7 +45,7 @@ def create(
 @app.command()
 def freeze(name: Annotated[str, typer.Argument(help="Name of the study.")], json: JsonFlag = False) -> None:
     """Freeze a complete study, so that what compares across it can be computed."""
-    from decortex_schemas.comparison import freeze_study
+    from decortex_schemas.frozen import freeze_study
 
     open_tables()
     row = freeze_study(name)

@@ -1,0 +1,191 @@
+"""Frozen studies: what compares across partitions reads only members that are complete and unchanged."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import datajoint as dj
+
+from decortex.config import config_hash
+from decortex.errors import ConfigError
+from decortex_schemas.clustering import Clustering
+from decortex_schemas.database import queue_of, schema
+from decortex_schemas.embeddings import Embedding
+from decortex_schemas.finetune import DECFinetune
+from decortex_schemas.leases import INTERRUPTED
+from decortex_schemas.models import TrainedModel
+from decortex_schemas.studies import Study
+
+
+@schema
+class FrozenStudy(dj.Manual):
+    """A study whose members are complete; what compares across rows reads only these."""
+
+    definition = """
+    # A study whose members are complete
+    -> Study
+    ---
+    members_sha256 : char(64)            # of every group's digest
+    n_members : int32
+    n_failed : int32
+    failed : json                        # keys that ended in an error, and where
+    frozen_by : varchar(96)
+    frozen_at = CURRENT_TIMESTAMP : datetime
+    """
+
+    class Group(dj.Part):
+        """Members that differ in nothing but seeds; plain columns, so that no deletion elsewhere shrinks it."""
+
+        definition = """
+        # Members of a frozen study that differ in their seeds alone
+        -> master
+        dataset : varchar(64)
+        model_spec_id : int32
+        embedding_spec_id : int32
+        method : varchar(24)
+        method_id : int32
+        k : int16
+        finetune_id : int32
+        ---
+        members_sha256 : char(64)        # of the members' keys and labels
+        n_members : int32
+        """
+
+
+GROUP = ("dataset", "model_spec_id", "embedding_spec_id", "method", "method_id", "k", "finetune_id")
+Group = tuple[Any, ...]
+
+
+def members_of(study: str, key: Mapping[str, Any] | None = None) -> Any:
+    """`DECFinetune` rows of a study, or those of them that a key picks."""
+    picked = _picks(key)
+    return DECFinetune & picked & (_asked(study) & picked)
+
+
+def freeze_study(study: str) -> dict[str, Any]:
+    """Freeze a study: every member exists, or ended in an error that is recorded here.
+
+    Returns
+    -------
+    dict
+        The row of `FrozenStudy`.
+
+    Raises
+    ------
+    ConfigError
+        If the study is unknown, members are still missing, or it was frozen with other members.
+    """
+    if not len(Study & {"study": study}):
+        raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
+    asked = _asked(study)
+    missing = (asked - DECFinetune.proj()).to_dicts()
+    failed = _failures(missing)
+    waiting = len(missing) - len(failed)
+    if waiting:
+        raise ConfigError(
+            f"{waiting} of {len(asked)} members of study {study!r} are neither computed nor failed; run workers "
+            "until `decortex status` shows none waiting."
+        )
+    groups = digest_groups(study)
+    digest = config_hash([[*group, *found] for group, found in sorted(groups.items())])
+    known = (FrozenStudy & {"study": study}).to_dicts()
+    if known:
+        if known[0]["members_sha256"] != digest:
+            raise ConfigError(_changed(study))
+        return known[0]
+    row = {
+        "study": study,
+        "members_sha256": digest,
+        "n_members": sum(n_members for _, n_members in groups.values()),
+        "n_failed": len(failed),
+        "failed": failed,
+        "frozen_by": str(schema.connection.get_user()),
+    }
+    with schema.connection.transaction:
+        FrozenStudy.insert1(row)
+        FrozenStudy.Group.insert(
+            {
+                "study": study,
+                **dict(zip(GROUP, group, strict=True)),
+                "members_sha256": own,
+                "n_members": n_members,
+            }
+            for group, (own, n_members) in groups.items()
+        )
+    return row
+
+
+def check_frozen(study: str, key: Mapping[str, Any] | None = None) -> None:
+    """Refuse a frozen study whose members are no longer those that were frozen.
+
+    Parameters
+    ----------
+    study : str
+        A frozen study.
+    key : mapping, optional
+        Look at the groups that it picks only, as a comparison of these groups must.
+
+    Raises
+    ------
+    ConfigError
+        If a member was recomputed with other labels, added or removed.
+    """
+    rows = (FrozenStudy.Group & {"study": study} & _picks(key)).to_dicts()
+    frozen = {_group(row): (row["members_sha256"], int(row["n_members"])) for row in rows}
+    if digest_groups(study, key) != frozen:
+        raise ConfigError(_changed(study))
+
+
+def digest_groups(study: str, key: Mapping[str, Any] | None = None) -> dict[Group, tuple[str, int]]:
+    """Digest over the keys and labels of every group's members, and their number."""
+    groups: dict[Group, list[dict[str, Any]]] = defaultdict(list)
+    for row in members_of(study, key).proj("labels_sha256").to_dicts(order_by="KEY"):
+        groups[_group(row)].append({name: _plain(value) for name, value in row.items()})
+    return {group: (config_hash(rows), len(rows)) for group, rows in groups.items()}
+
+
+def _asked(study: str) -> Any:
+    """Keys of `DECFinetune` that a study asks for, computed or not."""
+    asked = Study.Model.proj() * Study.Embedding.proj() * Study.Finetuning.proj() & {"study": study}
+    return asked.proj()
+
+
+def _picks(key: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (key or {}).items() if name in GROUP}
+
+
+def _group(row: Mapping[str, Any]) -> Group:
+    return tuple(_plain(row[name]) for name in GROUP)
+
+
+def _plain(value: Any) -> str | int:
+    return value if isinstance(value, str) else int(value)
+
+
+def _changed(study: str) -> str:
+    return (
+        f"the members of study {study!r} are not those that were frozen: comparisons over it would mix two "
+        "studies. Declare and freeze a new study."
+    )
+
+
+def _failures(missing: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Members that cannot come, because a step of theirs ended in an error: their keys and that step."""
+    failed = []
+    errors = [
+        (
+            table.__name__,
+            queue_of(table).primary_key,
+            (queue_of(table).errors - INTERRUPTED).proj().to_dicts(),
+        )
+        for table in (TrainedModel, Embedding, Clustering, DECFinetune)
+    ]
+    for key in missing:
+        for name, columns, rows in errors:
+            if any(all(row[column] == key[column] for column in columns) for row in rows):
+                plain = {column: _plain(value) for column, value in key.items() if column != "study"}
+                failed.append({"key": plain, "failed_at": name})
+                break
+    return failed
