@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from decortex.embeddings import EmbeddingConfig
 from decortex.models.recipes import RECIPES
 from decortex_ops.plans import register_none
@@ -16,6 +18,19 @@ from decortex_schemas.specs import (
 DEFAULT_SEEDS = range(10)
 DEFAULT_COUNTS = range(2, 31)
 DEFAULT_EMBEDDINGS = {"raw": EmbeddingConfig(kind="raw"), "l2": EmbeddingConfig(kind="l2")}
+# The papers' 5 neighbours cut islands off readout embeddings: 15 and 30 stand beside them. See docs/methods.md.
+DEFAULT_METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "kmeans": ("kmeans", {}),
+    "gmm": ("gmm", {}),
+    "gmm tied": ("gmm", {"covariance": "tied"}),
+    "gmm full": ("gmm", {"covariance": "full"}),
+    "tmixture": ("tmixture", {}),
+    "tmixture nu 2.1": ("tmixture", {"nu": 2.1}),
+    "rotation tmixture": ("rotation_tmixture", {}),
+    "spectral": ("spectral", {}),
+    **{f"sec {n} neighbours": ("sec", {"n_neighbors": n}) for n in (5, 15, 30)},
+    **{f"ldmgi {n} neighbours": ("ldmgi", {"n_neighbors": n}) for n in (5, 15, 30)},
+}
 
 
 def register_defaults() -> None:
@@ -25,7 +40,7 @@ def register_defaults() -> None:
     register_none()
     for name, config in DEFAULT_EMBEDDINGS.items():
         register_embedding_spec(name, config)
-    register_method("kmeans")
-    register_method("gmm")
+    for name, (method, params) in DEFAULT_METHODS.items():
+        register_method(method, params, name=name)
     for name, recipe in RECIPES.items():
         register_model_spec(name, *recipe())

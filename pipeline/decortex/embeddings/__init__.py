@@ -1,5 +1,16 @@
-"""Embeddings of neurons: how features out of a network are scaled before they are clustered."""
+"""Embeddings of neurons: how features out of a network are turned and scaled before they are clustered."""
 
+from decortex.embeddings.alignment import Alignment, align_rotations
 from decortex.embeddings.mapping import EmbeddingConfig, EmbeddingMap, Excluded, fit_map
+from decortex.embeddings.orientation import fft_magnitude, smooth_orientations
 
-__all__ = ["EmbeddingConfig", "EmbeddingMap", "Excluded", "fit_map"]
+__all__ = [
+    "Alignment",
+    "EmbeddingConfig",
+    "EmbeddingMap",
+    "Excluded",
+    "align_rotations",
+    "fft_magnitude",
+    "fit_map",
+    "smooth_orientations",
+]

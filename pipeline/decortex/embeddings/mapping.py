@@ -1,8 +1,8 @@
-"""From readout features to what is clustered: row norms, z-scores, PCA, whitening, as one fixed map."""
+"""From readout features to what is clustered: orientation, row norms, scaling, PCA, as one fixed map."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from decortex.config import Config
+from decortex.embeddings.orientation import OrientationKind, OrientationMap, fit_orientation_map
 from decortex.errors import InputError
 
 FloatArray = NDArray[np.float64]
@@ -34,6 +35,37 @@ class EmbeddingConfig(Config):
     n_components: int | None = Field(
         default=None, ge=1, description="components of pca (required) or whiten (null: all that vary)"
     )
+
+    rotation: OrientationKind = Field(
+        default="none",
+        description="rotation-equivariant networks, before everything else: 'fft' (magnitude of the Fourier"
+        " transform over orientation: forgets preferred and relative orientation), 'aligned' (each neuron of"
+        " length one turned towards one common mean), 'smooth' (circular smoothing; for rotation_tmixture)",
+    )
+    n_orientations: int | None = Field(
+        default=None,
+        ge=2,
+        description="orientations O of the readout's features, index o F + f; with rotation",
+    )
+    neighbour_weight: float = Field(
+        default=0.25, ge=0, le=0.5, description="w of the kernel [w, 1 - 2 w, w] of rotation 'smooth'"
+    )
+    alignment_starts: int = Field(
+        default=3,
+        ge=0,
+        description="random starts of rotation 'aligned' beside the turn to the strongest neuron",
+    )
+    alignment_seed: int = Field(default=0, ge=0, description="seed of these starts")
+
+    @model_validator(mode="after")
+    def _rotation_fields_where_they_belong(self) -> EmbeddingConfig:
+        if (self.rotation == "none") != (self.n_orientations is None):
+            raise ValueError("rotation 'fft', 'aligned' and 'smooth' need n_orientations, 'none' takes none")
+        owners = {"neighbour_weight": "smooth", "alignment_starts": "aligned", "alignment_seed": "aligned"}
+        for name, owner in owners.items():
+            if self.rotation != owner and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} belongs to rotation {owner!r}, not to {self.rotation!r}")
+        return self
 
     @model_validator(mode="after")
     def _components_where_they_belong(self) -> EmbeddingConfig:
@@ -66,17 +98,21 @@ class Excluded:
 
 @dataclass(frozen=True)
 class EmbeddingMap:
-    r"""A fixed map of feature vectors: optional row norm, then :math:`y = (x - m) A`.
+    r"""A fixed map of feature vectors: orientation, optional row norm, then :math:`y = (x - m) A`.
 
     Parameters
     ----------
     config : EmbeddingConfig
         What was asked for.
+    n_features : int
+        Of the readout.
+    orientation : OrientationMap
+        What is done to the orientations of rotation-equivariant features.
     unit_rows : bool
         Whether rows are divided by their L2 norm first.
-    mean : ndarray of float64, shape (n_features,)
+    mean : ndarray of float64, shape (n_turned,)
         Subtracted.
-    matrix : ndarray of float64, shape (n_features, n_out)
+    matrix : ndarray of float64, shape (n_turned, n_out)
         Applied from the right.
     variance_share : float
         Share of the (row-normed) features' variance that the map's directions carry; 1 unless components
@@ -88,6 +124,8 @@ class EmbeddingMap:
     """
 
     config: EmbeddingConfig
+    n_features: int
+    orientation: OrientationMap
     unit_rows: bool
     mean: FloatArray
     matrix: FloatArray
@@ -111,7 +149,7 @@ class EmbeddingMap:
         Raises
         ------
         InputError
-            If the number of features is another than in the fit.
+            If the number of features is another than in the fit, or an aligned embedding meets other neurons.
         """
         result: FloatArray = self.apply_torch(torch.from_numpy(np.array(x, dtype=np.float64))).numpy()
         return result
@@ -129,12 +167,12 @@ class EmbeddingMap:
         Tensor of float64, shape (n_neurons, n_out)
             On the same device.
         """
-        if z.ndim != 2 or z.shape[1] != len(self.mean):
+        if z.ndim != 2 or z.shape[1] != self.n_features:
             raise InputError(
-                f"this embedding was fitted to {len(self.mean)} features, got an array of shape {tuple(z.shape)};"
+                f"this embedding was fitted to {self.n_features} features, got an array of shape {tuple(z.shape)};"
                 " it takes (n_neurons, n_features)."
             )
-        x = z.double()
+        x = self.orientation.apply_torch(z.double())
         if self.unit_rows:
             x = x / torch.linalg.vector_norm(x, dim=1, keepdim=True)
         mean, matrix = (torch.from_numpy(part).to(x.device) for part in (self.mean, self.matrix))
@@ -160,8 +198,8 @@ def fit_map(raw: NDArray[np.floating[Any]], config: EmbeddingConfig) -> Embeddin
     Raises
     ------
     InputError
-        If the array is not a matrix, fewer than two neurons remain, or more components are asked for than
-        there are directions that vary.
+        If the array is not a matrix, fewer than two neurons remain, O does not divide the number of features,
+        or more components are asked for than there are directions that vary.
     """
     if raw.ndim != 2 or raw.shape[1] == 0:
         raise InputError(f"features should be (n_neurons, n_features), got an array of shape {raw.shape}.")
@@ -173,21 +211,32 @@ def fit_map(raw: NDArray[np.floating[Any]], config: EmbeddingConfig) -> Embeddin
             f"an embedding needs at least two neurons with finite features that are not all zero; of {len(x)}"
             f" there are {len(kept)}. Check that the network was trained."
         )
+    orientation = fit_orientation_map(
+        kept,
+        config.rotation,
+        config.n_orientations,
+        neighbour_weight=config.neighbour_weight,
+        n_starts=config.alignment_starts,
+        seed=config.alignment_seed,
+    )
+    kept = orientation.apply_torch(torch.from_numpy(kept)).numpy()
     unit_rows = config.kind == "l2" or config.l2_first
     if unit_rows:
         kept = kept / np.linalg.norm(kept, axis=1, keepdims=True)
     mean, std = kept.mean(axis=0), kept.std(axis=0)
     constant = std <= _RELATIVE_ZERO * max(float(np.abs(kept).max()), np.finfo(float).tiny)
-    n_features = x.shape[1]
+    n_turned = kept.shape[1]
     share = 1.0
     if config.kind in ("raw", "l2"):
-        mean, matrix = np.zeros(n_features), np.eye(n_features)
+        mean, matrix = np.zeros(n_turned), np.eye(n_turned)
     elif config.kind == "zscore":
         matrix = np.diag(np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, std)))
     else:
         matrix, share = _components(kept - mean, config)
     return EmbeddingMap(
         config=config,
+        n_features=x.shape[1],
+        orientation=_for_all(orientation, len(x), excluded),
         unit_rows=unit_rows,
         mean=mean,
         matrix=matrix,
@@ -202,6 +251,16 @@ def _excluded(x: FloatArray) -> Excluded:
     zero: NDArray[np.bool_] = np.logical_not(x.any(axis=1))
     indices = np.flatnonzero(~finite | zero).astype(np.int64)
     return Excluded(indices, tuple("zero_norm" if zero[i] else "not_finite" for i in indices))
+
+
+def _for_all(orientation: OrientationMap, n_neurons: int, excluded: Excluded) -> OrientationMap:
+    """Give the rows that no statistic uses a place among the turns; they are not turned."""
+    if orientation.turns is None:
+        return orientation
+    turns = np.zeros((n_neurons, orientation.n_orientations))
+    turns[:, 0] = 1
+    turns[np.setdiff1d(np.arange(n_neurons), excluded.indices)] = orientation.turns
+    return replace(orientation, turns=turns)
 
 
 def _components(centred: FloatArray, config: EmbeddingConfig) -> tuple[FloatArray, float]:

@@ -18,6 +18,8 @@ KINDS = [
     EmbeddingConfig(kind="pca", n_components=3, l2_first=True),
     EmbeddingConfig(kind="whiten"),
     EmbeddingConfig(kind="whiten", n_components=2),
+    EmbeddingConfig(kind="l2", rotation="fft", n_orientations=3),
+    EmbeddingConfig(kind="zscore", rotation="smooth", n_orientations=3, neighbour_weight=0.2),
 ]
 
 
@@ -160,6 +162,11 @@ def test_arrays_of_another_shape_are_refused(features: np.ndarray) -> None:
         ({"kind": "l2", "n_components": 3}, "takes no n_components"),
         ({"kind": "umap"}, "'raw', 'l2', 'zscore', 'pca' or 'whiten'"),
         ({"kind": "pca", "n_components": 0}, "n_components"),
+        ({"rotation": "fft"}, "need n_orientations"),
+        ({"n_orientations": 8}, "'none' takes none"),
+        ({"rotation": "fft", "n_orientations": 8, "neighbour_weight": 0.1}, "belongs to rotation 'smooth'"),
+        ({"rotation": "smooth", "n_orientations": 8, "alignment_seed": 1}, "belongs to rotation 'aligned'"),
+        ({"rotation": "smooth", "n_orientations": 1}, "n_orientations"),
     ],
 )
 def test_parameters_that_make_no_sense_are_refused(values: dict[str, object], message: str) -> None:
