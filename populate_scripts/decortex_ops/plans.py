@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from pydantic import Field
@@ -47,11 +48,26 @@ class EmbeddingPlan(Config):
 
 
 class MethodPlan(Config):
-    """One clustering method and its name in tables and figures."""
+    """One clustering method and its name in tables and figures, or one for every point of a grid."""
 
     method: str
     name: str = Field("", max_length=64, description="Default: the method's")
     params: dict[str, Any] = Field(default_factory=dict)
+    grid: dict[str, list[Any]] = Field(
+        default_factory=dict,
+        description="Values of some parameters: every combination is a method of its own, named by them",
+    )
+
+    def variants(self) -> dict[str, dict[str, Any]]:
+        """Names and parameters of every combination of the grid; one, where there is none."""
+        base = self.name or self.method
+        return {
+            " ".join([base, *(f"{name}={value}" for name, value in zip(self.grid, values, strict=True))]): {
+                **self.params,
+                **dict(zip(self.grid, values, strict=True)),
+            }
+            for values in itertools.product(*self.grid.values())
+        }
 
 
 class FinetuningPlan(Config):
@@ -88,10 +104,9 @@ def declare_plan(name: str, plan: PlanFile) -> None:
     ConfigError
         If a dataset, recipe, method or parameter is unknown, or the name is taken by another plan.
     """
-    methods = {
-        one.name or one.method: register_method(one.method, one.params, name=one.name) for one in plan.methods
-    }
-    if len(methods) != len(plan.methods):
+    variants = [(one, *variant) for one in plan.methods for variant in one.variants().items()]
+    methods = {name: register_method(one.method, params, name=name) for one, name, params in variants}
+    if len(methods) != len(variants):
         raise ConfigError('two methods of the plan have the same name; give each its own "name".')
     finetunings = [FinetunePlan(finetune_id=register_none(), methods=(), counts=(), seeds=())]
     finetunings += [_finetuning(one, methods, plan.networks[0]) for one in plan.finetunings]
