@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from decortex_ops.cli import app
-from decortex_ops.plans import PlanFile
+from decortex_ops.plans import MethodPlan, PlanFile
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -33,9 +33,10 @@ def test_the_python_of_the_readme_runs(lab: str) -> None:
 
 
 def test_the_plan_of_the_docs_is_a_plan() -> None:
-    (text,) = blocks(ROOT / "docs" / "studies.md", "json")
+    text, method = blocks(ROOT / "docs" / "studies.md", "json")
     plan = PlanFile.from_params(json.loads(text))
     assert [one.name for one in plan.finetunings] == ["dec_joint"]
+    assert len(MethodPlan.from_params(json.loads(method)).variants()) == 6
 
 
 def test_every_command_in_the_docs_exists() -> None:
