@@ -93,6 +93,9 @@ class PlanFile(Config):
     methods: tuple[MethodPlan, ...] = Field(min_length=1)
     counts: tuple[int, ...] = Field(min_length=1, description="Numbers of clusters")
     seeds: tuple[int, ...] = Field(default=(0,), description="Clustering seeds")
+    subsamples: int = Field(
+        0, ge=0, le=1000, description="Random subsamples of 80 percent of the neurons, clustered at every K"
+    )
     finetunings: tuple[FinetuningPlan, ...] = Field(default=())
 
 
@@ -121,6 +124,7 @@ def declare_plan(name: str, plan: PlanFile) -> None:
             method_ids=tuple(int(key["method_id"]) for key in methods.values()),
             counts=plan.counts,
             seeds=plan.seeds,
+            subsample_seeds=tuple(range(plan.subsamples)),
             finetunings=tuple(finetunings),
         ),
         description=plan.description,

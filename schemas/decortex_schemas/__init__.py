@@ -32,7 +32,9 @@ from decortex_schemas.specs import (  # noqa: E402
     Tier,
     TrainingSchedule,
 )
+from decortex_schemas.stability import ConsensusPartition, MethodAgreement, SubsampleStability  # noqa: E402
 from decortex_schemas.studies import Study, StudyPlan, declare_study  # noqa: E402
+from decortex_schemas.subsamples import SubsampleClustering  # noqa: E402
 
 __all__ = [
     "ClusterCount",
@@ -40,6 +42,7 @@ __all__ = [
     "ClusterQuality",
     "Clustering",
     "ClusteringMethod",
+    "ConsensusPartition",
     "ContinuedTraining",
     "DECFinetune",
     "Dataset",
@@ -48,6 +51,7 @@ __all__ = [
     "Environment",
     "FinetuneSpec",
     "FrozenStudy",
+    "MethodAgreement",
     "Metric",
     "ModelSpec",
     "ModelTask",
@@ -57,6 +61,8 @@ __all__ = [
     "SeedAgreement",
     "Study",
     "StudyPlan",
+    "SubsampleClustering",
+    "SubsampleStability",
     "Tier",
     "TrainedModel",
     "TrainingSchedule",

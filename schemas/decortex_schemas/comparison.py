@@ -13,6 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.evaluation import agreement
+from decortex.evaluation.agreement import (
+    Agreement,
+    MatchedConfusion,
+    match_table,
+    shared_table,
+    table_agreement,
+)
 from decortex_schemas.database import schema
 from decortex_schemas.datasets import Dataset, true_types
 from decortex_schemas.finetune import partition_labels
@@ -21,6 +28,20 @@ from decortex_schemas.leases import confirm_reservation
 from decortex_schemas.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
 from decortex_schemas.specs import ClusterCount, ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec
 from decortex_schemas.studies import Study
+
+# Two partitions compared.
+PAIR_COLUMNS = """
+pair_status : varchar(24)            # 'ok', 'one_cluster', 'all_singletons', 'no_shared_neuron'
+n_shared : int32                     # neurons that both place
+ari = null : float64
+ami = null : float64
+v_measure = null : float64
+fowlkes_mallows = null : float64
+matched_share = null : float64       # share of the shared neurons in matched clusters
+matched : <blob>                     # int16[k]: the second's cluster matched with each of the first's
+confusion : <blob>                   # int32[k, k]: neurons in the first's cluster i and the second's matched[j]
+"""
+INDICES = ("ari", "ami", "v_measure", "fowlkes_mallows", "matched_share")
 
 
 @schema
@@ -41,9 +62,16 @@ class SeedAgreement(dj.Computed):
     ari_seeds = null : float64           # mean over pairs of model seeds, at equal clustering seed
     ari_seeds_min = null : float64
     ami_seeds = null : float64
+    v_measure_seeds = null : float64
+    fowlkes_mallows_seeds = null : float64
+    matched_seeds = null : float64       # share of neurons in matched clusters
     n_pairs_seeds : int32
     ari_restarts = null : float64        # mean over pairs of clustering seeds of one network
+    ari_restarts_min = null : float64
     ami_restarts = null : float64
+    v_measure_restarts = null : float64
+    fowlkes_mallows_restarts = null : float64
+    matched_restarts = null : float64
     n_pairs_restarts : int32
     ari_truth = null : float64           # mean against the known types; null where nobody knows them
     ami_truth = null : float64
@@ -53,7 +81,7 @@ class SeedAgreement(dj.Computed):
     class Pair(dj.Part):
         """Two partitions compared."""
 
-        definition = """
+        definition = f"""
         -> master
         pair_kind : varchar(24)          # 'model_seeds', 'clustering_seeds'
         model_seed_a : int32
@@ -61,11 +89,7 @@ class SeedAgreement(dj.Computed):
         model_seed_b : int32
         seed_b : int32
         ---
-        pair_status : varchar(24)
-        ari = null : float64
-        ami = null : float64
-        v_measure = null : float64
-        fowlkes_mallows = null : float64
+        {PAIR_COLUMNS}
         """
 
     @property
@@ -93,7 +117,7 @@ class SeedAgreement(dj.Computed):
         started = time.time()
         labels = {(m["model_seed"], m["seed"]): partition_labels(m) for m in members}
         pairs = [
-            {"pair_kind": kind, **compare(labels, a, b)}
+            {"pair_kind": kind, **_seeds(a, b), **compare(labels[a], labels[b], key["k"])}
             for a, b in itertools.combinations(sorted(labels), 2)
             for kind in _kind_of_pair(a, b)
         ]
@@ -117,43 +141,54 @@ def _kind_of_pair(a: Seeds, b: Seeds) -> list[str]:
     return ["model_seeds"] if a[1] == b[1] else []
 
 
-def compare(labels: dict[Seeds, NDArray[np.int16]], a: Seeds, b: Seeds) -> dict[str, Any]:
-    """Agreement of two partitions over the neurons that both place."""
-    placed = (labels[a] >= 0) & (labels[b] >= 0)
-    found = agreement(labels[a][placed], labels[b][placed])
+def _seeds(a: Seeds, b: Seeds) -> dict[str, int]:
+    return {"model_seed_a": a[0], "seed_a": a[1], "model_seed_b": b[0], "seed_b": b[1]}
+
+
+def compare(a: NDArray[np.int16], b: NDArray[np.int16], k: int) -> dict[str, Any]:
+    """Columns of two partitions compared over the neurons that both place."""
+    table = shared_table(a, b, (k, k))
+    match = match_table(table)
+    matching = {
+        "n_shared": int(table.sum()),
+        "matched": match.second.astype(np.int16),
+        "confusion": table[:, match.second].astype(np.int32),
+    }
+    if not table.any():
+        return {"pair_status": "no_shared_neuron", **dict.fromkeys(INDICES), **matching}
+    found = table_agreement(table)
+    return {"pair_status": found.status, **_index_row(found, match), **matching}
+
+
+def _index_row(found: Agreement, match: MatchedConfusion) -> dict[str, float | None]:
     return {
-        "model_seed_a": a[0],
-        "seed_a": a[1],
-        "model_seed_b": b[0],
-        "seed_b": b[1],
-        "pair_status": found.status,
         "ari": found.ari,
         "ami": found.ami,
         "v_measure": found.v_measure,
         "fowlkes_mallows": found.fowlkes_mallows,
+        "matched_share": match.share if found.status == "ok" else None,
+    }
+
+
+def mean_indices(pairs: Sequence[dict[str, Any]], suffix: str) -> dict[str, Any]:
+    """Means over the defined pairs, the smallest ARI, and how many pairs are defined."""
+    defined = {name: [one[name] for one in pairs if one[name] is not None] for name in INDICES}
+    means = {name: float(np.mean(values)) if values else None for name, values in defined.items()}
+    return {
+        **{f"{name.removesuffix('_share')}_{suffix}": value for name, value in means.items()},
+        f"ari_{suffix}_min": min(defined["ari"], default=None),
+        f"n_pairs_{suffix}": len(defined["ari"]),
     }
 
 
 def summarise_pairs(pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Means over the defined pairs of each kind."""
-    values: dict[str, list[float]] = defaultdict(list)
+    by_kind: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for pair in pairs:
-        for index in ("ari", "ami"):
-            if pair[index] is not None:
-                values[f"{index} {pair['pair_kind']}"].append(pair[index])
-
-    def mean(name: str) -> float | None:
-        return float(np.mean(values[name])) if values[name] else None
-
-    return {
-        "ari_seeds": mean("ari model_seeds"),
-        "ari_seeds_min": min(values["ari model_seeds"], default=None),
-        "ami_seeds": mean("ami model_seeds"),
-        "n_pairs_seeds": len(values["ari model_seeds"]),
-        "ari_restarts": mean("ari clustering_seeds"),
-        "ami_restarts": mean("ami clustering_seeds"),
-        "n_pairs_restarts": len(values["ari clustering_seeds"]),
-    }
+        by_kind[pair["pair_kind"]].append(pair)
+    return mean_indices(by_kind["model_seeds"], "seeds") | mean_indices(
+        by_kind["clustering_seeds"], "restarts"
+    )
 
 
 def _truth(key: dict[str, Any], labels: dict[Seeds, NDArray[np.int16]]) -> dict[str, Any]:

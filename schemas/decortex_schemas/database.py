@@ -37,10 +37,12 @@ MODULES = (
     "studies",
     "embeddings",
     "clustering",
+    "subsamples",
     "finetune",
     "evaluation",
     "frozen",
     "comparison",
+    "stability",
 )
 # Raised whenever a table's definition changes; CHANGELOG.md says what to do with the old ones.
 SCHEMA_VERSION = 2

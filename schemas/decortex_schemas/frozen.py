@@ -17,6 +17,7 @@ from decortex_schemas.finetune import DECFinetune
 from decortex_schemas.leases import INTERRUPTED
 from decortex_schemas.models import TrainedModel
 from decortex_schemas.studies import Study
+from decortex_schemas.subsamples import SubsampleClustering, asked_subsamples
 
 
 @schema
@@ -53,15 +54,40 @@ class FrozenStudy(dj.Manual):
         n_members : int32
         """
 
+    class SubsampleGroup(dj.Part):
+        """Partitions of subsamples that differ in nothing but seeds; plain columns like `Group`."""
+
+        definition = """
+        # Partitions of subsamples in a frozen study that differ in their seeds alone
+        -> master
+        dataset : varchar(64)
+        model_spec_id : int32
+        embedding_spec_id : int32
+        method : varchar(24)
+        method_id : int32
+        k : int16
+        ---
+        members_sha256 : char(64)        # of the members' keys and labels
+        n_members : int32
+        """
+
 
 GROUP = ("dataset", "model_spec_id", "embedding_spec_id", "method", "method_id", "k", "finetune_id")
+SUBSAMPLE_GROUP = GROUP[:-1]
 Group = tuple[Any, ...]
+Digests = dict[Group, tuple[str, int]]
 
 
 def members_of(study: str, key: Mapping[str, Any] | None = None) -> Any:
     """`DECFinetune` rows of a study, or those of them that a key picks."""
     picked = _picks(key)
     return DECFinetune & picked & (_asked(study) & picked)
+
+
+def subsamples_of(study: str, key: Mapping[str, Any] | None = None) -> Any:
+    """`SubsampleClustering` rows of a study, or those of them that a key picks."""
+    picked = _picks(key, SUBSAMPLE_GROUP)
+    return SubsampleClustering & picked & (_asked_subsamples(study) & picked)
 
 
 def freeze_study(study: str) -> dict[str, Any]:
@@ -79,17 +105,26 @@ def freeze_study(study: str) -> dict[str, Any]:
     """
     if not len(Study & {"study": study}):
         raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
-    asked = _asked(study)
-    missing = (asked - DECFinetune.proj()).to_dicts()
-    failed = _failures(missing)
-    waiting = len(missing) - len(failed)
+    n_asked = waiting = 0
+    failed: list[dict[str, Any]] = []
+    for table, asked in ((DECFinetune, _asked(study)), (SubsampleClustering, _asked_subsamples(study))):
+        missing = (asked - table.proj()).to_dicts()
+        own = _failures(missing)
+        failed += own
+        n_asked += len(asked)
+        waiting += len(missing) - len(own)
     if waiting:
         raise ConfigError(
-            f"{waiting} of {len(asked)} members of study {study!r} are neither computed nor failed; run workers "
+            f"{waiting} of {n_asked} members of study {study!r} are neither computed nor failed; run workers "
             "until `decortex status` shows none waiting."
         )
-    groups = digest_groups(study)
-    digest = config_hash([[*group, *found] for group, found in sorted(groups.items())])
+    groups, subsamples = digest_groups(study), digest_subsamples(study)
+    digest = config_hash(
+        [
+            [[*group, *found] for group, found in sorted(digests.items())]
+            for digests in ([groups, subsamples] if subsamples else [groups])
+        ]
+    )
     known = (FrozenStudy & {"study": study}).to_dicts()
     if known:
         if known[0]["members_sha256"] != digest:
@@ -98,22 +133,15 @@ def freeze_study(study: str) -> dict[str, Any]:
     row = {
         "study": study,
         "members_sha256": digest,
-        "n_members": sum(n_members for _, n_members in groups.values()),
+        "n_members": sum(n for _, n in [*groups.values(), *subsamples.values()]),
         "n_failed": len(failed),
         "failed": failed,
         "frozen_by": str(schema.connection.get_user()),
     }
     with schema.connection.transaction:
         FrozenStudy.insert1(row)
-        FrozenStudy.Group.insert(
-            {
-                "study": study,
-                **dict(zip(GROUP, group, strict=True)),
-                "members_sha256": own,
-                "n_members": n_members,
-            }
-            for group, (own, n_members) in groups.items()
-        )
+        FrozenStudy.Group.insert(_group_rows(study, groups, GROUP))
+        FrozenStudy.SubsampleGroup.insert(_group_rows(study, subsamples, SUBSAMPLE_GROUP))
     return row
 
 
@@ -138,12 +166,47 @@ def check_frozen(study: str, key: Mapping[str, Any] | None = None) -> None:
         raise ConfigError(_changed(study))
 
 
-def digest_groups(study: str, key: Mapping[str, Any] | None = None) -> dict[Group, tuple[str, int]]:
+def check_frozen_subsamples(study: str, key: Mapping[str, Any]) -> None:
+    """Refuse subsamples of a frozen study that are no longer those that were frozen; `key` picks the groups.
+
+    Raises
+    ------
+    ConfigError
+        If a partition was recomputed with other labels, added or removed.
+    """
+    rows = (FrozenStudy.SubsampleGroup & {"study": study} & _picks(key, SUBSAMPLE_GROUP)).to_dicts()
+    frozen = {_group(row, SUBSAMPLE_GROUP): (row["members_sha256"], int(row["n_members"])) for row in rows}
+    if digest_subsamples(study, key) != frozen:
+        raise ConfigError(_changed(study))
+
+
+def digest_groups(study: str, key: Mapping[str, Any] | None = None) -> Digests:
     """Digest over the keys and labels of every group's members, and their number."""
+    return _digests(members_of(study, key), GROUP)
+
+
+def digest_subsamples(study: str, key: Mapping[str, Any] | None = None) -> Digests:
+    """Digest over the keys and labels of every group's subsamples, and their number."""
+    return _digests(subsamples_of(study, key), SUBSAMPLE_GROUP)
+
+
+def _digests(members: Any, names: tuple[str, ...]) -> Digests:
     groups: dict[Group, list[dict[str, Any]]] = defaultdict(list)
-    for row in members_of(study, key).proj("labels_sha256").to_dicts(order_by="KEY"):
-        groups[_group(row)].append({name: _plain(value) for name, value in row.items()})
+    for row in members.proj("labels_sha256").to_dicts(order_by="KEY"):
+        groups[_group(row, names)].append({name: _plain(value) for name, value in row.items()})
     return {group: (config_hash(rows), len(rows)) for group, rows in groups.items()}
+
+
+def _group_rows(study: str, digests: Digests, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [
+        {
+            "study": study,
+            **dict(zip(names, group, strict=True)),
+            "members_sha256": digest,
+            "n_members": n_members,
+        }
+        for group, (digest, n_members) in digests.items()
+    ]
 
 
 def _asked(study: str) -> Any:
@@ -152,12 +215,17 @@ def _asked(study: str) -> Any:
     return asked.proj()
 
 
-def _picks(key: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {name: value for name, value in (key or {}).items() if name in GROUP}
+def _asked_subsamples(study: str) -> Any:
+    """Keys of `SubsampleClustering` that a study asks for, computed or not."""
+    return (asked_subsamples() & {"study": study}).proj()
 
 
-def _group(row: Mapping[str, Any]) -> Group:
-    return tuple(_plain(row[name]) for name in GROUP)
+def _picks(key: Mapping[str, Any] | None, names: tuple[str, ...] = GROUP) -> dict[str, Any]:
+    return {name: value for name, value in (key or {}).items() if name in names}
+
+
+def _group(row: Mapping[str, Any], names: tuple[str, ...] = GROUP) -> Group:
+    return tuple(_plain(row[name]) for name in names)
 
 
 def _plain(value: Any) -> str | int:
@@ -180,11 +248,13 @@ def _failures(missing: list[dict[str, Any]]) -> list[dict[str, Any]]:
             queue_of(table).primary_key,
             (queue_of(table).errors - INTERRUPTED).proj().to_dicts(),
         )
-        for table in (TrainedModel, Embedding, Clustering, DECFinetune)
+        for table in (TrainedModel, Embedding, Clustering, SubsampleClustering, DECFinetune)
     ]
     for key in missing:
         for name, columns, rows in errors:
-            if any(all(row[column] == key[column] for column in columns) for row in rows):
+            if set(columns) <= set(key) and any(
+                all(row[column] == key[column] for column in columns) for row in rows
+            ):
                 plain = {column: _plain(value) for column, value in key.items() if column != "study"}
                 failed.append({"key": plain, "failed_at": name})
                 break

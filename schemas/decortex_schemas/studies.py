@@ -27,6 +27,9 @@ from decortex_schemas.specs import (
     register_seeds,
 )
 
+# Share of the neurons in a subsample.
+SUBSAMPLE_FRACTION = 0.8
+
 
 @schema
 class Study(dj.Manual):
@@ -82,6 +85,14 @@ class Study(dj.Manual):
         -> Seed
         """
 
+    class Subsample(dj.Part):
+        """A random subsample of the neurons that every method clusters too, at every K."""
+
+        definition = """
+        -> master
+        -> Seed.proj(subsample_seed='seed')
+        """
+
     class Finetuning(dj.Part):
         """A fine-tuning of one method's partitions at one K and clustering seed."""
 
@@ -115,6 +126,7 @@ class StudyPlan(Config):
     method_ids: tuple[int, ...] = Field(min_length=1)
     counts: tuple[int, ...] = Field(min_length=1, description="Numbers of clusters")
     seeds: tuple[int, ...] = Field(min_length=1, description="Clustering seeds")
+    subsample_seeds: tuple[int, ...] = Field(default=(), description="Seeds of the subsamples of neurons")
     finetunings: tuple[FinetunePlan, ...] = Field(default=())
 
 
@@ -139,7 +151,7 @@ def declare_study(name: str, plan: StudyPlan, *, description: str = "") -> None:
     _check_plan(name, plan)
     methods = {int(row["method_id"]): row["method"] for row in ClusteringMethod.proj().to_dicts()}
     register_counts(list(plan.counts))
-    register_seeds([*plan.seeds, *(int(key["model_seed"]) for key in plan.models)])
+    register_seeds([*plan.seeds, *plan.subsample_seeds, *(int(key["model_seed"]) for key in plan.models)])
     with schema.connection.transaction:
         Study.insert1(
             {
@@ -156,6 +168,7 @@ def declare_study(name: str, plan: StudyPlan, *, description: str = "") -> None:
         Study.Method.insert({**study, "method": methods[i], "method_id": i} for i in plan.method_ids)
         Study.Count.insert({**study, "k": k} for k in plan.counts)
         Study.Restart.insert({**study, "seed": seed} for seed in plan.seeds)
+        Study.Subsample.insert({**study, "subsample_seed": seed} for seed in plan.subsample_seeds)
         Study.Finetuning.insert(
             {
                 **study,
@@ -198,6 +211,7 @@ def _check_plan(name: str, plan: StudyPlan) -> None:
         ("methods", plan.method_ids),
         ("counts", plan.counts),
         ("seeds", plan.seeds),
+        ("subsamples", plan.subsample_seeds),
     ):
         if len(set(values)) != len(values):
             raise ConfigError(
@@ -210,6 +224,12 @@ def _check_plan(name: str, plan: StudyPlan) -> None:
             raise ConfigError(
                 f"K = {max(plan.counts)} exceeds the {row['n_neurons']} neurons of dataset {row['dataset']!r}; "
                 "ask for fewer clusters."
+            )
+        if plan.subsample_seeds and max(plan.counts) > SUBSAMPLE_FRACTION * row["n_neurons"] - 1:
+            raise ConfigError(
+                f"K = {max(plan.counts)} leaves no neuron to spare in a subsample of "
+                f"{SUBSAMPLE_FRACTION:.0%} of the {row['n_neurons']} neurons of dataset {row['dataset']!r}; ask for "
+                "fewer clusters, or for no subsamples."
             )
     _check_finetunings(plan, models)
 

@@ -14,6 +14,7 @@ from decortex.evaluation.association import (
     associate,
     summarise_clusters,
 )
+from decortex.evaluation.consensus import Consensus, consensus
 from decortex.evaluation.pairwise import PairTest, pairwise_tests
 from decortex.evaluation.performance import (
     METRICS,
@@ -26,12 +27,14 @@ from decortex.evaluation.performance import (
 from decortex.evaluation.permutation import within_session_null
 from decortex.evaluation.quality import QualityResult, cluster_quality
 from decortex.evaluation.retained import RetainedResult, SessionChange, retained_performance
+from decortex.evaluation.stability import Stability, draw_subsample, stability
 
 __all__ = [
     "METRICS",
     "Agreement",
     "AssociationResult",
     "ClusterSummary",
+    "Consensus",
     "MatchedConfusion",
     "PairAgreement",
     "PairTest",
@@ -39,16 +42,20 @@ __all__ = [
     "RetainedResult",
     "Scores",
     "SessionChange",
+    "Stability",
     "Summary",
     "agreement",
     "associate",
     "cluster_quality",
     "concatenate_scores",
+    "consensus",
+    "draw_subsample",
     "matched_confusion",
     "pairwise_agreement",
     "pairwise_tests",
     "retained_performance",
     "score_neurons",
+    "stability",
     "summarise",
     "summarise_clusters",
     "within_session_null",

@@ -10,17 +10,19 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import (
-    adjusted_mutual_info_score,
-    adjusted_rand_score,
-    fowlkes_mallows_score,
-    v_measure_score,
-)
 
 from decortex.errors import InputError
+from decortex.evaluation.mutual_information import (
+    adjusted_mutual_information,
+    entropy,
+    mutual_information,
+)
 
 AgreementStatus = Literal["ok", "one_cluster", "all_singletons"]
 Labels = NDArray[np.integer[Any]]
+
+# Cells above which labels are renumbered without gaps before they are counted.
+_LARGE_TABLE = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -92,23 +94,59 @@ def agreement(a: Labels, b: Labels) -> Agreement:
 
     Notes
     -----
-    O(n_neurons) through the contingency table; scikit-learn computes every index.
+    O(n_neurons) for the contingency table; every index is computed from it.
     """
     _check(a, b)
-    n = len(a)
-    k_a, k_b = len(np.unique(a)), len(np.unique(b))
+    if (int(a.max()) + 1) * (int(b.max()) + 1) > _LARGE_TABLE:
+        a, b = (np.unique(labels, return_inverse=True)[1] for labels in (a, b))
+        if a.max() == b.max() == len(a) - 1:
+            return Agreement("all_singletons", len(a), None, None, None, None)
+    return table_agreement(shared_table(a, b))
+
+
+def table_agreement(table: NDArray[np.int64]) -> Agreement:
+    """Compare two partitions by their contingency table, (n_clusters_a, n_clusters_b); empty clusters count nothing.
+
+    Raises
+    ------
+    InputError
+        If the table holds no neuron.
+    """
+    n = int(table.sum())
+    if n == 0:
+        raise InputError("the two partitions share no neuron: there is nothing to compare.")
+    rows, columns = table.sum(axis=1), table.sum(axis=0)
+    k_a, k_b = np.count_nonzero(rows), np.count_nonzero(columns)
     if k_a == k_b == 1:
         return Agreement("one_cluster", n, None, None, None, None)
     if k_a == k_b == n:
         return Agreement("all_singletons", n, None, None, None, None)
+    # Counts of ordered pairs of neurons as Python integers, which do not overflow: together in both
+    # partitions, in the first, in the second.
+    both = int(np.sum(table * table)) - n
+    in_a, in_b = int(np.sum(rows * rows)) - n, int(np.sum(columns * columns)) - n
     return Agreement(
         status="ok",
         n_neurons=n,
-        ari=float(adjusted_rand_score(a, b)),
-        ami=float(adjusted_mutual_info_score(a, b)),
-        v_measure=float(v_measure_score(a, b)),
-        fowlkes_mallows=float(fowlkes_mallows_score(a, b)),
+        ari=_adjusted_rand(both, in_a, in_b, n * (n - 1)),
+        ami=0.0 if 1 in (k_a, k_b) else adjusted_mutual_information(table),
+        v_measure=_v_measure(table),
+        fowlkes_mallows=0.0 if both == 0 else float(both / np.sqrt(float(in_a) * float(in_b))),
     )
+
+
+def _adjusted_rand(both: int, in_a: int, in_b: int, pairs: int) -> float:
+    """(index - expectation)/(mean of the maxima - expectation), in counts of pairs (Hubert & Arabie 1985)."""
+    if both == in_a == in_b:
+        return 1.0
+    # Multiplied by the number of pairs, so that all but the last division are exact.
+    return float(2 * (both * pairs - in_a * in_b) / (pairs * (in_a + in_b) - 2 * in_a * in_b))
+
+
+def _v_measure(table: NDArray[np.int64]) -> float:
+    """Harmonic mean of homogeneity and completeness (Rosenberg & Hirschberg 2007)."""
+    total = entropy(table.sum(axis=1)) + entropy(table.sum(axis=0))
+    return 2 * mutual_information(table) / total
 
 
 def pairwise_agreement(partitions: Sequence[Labels]) -> list[PairAgreement]:
@@ -138,9 +176,7 @@ def contingency(a: Labels, b: Labels) -> NDArray[np.int64]:
         If they do not label the same number of neurons, or a label is negative.
     """
     _check(a, b)
-    n_rows, n_columns = int(a.max()) + 1, int(b.max()) + 1
-    pairs = a.astype(np.int64) * n_columns + b.astype(np.int64)
-    return np.bincount(pairs, minlength=n_rows * n_columns).reshape(n_rows, n_columns).astype(np.int64)
+    return shared_table(a, b)
 
 
 def matched_confusion(a: Labels, b: Labels) -> MatchedConfusion:
@@ -151,13 +187,48 @@ def matched_confusion(a: Labels, b: Labels) -> MatchedConfusion:
     InputError
         If they do not label the same number of neurons, or a label is negative.
     """
-    table = contingency(a, b)
+    return match_table(contingency(a, b))
+
+
+def shared_table(a: Labels, b: Labels, n_clusters: tuple[int, int] | None = None) -> NDArray[np.int64]:
+    """Contingency table over the neurons that both partitions place (label >= 0).
+
+    Parameters
+    ----------
+    a, b : ndarray of int, shape (n_neurons,)
+        Labels; a negative one keeps a neuron out.
+    n_clusters : tuple of int, optional
+        Shape of the table; default: as many as the largest labels ask for.
+
+    Returns
+    -------
+    ndarray of int64, shape n_clusters
+        All zero where the two share no neuron.
+
+    Raises
+    ------
+    InputError
+        If they do not label the same number of neurons, or are not integers.
+    """
+    if a.ndim != 1 or a.shape != b.shape or not all(np.issubdtype(x.dtype, np.integer) for x in (a, b)):
+        raise InputError(
+            "expected two integer label arrays of the same neurons, (n_neurons,) each, got "
+            f"{a.dtype}{a.shape} and {b.dtype}{b.shape}."
+        )
+    rows, columns = n_clusters or (int(a.max(initial=-1)) + 1, int(b.max(initial=-1)) + 1)
+    placed = (a >= 0) & (b >= 0)
+    pairs = a[placed].astype(np.int64) * columns + b[placed]
+    return np.bincount(pairs, minlength=rows * columns).reshape(rows, columns).astype(np.int64)
+
+
+def match_table(table: NDArray[np.int64]) -> MatchedConfusion:
+    """Match the clusters of a contingency table one to one so that most neurons agree."""
     first, second = linear_sum_assignment(table, maximize=True)
     return MatchedConfusion(
         table=table,
         first=first.astype(np.int64),
         second=second.astype(np.int64),
-        share=float(table[first, second].sum() / len(a)),
+        share=float(table[first, second].sum() / max(int(table.sum()), 1)),
     )
 
 

@@ -31,6 +31,50 @@ RESULT_COLUMNS = (
 )
 
 
+PARTITION_COLUMNS = (
+    "method",
+    "k",
+    "finetune",
+    "ari_seeds",
+    "ami_seeds",
+    "v_measure_seeds",
+    "fowlkes_mallows_seeds",
+    "matched_seeds",
+    "ari_restarts",
+    "ami_restarts",
+    "ari_consensus",
+    "support",
+    "worst_cluster",
+)
+SUBSAMPLE_COLUMNS = (
+    "method",
+    "k",
+    "model_seed",
+    "ari_subsamples",
+    "ami_subsamples",
+    "v_measure_subsamples",
+    "fowlkes_mallows_subsamples",
+    "matched_subsamples",
+    "ari_whole",
+    "neuron_stability",
+    "worst_cluster",
+    "n_clusters_recovered",
+)
+METHOD_COLUMNS = (
+    "method_a",
+    "method_b",
+    "k",
+    "finetune",
+    "ari_same",
+    "ami_same",
+    "v_measure_same",
+    "fowlkes_mallows_same",
+    "matched_same",
+    "ari_other",
+    "ami_other",
+)
+
+
 def status(
     watch: Annotated[float | None, typer.Option(min=0.5, help="Show again every so many seconds.")] = None,
     json: JsonFlag = False,
@@ -64,6 +108,33 @@ def results(
         print_json(rows)
     else:
         print_rows(rows, RESULT_COLUMNS, title=f"study {study}")
+
+
+def agreement(
+    study: Annotated[str, typer.Argument(help="A frozen study.")],
+    json: JsonFlag = False,
+) -> None:
+    """Show whether networks, starts, subsamples and methods find one partition. Example: decortex agreement demo."""
+    from decortex_schemas import queries_agreement
+
+    open_tables()
+    found = queries_agreement.agreement(study)
+    if json:
+        print_json(found)
+        return
+    print_rows(
+        found["partitions"],
+        PARTITION_COLUMNS,
+        title=f"study {study}: between networks (seeds) and starts (restarts)",
+        empty="nothing compared yet; `decortex work` does once the scheduler has queued it",
+    )
+    for part, columns, title in (
+        ("subsamples", SUBSAMPLE_COLUMNS, "between subsamples of 80 % of the neurons"),
+        ("methods", METHOD_COLUMNS, "between methods, on the same network and on different ones"),
+    ):
+        if found[part]:
+            out.print()
+            print_rows(found[part], columns, title=title)
 
 
 def errors(
