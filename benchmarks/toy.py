@@ -9,15 +9,22 @@ from dataclasses import asdict
 import torch
 
 from decortex.finetune.toy import ToyConfig, ToyProblem, toy_variants
+from decortex.finetune.toy_rotation import RotationToyConfig, RotationToyProblem, rotation_toy_variants
 
 
 def main() -> None:
     """Run every variant at every seed and print what each did to the centres and the prediction."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0 (default 3)")
+    parser.add_argument("--rotation", action="store_true", help="types that differ by relative orientation")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for seed in range(arguments.seeds):
+        if arguments.rotation:
+            rotated = RotationToyProblem(RotationToyConfig(), seed=seed)
+            for name, config in rotation_toy_variants().items():
+                print(json.dumps(asdict(rotated.run(name, config))), flush=True)
+            continue
         problem = ToyProblem(ToyConfig(), seed=seed)
         for name, config in toy_variants().items():
             print(json.dumps(asdict(problem.run(name, config))), flush=True)

@@ -11,6 +11,7 @@ from decortex.config import Config
 from decortex.embeddings import EmbeddingConfig
 from decortex.errors import ConfigError
 from decortex.finetune import FinetuneConfig
+from decortex.finetune.config import ROTATION_KINDS
 from decortex.models.network import NetworkConfig
 from decortex.models.recipes import RECIPES
 from decortex.models.training_config import TrainingConfig
@@ -151,9 +152,17 @@ def _finetuning(
         )
     training = _configs(networks)[2]
     schedule = TrainingConfig.from_params({**training.resolved(), **plan.schedule})
+    config = FinetuneConfig.from_params(plan.params)
+    started = {name: methods[name]["method"] for name in plan.methods or methods}
+    unfit = sorted(name for name, method in started.items() if method != "rotation_tmixture")
+    if config.kind in ROTATION_KINDS and unfit:
+        raise ConfigError(
+            f"fine-tuning {plan.name!r} of kind {config.kind!r} would start from {unfit}, but only clusterings by "
+            'rotation_tmixture hold the shifts it needs: name such methods under its "methods".'
+        )
     finetune_id = register_finetune(
         plan.name,
-        FinetuneConfig.from_params(plan.params),
+        config,
         schedule_id=register_schedule(f"{plan.name} schedule", schedule),
         control_seed=plan.control_seed,
     )

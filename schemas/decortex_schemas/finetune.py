@@ -11,8 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.embeddings import EmbeddingConfig, fit_map
-from decortex.errors import InputError
-from decortex.finetune import FinetuneConfig, FinetuneResult, continue_training, finetune
+from decortex.errors import ConfigError, InputError
+from decortex.finetune import (
+    FinetuneConfig,
+    FinetuneResult,
+    RotationStart,
+    continue_training,
+    finetune,
+)
+from decortex.finetune.config import ROTATION_KINDS
 from decortex.models.training_config import TrainingConfig
 from decortex_schemas.clustering import Clustering
 from decortex_schemas.database import schema
@@ -235,7 +242,7 @@ class DECFinetune(dj.Computed):
     ) -> tuple[Any, ...]:
         """Fine-tune from the partition, or pass it on."""
         started = time.time()
-        labels = (Clustering & key).fetch1("labels")
+        labels, fitted = (Clustering & key).fetch1("labels", "parameters")
         if schedule is None or seed is None:
             return untouched_row(labels, fit_status), [], [], started
         if (labels < 0).any():
@@ -255,6 +262,7 @@ class DECFinetune(dj.Computed):
             TrainingConfig.from_params(schedule),
             n_clusters=key["k"],
             seed=seed,
+            rotation=rotation_start(params, fitted, len(labels)),
         )
         scores = [
             {"tier": tier, **row}
@@ -294,6 +302,29 @@ def untouched_row(labels: NDArray[np.int16], fit_status: str) -> dict[str, Any]:
         "n_epochs": 0,
         "kept_epoch": 0,
     }
+
+
+def rotation_start(
+    params: dict[str, Any], fitted: dict[str, NDArray[np.float64]], n_neurons: int
+) -> RotationStart | None:
+    """Orientations and shifts that a rotation kind starts from; None for the other kinds.
+
+    Raises
+    ------
+    ConfigError
+        If the clustering is not one up to a roll.
+    """
+    if params["kind"] not in ROTATION_KINDS:
+        return None
+    if "shifts" in fitted:
+        return RotationStart(int(fitted["n_orientations"].item()), fitted["shifts"].astype(np.int64))
+    if "nu" not in fitted:
+        raise ConfigError(
+            f"fine-tuning of kind {params['kind']!r} starts from a clustering whose parameters hold every neuron's "
+            "shift: let the study's fine-tuning name a 'rotation_tmixture' method."
+        )
+    # A shift-EM row with one orientation is a plain t-mixture and has nothing to shift.
+    return RotationStart(1, np.zeros(n_neurons, dtype=np.int64))
 
 
 def moved_row(result: FinetuneResult) -> dict[str, Any]:

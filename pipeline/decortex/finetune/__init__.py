@@ -3,6 +3,7 @@
 from decortex.finetune.config import FinetuneConfig
 from decortex.finetune.diagnostics import Diagnostics
 from decortex.finetune.result import ContinuedResult, FinetuneResult
+from decortex.finetune.rotation import RotationStart
 from decortex.finetune.run import continue_training, finetune
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Diagnostics",
     "FinetuneConfig",
     "FinetuneResult",
+    "RotationStart",
     "continue_training",
     "finetune",
 ]

@@ -60,8 +60,15 @@ def student_log_q(
     Tensor, shape (n_neurons, n_clusters)
         log q; every row sums to 1 after exp.
     """
-    distances = squared_distances(z, mu)
-    return functional.log_softmax(-exponent * torch.log1p(distances / (alpha * scale2)), dim=1)
+    kernel = student_log_kernel(squared_distances(z, mu), alpha=alpha, exponent=exponent, scale2=scale2)
+    return functional.log_softmax(kernel, dim=1)
+
+
+def student_log_kernel(
+    distances: Tensor, *, alpha: float, exponent: float, scale2: Tensor | float = 1.0
+) -> Tensor:
+    """Log of DEC's kernel of squared distances, not normalised; parameters as in `student_log_q`."""
+    return -exponent * torch.log1p(distances / (alpha * scale2))
 
 
 def log_target(log_q: Tensor, *, power: float = 2.0) -> Tensor:

@@ -8,36 +8,44 @@ from pydantic import Field, model_validator
 
 from decortex.config import Config
 
-FinetuneKind = Literal["none", "dec", "dec_joint", "dec_undetached", "december"]
+FinetuneKind = Literal[
+    "none", "dec", "dec_joint", "dec_undetached", "december", "rotation_dec", "rotation_december"
+]
 Kernel = Literal["published", "pca10", "scaled"]
 
 _DEC = frozenset({"alpha", "kernel", "update_interval", "tolerance", "detach_target"})
+_MIXTURE = frozenset(
+    {
+        "beta",
+        "beta_rule",
+        "detach_target",
+        "nu",
+        "learn_nu",
+        "learn_weights",
+        "power",
+        "scale_min",
+        "scale_max",
+    }
+)
 _FIELDS: dict[str, frozenset[str]] = {
     "none": frozenset(),
     "dec": _DEC,
     "dec_joint": _DEC | {"beta", "beta_rule"},
     # P moves with every step, so there is no interval and no refresh to compare labels at.
     "dec_undetached": frozenset({"alpha", "kernel", "beta", "beta_rule", "detach_target"}),
-    "december": frozenset(
-        {
-            "beta",
-            "beta_rule",
-            "detach_target",
-            "nu",
-            "learn_nu",
-            "learn_weights",
-            "power",
-            "scale_min",
-            "scale_max",
-        }
-    ),
+    "december": _MIXTURE,
+    "rotation_dec": _DEC | {"beta", "beta_rule", "shift"},
+    "rotation_december": _MIXTURE,
 }
 _DETACHED: dict[str, tuple[bool, ...]] = {
     "dec": (True,),
     "dec_joint": (True,),
     "dec_undetached": (False,),
     "december": (False, True),
+    "rotation_dec": (True,),
+    "rotation_december": (False, True),
 }
+ROTATION_KINDS = ("rotation_dec", "rotation_december")
 
 
 class FinetuneConfig(Config):
@@ -46,10 +54,14 @@ class FinetuneConfig(Config):
     Kinds: ``none`` leaves the network alone; ``dec`` trains on the clustering loss alone (Xie et al. 2016);
     ``dec_joint`` on prediction loss + beta KL (Guo et al. 2017); ``dec_undetached`` the same with the
     gradient flowing through the target; ``december`` on prediction loss + beta KL of a t-mixture that
-    follows the embedding by EM (Nellen, Turishcheva et al. 2025).
+    follows the embedding by EM (Nellen, Turishcheva et al. 2025); ``rotation_dec`` and ``rotation_december``
+    are dec_joint and december with clusters defined up to a roll of orientation; they start from a
+    rotation_tmixture clustering.
     """
 
-    kind: FinetuneKind = Field(description="none, dec, dec_joint, dec_undetached or december")
+    kind: FinetuneKind = Field(
+        description="none, dec, dec_joint, dec_undetached, december, rotation_dec or rotation_december"
+    )
     beta: float = Field(1.0, gt=0, description="weight of the mean KL beside the mean prediction loss")
     beta_rule: Literal["fixed", "balanced"] = Field(
         "fixed",
@@ -60,6 +72,10 @@ class FinetuneConfig(Config):
         "published",
         description="published: exponent (alpha + 1)/2 on raw distances; scaled: exponent (alpha + D)/2 on"
         " distances over the within-cluster scale; pca10: scaled, on a fixed projection to 10 dimensions",
+    )
+    shift: Literal["sum", "best"] = Field(
+        "sum",
+        description="rotation_dec: a cluster's score is the sum over its rolls, or that of the best roll",
     )
     detach_target: bool = Field(True, description="whether the target P is constant between its updates")
     update_interval: int = Field(20, ge=1, description="steps between two updates of the target")
@@ -95,6 +111,11 @@ class FinetuneConfig(Config):
             raise ValueError(
                 f"{self.kind} has detach_target {_DETACHED[self.kind][0]}; for the other choice "
                 f"take the kind {'dec_joint' if self.kind == 'dec_undetached' else 'dec_undetached'}"
+            )
+        if self.kind == "rotation_dec" and self.kernel == "pca10":
+            raise ValueError(
+                "rotation_dec has no kernel 'pca10': principal axes do not roll with the orientations; take "
+                "'scaled' or 'published'"
             )
         if self.scale_min >= self.scale_max:
             raise ValueError(f"scale_min {self.scale_min} should be below scale_max {self.scale_max}")

@@ -41,17 +41,18 @@ class DECTerm(ClusteringTerm):
     def __init__(self, to_points: ToPoints, start: StartPoints, config: FinetuneConfig) -> None:
         super().__init__(
             to_points,
-            n_clusters=start.n_clusters,
+            start,
             weight=1.0 if config.kind == "dec" else config.beta,
             prediction_weight=0.0 if config.kind == "dec" else 1.0,
         )
         self.config = config
+        aligned = start.aligned()
         with torch.no_grad():
             if config.kernel == "pca10":
-                origin, axes = principal_axes(start.points, PCA_DIMENSIONS)
+                origin, axes = principal_axes(aligned, PCA_DIMENSIONS)
                 self.register_buffer("origin", origin)
                 self.register_buffer("axes", axes)
-            points = self.project(start.points)
+            points = self.project(aligned)
             centres = start.means(points)
             n_features = points.shape[1]
             scale2 = points.new_ones(())
@@ -95,7 +96,7 @@ class DECTerm(ClusteringTerm):
         kl = float(mean_kl(log_target(log_q), log_q))
         return diagnose(projected, self.centres.detach(), log_q=log_q, kl=kl)
 
-    def cluster_parameters(self, order: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    def cluster_parameters(self, points: Tensor, order: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
         """Centres, on the kernel's axes where it has any (then with ``origin`` and ``axes``)."""
         found = {"centres": self.centres.detach()[torch.as_tensor(order)], "scale2": self.scale2[None]}
         if self.config.kernel == "pca10":

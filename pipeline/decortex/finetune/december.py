@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,6 +18,31 @@ from decortex.finetune.term import ClusteringTerm, StartPoints, ToPoints
 # the t distribution is a Gaussian.
 NU_MIN, NU_MAX = 0.1, 200.0
 PROBABILITY_FLOOR = 1e-8
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What the M step needs of the neurons, in double precision (small scales are differences of moments).
+
+    Parameters
+    ----------
+    mass, pull, spread : Tensor, shape (n_clusters,)
+        Sums over neurons of q, of q u and of q (log u - u).
+    first, second : Tensor, shape (n_clusters, n_features)
+        Sums of q u x and q u x^2, with x = z - origin.
+    origin : Tensor, shape (n_features,)
+        Near the middle of the points.
+    log_likelihood : float
+        Mean over neurons, nats, of the parameters before the step.
+    """
+
+    mass: Tensor
+    pull: Tensor
+    spread: Tensor
+    first: Tensor
+    second: Tensor
+    origin: Tensor
+    log_likelihood: float
 
 
 class DECEMberTerm(ClusteringTerm):
@@ -38,14 +65,16 @@ class DECEMberTerm(ClusteringTerm):
     scales: Tensor
     log_weights: Tensor
     nu: Tensor
+    _densities: tuple[Tensor, Tensor] | None = None
 
     def __init__(self, to_points: ToPoints, start: StartPoints, config: FinetuneConfig) -> None:
-        super().__init__(to_points, n_clusters=start.n_clusters, weight=config.beta, prediction_weight=1.0)
+        super().__init__(to_points, start, weight=config.beta, prediction_weight=1.0)
         self.config = config
-        self._pending: tuple[Tensor, Tensor, Tensor] | None = None
+        self._points: Tensor | None = None
+        aligned = start.aligned()
         with torch.no_grad():
-            centres = start.means()
-            variances = start.means((start.points - centres[start.labels]) ** 2) + 1e-6
+            centres = start.means(aligned)
+            variances = start.means((aligned - centres[start.labels]) ** 2) + 1e-6
             self.register_buffer("centres", centres)
             self.register_buffer("scales", variances.clamp(config.scale_min, config.scale_max))
             weights = torch.full((start.n_clusters,), 1.0 / start.n_clusters)
@@ -56,9 +85,9 @@ class DECEMberTerm(ClusteringTerm):
         self.begin(start)
 
     def kl(self, points: Tensor) -> Tensor:
-        """Mean KL(P || Q) a neuron; keeps its densities for the EM step."""
+        """Mean KL(P || Q) a neuron; keeps points and densities for the EM step."""
         log_f, delta = self._log_density(points)
-        self._pending = points.detach(), log_f.detach(), delta.detach()
+        self._points, self._densities = points.detach(), (log_f.detach(), delta.detach())
         return self._kl(torch.log_softmax(log_f + self.log_weights, dim=1))
 
     def log_q(self, points: Tensor) -> Tensor:
@@ -69,9 +98,9 @@ class DECEMberTerm(ClusteringTerm):
     @torch.no_grad()
     def after_step(self, embedding: Tensor) -> None:
         """Do one EM step on the points that the last gradient was taken at, not on the moved ones."""
-        if self._pending is not None:
-            self._em_step(*self._pending)
-            self._pending = None
+        if self._points is not None:
+            self._maximise(self._moments(self._points))
+            self._points = self._densities = None
 
     @torch.no_grad()
     def em_step(self, points: Tensor) -> float:
@@ -80,43 +109,66 @@ class DECEMberTerm(ClusteringTerm):
         E: q, u = (nu + D)/(nu + delta). M: mu = sum q u z / sum q u, scale = sum q u (z - mu)^2 / sum q. A
         component without weight keeps its parameters.
         """
-        return self._em_step(points, *self._log_density(points))
+        self._densities = None
+        moments = self._moments(points)
+        self._maximise(moments)
+        return moments.log_likelihood
 
     def _log_density(self, points: Tensor) -> tuple[Tensor, Tensor]:
         return student_t_log_density(points, self.centres, self.scales, self.nu)
 
-    def _em_step(self, points: Tensor, log_f: Tensor, delta: Tensor) -> float:
+    def _moments(self, points: Tensor) -> Moments:
+        """E step: posteriors and what the M step needs of them."""
+        log_f, delta = self._densities or self._log_density(points)
         joint = log_f + self.log_weights
         log_likelihood = torch.logsumexp(joint, dim=1)
         q = torch.exp(joint - log_likelihood[:, None])  # (N, K)
         u = (self.nu + points.shape[1]) / (self.nu + delta)  # (N, K)
-        mass = q.sum(dim=0)  # (K,)
-        alive = mass > PROBABILITY_FLOOR * len(points)
-        mu, scales = self._weighted_moments(points, q * u, mass)
+        origin = points.mean(dim=0)
+        x, w = (points - origin).double(), (q * u).double()
+        return Moments(
+            mass=q.double().sum(dim=0),
+            pull=w.sum(dim=0),
+            spread=(q * (u.log() - u)).double().sum(dim=0),
+            first=w.T @ x,
+            second=w.T @ x**2,
+            origin=origin,
+            log_likelihood=float(log_likelihood.mean()),
+        )
+
+    def _maximise(self, moments: Moments) -> None:
+        """M step; the component of a mass below 1e-8 a neuron keeps its parameters."""
+        kind = self.centres.dtype
+        n_neurons = len(self.labels)
+        alive = moments.mass > PROBABILITY_FLOOR * n_neurons
+        total = moments.pull.clamp_min(torch.finfo(torch.float64).tiny)[:, None]
+        mu = moments.first / total
+        around = moments.second - total * mu**2  # sum q u (z - mu)^2
+        scales = around / moments.mass.clamp_min(PROBABILITY_FLOOR)[:, None]
+        scales = scales.clamp(self.config.scale_min, self.config.scale_max)
         if self.config.learn_nu:
-            self.nu.copy_(
-                torch.where(alive, learned_nu(q, u, nu=self.nu, n_features=points.shape[1]), self.nu)
+            found = nu_root(
+                moments.mass, moments.spread, nu=self.nu.double(), n_features=self.centres.shape[1]
             )
-        self.centres.copy_(torch.where(alive[:, None], mu, self.centres))
-        self.scales.copy_(torch.where(alive[:, None], scales, self.scales))
+            self.nu.copy_(torch.where(alive, found.to(kind), self.nu))
+        self.centres.copy_(torch.where(alive[:, None], mu.to(kind) + moments.origin, self.centres))
+        self.scales.copy_(torch.where(alive[:, None], scales.to(kind), self.scales))
         if self.config.learn_weights:
-            share = (mass / len(points)).clamp_min(PROBABILITY_FLOOR)
+            share = (moments.mass / n_neurons).clamp_min(PROBABILITY_FLOOR)
             self.log_weights.copy_((share / share.sum()).log())
-        return float(log_likelihood.mean())
 
     def diagnose(self, points: Tensor) -> Diagnostics:
         """Measure the state of the clustering."""
         log_q = self.log_q(points)
-        clamped = (self.scales <= self.config.scale_min) | (self.scales >= self.config.scale_max)
         return diagnose(
             points,
             self.centres,
             log_q=log_q,
             kl=float(self._kl(log_q)),
-            share_clamped=float(clamped.double().mean()),
+            share_clamped=self._share_clamped(),
         )
 
-    def cluster_parameters(self, order: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    def cluster_parameters(self, points: Tensor, order: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
         """Centres, scales, weights and degrees of freedom of the mixture."""
         found = {
             "centres": self.centres,
@@ -126,17 +178,9 @@ class DECEMberTerm(ClusteringTerm):
         }
         return {name: value.cpu().numpy().astype(np.float64)[order] for name, value in found.items()}
 
-    def _weighted_moments(self, points: Tensor, weight: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
-        """Centres and clamped scales of the M-step from weights q u (N, K) and masses sum q (K,)."""
-        # In double precision: the difference of two moments would lose the small scales of tight clusters.
-        origin = points.mean(dim=0)
-        x, w = (points - origin).double(), weight.double()
-        total = w.sum(dim=0).clamp_min(torch.finfo(torch.float64).tiny)[:, None]
-        mu = (w.T @ x) / total
-        around = (w.T @ x**2) - total * mu**2  # sum q u (z - mu)^2
-        scales = around / mass.double().clamp_min(PROBABILITY_FLOOR)[:, None]
-        clamped = scales.clamp(self.config.scale_min, self.config.scale_max)
-        return mu.to(points.dtype) + origin, clamped.to(points.dtype)
+    def _share_clamped(self) -> float:
+        clamped = (self.scales <= self.config.scale_min) | (self.scales >= self.config.scale_max)
+        return float(clamped.double().mean())
 
     def _kl(self, log_q: Tensor) -> Tensor:
         # Both probabilities are held above 1e-8 as in the published loss, here without cutting gradients
@@ -167,9 +211,13 @@ def learned_nu(q: Tensor, u: Tensor, *, nu: Tensor, n_features: int) -> Tensor:
     Tensor, shape (n_clusters,)
         By bisection within [0.1, 200]; the bound where the root lies outside.
     """
-    mass = q.sum(dim=0).clamp_min(torch.finfo(q.dtype).tiny)
+    return nu_root(q.sum(dim=0), (q * (u.log() - u)).sum(dim=0), nu=nu, n_features=n_features)
+
+
+def nu_root(mass: Tensor, spread: Tensor, *, nu: Tensor, n_features: int) -> Tensor:
+    """Root of the equation of `learned_nu` from the sums of q and of q (log u - u), each (n_clusters,)."""
     half = (nu + n_features) / 2
-    constant = 1 + (q * (u.log() - u)).sum(dim=0) / mass + torch.digamma(half) - half.log()
+    constant = 1 + spread / mass.clamp_min(torch.finfo(mass.dtype).tiny) + torch.digamma(half) - half.log()
     low, high = torch.full_like(nu, NU_MIN), torch.full_like(nu, NU_MAX)
     # The left side falls in nu; 50 halvings of a factor 2000 reach double precision.
     for _ in range(50):

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from decortex.finetune.rotation import orbit_distances
+
 # Mean max q below this many times 1/K: the target hardly differs from the assignment (almost no gradient).
 FLAT_FACTOR = 1.5
 # Largest centre distance over within-cluster scale below which no partition is left. Random halves of one
@@ -92,13 +94,21 @@ class Diagnostics:
 
 
 @torch.no_grad()
-def diagnose(z: Tensor, mu: Tensor, *, log_q: Tensor, kl: float, share_clamped: float = 0.0) -> Diagnostics:
+def diagnose(
+    z: Tensor,
+    mu: Tensor,
+    *,
+    log_q: Tensor,
+    kl: float,
+    share_clamped: float = 0.0,
+    n_orientations: int = 1,
+) -> Diagnostics:
     """Measure the clustering.
 
     Parameters
     ----------
     z : Tensor, shape (n_neurons, n_features)
-        Points that are clustered.
+        Points that are clustered, turned back to their clusters where those may be rolled.
     mu : Tensor, shape (n_clusters, n_features)
         Centres.
     log_q : Tensor, shape (n_neurons, n_clusters)
@@ -107,6 +117,8 @@ def diagnose(z: Tensor, mu: Tensor, *, log_q: Tensor, kl: float, share_clamped: 
         Mean KL(P || Q) a neuron.
     share_clamped : float
         Share of scales at their clamp.
+    n_orientations : int
+        O > 1: centres are compared at their best roll.
     """
     n_clusters = len(mu)
     q = log_q.exp()
@@ -117,8 +129,7 @@ def diagnose(z: Tensor, mu: Tensor, *, log_q: Tensor, kl: float, share_clamped: 
     within2 = float(((z - mu[labels]) ** 2).sum(dim=1).mean()) / z.shape[1]
     smallest = largest = 0.0
     if n_clusters > 1:
-        # Directly, not expanded: coinciding centres must give 0. K x K x D stays small.
-        apart = torch.pdist(mu)
+        apart = orbit_distances(mu, n_orientations)
         smallest, largest = float(apart.min()), float(apart.max())
     return Diagnostics(
         kl=kl,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,10 +17,13 @@ from decortex.data.recordings import Recordings
 from decortex.errors import ConfigError, InputError
 from decortex.evaluation.performance import concatenate_scores, score_neurons
 from decortex.finetune.balance import gradient_ratio
-from decortex.finetune.config import FinetuneConfig
+from decortex.finetune.config import ROTATION_KINDS, FinetuneConfig
 from decortex.finetune.dec import DECTerm
 from decortex.finetune.december import DECEMberTerm
 from decortex.finetune.result import ContinuedResult, FinetuneResult, FinetuneStatus, finetune_status
+from decortex.finetune.rotation import RotationStart, rolled_by
+from decortex.finetune.rotation_dec import RotationDECTerm
+from decortex.finetune.rotation_december import RotationDECEMberTerm
 from decortex.finetune.term import ClusteringTerm, StartPoints, ToPoints
 from decortex.models.network import Network
 from decortex.models.predict import predict
@@ -46,6 +50,7 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
     *,
     n_clusters: int,
     seed: int,
+    rotation: RotationStart | None = None,
     progress: Progress | None = None,
     device: str = "auto",
 ) -> FinetuneResult:
@@ -69,6 +74,9 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
         K.
     seed : int
         Seed of batch order and shifts; the control with equal seed sees the same images in the same order.
+    rotation : RotationStart, optional
+        Orientations and shifts of a rotation_tmixture clustering; the rotation kinds need it, the others
+        take none.
     progress : callable, optional
         Gets each epoch's record.
     device : str
@@ -82,13 +90,20 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
     Raises
     ------
     ConfigError
-        If the kind is 'none', or the schedule does not train the readout.
+        If the kind is 'none', or the schedule does not train the readout; if a rotation kind comes without
+        ``rotation``, another with it, or the embedding's map does not commute with rolls.
     InputError
-        If labels do not fit the neurons or K, or a point is not finite.
+        If labels or shifts do not fit the neurons or K, or a point is not finite.
     """
     if config.kind == "none":
         raise ConfigError(
             "fine-tuning of kind 'none' has nothing to train; its labels are those of the clustering itself."
+        )
+    if (config.kind in ROTATION_KINDS) != (rotation is not None):
+        raise ConfigError(
+            f"fine-tuning of kind {config.kind!r} came {'without' if rotation is None else 'with'} orientations: "
+            f"{' and '.join(ROTATION_KINDS)} start from a rotation_tmixture clustering, whose parameters hold them, "
+            "and the other kinds do not use them."
         )
 
     def to_points(weights: Tensor) -> Tensor:
@@ -96,6 +111,8 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
         return embedding_map.apply_torch(weights).to(weights.dtype)
 
     start = _start(network, to_points, labels, n_clusters)
+    if rotation is not None:
+        start = _with_shifts(start, rotation, to_points, network.embedding().detach())
     if not bool(torch.bincount(start.labels, minlength=n_clusters).all()):
         return _not_started(network, start, config, seed=seed, status="empty_start")
     term = build_term(to_points, start, config)
@@ -160,8 +177,12 @@ def continue_training(
 
 def build_term(to_points: ToPoints, start: StartPoints, config: FinetuneConfig) -> ClusteringTerm:
     """Return the clustering loss of a variant, started from a partition without empty clusters."""
-    kind = DECEMberTerm if config.kind == "december" else DECTerm
-    return kind(to_points, start, config)
+    kinds = {
+        "december": DECEMberTerm,
+        "rotation_dec": RotationDECTerm,
+        "rotation_december": RotationDECEMberTerm,
+    }
+    return kinds.get(config.kind, DECTerm)(to_points, start, config)
 
 
 def _start(
@@ -193,6 +214,32 @@ def _start(
     return StartPoints(points=points, labels=start_labels, n_clusters=n_clusters)
 
 
+def _with_shifts(
+    start: StartPoints, rotation: RotationStart, to_points: ToPoints, weights: Tensor
+) -> StartPoints:
+    n_orientations, n_features = rotation.n_orientations, start.points.shape[1]
+    if n_features % n_orientations or weights.shape[1] % n_orientations:
+        raise InputError(
+            f"{n_orientations} orientations should divide the {n_features} features of the embedding and the "
+            f"{weights.shape[1]} channels of the readout, feature index o F + f."
+        )
+    if rotation.shifts.shape != (len(start.points),):
+        raise InputError(
+            f"expected one shift for each of the {len(start.points)} neurons, got shape {rotation.shifts.shape}."
+        )
+    one = torch.ones(len(weights), dtype=torch.int64, device=weights.device)
+    with torch.no_grad():
+        inside = to_points(rolled_by(weights, one, n_orientations))
+        outside = rolled_by(start.points, one, n_orientations)
+    if not torch.allclose(inside, outside, rtol=1e-3, atol=1e-4 * float(outside.abs().max())):
+        raise ConfigError(
+            "this embedding mixes orientations (its map does not commute with the roll), so that no cluster of it "
+            "is defined up to one; start from a clustering of the 'raw' or the 'l2' embedding."
+        )
+    shifts = torch.as_tensor(rotation.shifts.astype(np.int64), device=start.points.device)
+    return replace(start, shifts=shifts, n_orientations=n_orientations)
+
+
 def _result(
     network: Network,
     term: ClusteringTerm,
@@ -207,8 +254,9 @@ def _result(
         points = term.to_points(network.embedding().detach())
         found = term.log_q(points).argmax(dim=1)
         end = term.diagnose(points)
-    moved = found.cpu().numpy()
-    order = canonical_order(moved, start.n_clusters)
+        moved = found.cpu().numpy()
+        order = canonical_order(moved, start.n_clusters)
+        parameters = term.cluster_parameters(points, order)
     return FinetuneResult(
         kind=config.kind,
         labels=relabel(moved, order),
@@ -219,7 +267,7 @@ def _result(
         best_epoch=outcome.best_epoch,
         share_changed=float((found != start.labels).double().mean()),
         points=points.cpu().numpy().astype(np.float64),
-        parameters=term.cluster_parameters(order),
+        parameters=parameters,
         beta=term.weight,
         start=term.start,
         end=end,
@@ -238,7 +286,9 @@ def _not_started(
     order = canonical_order(old, start.n_clusters)
     # The clusters that hold neurons still have a state worth recording: renumbered without gaps.
     held = np.unique(old, return_inverse=True)[1]
-    full = StartPoints(start.points, torch.as_tensor(held, device=start.points.device), int(held.max()) + 1)
+    full = replace(
+        start, labels=torch.as_tensor(held, device=start.points.device), n_clusters=int(held.max()) + 1
+    )
     state = build_term(lambda points: points, full, config).start
     centres = np.full((start.n_clusters, start.points.shape[1]), np.nan)
     centres[: full.n_clusters] = full.means().cpu().numpy()[canonical_order(held, full.n_clusters)]

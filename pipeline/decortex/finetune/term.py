@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from decortex.finetune.diagnostics import Diagnostics
+from decortex.finetune.rotation import rolled_by
 
 TermStop = Literal["tolerance", "collapsed"]
 ToPoints = Callable[[Tensor], Tensor]
@@ -29,15 +30,27 @@ class StartPoints:
         The parent's labels; every cluster holds a neuron.
     n_clusters : int
         K.
+    shifts : Tensor of int64, shape (n_neurons,), optional
+        By how many orientations a neuron's cluster is rolled to meet it; None: none is.
+    n_orientations : int
+        O of the features o F + f; 1 without shifts.
     """
 
     points: Tensor
     labels: Tensor
     n_clusters: int
+    shifts: Tensor | None = None
+    n_orientations: int = 1
+
+    def aligned(self) -> Tensor:
+        """Points turned back by their shifts, (n_neurons, n_features)."""
+        if self.shifts is None:
+            return self.points
+        return rolled_by(self.points, -self.shifts, self.n_orientations)
 
     def means(self, points: Tensor | None = None) -> Tensor:
-        """Mean of every cluster, (n_clusters, n_features), of ``points`` (default: the start's)."""
-        x = self.points if points is None else points
+        """Mean of every cluster, (n_clusters, n_features), of ``points`` (default: the aligned ones)."""
+        x = self.aligned() if points is None else points
         sums = x.new_zeros(self.n_clusters, x.shape[1]).index_add_(0, self.labels, x)
         return sums / torch.bincount(self.labels, minlength=self.n_clusters)[:, None]
 
@@ -52,8 +65,8 @@ class ClusteringTerm(nn.Module):
     ----------
     to_points : callable
         Maps readout weights (n_neurons, n_channels) to the points that are clustered, differentiably.
-    n_clusters : int
-        K.
+    start : StartPoints
+        Where it begins; K and O are taken from it.
     weight : float
         Factor of the mean KL a neuron.
     prediction_weight : float
@@ -73,11 +86,12 @@ class ClusteringTerm(nn.Module):
     labels: Tensor
 
     def __init__(
-        self, to_points: ToPoints, *, n_clusters: int, weight: float, prediction_weight: float
+        self, to_points: ToPoints, start: StartPoints, *, weight: float, prediction_weight: float
     ) -> None:
         super().__init__()
         self.to_points = to_points
-        self.n_clusters = n_clusters
+        self.n_clusters = start.n_clusters
+        self.n_orientations = start.n_orientations
         self.weight = weight
         self.prediction_weight = prediction_weight
         self.stop_reason: TermStop | None = None
@@ -129,6 +143,9 @@ class ClusteringTerm(nn.Module):
         """Measure the state of the clustering."""
         raise NotImplementedError
 
-    def cluster_parameters(self, order: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-        """Fitted parameters by the names that `ClusteringResult` uses; ``order[new] = old`` cluster."""
+    def cluster_parameters(self, points: Tensor, order: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+        """Fitted parameters by the names that `ClusteringResult` uses; ``order[new] = old`` cluster.
+
+        What is a neuron's own (``shifts``) is that of ``points``.
+        """
         raise NotImplementedError

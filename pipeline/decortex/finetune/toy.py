@@ -76,6 +76,95 @@ class ToyResult:
     status: str
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """How a toy problem is trained: stimuli, noise, epochs, rate."""
+
+    n_train: int
+    n_test: int
+    snr: float
+    epochs_alone: int
+    epochs_joint: int
+    learning_rate: float
+    batch_size: int
+
+    @classmethod
+    def of(cls, config: Config) -> Schedule:
+        """Take these fields of a toy's configuration."""
+        return cls(**{name: getattr(config, name) for name in cls.__dataclass_fields__})
+
+
+class LinearProblem:
+    """Linear neurons answering white stimuli, and readouts pretrained on the prediction alone.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n_train + n_test, n_features)
+        Stimuli.
+    z : Tensor, shape (n_neurons, n_features)
+        True readouts.
+    schedule : Schedule
+        Noise and training.
+    seed : int
+        Seed of the batches.
+    generator : torch.Generator
+        Source of noise and the first readouts.
+    """
+
+    def __init__(
+        self, x: Tensor, z: Tensor, schedule: Schedule, *, seed: int, generator: torch.Generator
+    ) -> None:
+        self.x, self.schedule, self.seed = x, schedule, seed
+        signal = self.x @ z.T  # (n_stimuli, n_neurons)
+        noise = torch.randn(signal.shape, generator=generator)
+        self.y = signal + noise * signal.std(dim=0) / schedule.snr**0.5
+        start = (0.01 * torch.randn(z.shape, generator=generator)).requires_grad_()
+        for _ in self._epochs(start, None, epochs=schedule.epochs_alone, offset=0):
+            pass
+        self.readouts = start.detach()
+
+    def train_on(self, start: StartPoints, finetuning: FinetuneConfig) -> tuple[ClusteringTerm, Tensor, str]:
+        """Train on with a clustering loss; returns the loss, the readouts and why training stopped."""
+        term = build_term(lambda weights: weights, start, finetuning)
+        weights = self.readouts.clone().requires_grad_()
+        reason, schedule = "max_epochs", self.schedule
+        for _ in self._epochs(weights, term, epochs=schedule.epochs_joint, offset=schedule.epochs_alone):
+            term.end_epoch(weights.detach())
+            wish = term.stop()
+            if wish is not None:
+                reason = wish
+                break
+        return term, weights.detach(), reason
+
+    def correlation(self, weights: Tensor) -> float:
+        """Mean over neurons of the correlation with noisy responses to held-out stimuli."""
+        held_out = slice(self.schedule.n_train, None)
+        predicted, recorded = self.x[held_out] @ weights.T, self.y[held_out]
+        predicted, recorded = predicted - predicted.mean(dim=0), recorded - recorded.mean(dim=0)
+        norms = predicted.norm(dim=0) * recorded.norm(dim=0)
+        return float(((predicted * recorded).sum(dim=0) / norms).mean())
+
+    def _epochs(
+        self, weights: Tensor, term: ClusteringTerm | None, *, epochs: int, offset: int
+    ) -> Iterator[int]:
+        """Train in place; yields after every epoch."""
+        learned = [weights, *(term.parameters() if term is not None else [])]
+        optimiser = torch.optim.Adam(learned, lr=self.schedule.learning_rate)
+        for epoch in range(offset, offset + epochs):
+            order = np.random.default_rng([self.seed, epoch]).permutation(self.schedule.n_train)
+            for rows in torch.split(torch.as_tensor(order), self.schedule.batch_size):
+                # Means over stimuli and neurons on this term, over neurons on the other: beta compares them.
+                loss = (self.x[rows] @ weights.T - self.y[rows]).square().mean()
+                if term is not None:
+                    loss = term.prediction_weight * loss + term.loss(weights)
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                optimiser.step()
+                if term is not None:
+                    term.after_step(weights.detach())
+            yield epoch
+
+
 class ToyProblem:
     """Data and pretrained readouts of one seed; every variant starts from the same state.
 
@@ -91,36 +180,22 @@ class ToyProblem:
         self.config, self.seed = config, seed
         generator = torch.Generator().manual_seed(seed)
         self.truth = np.repeat([0, 1], config.sizes)
-        n_neurons, d = len(self.truth), config.n_features
-        self.x = torch.randn(config.n_train + config.n_test, d, generator=generator)
-        z = torch.randn(n_neurons, d, generator=generator)
+        x = torch.randn(config.n_train + config.n_test, config.n_features, generator=generator)
+        z = torch.randn(len(self.truth), config.n_features, generator=generator)
         z += torch.tensor(MEANS)[torch.as_tensor(self.truth)][:, None]
-        signal = self.x @ z.T  # (n_stimuli, n_neurons)
-        noise = torch.randn(signal.shape, generator=generator)
-        self.y = signal + noise * signal.std(dim=0) / config.snr**0.5
-        start = (0.01 * torch.randn(n_neurons, d, generator=generator)).requires_grad_()
-        for _ in self._epochs(start, None, epochs=config.epochs_alone, offset=0):
-            pass
-        self.readouts = start.detach()
+        self.problem = LinearProblem(x, z, Schedule.of(config), seed=seed, generator=generator)
 
     def run(self, variant: str, finetuning: FinetuneConfig) -> ToyResult:
         """Cluster the pretrained readouts by k-means and train on with a clustering loss."""
-        labels = fit(self.readouts.numpy(), "kmeans", n_clusters=2, seed=self.seed, n_init=20).labels
-        start = StartPoints(self.readouts, torch.as_tensor(labels.astype(np.int64)), 2)
-        term = build_term(lambda weights: weights, start, finetuning)
-        weights = self.readouts.clone().requires_grad_()
-        reason = "max_epochs"
-        config = self.config
-        for _ in self._epochs(weights, term, epochs=config.epochs_joint, offset=config.epochs_alone):
-            term.end_epoch(weights.detach())
-            wish = term.stop()
-            if wish is not None:
-                reason = wish
-                break
+        readouts = self.problem.readouts
+        labels = fit(readouts.numpy(), "kmeans", n_clusters=2, seed=self.seed, n_init=20).labels
+        start = StartPoints(readouts, torch.as_tensor(labels.astype(np.int64)), 2)
+        term, weights, reason = self.problem.train_on(start, finetuning)
         with torch.no_grad():
             end = term.diagnose(weights)
             found = term.log_q(weights).argmax(dim=1).numpy()
-        norms = np.sort(np.linalg.norm(term.cluster_parameters(np.arange(2))["centres"], axis=1))
+        centres = term.cluster_parameters(weights, np.arange(2))["centres"]
+        norms = np.sort(np.linalg.norm(centres, axis=1))
         return ToyResult(
             variant=variant,
             seed=self.seed,
@@ -129,37 +204,10 @@ class ToyProblem:
             norm_small=float(norms[0]),
             norm_large=float(norms[1]),
             distance=end.max_centre_distance,
-            correlation_before=self._correlation(self.readouts),
-            correlation_after=self._correlation(weights.detach()),
+            correlation_before=self.problem.correlation(readouts),
+            correlation_after=self.problem.correlation(weights),
             status=finetune_status(reason, term.start, end),
         )
-
-    def _epochs(
-        self, weights: Tensor, term: ClusteringTerm | None, *, epochs: int, offset: int
-    ) -> Iterator[int]:
-        """Train in place; yields after every epoch."""
-        learned = [weights, *(term.parameters() if term is not None else [])]
-        optimiser = torch.optim.Adam(learned, lr=self.config.learning_rate)
-        for epoch in range(offset, offset + epochs):
-            order = np.random.default_rng([self.seed, epoch]).permutation(self.config.n_train)
-            for rows in torch.split(torch.as_tensor(order), self.config.batch_size):
-                # Means over stimuli and neurons on this term, over neurons on the other: beta compares them.
-                loss = (self.x[rows] @ weights.T - self.y[rows]).square().mean()
-                if term is not None:
-                    loss = term.prediction_weight * loss + term.loss(weights)
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                optimiser.step()
-                if term is not None:
-                    term.after_step(weights.detach())
-            yield epoch
-
-    def _correlation(self, weights: Tensor) -> float:
-        held_out = slice(self.config.n_train, None)
-        predicted, recorded = self.x[held_out] @ weights.T, self.y[held_out]
-        predicted, recorded = predicted - predicted.mean(dim=0), recorded - recorded.mean(dim=0)
-        norms = predicted.norm(dim=0) * recorded.norm(dim=0)
-        return float(((predicted * recorded).sum(dim=0) / norms).mean())
 
 
 def toy_variants() -> dict[str, FinetuneConfig]:

@@ -6,7 +6,7 @@ from decortex.config import config_hash
 from decortex.errors import ConfigError
 from decortex.finetune import FinetuneConfig
 
-KINDS = ("none", "dec", "dec_joint", "dec_undetached", "december")
+KINDS = ("none", "dec", "dec_joint", "dec_undetached", "december", "rotation_dec", "rotation_december")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -31,7 +31,14 @@ def test_a_variant_holds_only_what_it_uses():
 
 def test_whether_the_target_is_detached_follows_the_kind():
     found = {kind: FinetuneConfig(kind=kind).detach_target for kind in KINDS[1:]}
-    assert found == {"dec": True, "dec_joint": True, "dec_undetached": False, "december": False}
+    assert found == {
+        "dec": True,
+        "dec_joint": True,
+        "dec_undetached": False,
+        "december": False,
+        "rotation_dec": True,
+        "rotation_december": False,
+    }
     assert FinetuneConfig(kind="december", detach_target=True).resolved()["detach_target"] is True
 
 
@@ -43,6 +50,9 @@ def test_whether_the_target_is_detached_follows_the_kind():
         ({"kind": "december", "kernel": "scaled"}, "does not use kernel"),
         ({"kind": "dec_joint", "detach_target": False}, "take the kind dec_undetached"),
         ({"kind": "dec_undetached", "detach_target": True}, "take the kind dec_joint"),
+        ({"kind": "rotation_dec", "kernel": "pca10"}, "principal axes do not roll"),
+        ({"kind": "rotation_december", "shift": "best"}, "does not use shift"),
+        ({"kind": "dec_joint", "shift": "best"}, "does not use shift"),
         ({"kind": "dec_joint", "beta": 0.0}, "greater than 0"),
         ({"kind": "december", "scale_min": 1.0, "scale_max": 1.0}, "should be below"),
         ({"kind": "idec"}, "kind"),

@@ -12,6 +12,7 @@ import torch
 
 from decortex.finetune import FinetuneConfig
 from decortex.finetune.toy import ToyConfig, ToyProblem, toy_variants
+from decortex.finetune.toy_rotation import RotationToyConfig, RotationToyProblem, rotation_toy_variants
 
 TRUE_SMALL, TRUE_LARGE = math.sqrt(128), 1.5 * math.sqrt(128)
 VARIANTS = toy_variants()
@@ -52,3 +53,28 @@ def test_equal_seeds_give_equal_results():
     small = ToyConfig(sizes=(20, 30), n_train=100, n_test=20, epochs_alone=2, epochs_joint=2)
     one, other = (ToyProblem(small, seed=3).run("december", VARIANTS["december"]) for _ in range(2))
     assert one == other
+
+
+@pytest.fixture(scope="module", params=[0, 1, 2])
+def rotated(request):
+    torch.set_num_threads(1)
+    problem = RotationToyProblem(RotationToyConfig(), seed=request.param)
+    return {name: problem.run(name, config) for name, config in rotation_toy_variants().items()}
+
+
+@pytest.mark.parametrize("name", ["rotation_december", "rotation_dec_best", "rotation_dec_scaled"])
+def test_rotation_variants_keep_types_that_differ_in_relative_orientation(rotated, name):
+    result = rotated[name]
+    assert result.ari >= 0.95
+    assert result.shift_error <= 0.03
+    assert result.correlation_after == pytest.approx(result.correlation_before, abs=0.005)
+    assert result.status in {"ok", "flat_target"}
+
+
+def test_without_rolls_these_types_cannot_be_seen(rotated):
+    assert rotated["december"].ari < 0.05
+
+
+def test_the_published_kernel_summed_over_rolls_blurs_the_types(rotated):
+    assert rotated["rotation_dec"].ari < rotated["rotation_dec_scaled"].ari - 0.05
+    assert rotated["rotation_dec"].status == "flat_target"
