@@ -5,13 +5,14 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 SOURCES = pipeline schemas populate_scripts tests benchmarks
 
-.PHONY: setup demo demo-real test lint types bench toy diagram clean help
+.PHONY: setup demo demo-real test lint types bench toy diagram clean help calibrate-k
 
 help:
 	@echo "make demo       the whole chain on a simulated cortex, on an embedded MySQL"
 	@echo "make demo-real  the same on recordings: make demo-real DATA=folder"
 	@echo "make test       all tests    make lint types   style, layers, types"
 	@echo "make bench      benchmarks   make toy          fine-tuning on a problem with known centres"
+	@echo "make calibrate-k  how often the choice of K is right, one JSON object a line (SEEDS=10)"
 	@echo "make diagram    tables of docs/architecture.md"
 
 setup: $(READY)
@@ -45,6 +46,9 @@ bench: setup
 
 toy: setup
 	$(BIN)/python benchmarks/toy.py
+
+calibrate-k: setup
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibrate_k.py --seeds $(or $(SEEDS),10)
 
 diagram: setup
 	$(BIN)/python docs/make_diagram.py

@@ -1,0 +1,183 @@
+"""How often the choice of K is right: simulated embeddings with known types, and continua without any.
+
+One JSON object a line: scenario, true_k (null on a continuum), seed, criterion ('decision' for the combined one),
+decision (null for none), reason (of the combined one). Progress goes to standard error.
+
+`--table` reads such lines and prints the table of docs/number-of-clusters.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decortex.evaluation import CRITERIA, SelectionConfig, choose_k
+
+N_NEURONS = 700
+N_FEATURES = 16
+COUNTS = range(2, 16)
+# Stability alone is taken on surrogates: quality against nulls decides nothing. Stopping early changes no decision.
+CONFIG = SelectionConfig(null_criteria=("stability",), stop_early=True, silhouette_sample=400)
+METHOD = {"method": "kmeans", "n_init": 2}
+# Seeds below were used while the rule was made; the table is of these.
+FIRST_SEED = 100
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One way to simulate an embedding; true_k is None on a continuum."""
+
+    name: str
+    true_k: int | None
+    draw: Callable[[np.random.Generator], NDArray[np.float64]]
+
+
+def types(
+    rng: np.random.Generator, k: int, *, ratio: float = 1.0, df: float | None = None, distance: float = 6.0
+) -> NDArray[np.float64]:
+    """Types with unit variance in every direction; the two nearest centres are `distance` apart.
+
+    `ratio` is the largest type's size over the smallest's; `df` makes types multivariate t of the same variance.
+    """
+    apart = np.zeros((k, k))
+    while apart.min() < 4.0:  # centres of a random draw that nearly coincide are drawn again
+        centres = rng.standard_normal((k, N_FEATURES))
+        apart = np.linalg.norm(centres[:, None] - centres[None], axis=2)
+        np.fill_diagonal(apart, np.inf)
+        if k > 8 and apart.min() > 3.0:
+            break
+    centres *= distance / apart.min()
+    sizes = np.geomspace(ratio, 1.0, k)
+    labels = rng.choice(k, N_NEURONS, p=sizes / sizes.sum())
+    noise = rng.standard_normal((N_NEURONS, N_FEATURES))
+    if df is not None:
+        noise *= np.sqrt((df - 2) / rng.chisquare(df, (N_NEURONS, 1)))
+    return centres[labels] + noise
+
+
+def gaussian(rng: np.random.Generator) -> NDArray[np.float64]:
+    """One Gaussian cloud, its standard deviations from 2 down to 0.5."""
+    return rng.standard_normal((N_NEURONS, N_FEATURES)) * np.linspace(2, 0.5, N_FEATURES)
+
+
+def heavy(rng: np.random.Generator) -> NDArray[np.float64]:
+    """One cloud with the tails of a t distribution of 4 degrees of freedom."""
+    return gaussian(rng) * np.sqrt(4 / rng.chisquare(4, (N_NEURONS, 1)))
+
+
+def ring(rng: np.random.Generator) -> NDArray[np.float64]:
+    """A circle of radius 5 in a random plane, with noise of standard deviation 0.5."""
+    angle = rng.uniform(0, 2 * np.pi, N_NEURONS)
+    plane = np.linalg.qr(rng.standard_normal((N_FEATURES, N_FEATURES)))[0][:2]
+    circle = 5 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return circle @ plane + 0.5 * rng.standard_normal((N_NEURONS, N_FEATURES))
+
+
+def simplex(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Even mixtures of five archetypes, with noise: clusters at the archetypes are not types."""
+    archetypes = 4 * rng.standard_normal((5, N_FEATURES))
+    weights = rng.dirichlet(np.ones(5), N_NEURONS)
+    return weights @ archetypes + 0.5 * rng.standard_normal((N_NEURONS, N_FEATURES))
+
+
+def sparse(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Non-negative features, independent, half of them zero."""
+    active = rng.random((N_NEURONS, N_FEATURES)) < 0.5
+    return active * rng.exponential(size=(N_NEURONS, N_FEATURES))
+
+
+def sparse_correlated(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Rectified features that share three factors; half of them zero, skewed."""
+    factors = rng.standard_normal((N_NEURONS, 3)) @ rng.standard_normal((3, N_FEATURES))
+    latent = factors + rng.standard_normal((N_NEURONS, N_FEATURES))
+    return np.exp(0.5 * latent) * (latent > 0)
+
+
+def nonnegative_parts(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Non-negative mixtures of five sparse parts (as non-negative matrix factorisation models them), with noise."""
+    parts = rng.exponential(size=(5, N_FEATURES)) * (rng.random((5, N_FEATURES)) < 0.5)
+    return rng.gamma(0.5, size=(N_NEURONS, 5)) @ parts + 0.1 * rng.exponential(size=(N_NEURONS, N_FEATURES))
+
+
+SCENARIOS = (
+    *(Scenario(f"types {k}", k, lambda rng, k=k: types(rng, k)) for k in (4, 8, 12)),  # type: ignore[misc]
+    Scenario("types 8 unbalanced", 8, lambda rng: types(rng, 8, ratio=6.0)),
+    Scenario("types 8 heavy tails", 8, lambda rng: types(rng, 8, df=5.0)),
+    Scenario("gaussian", None, gaussian),
+    Scenario("t", None, heavy),
+    Scenario("ring", None, ring),
+    Scenario("simplex", None, simplex),
+    Scenario("sparse independent", None, sparse),
+    Scenario("sparse correlated", None, sparse_correlated),
+    Scenario("non-negative parts", None, nonnegative_parts),
+)
+
+
+def run(scenario: Scenario, seed: int) -> list[dict[str, object]]:
+    """Judge one simulated embedding."""
+    x = scenario.draw(np.random.default_rng([seed, SCENARIOS.index(scenario)]))
+    found = choose_k(x, counts=COUNTS, config=CONFIG, **METHOD).decision
+    head = {"scenario": scenario.name, "true_k": scenario.true_k, "seed": seed}
+    rows: list[dict[str, object]] = [
+        {**head, "criterion": "decision", "decision": found.k, "reason": found.reason}
+    ]
+    return rows + [
+        {**head, "criterion": name, "decision": choice, "reason": None}
+        for name, choice in found.choices.items()
+    ]
+
+
+def table(lines: list[dict[str, object]]) -> str:
+    """Seeds in which each criterion is right (off by at most one; none on a continuum), as a Markdown table."""
+    right: dict[tuple[object, object], list[bool]] = defaultdict(list)
+    for line in lines:
+        true, got = line["true_k"], line["decision"]
+        fits = got is None if true is None else got is not None and abs(int(str(got)) - int(str(true))) <= 1
+        right[line["criterion"], line["scenario"]].append(fits)
+    scenarios = [s.name for s in SCENARIOS if ("decision", s.name) in right]
+    rows = ["| criterion | " + " | ".join(scenarios) + " |", "|---" * (len(scenarios) + 1) + "|"]
+    for criterion in ("decision", *CRITERIA):
+        cells = [right[criterion, name] for name in scenarios]
+        rows.append(f"| {criterion} | " + " | ".join(f"{sum(cell)}/{len(cell)}" for cell in cells) + " |")
+    return "\n".join(rows)
+
+
+def main() -> None:
+    """Run every scenario at every seed, or print the table of an earlier run."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=10, help="number of seeds (default 10)")
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help=f"default {FIRST_SEED}")
+    parser.add_argument("--scenarios", nargs="*", help="only these")
+    parser.add_argument("--table", metavar="FILE", help="print the table of these lines and run nothing")
+    arguments = parser.parse_args()
+    if arguments.table:
+        with open(arguments.table, encoding="utf-8") as lines:
+            print(table([json.loads(line) for line in lines if line.strip()]))
+        return
+    chosen = [s for s in SCENARIOS if not arguments.scenarios or s.name in arguments.scenarios]
+    started = time.monotonic()
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+        for scenario in chosen:
+            rows = run(scenario, seed)
+            for row in rows:
+                print(json.dumps(row), flush=True)
+            print(
+                f"{time.monotonic() - started:6.0f} s  seed {seed}  {scenario.name}: true {scenario.true_k},"
+                f" decision {rows[0]['decision']} ({rows[0]['reason']})",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
