@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 SOURCES = pipeline schemas populate_scripts tests benchmarks
 
-.PHONY: setup demo demo-real test lint types bench toy diagram clean help calibrate-k
+.PHONY: setup demo demo-real test lint types bench toy calibrate calibrate-k diagram clean help
 
 help:
 	@echo "make demo       the whole chain on a simulated cortex, on an embedded MySQL"
@@ -13,6 +13,7 @@ help:
 	@echo "make test       all tests    make lint types   style, layers, types"
 	@echo "make bench      benchmarks   make toy          fine-tuning on a problem with known centres"
 	@echo "make calibrate-k  how often the choice of K is right, one JSON object a line (SEEDS=10)"
+	@echo "make calibrate  error rates of the tests on simulated null data (SETS=100 for a quick look)"
 	@echo "make diagram    tables of docs/architecture.md"
 
 setup: $(READY)
@@ -49,6 +50,9 @@ toy: setup
 
 calibrate-k: setup
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibrate_k.py --seeds $(or $(SEEDS),10)
+
+calibrate: setup
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibrate.py --sets $(or $(SETS),2000)
 
 diagram: setup
 	$(BIN)/python docs/make_diagram.py

@@ -106,6 +106,11 @@ class ClusterPerformance(dj.Computed):
     epsilon2_corrected = null : float64  # (H - k + 1)/(n - k)
     epsilon2_low = null : float64        # 95-percent interval of the corrected effect
     epsilon2_high = null : float64
+    f = null : float64                   # one-way analysis of variance, naive like h
+    p_anova = null : float64
+    omega2 = null : float64
+    omega2_low = null : float64          # 95-percent interval
+    omega2_high = null : float64
     permutation_status : varchar(24)
     epsilon2_within = null : float64     # with ranks within sessions
     p_permutation = null : float64       # labels permuted within sessions; speaks of these sessions

@@ -1,4 +1,7 @@
-"""Does a neuron's performance depend on its cluster: tests and effect sizes. Pairs are in `pairwise`."""
+"""Does a neuron's performance depend on its cluster: naive effects and tests, and ranks within sessions.
+
+Covariates are in `these_sessions`, animals that were not recorded in `population`, pairs in `pairwise`.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2, rankdata
+from scipy.stats import chi2
+from scipy.stats import f as f_distribution
 
 from decortex.errors import InputError
+from decortex.evaluation.effects import Share, adjusted_share, ranked_share
 from decortex.evaluation.permutation import permutation_p, within_session_null
 
 FloatArray = NDArray[np.float64]
-# 2^21 resampled scores at a time: 16 MiB an array.
-_BOOTSTRAP_ELEMENTS = 2**21
 
 AssociationStatus = Literal["ok", "no_scores", "one_cluster", "constant_scores", "too_few_neurons"]
 PermutationStatus = Literal["ok", "not_tested", "cluster_is_session", "constant_in_sessions"]
@@ -52,7 +55,11 @@ class AssociationResult:
     epsilon2_corrected : float or None
         (H - k + 1)/(n - k): 0 on average where nothing depends on cluster; may be negative.
     epsilon2_low, epsilon2_high : float or None
-        95 % interval of the corrected effect by bootstrap of neurons; like H it ignores sessions.
+        95 % interval of the corrected effect (`effects.share_interval`); like H it ignores sessions.
+    f, p_anova : float or None
+        One-way analysis of variance of the scores themselves; naive as H is.
+    omega2, omega2_low, omega2_high : float or None
+        (SS_b - (k - 1) MS_w)/(SS_t + MS_w) of that analysis, and its 95 % interval.
     permutation_status : str
         'ok', 'not_tested' (status is not 'ok'), 'cluster_is_session' (no session holds two clusters) or
         'constant_in_sessions' (no session holds two different scores among its clusters).
@@ -77,6 +84,11 @@ class AssociationResult:
     epsilon2_corrected: float | None
     epsilon2_low: float | None
     epsilon2_high: float | None
+    f: float | None
+    p_anova: float | None
+    omega2: float | None
+    omega2_low: float | None
+    omega2_high: float | None
     permutation_status: PermutationStatus
     epsilon2_within: float | None
     p_permutation: float | None
@@ -92,7 +104,6 @@ def associate(
     *,
     seed: int,
     n_permutations: int = 9999,
-    n_bootstrap: int = 999,
 ) -> AssociationResult:
     """Test whether scores differ between clusters, naively and within sessions.
 
@@ -105,9 +116,9 @@ def associate(
     sessions : ndarray, shape (n_neurons,)
         Session of each neuron, as name or number.
     seed : int
-        Seed of permutations and bootstrap.
-    n_permutations, n_bootstrap : int
-        Shuffles within sessions and resamples for the interval.
+        Seed of the permutations.
+    n_permutations : int
+        Shuffles within sessions.
 
     Raises
     ------
@@ -132,15 +143,11 @@ def associate(
     elif (y == y[0]).all():
         status = "constant_scores"
 
-    h = p = epsilon2 = corrected = low = high = None
+    ranked = plain = None
     permutation_status: PermutationStatus = "not_tested"
     within = p_permutation = None
     if status == "ok":
-        rank_share = _rank_share(y, cluster)
-        h = rank_share * (n - 1)
-        p = float(chi2.sf(h, k - 1))
-        epsilon2, corrected = rank_share, _corrected(rank_share, n, k)
-        low, high = _bootstrap_interval(y, cluster, seed=seed, n_bootstrap=n_bootstrap)
+        ranked, plain = ranked_share(y, cluster), adjusted_share(y, cluster)
         permutation_status = _exchangeable(y, cluster, session)
     if permutation_status == "ok":
         observed, null = within_session_null(y, [cluster], session, seed=seed, n_permutations=n_permutations)
@@ -151,12 +158,7 @@ def associate(
         n_excluded=len(scores) - n,
         n_clusters=k,
         n_sessions=int(session.max()) + 1 if n else 0,
-        h=h,
-        p_kruskal=p,
-        epsilon2=epsilon2,
-        epsilon2_corrected=corrected,
-        epsilon2_low=low,
-        epsilon2_high=high,
+        **_naive(ranked, plain, n),
         permutation_status=permutation_status,
         epsilon2_within=within,
         p_permutation=p_permutation,
@@ -186,48 +188,21 @@ def summarise_clusters(scores: FloatArray, labels: NDArray[np.integer[Any]]) -> 
     return tuple(summaries)
 
 
-def _rank_share(y: FloatArray, cluster: NDArray[np.int64]) -> float:
-    """Share of the ranks' variance between clusters; times n - 1 it is H with its correction for ties."""
-    ranks = rankdata(y)
-    ranks -= ranks.mean()
-    sums = np.bincount(cluster, weights=ranks)
-    return float((sums**2 / np.bincount(cluster)).sum() / (ranks**2).sum())
-
-
-def _corrected(share: float, n: int, k: int) -> float:
-    """(H - k + 1)/(n - k) from H = share (n - 1)."""
-    return (share * (n - 1) - k + 1) / (n - k)
-
-
-def _bootstrap_interval(
-    y: FloatArray, cluster: NDArray[np.int64], *, seed: int, n_bootstrap: int
-) -> tuple[float, float]:
-    """95 % interval of the corrected effect: neurons resampled with their clusters, shifted by the bias.
-
-    Resampling adds the (k - 1)/n that the estimate has already had removed once; the percentiles are
-    shifted back by the bootstrap's own mean, and cut at 0 and 1. Ranks are those of the whole sample.
-    Cluster sizes vary with the resamples: holding them fixed covered .87 instead of .94.
-    """
-    n, k = len(y), int(cluster.max()) + 1
-    ranks = rankdata(y) - (n + 1) / 2
-    rng = np.random.default_rng([seed, n])
-    effects = np.empty(n_bootstrap)
-    block = max(1, _BOOTSTRAP_ELEMENTS // n)
-    for begin in range(0, n_bootstrap, block):
-        rows = min(block, n_bootstrap - begin)
-        drawn = rng.integers(0, n, size=(rows, n))
-        values, cells = ranks[drawn], cluster[drawn] + k * np.arange(rows)[:, None]
-        counts = np.bincount(cells.ravel(), minlength=rows * k).reshape(rows, k)
-        sums = np.bincount(cells.ravel(), weights=values.ravel(), minlength=rows * k).reshape(rows, k)
-        grand = sums.sum(axis=1) ** 2 / n
-        between = (sums**2 / np.maximum(counts, 1)).sum(axis=1) - grand
-        total = (values**2).sum(axis=1) - grand
-        share = np.divide(between, total, out=np.zeros(rows), where=total > 0)
-        held = np.count_nonzero(counts, axis=1)
-        effects[begin : begin + rows] = (share * (n - 1) - held + 1) / np.maximum(n - held, 1)
-    estimate = _corrected(_rank_share(y, cluster), n, k)
-    low, high = np.quantile(effects, [0.025, 0.975]) - (effects.mean() - estimate)
-    return float(np.clip(low, 0, 1)), float(np.clip(high, 0, 1))
+def _naive(ranked: Share | None, plain: Share | None, n: int) -> dict[str, Any]:
+    """Effects and p-values that take neurons for independent; None where there are none."""
+    return {
+        "h": None if ranked is None else ranked.share * (n - 1),
+        "p_kruskal": None if ranked is None else float(chi2.sf(ranked.share * (n - 1), ranked.df)),
+        "epsilon2": None if ranked is None else ranked.share,
+        "epsilon2_corrected": None if ranked is None else ranked.corrected,
+        "epsilon2_low": None if ranked is None else ranked.low,
+        "epsilon2_high": None if ranked is None else ranked.high,
+        "f": None if plain is None or np.isinf(plain.f) else plain.f,
+        "p_anova": None if plain is None else float(f_distribution.sf(plain.f, plain.df, plain.df_residual)),
+        "omega2": None if plain is None else plain.corrected,
+        "omega2_low": None if plain is None else plain.low,
+        "omega2_high": None if plain is None else plain.high,
+    }
 
 
 def _exchangeable(y: FloatArray, cluster: NDArray[np.int64], session: NDArray[np.int64]) -> PermutationStatus:

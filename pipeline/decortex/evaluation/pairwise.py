@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 
 from decortex.errors import InputError
+from decortex.evaluation.multiplicity import holm
 
 FloatArray = NDArray[np.float64]
 
@@ -67,15 +68,6 @@ def pairwise_tests(scores: FloatArray, labels: NDArray[np.integer[Any]]) -> tupl
         PairTest(t.first, t.second, t.n_first, t.n_second, t.rank_biserial, t.p, corrected.get(index))
         for index, t in enumerate(tests)
     )
-
-
-def holm(p: FloatArray) -> list[float]:
-    """Holm's (1979) step-down correction: controls the chance of any false rejection."""
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
-    corrected = np.empty(len(p))
-    corrected[order] = np.minimum(stepped, 1.0)
-    return [float(value) for value in corrected]
 
 
 def _compare(first: int, second: int, a: FloatArray, b: FloatArray) -> PairTest:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from decortex.errors import InputError
+from decortex.evaluation.equivalence import DEFAULT_MARGIN, Equivalence, equivalence
 
 FloatArray = NDArray[np.float64]
 RetainedStatus = Literal["ok", "no_scores"]
@@ -24,6 +25,32 @@ class SessionChange:
     n: int
     change: float
     change_from_start: float
+
+
+@dataclass(frozen=True)
+class ClusterChange:
+    """Paired change of one cluster's neurons against the control.
+
+    Parameters
+    ----------
+    cluster, n, n_sessions : int
+        Its label, its neurons with all three scores, and the sessions they come from.
+    change : float
+        Mean over its neurons.
+    change_over_sessions : float
+        Mean over sessions of its neurons' mean; the estimate of the interval.
+    low, high : float or None
+        Interval from the t distribution on session means at the level 1 - .05/clusters, so that all clusters'
+        intervals together cover 95 % and the worst of them may be picked; None below two sessions.
+    """
+
+    cluster: int
+    n: int
+    n_sessions: int
+    change: float
+    change_over_sessions: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -60,6 +87,12 @@ class RetainedResult:
         Session with the lowest mean change.
     sessions : tuple of SessionChange
         Every session with a scored neuron.
+    equivalence : Equivalence
+        Whether `change_over_sessions` is negligible, at the margin that was asked for.
+    worst_cluster : int or None
+        Cluster with the lowest mean change.
+    clusters : tuple of ClusterChange
+        Every cluster with a scored neuron; empty where no labels were given.
     """
 
     status: RetainedStatus
@@ -80,10 +113,20 @@ class RetainedResult:
     neuron_interval_high: float | None
     worst_session: str | None
     sessions: tuple[SessionChange, ...]
+    equivalence: Equivalence
+    worst_cluster: int | None
+    clusters: tuple[ClusterChange, ...]
 
 
 def retained_performance(
-    before: FloatArray, after: FloatArray, control: FloatArray, *, sessions: NDArray[Any]
+    before: FloatArray,
+    after: FloatArray,
+    control: FloatArray,
+    *,
+    sessions: NDArray[Any],
+    labels: NDArray[np.integer[Any]] | None = None,
+    margin: float = DEFAULT_MARGIN,
+    seed: int = 0,
 ) -> RetainedResult:
     """Compare scores after fine-tuning with the equal-epoch control and the start, neuron by neuron.
 
@@ -94,13 +137,21 @@ def retained_performance(
         equally long without a clustering loss; NaN where undefined.
     sessions : ndarray, shape (n_neurons,)
         Session of each neuron.
+    labels : ndarray of int, shape (n_neurons,), optional
+        Cluster of each neuron, for the worst cluster; neurons below 0 have none.
+    margin : float
+        Mean change that would matter, for the equivalence test.
+    seed : int
+        Of the wild cluster bootstrap.
 
     Raises
     ------
     InputError
-        If the four do not describe the same neurons.
+        If the arrays do not describe the same neurons, or the margin is not positive.
     """
     shapes = {before.shape, after.shape, control.shape, sessions.shape}
+    if labels is not None:
+        shapes.add(labels.shape)
     if len(shapes) != 1 or before.ndim != 1:
         raise InputError(
             "before, after, control and sessions should each be (n_neurons,), got "
@@ -112,7 +163,17 @@ def retained_performance(
     if not n:
         nothing = (None,) * 7
         return RetainedResult(
-            "no_scores", 0, n_lost, len(before), *nothing, "no_scores", None, None, None, None, None, ()
+            "no_scores",
+            0,
+            n_lost,
+            len(before),
+            *nothing,
+            "no_scores",
+            *(None,) * 5,
+            (),
+            equivalence(np.empty(0), margin=margin),
+            None,
+            (),
         )
     change = after[paired] - control[paired]
     from_start = after[paired] - before[paired]
@@ -127,6 +188,7 @@ def retained_performance(
         for name in np.unique(names)
     )
     session_means = np.array([row.change for row in rows])
+    clusters = () if labels is None else _cluster_changes(change, labels[paired], names)
     low, high = t_interval(session_means)
     neuron_low, neuron_high = t_interval(change)
     mean_after, mean_control = float(after[paired].mean()), float(control[paired].mean())
@@ -149,7 +211,33 @@ def retained_performance(
         neuron_interval_high=neuron_high,
         worst_session=min(rows, key=lambda row: row.change).session,
         sessions=rows,
+        equivalence=equivalence(session_means, margin=margin, seed=seed),
+        worst_cluster=min(clusters, key=lambda row: row.change).cluster if clusters else None,
+        clusters=clusters,
     )
+
+
+def _cluster_changes(
+    change: FloatArray, labels: NDArray[np.integer[Any]], sessions: NDArray[Any]
+) -> tuple[ClusterChange, ...]:
+    known = np.unique(labels[labels >= 0])
+    rows = []
+    for cluster in known:
+        own, of = change[labels == cluster], sessions[labels == cluster]
+        means = np.array([own[of == session].mean() for session in np.unique(of)])
+        low, high = t_interval(means, 1 - 0.05 / len(known))
+        rows.append(
+            ClusterChange(
+                cluster=int(cluster),
+                n=len(own),
+                n_sessions=len(means),
+                change=float(own.mean()),
+                change_over_sessions=float(means.mean()),
+                low=low,
+                high=high,
+            )
+        )
+    return tuple(rows)
 
 
 def t_interval(values: FloatArray, level: float = 0.95) -> tuple[float | None, float | None]:

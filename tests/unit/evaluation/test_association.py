@@ -19,7 +19,7 @@ def tied_scores(rng, n=120):
 
 def test_kruskal_wallis_equals_scipy_with_ties():
     y, labels, sessions = tied_scores(np.random.default_rng(0))
-    found = associate(y, labels, sessions, seed=0, n_permutations=99, n_bootstrap=99)
+    found = associate(y, labels, sessions, seed=0, n_permutations=99)
     h, p = kruskal(*[y[labels == j] for j in range(4)])
     assert found.h == pytest.approx(h, rel=1e-10)
     assert found.p_kruskal == pytest.approx(p, rel=1e-8)
@@ -83,10 +83,8 @@ def test_blocks_do_not_change_the_numbers(monkeypatch):
 
 def test_within_sessions_the_level_and_scale_of_a_session_do_not_matter():
     y, labels, sessions = tied_scores(np.random.default_rng(6))
-    one = associate(y, labels, sessions, seed=1, n_permutations=199, n_bootstrap=9)
-    other = associate(
-        y * (1 + sessions) + 5 * sessions, labels, sessions, seed=1, n_permutations=199, n_bootstrap=9
-    )
+    one = associate(y, labels, sessions, seed=1, n_permutations=199)
+    other = associate(y * (1 + sessions) + 5 * sessions, labels, sessions, seed=1, n_permutations=199)
     assert other.epsilon2_within == one.epsilon2_within
     assert other.p_permutation == one.p_permutation
     assert other.h != one.h
@@ -121,9 +119,7 @@ def test_tied_permutations_count_as_reaching_the_observed_value():
     ],
 )
 def test_undefined_tests_have_a_status(scores, labels, sessions, status, permutation_status):
-    found = associate(
-        np.array(scores), np.array(labels), np.array(sessions), seed=0, n_permutations=19, n_bootstrap=19
-    )
+    found = associate(np.array(scores), np.array(labels), np.array(sessions), seed=0, n_permutations=19)
     assert (found.status, found.permutation_status) == (status, permutation_status)
     assert (found.h is None) == (found.epsilon2_low is None) == (status != "ok")
     assert (found.p_permutation is None) == (permutation_status != "ok")
@@ -172,7 +168,7 @@ def null_set(rng):
 
 def test_within_session_test_keeps_its_level_where_the_naive_one_does_not():
     rng = np.random.default_rng(8)
-    results = [associate(*null_set(rng), seed=i, n_permutations=199, n_bootstrap=9) for i in range(300)]
+    results = [associate(*null_set(rng), seed=i, n_permutations=199) for i in range(300)]
     rejected = sum(result.p_permutation <= 0.05 for result in results)
     naive = sum(result.p_kruskal <= 0.05 for result in results)
     assert binom.ppf(0.001, 300, 0.05) <= rejected <= binom.ppf(0.999, 300, 0.05)
@@ -187,11 +183,11 @@ def test_interval_covers_the_effect_of_the_population():
         return rng.normal(size=n) + 0.8 * labels, labels
 
     y, labels = draw(200_000)
-    truth = associate(y, labels, np.zeros(len(y)), seed=0, n_permutations=1, n_bootstrap=1).epsilon2
+    truth = associate(y, labels, np.zeros(len(y)), seed=0, n_permutations=1).epsilon2
     covered = 0
     for i in range(200):
         y, labels = draw(250)
-        found = associate(y, labels, np.zeros(250), seed=i, n_permutations=1, n_bootstrap=199)
+        found = associate(y, labels, np.zeros(250), seed=i, n_permutations=1)
         covered += found.epsilon2_low <= truth <= found.epsilon2_high
     # .94 of 500 such sets were covered when this was written.
     assert binom.ppf(0.001, 200, 0.94) <= covered < 200

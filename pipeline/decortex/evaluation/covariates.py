@@ -1,0 +1,118 @@
+"""What is held fixed when performance is compared between clusters: named covariates of neurons, as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from decortex.config import Config
+from decortex.errors import InputError
+
+FloatArray = NDArray[np.float64]
+CovariateName = Literal["log_rate", "reliability", "norm", "x", "y", "z"]
+CovariateStatus = Literal["ok", "covariate_missing", "shared_images"]
+
+# A covariate that fewer of the scored neurons have is no covariate of these data.
+SMALLEST_SHARE = 0.5
+
+
+class CovariateConfig(Config):
+    """Which covariates are held fixed, and what happens where one is not known."""
+
+    names: tuple[CovariateName, ...] = Field(
+        default=(),
+        description="log_rate: log of the mean response in training; reliability: explainable share of the variance "
+        "(fev) on test images; norm: of the readout weights; x, y, z: cortical position",
+    )
+    degree: int = Field(2, ge=1, le=3, description="Powers of each standardised covariate")
+    missing: Literal["refuse", "leave_out"] = Field(
+        "refuse",
+        description="What to do with a covariate that fewer than half of the scored neurons have",
+    )
+
+
+@dataclass(frozen=True)
+class CovariateColumns:
+    """Columns of the covariates, for the neurons that have them.
+
+    Parameters
+    ----------
+    status : {'ok', 'covariate_missing'}
+        'covariate_missing': one is not known for these data, and the configuration refuses to go on without.
+    columns : ndarray of float64, shape (n_neurons, n_columns)
+        Powers of the standardised covariates; NaN for neurons outside ``defined``.
+    defined : ndarray of bool, shape (n_neurons,)
+        Neurons with a finite score and all covariates used.
+    used, missing : tuple of str
+        Covariates that became columns, and those that are not known.
+    """
+
+    status: Literal["ok", "covariate_missing"]
+    columns: FloatArray
+    defined: NDArray[np.bool_]
+    used: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def covariate_columns(
+    config: CovariateConfig, values: Mapping[str, FloatArray], scores: FloatArray
+) -> CovariateColumns:
+    """Build the columns that one configuration asks for.
+
+    Parameters
+    ----------
+    config : CovariateConfig
+        What to hold fixed.
+    values : mapping of str to ndarray of float64, each (n_neurons,)
+        Covariates by name, NaN where unknown; one that is absent is unknown for every neuron.
+    scores : ndarray of float64, shape (n_neurons,)
+        The scores to compare, NaN where undefined.
+
+    Raises
+    ------
+    InputError
+        If a covariate does not fit the scores.
+    """
+    scored = np.isfinite(scores)
+    used: list[str] = []
+    missing: list[str] = []
+    for name in config.names:
+        if name in values and values[name].shape != scores.shape:
+            raise InputError(
+                f"covariate {name!r} should have one value for each of {scores.shape} scores, but has "
+                f"{values[name].shape}."
+            )
+        known = np.isfinite(values[name]) & scored if name in values else np.zeros(len(scores), dtype=bool)
+        enough = known.sum() >= max(SMALLEST_SHARE * scored.sum(), 1)
+        (used if enough else missing).append(name)
+    status: Literal["ok", "covariate_missing"] = "ok"
+    if missing and config.missing == "refuse":
+        status = "covariate_missing"
+    defined = scored.copy()
+    for kept in used:
+        defined &= np.isfinite(values[kept])
+    columns = np.full((len(scores), len(used) * config.degree), np.nan)
+    for index, kept in enumerate(used):
+        own = values[kept][defined]
+        spread = own.std() if len(own) else 0.0
+        standard = (own - own.mean()) / spread if spread > 0 else np.zeros(len(own))
+        for power in range(config.degree):
+            columns[defined, index * config.degree + power] = standard ** (power + 1)
+    return CovariateColumns(status, columns, defined, tuple(used), tuple(missing))
+
+
+def log_rate(mean_responses: FloatArray) -> FloatArray:
+    """Natural logarithm of mean responses; NaN where a neuron never responded."""
+    positive = mean_responses > 0
+    return np.log(mean_responses, out=np.full(len(mean_responses), np.nan), where=positive)
+
+
+def norms(weights: NDArray[np.floating[Any]]) -> FloatArray:
+    """Euclidean norm of every neuron's readout weights: (n_neurons, n_channels) -> (n_neurons,)."""
+    found: FloatArray = np.linalg.norm(weights.astype(np.float64), axis=1)
+    return found

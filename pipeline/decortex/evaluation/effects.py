@@ -1,0 +1,191 @@
+"""Shares of variance between clusters (omega², epsilon²) with intervals from influence functions. No test here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm, rankdata
+
+FloatArray = NDArray[np.float64]
+
+# Below this corrected share the interval is taken at this share: its scale has no slope at 0.
+_SMALLEST_SHARE = 1e-4
+
+
+@dataclass(frozen=True)
+class Share:
+    """Share of variance between clusters, and its interval.
+
+    Parameters
+    ----------
+    share : float
+        Sum of squares between clusters over the total, both after the nuisance terms: R², or partial eta².
+    corrected : float
+        The same without what chance adds; may be negative.
+    low, high : float
+        95 % interval of the corrected share, cut to [0, 1].
+    f : float
+        Ratio of mean squares.
+    df, df_residual : int
+        Their degrees of freedom.
+    """
+
+    share: float
+    corrected: float
+    low: float
+    high: float
+    f: float
+    df: int
+    df_residual: int
+
+
+def ranked_share(y: FloatArray, labels: NDArray[np.integer[Any]], *, level: float = 0.95) -> Share:
+    r"""Share of the variance of the ranks between clusters, corrected as (H - k + 1)/(n - k).
+
+    Parameters
+    ----------
+    y : ndarray of float64, shape (n_neurons,)
+        Finite scores, not all equal.
+    labels : ndarray of int, shape (n_neurons,)
+        Clusters, at least two; more neurons than clusters.
+    level : float
+        Of the interval.
+    """
+    n = len(y)
+    ranks = (rankdata(y) - 0.5) / n
+    total, residual = ranks - ranks.mean(), _without_means(ranks, labels)
+    df = len(np.unique(labels)) - 1
+    share = _share(total, residual)
+    corrected = (share * (n - 1) - df) / (n - 1 - df)
+    influence = _influence(total, residual) + _rank_influence(y, total, residual)
+    low, high = share_interval(corrected, influence, df=df, df_residual=n - 1 - df, level=level)
+    return Share(share, corrected, low, high, _f(share, df, n - 1 - df), df, n - 1 - df)
+
+
+def adjusted_share(
+    y: FloatArray,
+    labels: NDArray[np.integer[Any]],
+    nuisance: FloatArray | None = None,
+    *,
+    level: float = 0.95,
+) -> Share | None:
+    r"""Share of the variance of scores between clusters after nuisance terms; corrected as partial omega².
+
+    .. math:: \omega^2 = \frac{SS_b - q \, MS_w}{SS_b + (n - q) \, MS_w}
+
+    with q degrees of freedom between clusters. Without nuisance this is the omega² of a one-way analysis of
+    variance, (SS_b - q MS_w)/(SS_t + MS_w).
+
+    Parameters
+    ----------
+    y : ndarray of float64, shape (n_neurons,)
+        Finite scores.
+    labels : ndarray of int, shape (n_neurons,)
+        Clusters.
+    nuisance : ndarray of float64, shape (n_neurons, n_columns), optional
+        Columns whose contribution is removed first; must span the constant. Default: the constant.
+    level : float
+        Of the interval.
+
+    Returns
+    -------
+    Share or None
+        None where clusters add nothing to the nuisance, or nothing is left to compare with.
+    """
+    n = len(y)
+    Q0 = orthonormal(np.ones((n, 1)) if nuisance is None else nuisance)
+    indicators = one_hot(labels)
+    Q1 = orthonormal(indicators - Q0 @ (Q0.T @ indicators), scale=1.0)
+    df, df_residual = Q1.shape[1], n - Q0.shape[1] - Q1.shape[1]
+    total = y - Q0 @ (Q0.T @ y)
+    if df == 0 or df_residual < 1 or not (total**2).sum() > 1e-20 * max((y**2).sum(), 1e-300):
+        return None
+    residual = total - Q1 @ (Q1.T @ total)
+    share = _share(total, residual)
+    within = (1 - share) / df_residual
+    corrected = (share - df * within) / (share + (n - df) * within) if within > 0 else 1.0
+    low, high = share_interval(
+        corrected, _influence(total, residual), df=df, df_residual=df_residual, level=level
+    )
+    return Share(share, corrected, low, high, _f(share, df, df_residual), df, df_residual)
+
+
+def share_interval(
+    corrected: float, influence: FloatArray, *, df: int, df_residual: int, level: float = 0.95
+) -> tuple[float, float]:
+    r"""Interval of a corrected share from the influence of every neuron on it, on Fisher's scale.
+
+    The variance of the estimate is :math:`\sum_i IF_i^2/(n \, df_w)`, the delta method's, plus
+    :math:`2 q (1 - R^2)^2/n^2`, the chi-square part that is left where the effect is 0 and the influence vanishes.
+    The interval is symmetric in :math:`\operatorname{artanh} \sqrt{R^2}` and cut at 0 and 1.
+    """
+    n = len(influence)
+    r2 = min(max(corrected, _SMALLEST_SHARE), 1 - 1e-12)
+    variance = float((influence**2).sum()) / (n * df_residual) + 2 * df * (1 - r2) ** 2 / n**2
+    root = np.sqrt(r2)
+    half = norm.ppf((1 + level) / 2) * np.sqrt(variance) / (2 * root * (1 - r2))
+    low, high = np.arctanh(root) - half, np.arctanh(root) + half
+    return float(np.tanh(max(low, 0.0)) ** 2), float(np.tanh(high) ** 2)
+
+
+def orthonormal(columns: FloatArray, *, scale: float | None = None) -> FloatArray:
+    """Orthonormal basis of the span of columns, columns that repeat others left out.
+
+    Parameters
+    ----------
+    columns : ndarray of float64, shape (n_rows, n_columns)
+        Any columns.
+    scale : float, optional
+        Singular values up to 1e-8 of it count as 0; default: the largest one.
+    """
+    if columns.shape[1] == 0:
+        return columns
+    values, vectors = np.linalg.eigh(columns.T @ columns)
+    floor = (values[-1] if scale is None else scale**2) * 1e-12
+    kept = values > max(floor, 0.0)
+    basis: FloatArray = columns @ (vectors[:, kept] / np.sqrt(values[kept]))
+    # Once more: the squared condition number of the cross products costs half of the digits.
+    return np.linalg.qr(basis)[0] if basis.shape[1] else basis
+
+
+def one_hot(labels: NDArray[Any]) -> FloatArray:
+    """Indicator columns of the values that occur: (n_neurons, n_values)."""
+    values, dense = np.unique(labels, return_inverse=True)
+    columns: FloatArray = np.eye(len(values))[dense]
+    return columns
+
+
+def _share(total: FloatArray, residual: FloatArray) -> float:
+    return float(1 - (residual @ residual) / (total @ total))
+
+
+def _f(share: float, df: int, df_residual: int) -> float:
+    return float("inf") if share >= 1 else share / df / ((1 - share) / df_residual)
+
+
+def _influence(total: FloatArray, residual: FloatArray) -> FloatArray:
+    """IF_i of R² = 1 - E[e²]/E[t²]: both projections are minima, so that only the squares themselves move it."""
+    share = _share(total, residual)
+    influence: FloatArray = ((1 - share) * total**2 - residual**2) / (total**2).mean()
+    return influence
+
+
+def _rank_influence(y: FloatArray, total: FloatArray, residual: FloatArray) -> FloatArray:
+    """What neuron i does to R² by shifting the ranks of all neurons above it (ties: by half)."""
+    n = len(y)
+    slope = (1 - _share(total, residual)) * total - residual
+    values, dense = np.unique(y, return_inverse=True)
+    at = np.bincount(dense, weights=slope, minlength=len(values))
+    above = np.cumsum(at[::-1])[::-1] - at / 2
+    pushed = above[dense] / n
+    influence: FloatArray = 2 / (total**2).mean() * (pushed - pushed.mean())
+    return influence
+
+
+def _without_means(values: FloatArray, labels: NDArray[np.integer[Any]]) -> FloatArray:
+    dense = np.unique(labels, return_inverse=True)[1]
+    residual: FloatArray = values - (np.bincount(dense, weights=values) / np.bincount(dense))[dense]
+    return residual

@@ -1,0 +1,407 @@
+"""Performance and cluster in the *population* of sessions or animals: sessions are the sample, not neurons.
+
+What holds in the recorded sessions alone is `these_sessions`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.stats import binomtest, chi2, ncf, t
+from scipy.stats import f as f_distribution
+
+from decortex.errors import InputError
+from decortex.evaluation.effects import adjusted_share, one_hot, orthonormal, ranked_share
+from decortex.evaluation.mixed import RandomInterceptFit, fit_random_intercept
+from decortex.evaluation.multiplicity import holm
+
+FloatArray = NDArray[np.float64]
+Labels = NDArray[np.integer[Any]]
+
+# With fewer sessions nothing is said about those that were not recorded.
+SMALLEST_SAMPLE = 5
+
+PopulationStatus = Literal[
+    "ok", "no_scores", "one_cluster", "constant_scores", "too_few_units", "too_few_cells", "too_few_neurons"
+]
+MixedStatus = Literal["ok", "no_scores", "one_cluster", "constant_scores", "one_session", "too_few_neurons"]
+
+
+@dataclass(frozen=True)
+class PopulationTest:
+    """Cluster against the variation of clusters over units (sessions or animals).
+
+    Parameters
+    ----------
+    status : str
+        'ok', 'no_scores', 'one_cluster', 'constant_scores', 'too_few_units' (below five), 'too_few_cells' (units
+        hold too few clusters in common) or 'too_few_neurons'. Whatever is not 'ok' has no numbers.
+    n_units, n_cells : int
+        Units, and pairs of unit and cluster that hold a neuron.
+    f, df, df_residual, p : float, int or None
+        Wald F of the clusters by restricted likelihood; its denominator has the cells less unit levels and
+        cluster effects as degrees of freedom (containment).
+    p_likelihood : float or None
+        Likelihood-ratio test of the same model (chi-square). Too small at few sessions: reported, not recommended.
+    effect, effect_low, effect_high : float or None
+        Share of the variation of cells that is cluster, (df F - df)/(df F - df + n_cells), and its 95 % interval
+        from the noncentral F distribution; cut at 0.
+    interaction_variance, residual_variance : float or None
+        Of the cluster-by-unit effects, and of neurons within a cell.
+    """
+
+    status: PopulationStatus
+    n_units: int
+    n_cells: int
+    f: float | None = None
+    df: int | None = None
+    df_residual: int | None = None
+    p: float | None = None
+    p_likelihood: float | None = None
+    effect: float | None = None
+    effect_low: float | None = None
+    effect_high: float | None = None
+    interaction_variance: float | None = None
+    residual_variance: float | None = None
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One cluster against the other clusters of the same unit, over units.
+
+    Parameters
+    ----------
+    cluster : int
+        Its label.
+    n_units : int
+        Units that hold it and another cluster.
+    difference : float or None
+        Mean over units of (cluster's mean - mean of the unit's other neurons).
+    low, high : float or None
+        95 % interval from the t distribution on units; None below two.
+    p, p_holm : float or None
+        t test over units, alone and by Holm over clusters; None below five units.
+    n_same_sign : int
+        Units whose difference has the sign of the mean.
+    p_sign : float or None
+        Exact two-sided sign test; None below five units that differ from 0.
+    """
+
+    cluster: int
+    n_units: int
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None
+    n_same_sign: int
+    p_sign: float | None
+
+
+@dataclass(frozen=True)
+class UnitEffect:
+    """How far scores are tied to cluster within one unit, by ranks; None where that is not defined there."""
+
+    unit: str
+    n_neurons: int
+    n_clusters: int
+    epsilon2_corrected: float | None
+    low: float | None
+    high: float | None
+    p_kruskal: float | None
+
+
+@dataclass(frozen=True)
+class MixedTest:
+    """Scores ~ cluster + covariates + (1 | session), and the same with fixed session levels.
+
+    Parameters
+    ----------
+    status : str
+        'ok', or why there are no numbers; 'one_session': only the fixed model exists.
+    chi2, df, p : float, int or None
+        Likelihood-ratio test of the clusters by maximum likelihood.
+    session_variance, residual_variance : float or None
+        Of the full model.
+    f_fixed, p_fixed : float or None
+        F test with session levels as fixed effects, to read instead where sessions are few.
+    """
+
+    status: MixedStatus
+    chi2: float | None = None
+    df: int | None = None
+    p: float | None = None
+    session_variance: float | None = None
+    residual_variance: float | None = None
+    f_fixed: float | None = None
+    p_fixed: float | None = None
+
+
+def population_test(
+    scores: FloatArray,
+    labels: Labels,
+    sessions: NDArray[Any],
+    covariates: FloatArray | None = None,
+    *,
+    units: NDArray[Any] | None = None,
+) -> PopulationTest:
+    r"""Test clusters against cluster-by-unit effects.
+
+    .. math:: y = \text{session} + X\beta + \text{cluster}_j + u_{ja} + e, \quad u_{ja} \sim N(0, \tau^2)
+
+    with fixed session levels and a random effect for every pair of cluster j and unit a.
+
+    Parameters
+    ----------
+    scores : ndarray of float64, shape (n_neurons,)
+        Finite scores.
+    labels : ndarray of int, shape (n_neurons,)
+        Clusters.
+    sessions : ndarray, shape (n_neurons,)
+        Session of each neuron.
+    covariates : ndarray of float64, shape (n_neurons, n_covariates), optional
+        Fixed slopes; finite.
+    units : ndarray, shape (n_neurons,), optional
+        What was sampled from the population, each a session or several (an animal). Default: the sessions.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit or a value is not finite.
+    """
+    columns = _checked(scores, labels, sessions, covariates)
+    unit = np.unique(sessions if units is None else units, return_inverse=True)[1].astype(np.int64)
+    cluster = np.unique(labels, return_inverse=True)[1].astype(np.int64)
+    k = int(cluster.max(initial=-1)) + 1
+    cell = np.unique(unit * max(k, 1) + cluster, return_inverse=True)[1]
+    n_units, n_cells = int(unit.max(initial=-1)) + 1, int(cell.max(initial=-1)) + 1
+
+    def undefined(status: PopulationStatus) -> PopulationTest:
+        return PopulationTest(status, n_units, n_cells)
+
+    trivial = _trivial(scores, k)
+    if trivial is not None:
+        return undefined(trivial)
+    if n_units < SMALLEST_SAMPLE:
+        return undefined("too_few_units")
+    reduced, extra = _designs(sessions, columns, cluster)
+    first = np.unique(cell, return_index=True)[1]
+    rank = np.linalg.matrix_rank(np.column_stack([one_hot(unit), one_hot(cluster)])[first])
+    df, df_residual = extra.shape[1], n_cells - int(rank)
+    if df == 0 or df_residual < 1:
+        return undefined("too_few_cells")
+    if len(scores) <= reduced.shape[1] + df:
+        return undefined("too_few_neurons")
+    if _nothing_left(scores, reduced):
+        return undefined("constant_scores")
+    full = np.column_stack([reduced, extra])
+    fit = fit_random_intercept(scores, full, cell, reml=True)
+    f = wald_f(fit, slice(reduced.shape[1], None))
+    likelihood = likelihood_ratio(scores, reduced, full, cell)[0]
+    effect, low, high = cell_effect(f, df, df_residual)
+    return PopulationTest(
+        status="ok",
+        n_units=n_units,
+        n_cells=n_cells,
+        f=f,
+        df=df,
+        df_residual=df_residual,
+        p=float(f_distribution.sf(f, df, df_residual)),
+        p_likelihood=float(chi2.sf(likelihood, df)),
+        effect=effect,
+        effect_low=low,
+        effect_high=high,
+        interaction_variance=fit.group_variance,
+        residual_variance=fit.residual_variance,
+    )
+
+
+def mixed_test(
+    scores: FloatArray, labels: Labels, sessions: NDArray[Any], covariates: FloatArray | None = None
+) -> MixedTest:
+    """Test clusters in a mixed model with a random level a session; neurons are the sample.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit or a value is not finite.
+    """
+    columns = _checked(scores, labels, sessions, covariates)
+    trivial = _trivial(scores, len(np.unique(labels)))
+    if trivial is not None:
+        return MixedTest(trivial)
+    session = np.unique(sessions, return_inverse=True)[1]
+    cluster = one_hot(labels)
+    reduced = orthonormal(np.column_stack([np.ones(len(scores)), columns]))
+    extra = orthonormal(cluster - reduced @ (reduced.T @ cluster), scale=1.0)
+    levels, _ = _designs(sessions, columns, labels)
+    if len(scores) <= levels.shape[1] + cluster.shape[1]:
+        return MixedTest("too_few_neurons")
+    if _nothing_left(scores, levels):
+        return MixedTest("constant_scores")
+    fixed = adjusted_share(scores, labels, levels)
+    f_fixed = None if fixed is None else fixed.f
+    p_fixed = None if fixed is None else float(f_distribution.sf(fixed.f, fixed.df, fixed.df_residual))
+    if session.max() == 0 or not extra.shape[1]:
+        return MixedTest("one_session", f_fixed=f_fixed, p_fixed=p_fixed)
+    statistic, fit = likelihood_ratio(scores, reduced, np.column_stack([reduced, extra]), session)
+    return MixedTest(
+        status="ok",
+        chi2=statistic,
+        df=extra.shape[1],
+        p=float(chi2.sf(statistic, extra.shape[1])),
+        session_variance=fit.group_variance,
+        residual_variance=fit.residual_variance,
+        f_fixed=f_fixed,
+        p_fixed=p_fixed,
+    )
+
+
+def cluster_contrasts(scores: FloatArray, labels: Labels, units: NDArray[Any]) -> tuple[Contrast, ...]:
+    """Compare every cluster with the others of the same unit, unit by unit.
+
+    Units differ in level; a difference within a unit does not carry it. Every unit counts once, however many
+    neurons it holds.
+    """
+    found = [_contrast(scores, labels == cluster, units, int(cluster)) for cluster in np.unique(labels)]
+    tested = [index for index, one in enumerate(found) if one.p is not None]
+    corrected = dict(zip(tested, holm(np.array([found[index].p for index in tested])), strict=True))
+    return tuple(
+        Contrast(**{**one.__dict__, "p_holm": corrected.get(index)}) for index, one in enumerate(found)
+    )
+
+
+def unit_effects(scores: FloatArray, labels: Labels, units: NDArray[Any]) -> tuple[UnitEffect, ...]:
+    """Kruskal-Wallis and its effect size within every unit."""
+    rows = []
+    for unit in np.unique(units):
+        y, own = scores[units == unit], labels[units == unit]
+        k = len(np.unique(own))
+        defined = 1 < k < len(y) and bool((y != y[0]).any())
+        share = ranked_share(y, own) if defined else None
+        rows.append(
+            UnitEffect(
+                unit=str(unit),
+                n_neurons=len(y),
+                n_clusters=k,
+                epsilon2_corrected=None if share is None else share.corrected,
+                low=None if share is None else share.low,
+                high=None if share is None else share.high,
+                p_kruskal=None if share is None else float(chi2.sf(share.share * (len(y) - 1), k - 1)),
+            )
+        )
+    return tuple(rows)
+
+
+def likelihood_ratio(
+    scores: FloatArray, reduced: FloatArray, full: FloatArray, groups: NDArray[np.integer[Any]]
+) -> tuple[float, RandomInterceptFit]:
+    """Twice the gain in log-likelihood (never below 0), and the full model, both by maximum likelihood."""
+    fit = fit_random_intercept(scores, full, groups)
+    smaller = fit_random_intercept(scores, reduced, groups)
+    return max(2 * (fit.log_likelihood - smaller.log_likelihood), 0.0), fit
+
+
+def wald_f(fit: RandomInterceptFit, columns: slice) -> float:
+    """F of some fixed effects against their covariance."""
+    beta, covariance = fit.beta[columns], fit.covariance[columns, columns]
+    return float(beta @ np.linalg.solve(covariance, beta) / len(beta))
+
+
+def cell_effect(f: float, df: int, df_residual: int, level: float = 0.95) -> tuple[float, float, float]:
+    """Share of the variation of cells between clusters, and its interval by inverting the noncentral F.
+
+    With noncentrality d the share is d/(d + n), n = df + df_residual + 1 (Steiger 2004).
+    """
+    n = df + df_residual + 1
+    tail = (1 - level) / 2
+    estimate = df * (f - 1)
+    bounds = [_noncentrality(f, df, df_residual, probability) for probability in (1 - tail, tail)]
+    low, high = (bound / (bound + n) for bound in bounds)
+    return max(estimate, 0.0) / (max(estimate, 0.0) + n), low, high
+
+
+def _noncentrality(f: float, df: int, df_residual: int, probability: float) -> float:
+    """Noncentrality under which F stays below ``f`` with this probability; 0 where none does."""
+    if f_distribution.cdf(f, df, df_residual) <= probability:
+        return 0.0
+    high = 1.0
+    while ncf.cdf(f, df, df_residual, high) > probability:
+        high *= 2
+    return float(brentq(lambda d: ncf.cdf(f, df, df_residual, d) - probability, 0.0, high, xtol=1e-10))
+
+
+def _contrast(scores: FloatArray, member: NDArray[np.bool_], units: NDArray[Any], cluster: int) -> Contrast:
+    differences = []
+    for unit in np.unique(units[member]):
+        here = units == unit
+        if (here & ~member).any():
+            differences.append(float(scores[here & member].mean() - scores[here & ~member].mean()))
+    values = np.array(differences)
+    n = len(values)
+    if not n:
+        return Contrast(cluster, 0, None, None, None, None, None, 0, None)
+    mean = float(values.mean())
+    error = float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else None
+    half = None if error is None else float(t.ppf(0.975, n - 1)) * error
+    nonzero = values[values != 0]
+    testable = n >= SMALLEST_SAMPLE and error is not None and error > 0
+    return Contrast(
+        cluster=cluster,
+        n_units=n,
+        difference=mean,
+        low=None if half is None else mean - half,
+        high=None if half is None else mean + half,
+        p=float(2 * t.sf(abs(mean) / error, n - 1)) if testable and error else None,
+        p_holm=None,
+        n_same_sign=int((np.sign(values) == np.sign(mean)).sum()),
+        p_sign=float(binomtest(int((nonzero > 0).sum()), len(nonzero)).pvalue)
+        if len(nonzero) >= SMALLEST_SAMPLE
+        else None,
+    )
+
+
+def _designs(sessions: NDArray[Any], covariates: FloatArray, labels: Labels) -> tuple[FloatArray, FloatArray]:
+    """Orthonormal columns of sessions and covariates, and those that clusters add."""
+    reduced = orthonormal(np.column_stack([one_hot(sessions), covariates]))
+    indicators = one_hot(labels)
+    return reduced, orthonormal(indicators - reduced @ (reduced.T @ indicators), scale=1.0)
+
+
+def _trivial(scores: FloatArray, k: int) -> Literal["no_scores", "one_cluster", "constant_scores"] | None:
+    if not len(scores):
+        return "no_scores"
+    if k == 1:
+        return "one_cluster"
+    return "constant_scores" if (scores == scores[0]).all() else None
+
+
+def _nothing_left(scores: FloatArray, reduced: FloatArray) -> bool:
+    residual = scores - reduced @ (reduced.T @ scores)
+    return bool(residual.std() <= 1e-10 * scores.std())
+
+
+def _checked(
+    scores: FloatArray, labels: Labels, sessions: NDArray[Any], covariates: FloatArray | None
+) -> FloatArray:
+    """Covariates scaled to unit variance, (n_neurons, n_covariates), after checking that all fits."""
+    n = len(scores)
+    columns = np.empty((n, 0)) if covariates is None else covariates
+    if labels.shape != (n,) or sessions.shape != (n,) or columns.ndim != 2 or len(columns) != n:
+        raise InputError(
+            f"expected one label, one session and one row of covariates for each of {n} scores, got {labels.shape}, "
+            f"{sessions.shape} and {columns.shape}."
+        )
+    if not (np.isfinite(scores).all() and np.isfinite(columns).all()):
+        raise InputError(
+            "scores and covariates should be finite; leave out the neurons of which one is undefined."
+        )
+    if not n:
+        return columns
+    spread = columns.std(axis=0)
+    scaled: FloatArray = (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    return scaled
