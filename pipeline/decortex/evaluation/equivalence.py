@@ -42,7 +42,7 @@ class Equivalence:
     wild_p : float or None
         The same question by wild cluster bootstrap; smallest possible with few sessions: not below 2/6^n or 1/B.
     wild_low, wild_high : float or None
-        95 % interval by the studentised wild cluster bootstrap.
+        95 % interval by the studentised wild cluster bootstrap; None where it has no bounds (two sessions).
     """
 
     status: EquivalenceStatus
@@ -101,7 +101,7 @@ def equivalence(
 
 def wild_cluster_bootstrap(
     session_means: FloatArray, *, seed: int, n_bootstrap: int, level: float = 0.95
-) -> tuple[float, float, float]:
+) -> tuple[float, float | None, float | None]:
     """P of a mean of 0 and interval of the mean, by the studentised wild bootstrap of session means.
 
     Sessions keep their deviation from the mean, times a random weight; every draw is divided by its own standard
@@ -110,6 +110,7 @@ def wild_cluster_bootstrap(
     Returns
     -------
     p, low, high : float
+        The interval is None where it has no bounds.
     """
     n = len(session_means)
     mean, error = session_means.mean(), session_means.std(ddof=1) / np.sqrt(n)
@@ -122,7 +123,10 @@ def wild_cluster_bootstrap(
     reached = int(np.count_nonzero(np.abs(under_zero) >= observed * (1 - 1e-10)))
     p = (reached + 1) / (len(under_zero) + 1)
     around = _studentised(weights * (session_means - mean))
-    low, high = np.quantile(around, [(1 - level) / 2, (1 + level) / 2])
+    # A draw whose sessions coincide is infinite, which no interpolation survives; with two sessions many do.
+    low, high = np.quantile(around, [(1 - level) / 2, (1 + level) / 2], method="nearest")
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return float(p), None, None
     return float(p), float(mean - high * error), float(mean - low * error)
 
 

@@ -34,7 +34,7 @@ def test_the_wild_bootstrap_of_few_sessions_is_its_complete_enumeration():
             into.append(draw.mean() / (draw.std(ddof=1) / 2))
     reached = sum(abs(one) >= abs(mean) / error * (1 - 1e-10) for one in zero)
     assert found.wild_p == pytest.approx((reached + 1) / (6**4 + 1))
-    low, high = np.quantile(around, [0.025, 0.975])
+    low, high = np.quantile(around, [0.025, 0.975], method="nearest")
     assert (found.wild_low, found.wild_high) == pytest.approx((mean - high * error, mean - low * error))
     assert found == equivalence(MEANS, seed=5)
 
@@ -46,6 +46,13 @@ def test_many_sessions_draw_and_never_reach_zero():
     assert not found.equivalent
     assert found.wild_low < means.mean() < found.wild_high
     assert found == equivalence(means, seed=1, n_bootstrap=499)
+
+
+def test_two_sessions_have_no_bounds_by_the_bootstrap():
+    found = equivalence(np.array([0.001, 0.002]))
+    assert found.status == "ok"
+    assert found.wild_low is found.wild_high is None
+    assert found.p is not None
 
 
 @pytest.mark.parametrize("change", [-0.005, 0.005])
