@@ -172,7 +172,7 @@ def register_model_spec(name: str, network: NetworkConfig, training: TrainingCon
         {"spec_hash": config_hash({"trained": content})},
         {
             "model_name": name,
-            "core": "stacked2d",
+            "core": "stacked2d" if network.n_orientations is None else "equivariant2d",
             "readout": str(content["network"]["readout"]["kind"]),
             **content,
         },

@@ -13,7 +13,7 @@ from decortex.errors import ConfigError
 
 Nonlinearity = Literal["elu", "relu", "softplus", "linear"]
 
-_NONLINEARITIES: dict[Nonlinearity, type[nn.Module]] = {
+NONLINEARITIES: dict[Nonlinearity, type[nn.Module]] = {
     "elu": nn.ELU,
     "relu": nn.ReLU,
     "softplus": nn.Softplus,
@@ -24,7 +24,9 @@ _NONLINEARITIES: dict[Nonlinearity, type[nn.Module]] = {
 class LayerConfig(Config):
     """One layer: convolution, batch norm, nonlinearity, average pooling, in this order."""
 
-    channels: int = Field(ge=1, le=4096, description="number of output channels")
+    channels: int = Field(
+        ge=1, le=4096, description="output channels; of a rotation-equivariant core, features an orientation"
+    )
     kernel: int = Field(ge=1, le=63, description="side of the square kernel, pixels of this layer's input")
     stride: int = Field(default=1, ge=1, le=8, description="stride of the convolution")
     padding: int = Field(default=0, ge=0, le=31, description="zeros added on every side (0: 'valid')")
@@ -146,7 +148,7 @@ def _stage(n_inputs: int, layer: LayerConfig) -> nn.Sequential:
         )
     if layer.norm != "none":
         parts["norm"] = nn.BatchNorm2d(layer.channels, affine=layer.norm == "affine")
-    parts["nonlinearity"] = _NONLINEARITIES[layer.nonlinearity]()
+    parts["nonlinearity"] = NONLINEARITIES[layer.nonlinearity]()
     if layer.pool > 1:
         parts["pool"] = nn.AvgPool2d(layer.pool)
     stage = nn.Sequential()

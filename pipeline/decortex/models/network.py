@@ -16,6 +16,8 @@ from decortex.config import Config
 from decortex.data.recordings import Recordings
 from decortex.errors import CheckpointError, ConfigError, InputError
 from decortex.models.cores import Core, LayerConfig, map_geometry
+from decortex.models.equivariant import EquivariantCore, check_equivariance
+from decortex.models.kernels import KernelBasis
 from decortex.models.readouts import Readout, ReadoutConfig, build_readout
 from decortex.models.start import TrainingStatistics, training_statistics
 
@@ -30,6 +32,17 @@ class NetworkConfig(Config):
     """Architecture and start of a predictive network."""
 
     layers: tuple[LayerConfig, ...] = Field(min_length=1, description="layers of the core, from the image up")
+    n_orientations: int | None = Field(
+        default=None,
+        ge=4,
+        le=64,
+        multiple_of=4,
+        description="rotations of a rotation-equivariant core; null: a plain core",
+    )
+    kernel_basis: KernelBasis = Field(
+        default="pixels",
+        description="kernels of a rotation-equivariant core: turned pixel grids, or steerable Hermite functions",
+    )
     readout: ReadoutConfig = Field(default=ReadoutConfig(), description="how neurons read the core's maps")
     output: Output = Field(
         default="softplus", description="from drive to response: softplus, elu + 1, or the drive itself"
@@ -97,10 +110,10 @@ class Network(nn.Module):
         self.geometry = geometry
         n_channels, height, width = geometry.image_shape
         rows, columns = map_geometry(config.layers, height), map_geometry(config.layers, width)
-        self.map_shape = (config.layers[-1].channels, rows.size, columns.size)
+        self.map_shape = (config.layers[-1].channels * self.n_orientations, rows.size, columns.size)
         self.map_rows, self.map_columns = rows, columns
         with torch.random.fork_rng(devices=[]):  # modules draw their first values from the global stream
-            self.core = Core(n_channels, config.layers)
+            self.core = _build_core(config, geometry.image_shape)
         self.readouts = nn.ModuleList(
             build_readout(config.readout, session.n_neurons, self.map_shape) for session in geometry.sessions
         )
@@ -186,6 +199,11 @@ class Network(nn.Module):
             "geometry": self.geometry.resolved(),
             "state_dict": {key: value.detach().cpu().clone() for key, value in self.state_dict().items()},
         }
+
+    @property
+    def n_orientations(self) -> int:
+        """Orientations of every feature; 1 for a plain core."""
+        return self.config.n_orientations or 1
 
     @property
     def n_neurons(self) -> int:
@@ -320,6 +338,14 @@ class Network(nn.Module):
         else:
             drive = torch.where(response > 1.0, response - 1.0, torch.log(response))
         return drive.clamp_min(_SILENT_DRIVE)
+
+
+def _build_core(config: NetworkConfig, image_shape: tuple[int, int, int]) -> Core | EquivariantCore:
+    n_channels, height, width = image_shape
+    if config.n_orientations is None:
+        return Core(n_channels, config.layers)
+    check_equivariance(config.layers, (height, width))
+    return EquivariantCore(n_channels, config.layers, config.n_orientations, config.kernel_basis)
 
 
 def _describe(checkpoint: object) -> str:

@@ -38,6 +38,19 @@ def simulated_cortex_spec() -> Spec:
     return network, training
 
 
+def rotation_cortex_spec() -> Spec:
+    """Return the specification of a rotation-equivariant network for the simulated cortex.
+
+    As `simulated_cortex_spec`, with 8 features at 8 orientations and a group penalty over orientations.
+    """
+    network, training = simulated_cortex_spec()
+    layers = tuple(layer.model_copy(update={"channels": 8}) for layer in network.layers)
+    return (
+        network.model_copy(update={"layers": layers, "n_orientations": 8}),
+        training.model_copy(update={"feature_l1": 0.0, "feature_group_l1": 0.02}),
+    )
+
+
 def macaque_v4_spec() -> Spec:
     """Return the specification for macaque V4: grey images of 56 pixels, responses averaged over repeats.
 
@@ -71,5 +84,6 @@ def macaque_v4_spec() -> Spec:
 
 RECIPES: dict[str, Callable[[], Spec]] = {
     "simulated_cortex": simulated_cortex_spec,
+    "simulated_cortex_rotation": rotation_cortex_spec,
     "macaque_v4": macaque_v4_spec,
 }

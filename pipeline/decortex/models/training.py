@@ -314,10 +314,15 @@ class _Run:
         return prediction_loss(predictions, batch.responses, scales, loss=self.config.loss)
 
     def penalty(self) -> Tensor:
-        """L1 norm of the features, mean over neurons, times its factor."""
-        if self.config.feature_l1 == 0:
-            return torch.zeros((), device=self.device)
-        return self.config.feature_l1 * self.network.embedding().abs().sum(dim=1).mean()
+        """L1 norm of the features, and of their norms over orientations, means over neurons."""
+        penalty = torch.zeros((), device=self.device)
+        if self.config.feature_l1:
+            penalty = penalty + self.config.feature_l1 * self.network.embedding().abs().sum(dim=1).mean()
+        if self.config.feature_group_l1:
+            turns = self.network.embedding().unflatten(1, (self.network.n_orientations, -1))
+            groups = torch.linalg.vector_norm(turns, dim=1)  # (n_neurons, F)
+            penalty = penalty + self.config.feature_group_l1 * groups.sum(dim=1).mean()
+        return penalty
 
     def gradient_norm(self, loss: Tensor) -> float:
         """Norm of a loss's gradient on the embedding; Adam hides how small a term's is."""

@@ -32,6 +32,13 @@ class TrainingConfig(Config):
     feature_l1: float = Field(
         default=0.0, ge=0, le=100, description="factor of the mean over neurons of the features' L1 norm"
     )
+    feature_group_l1: float = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        description="factor of the mean over neurons of the sum over features of their norm over orientations"
+        " (rotation-equivariant cores; for a plain core this is feature_l1)",
+    )
     gradient_clip: float | None = Field(
         default=None, gt=0, description="largest norm of the whole gradient; null: not clipped"
     )
