@@ -10,6 +10,7 @@ from pydantic import Field
 from decortex.config import Config
 from decortex.embeddings import EmbeddingConfig
 from decortex.errors import ConfigError
+from decortex.evaluation import NULL_KINDS, NullKind
 from decortex.finetune import FinetuneConfig
 from decortex.finetune.config import ROTATION_KINDS
 from decortex.models.network import NetworkConfig
@@ -85,6 +86,20 @@ class FinetuningPlan(Config):
     seeds: tuple[int, ...] = Field(default=(), description="Clustering seeds of the starts; all if empty")
 
 
+class SelectionPlan(Config):
+    """Whether and how the number of clusters is chosen."""
+
+    nulls: tuple[NullKind, ...] = Field(
+        default=NULL_KINDS, min_length=1, description="Null models that a K must exceed"
+    )
+    surrogates: int = Field(
+        default=19,
+        ge=2,
+        le=10_000,
+        description="Surrogates a null model and embedding; below 19 no p reaches .05",
+    )
+
+
 class PlanFile(Config):
     """A study as somebody writes it down; 'none' (no fine-tuning) is part of every study."""
 
@@ -96,6 +111,9 @@ class PlanFile(Config):
     seeds: tuple[int, ...] = Field(default=(0,), description="Clustering seeds")
     subsamples: int = Field(
         0, ge=0, le=1000, description="Random subsamples of 80 percent of the neurons, clustered at every K"
+    )
+    selection: SelectionPlan | None = Field(
+        None, description="Choose the number of clusters, against null models; {} takes the defaults"
     )
     finetunings: tuple[FinetuningPlan, ...] = Field(default=())
 
@@ -126,6 +144,8 @@ def declare_plan(name: str, plan: PlanFile) -> None:
             counts=plan.counts,
             seeds=plan.seeds,
             subsample_seeds=tuple(range(plan.subsamples)),
+            nulls=plan.selection.nulls if plan.selection else (),
+            n_surrogates=plan.selection.surrogates if plan.selection else 0,
             finetunings=tuple(finetunings),
         ),
         description=plan.description,

@@ -20,7 +20,9 @@ from decortex_schemas.finetune import ContinuedTraining, DECFinetune  # noqa: E4
 from decortex_schemas.frozen import FrozenStudy, freeze_study  # noqa: E402
 from decortex_schemas.leases import WorkerLease  # noqa: E402
 from decortex_schemas.models import ModelTask, Performance, TrainedModel  # noqa: E402
+from decortex_schemas.nulls import KCriteria, NullFit  # noqa: E402
 from decortex_schemas.provenance import Environment  # noqa: E402
+from decortex_schemas.selection import KChoice, KSelection, record_choice  # noqa: E402
 from decortex_schemas.specs import (  # noqa: E402
     ClusterCount,
     ClusteringMethod,
@@ -28,6 +30,7 @@ from decortex_schemas.specs import (  # noqa: E402
     FinetuneSpec,
     Metric,
     ModelSpec,
+    NullModel,
     Seed,
     Tier,
     TrainingSchedule,
@@ -51,10 +54,15 @@ __all__ = [
     "Environment",
     "FinetuneSpec",
     "FrozenStudy",
+    "KChoice",
+    "KCriteria",
+    "KSelection",
     "MethodAgreement",
     "Metric",
     "ModelSpec",
     "ModelTask",
+    "NullFit",
+    "NullModel",
     "Performance",
     "RetainedPerformance",
     "Seed",
@@ -70,5 +78,6 @@ __all__ = [
     "connect",
     "declare_study",
     "freeze_study",
+    "record_choice",
     "schema",
 ]

@@ -38,11 +38,13 @@ MODULES = (
     "embeddings",
     "clustering",
     "subsamples",
+    "nulls",
     "finetune",
     "evaluation",
     "frozen",
     "comparison",
     "stability",
+    "selection",
 )
 # Raised whenever a table's definition changes; CHANGELOG.md says what to do with the old ones.
 SCHEMA_VERSION = 2

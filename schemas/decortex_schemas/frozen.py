@@ -16,6 +16,7 @@ from decortex_schemas.embeddings import Embedding
 from decortex_schemas.finetune import DECFinetune
 from decortex_schemas.leases import INTERRUPTED
 from decortex_schemas.models import TrainedModel
+from decortex_schemas.nulls import KCriteria, NullFit, asked_criteria, asked_nulls
 from decortex_schemas.studies import Study
 from decortex_schemas.subsamples import SubsampleClustering, asked_subsamples
 
@@ -71,9 +72,26 @@ class FrozenStudy(dj.Manual):
         n_members : int32
         """
 
+    class SelectionGroup(dj.Part):
+        """Criteria and surrogates behind one choice of K; plain columns like `Group`."""
+
+        definition = """
+        # Criteria and surrogates of a frozen study behind one choice of K
+        -> master
+        dataset : varchar(64)
+        model_spec_id : int32
+        embedding_spec_id : int32
+        method : varchar(24)
+        method_id : int32
+        ---
+        members_sha256 : char(64)        # of the members' keys and figures
+        n_members : int32
+        """
+
 
 GROUP = ("dataset", "model_spec_id", "embedding_spec_id", "method", "method_id", "k", "finetune_id")
 SUBSAMPLE_GROUP = GROUP[:-1]
+SELECTION_GROUP = GROUP[:-2]
 Group = tuple[Any, ...]
 Digests = dict[Group, tuple[str, int]]
 
@@ -107,7 +125,12 @@ def freeze_study(study: str) -> dict[str, Any]:
         raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
     n_asked = waiting = 0
     failed: list[dict[str, Any]] = []
-    for table, asked in ((DECFinetune, _asked(study)), (SubsampleClustering, _asked_subsamples(study))):
+    for table, asked in (
+        (DECFinetune, _asked(study)),
+        (SubsampleClustering, _asked_subsamples(study)),
+        (KCriteria, asked_criteria(study)),
+        (NullFit, asked_nulls(study)),
+    ):
         missing = (asked - table.proj()).to_dicts()
         own = _failures(missing)
         failed += own
@@ -118,11 +141,12 @@ def freeze_study(study: str) -> dict[str, Any]:
             f"{waiting} of {n_asked} members of study {study!r} are neither computed nor failed; run workers "
             "until `decortex status` shows none waiting."
         )
-    groups, subsamples = digest_groups(study), digest_subsamples(study)
+    groups, subsamples, selections = digest_groups(study), digest_subsamples(study), digest_selection(study)
     digest = config_hash(
         [
             [[*group, *found] for group, found in sorted(digests.items())]
-            for digests in ([groups, subsamples] if subsamples else [groups])
+            for digests in (groups, subsamples, selections)
+            if digests or digests is groups
         ]
     )
     known = (FrozenStudy & {"study": study}).to_dicts()
@@ -133,7 +157,7 @@ def freeze_study(study: str) -> dict[str, Any]:
     row = {
         "study": study,
         "members_sha256": digest,
-        "n_members": sum(n for _, n in [*groups.values(), *subsamples.values()]),
+        "n_members": sum(n for _, n in [*groups.values(), *subsamples.values(), *selections.values()]),
         "n_failed": len(failed),
         "failed": failed,
         "frozen_by": str(schema.connection.get_user()),
@@ -142,6 +166,7 @@ def freeze_study(study: str) -> dict[str, Any]:
         FrozenStudy.insert1(row)
         FrozenStudy.Group.insert(_group_rows(study, groups, GROUP))
         FrozenStudy.SubsampleGroup.insert(_group_rows(study, subsamples, SUBSAMPLE_GROUP))
+        FrozenStudy.SelectionGroup.insert(_group_rows(study, selections, SELECTION_GROUP))
     return row
 
 
@@ -180,6 +205,20 @@ def check_frozen_subsamples(study: str, key: Mapping[str, Any]) -> None:
         raise ConfigError(_changed(study))
 
 
+def check_frozen_selection(study: str, key: Mapping[str, Any]) -> None:
+    """Refuse criteria or surrogates of a frozen study that are no longer those that were frozen.
+
+    Raises
+    ------
+    ConfigError
+        If one was recomputed with other figures, added or removed.
+    """
+    rows = (FrozenStudy.SelectionGroup & {"study": study} & _picks(key, SELECTION_GROUP)).to_dicts()
+    frozen = {_group(row, SELECTION_GROUP): (row["members_sha256"], int(row["n_members"])) for row in rows}
+    if digest_selection(study, key) != frozen:
+        raise ConfigError(_changed(study))
+
+
 def digest_groups(study: str, key: Mapping[str, Any] | None = None) -> Digests:
     """Digest over the keys and labels of every group's members, and their number."""
     return _digests(members_of(study, key), GROUP)
@@ -188,6 +227,17 @@ def digest_groups(study: str, key: Mapping[str, Any] | None = None) -> Digests:
 def digest_subsamples(study: str, key: Mapping[str, Any] | None = None) -> Digests:
     """Digest over the keys and labels of every group's subsamples, and their number."""
     return _digests(subsamples_of(study, key), SUBSAMPLE_GROUP)
+
+
+def digest_selection(study: str, key: Mapping[str, Any] | None = None) -> Digests:
+    """Digest over the keys and figures of every choice's criteria and surrogates, and their number."""
+    picked = _picks(key, SELECTION_GROUP)
+    rows: dict[Group, list[dict[str, Any]]] = defaultdict(list)
+    for table, asked in ((KCriteria, asked_criteria(study)), (NullFit, asked_nulls(study))):
+        members = (table & picked & (asked & picked)).proj("figures_sha256")
+        for row in members.to_dicts(order_by="KEY"):
+            rows[_group(row, SELECTION_GROUP)].append({name: _plain(value) for name, value in row.items()})
+    return {group: (config_hash(members), len(members)) for group, members in rows.items()}
 
 
 def _digests(members: Any, names: tuple[str, ...]) -> Digests:
@@ -248,7 +298,15 @@ def _failures(missing: list[dict[str, Any]]) -> list[dict[str, Any]]:
             queue_of(table).primary_key,
             (queue_of(table).errors - INTERRUPTED).proj().to_dicts(),
         )
-        for table in (TrainedModel, Embedding, Clustering, SubsampleClustering, DECFinetune)
+        for table in (
+            TrainedModel,
+            Embedding,
+            Clustering,
+            SubsampleClustering,
+            KCriteria,
+            NullFit,
+            DECFinetune,
+        )
     ]
     for key in missing:
         for name, columns, rows in errors:

@@ -16,6 +16,7 @@ from decortex.config import config_hash
 from decortex.data.recordings import TIERS
 from decortex.embeddings import EmbeddingConfig
 from decortex.errors import ConfigError
+from decortex.evaluation.nulls import NULL_KINDS
 from decortex.evaluation.performance import METRICS
 from decortex.finetune import FinetuneConfig
 from decortex.models.network import NetworkConfig
@@ -54,6 +55,17 @@ class Metric(dj.Lookup):
     metric : varchar(32)
     """
     contents = [{"metric": metric} for metric in METRICS]
+
+
+@schema
+class NullModel(dj.Lookup):
+    """Null models of an embedding: surrogate neurons without types."""
+
+    definition = """
+    # Null model of an embedding
+    null_kind : varchar(16)
+    """
+    contents = [{"null_kind": kind} for kind in NULL_KINDS]
 
 
 @schema

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from decortex.config import Config, canonical_json, config_hash
 from decortex.errors import ConfigError
+from decortex.evaluation import NullKind
 from decortex_schemas.database import schema
 from decortex_schemas.datasets import Dataset
 from decortex_schemas.models import ModelTask
@@ -22,6 +23,7 @@ from decortex_schemas.specs import (
     EmbeddingSpec,
     FinetuneSpec,
     ModelSpec,
+    NullModel,  # noqa: F401
     Seed,  # noqa: F401
     register_counts,
     register_seeds,
@@ -93,6 +95,15 @@ class Study(dj.Manual):
         -> Seed.proj(subsample_seed='seed')
         """
 
+    class Null(dj.Part):
+        """A surrogate of every embedding, clustered by every method at every K; with them, K is chosen."""
+
+        definition = """
+        -> master
+        -> NullModel
+        -> Seed.proj(null_seed='seed')
+        """
+
     class Finetuning(dj.Part):
         """A fine-tuning of one method's partitions at one K and clustering seed."""
 
@@ -127,6 +138,10 @@ class StudyPlan(Config):
     counts: tuple[int, ...] = Field(min_length=1, description="Numbers of clusters")
     seeds: tuple[int, ...] = Field(min_length=1, description="Clustering seeds")
     subsample_seeds: tuple[int, ...] = Field(default=(), description="Seeds of the subsamples of neurons")
+    nulls: tuple[NullKind, ...] = Field(
+        default=(), description="Null models, with which K is chosen; or none"
+    )
+    n_surrogates: int = Field(default=0, ge=0, description="Surrogates a null model and embedding")
     finetunings: tuple[FinetunePlan, ...] = Field(default=())
 
 
@@ -151,7 +166,14 @@ def declare_study(name: str, plan: StudyPlan, *, description: str = "") -> None:
     _check_plan(name, plan)
     methods = {int(row["method_id"]): row["method"] for row in ClusteringMethod.proj().to_dicts()}
     register_counts(list(plan.counts))
-    register_seeds([*plan.seeds, *plan.subsample_seeds, *(int(key["model_seed"]) for key in plan.models)])
+    register_seeds(
+        [
+            *plan.seeds,
+            *plan.subsample_seeds,
+            *range(plan.n_surrogates),
+            *(int(key["model_seed"]) for key in plan.models),
+        ]
+    )
     with schema.connection.transaction:
         Study.insert1(
             {
@@ -169,6 +191,11 @@ def declare_study(name: str, plan: StudyPlan, *, description: str = "") -> None:
         Study.Count.insert({**study, "k": k} for k in plan.counts)
         Study.Restart.insert({**study, "seed": seed} for seed in plan.seeds)
         Study.Subsample.insert({**study, "subsample_seed": seed} for seed in plan.subsample_seeds)
+        Study.Null.insert(
+            {**study, "null_kind": kind, "null_seed": seed}
+            for kind in plan.nulls
+            for seed in range(plan.n_surrogates)
+        )
         Study.Finetuning.insert(
             {
                 **study,
@@ -212,11 +239,14 @@ def _check_plan(name: str, plan: StudyPlan) -> None:
         ("counts", plan.counts),
         ("seeds", plan.seeds),
         ("subsamples", plan.subsample_seeds),
+        ("null models", plan.nulls),
     ):
         if len(set(values)) != len(values):
             raise ConfigError(
                 f"the {what} of study {name!r} hold one twice; name each once (equal parameters are one)."
             )
+    if plan.nulls and max(plan.counts) < 2:
+        raise ConfigError("a choice of K needs a number of clusters of at least 2 among the counts.")
     if min(plan.counts) < 1:
         raise ConfigError(f"the number of clusters must be at least 1, got {min(plan.counts)}.")
     for row in (Dataset & [{"dataset": key["dataset"]} for key in models]).proj("n_neurons").to_dicts():

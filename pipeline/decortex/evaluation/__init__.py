@@ -17,6 +17,7 @@ from decortex.evaluation.equivalence import Equivalence, equivalence
 from decortex.evaluation.k_choices import CRITERIA, Excess, KDecision, Support, decide_k, exceeds, excess
 from decortex.evaluation.k_config import CriterionValue, SelectionConfig
 from decortex.evaluation.k_criteria import CountCriteria, count_criteria, partition_figures
+from decortex.evaluation.k_networks import JointSelection, NetworkFigures, select_jointly
 from decortex.evaluation.multiplicity import benjamini_hochberg, holm
 from decortex.evaluation.nulls import NULL_KINDS, NullKind, surrogate, surrogate_embedding
 from decortex.evaluation.pairwise import PairTest, pairwise_tests
@@ -62,10 +63,12 @@ __all__ = [
     "Equivalence",
     "Excess",
     "GridTest",
+    "JointSelection",
     "KDecision",
     "KSelection",
     "MatchedConfusion",
     "MixedTest",
+    "NetworkFigures",
     "NullKind",
     "PairAgreement",
     "PairTest",
@@ -114,6 +117,7 @@ __all__ = [
     "refits",
     "retained_performance",
     "score_neurons",
+    "select_jointly",
     "sessions_test",
     "stability",
     "subsample_stability",

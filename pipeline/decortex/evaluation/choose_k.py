@@ -153,7 +153,7 @@ def _is_out(k: int, criteria: list[CountCriteria], drawn: Drawn, config: Selecti
     )
 
 
-def draw_surrogate(x: FloatArray, raw: RawFeatures | None, kind: NullKind, null_seed: int) -> FloatArray:
+def draw_surrogate(x: Any, raw: RawFeatures | None, kind: NullKind, null_seed: int) -> FloatArray:
     """Draw surrogate number ``null_seed`` of one kind; kinds draw independently at equal seeds."""
     rng = np.random.default_rng([null_seed, NULL_KINDS.index(kind)])
     if raw is None:

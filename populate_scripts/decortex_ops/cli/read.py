@@ -10,6 +10,7 @@ import typer
 
 from decortex.errors import ConfigError
 from decortex_ops.cli.output import JsonFlag, cell, out, print_json, print_rows
+from decortex_ops.cli.selection import print_selection
 from decortex_ops.cli.session import open_tables
 
 RESULT_COLUMNS = (
@@ -135,6 +136,26 @@ def agreement(
         if found[part]:
             out.print()
             print_rows(found[part], columns, title=title)
+
+
+def best_k(
+    study: Annotated[str, typer.Argument(help="A frozen study whose plan has a selection.")],
+    json: JsonFlag = False,
+) -> None:
+    """Show which number of clusters the data support, if any, and why. Example: decortex best-k v4-sweep."""
+    from decortex_schemas import queries_selection
+
+    open_tables()
+    found = queries_selection.best_k(study)
+    if json:
+        print_json(found)
+        return
+    if not found:
+        out.print(
+            "nothing chosen yet; `decortex work` does once the scheduler has queued it", highlight=False
+        )
+    for one in found:
+        print_selection(one)
 
 
 def errors(

@@ -40,6 +40,60 @@ def create(
     declare_plan(name, parsed)
     row = next(row for row in queries.studies() if row["study"] == name)
     out.print(f"study {name}: {row['members']} partitions asked for, {row['done']} done", highlight=False)
+    _say_cost(name)
+
+
+@app.command()
+def cost(name: Annotated[str, typer.Argument(help="Name of the study.")], json: JsonFlag = False) -> None:
+    """Show what choosing the number of clusters costs: jobs, clusterings, and the time that is left."""
+    from decortex_schemas import queries_selection
+
+    open_tables()
+    if json:
+        print_json(queries_selection.selection_cost(name))
+    else:
+        _say_cost(name)
+
+
+def _say_cost(name: str) -> None:
+    """Say what the choice of K of a study costs; nothing where it has none."""
+    from decortex_schemas import queries_selection
+
+    found = queries_selection.selection_cost(name)
+    if not found["jobs"]:
+        return
+    fits = ", ".join(f"{n:,} of {what}" for what, n in found["fits"].items())
+    left = found["seconds_left"]
+    time = "unknown until some are done" if left is None else f"{left:,.0f} s on one core"
+    out.print(
+        f"choice of K: {found['done']:,} of {found['jobs']:,} jobs done; clusterings: {fits}; time left: {time}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def choose(
+    name: Annotated[str, typer.Argument(help="A frozen study whose plan has a selection.")],
+    why: Annotated[str, typer.Option(help="The reason, in words.")],
+    k: Annotated[int | None, typer.Option(min=1, help="Number of clusters; left out: none.")] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="column=value, where the study has several (dataset, embedding_spec_id, method_id)."
+        ),
+    ] = None,
+) -> None:
+    """Record the number of clusters that you work with, beside the decision. `decortex best-k` shows both."""
+    from decortex_schemas.selection import record_choice
+
+    open_tables()
+    pairs = [text.partition("=") for text in where or ()]
+    if not all(column and value for column, _, value in pairs):
+        raise ConfigError(f"--where takes column=value, got {where}.")
+    row = record_choice({"study": name, **{column: value for column, _, value in pairs}}, k, why)
+    chosen = "none" if row["choice"] is None else row["choice"]
+    out.print(f"{row['person']} chose K = {chosen} for {row['method']}", highlight=False, markup=False)
 
 
 @app.command()
@@ -48,6 +102,8 @@ def freeze(name: Annotated[str, typer.Argument(help="Name of the study.")], json
     from decortex_schemas.frozen import freeze_study
 
     open_tables()
+    if not json:
+        _say_cost(name)
     row = freeze_study(name)
     if json:
         print_json(row)

@@ -1,0 +1,59 @@
+"""How a choice of K is printed: the decision, one row a K, what single criteria and people say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from decortex_ops.cli.output import cell, out, print_rows
+
+CURVES = {
+    "stability": "stability",
+    "valley_share": "valleys",
+    "separated_groups": "groups",
+    "prediction_strength": "strength",
+    "silhouette": "silhouette",
+    "gap": "gap",
+    "bic": "bic",
+    "held_out_likelihood": "held out",
+    "method_agreement": "methods",
+}
+NULLS = ("gaussian", "t", "permuted", "copula")
+
+
+def print_selection(one: dict[str, Any]) -> None:
+    """Print one row of `queries_selection.best_k`."""
+    rows = [_row(count) for count in one["counts"]]
+    columns = ["k", "supported", *CURVES.values(), *(f"z {kind}" for kind in NULLS), "against it"]
+    kept = [name for name in columns if not name.startswith("z ") or any(name in row for row in rows)]
+    decision = "no K is supported" if one["decision"] is None else f"K = {one['decision']}"
+    print_rows(
+        rows,
+        kept,
+        title=f"{one['dataset']}, {one['model']}, {one['embedding']}, {one['method_name']}: {decision}"
+        f" ({one['reason']})",
+    )
+    single = ", ".join(f"{name} {'none' if k is None else k}" for name, k in sorted(one["single"].items()))
+    lines = [f"single criteria: {single}"]
+    if len(one["networks"]) > 1:
+        alone = ", ".join(
+            f"{own['model_seed']}: {cell(own['decision'])} ({own['reason']})" for own in one["networks"]
+        )
+        lines.append(f"each network alone, by seed: {alone}")
+    lines += [
+        f"{own['person']} chose {'none' if own['choice'] is None else own['choice']}: {own['why']}"
+        for own in one["persons"]
+    ]
+    for line in lines:
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
+    out.print()
+
+
+def _row(count: dict[str, Any]) -> dict[str, Any]:
+    values, excess = count["values"], count["excess"].get("stability", {})
+    return {
+        "k": count["k"],
+        "supported": "yes" if count["supported"] else "no",
+        **{heading: values.get(name, {}).get("value") for name, heading in CURVES.items()},
+        **{f"z {kind}": own["z"] for kind, own in excess.items()},
+        "against it": ", ".join(count["reasons"]),
+    }
