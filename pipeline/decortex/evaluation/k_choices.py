@@ -191,21 +191,19 @@ def decide_k(
     Notes
     -----
     The rule. A K is *supported* if (1) its stability exceeds **every** null model, and (2) more than half of
-    its pairs of neighbouring clusters show a density valley on held-out neurons. Among supported K, the decision is the
-    one with the most separated groups of clusters; among equals, the smallest. A K that is too small joins
-    types that are separate and finds fewer groups; one that is too large cuts through a type, and the pieces
-    have no valley between them, so that the number of groups stops rising at the number of types.
+    its pairs of neighbouring clusters show a density valley on held-out neurons. A K that is too small joins types
+    and finds fewer separated groups; one that is too large cuts through a type, and the pieces have no valley between
+    them, so that the number of groups stops rising at the number of types. The decision is the supported K that
+    is nearest to the most groups that any supported K finds; of two, the smaller.
     """
     at = {(one.criterion, one.k): one for one in values}
     against = {(one.k, one.kind): one for one in excesses if one.criterion == "stability"}
     counts = sorted({one.k for one in values if one.k > 1})
     support = tuple(_support(k, at, against, config) for k in counts)
     choices = {name: _choice(name, counts, at, against, config) for name in CRITERIA}
-    supported = [one.k for one in support if one.supported]
-    if supported:
-        groups = {k: _value(at, "separated_groups", k) or 0.0 for k in supported}
-        best = max(groups.values())
-        return KDecision(min(k for k in supported if groups[k] >= best - 1e-9), "supported", support, choices)
+    groups = {one.k: _value(at, "separated_groups", one.k) or 0.0 for one in support if one.supported}
+    if groups:
+        return KDecision(_nearest_to_most(groups), "supported", support, choices)
     return KDecision(None, _why_none(support), support, choices)
 
 
@@ -268,7 +266,7 @@ def _choice(
             for k, groups in curve.items()
             if (_value(at, "valley_share", k) or 0.0) > config.min_valley_share
         }
-        return min(majority, key=lambda k: (-majority[k], k)) if majority else None
+        return _nearest_to_most(majority) if majority else None
     if not curve:
         return None
     if rule == "first":
@@ -281,6 +279,12 @@ def _choice(
         sign = 1.0 if rule == "lowest" else -1.0
         found = min(curve, key=lambda k: (sign * curve[k], k))
     return None if found == 1 else found
+
+
+def _nearest_to_most(groups: Mapping[int, float]) -> int:
+    """K nearest to the largest number of separated groups; of two, the smaller."""
+    most = max(groups.values())
+    return min(groups, key=lambda k: (round(abs(k - most), 9), k))
 
 
 def _by_excess(
