@@ -1,22 +1,22 @@
-"""k-means: scikit-learn's implementation; starts are screened on a subsample of many neurons."""
+"""k-means: scikit-learn's implementation; with many neurons its starts come from `exchange`."""
 
 from __future__ import annotations
 
 import warnings
 from functools import partial
-from typing import Any
 
 import numpy as np
 from pydantic import Field
-from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import pairwise_distances_argmin_min
 
-from decortex.clustering.inputs import FloatArray, check_n_clusters, generator, sklearn_state
+from decortex.clustering.exchange import Screening, exchanged_centres, lloyd, screened_starts
+from decortex.clustering.inputs import FloatArray, check_n_clusters, generator
 from decortex.clustering.method import Fitter, Method, Points
 from decortex.clustering.result import ClusteringResult, FitStatus, canonical_order, relabel
-from decortex.clustering.screening import best_starts, subsample
+from decortex.clustering.screening import subsample
 from decortex.config import Config
+
+SCREENED_STARTS = 2  # times n_init: on a subsample starts are cheap
 
 
 class KMeansConfig(Config):
@@ -26,9 +26,13 @@ class KMeansConfig(Config):
     max_iter: int = Field(300, ge=1, description="Lloyd iterations a start")
     tol: float = Field(1e-4, ge=0, description="stop when centres move less, relative to the mean variance")
     n_screen: int = Field(
-        10_000, ge=100, description="above this many neurons, starts run on a subsample of this size"
+        10_000,
+        ge=100,
+        description="above this many neurons, twice as many starts run on a subsample of this size",
     )
-    n_refined: int = Field(2, ge=1, description="screened starts that go on with all neurons")
+    n_refined: int = Field(
+        6, ge=1, description="screened starts that go on with all neurons and exchange centres"
+    )
 
 
 def prepare(points: Points, config: KMeansConfig) -> Fitter:
@@ -55,25 +59,30 @@ def fit_kmeans(x: FloatArray, config: KMeansConfig, n_clusters: int, seed: int) 
 
     References
     ----------
-    Arthur & Vassilvitskii, "k-means++", SODA 2007; Bradley & Fayyad, ICML 1998 (screening).
+    Arthur & Vassilvitskii, "k-means++", SODA 2007; for many neurons see `decortex.clustering.exchange`.
     """
     n_clusters = check_n_clusters(n_clusters, len(x))
     rng = generator(seed, n_clusters)
     sample = subsample(x, n_clusters, config.n_screen, rng)
+    stopping = {"max_iter": config.max_iter, "tol": config.tol}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct neurons than K: see status
         if sample is None:
-            best = _lloyd(x, config, rng, n_clusters=n_clusters, n_init=config.n_init)
+            best = lloyd(x, n_clusters, rng, n_init=config.n_init, **stopping)
         else:
-            starts = [
-                _lloyd(sample, config, rng, n_clusters=n_clusters, n_init=1).cluster_centers_
-                for _ in range(config.n_init)
+            screening = Screening(
+                SCREENED_STARTS * config.n_init,
+                config.n_refined,
+                config.n_screen,
+                config.max_iter,
+                config.tol,
+            )
+            starts = screened_starts(sample, screening, n_clusters, rng)
+            runs = [
+                lloyd(x, n_clusters, rng, init=centres, n_init=1, **stopping)
+                for centres in exchanged_centres(x, starts, screening, rng)
             ]
-            refined = [
-                _lloyd(x, config, rng, n_clusters=n_clusters, init=centres, n_init=1)
-                for centres in best_starts(starts, partial(_inertia, x), config.n_refined)
-            ]
-            best = min(refined, key=lambda fitted: fitted.inertia_)
+            best = min(runs, key=lambda run: run.inertia_)
     order = canonical_order(best.labels_, n_clusters)
     labels = relabel(best.labels_, order)
     converged = best.n_iter_ < config.max_iter
@@ -100,28 +109,11 @@ def centre_scores(result: ClusteringResult, x_new: FloatArray, _x: FloatArray | 
     return scores
 
 
-def _lloyd(
-    x: FloatArray, config: KMeansConfig, rng: np.random.Generator, *, n_clusters: int, **start: Any
-) -> KMeans:
-    return KMeans(
-        n_clusters=n_clusters,
-        **start,
-        max_iter=config.max_iter,
-        tol=config.tol,
-        random_state=sklearn_state(rng),
-    ).fit(x)
-
-
-def _inertia(x: FloatArray, centres: FloatArray) -> float:
-    _, squared = pairwise_distances_argmin_min(x, centres, metric="sqeuclidean")
-    return float(squared.sum())
-
-
 KMEANS = Method(
     name="kmeans",
     summary="k-means from k-means++ starts",
     config=KMeansConfig,
-    algorithm_version=1,
+    algorithm_version=2,
     prepare=prepare,
     scores=centre_scores,
 )
