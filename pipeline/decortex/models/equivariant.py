@@ -156,26 +156,28 @@ class _Stage(nn.Sequential):
     ) -> None:
         super().__init__()
         with_bias = layer.norm == "none"
-        place = {"side": layer.kernel, "stride": layer.stride, "padding": layer.padding}
         if layer.separable:
             self.depthwise = TurnedConv(
                 n_inputs,
                 n_inputs,
                 input_orientations=input_orientations,
                 n_orientations=n_orientations,
+                side=layer.kernel,
+                stride=layer.stride,
+                padding=layer.padding,
                 depthwise=True,
                 basis=basis,
-                **place,
             )
-            place = {"side": 1}
         self.conv = TurnedConv(
             n_inputs,
             layer.channels,
             input_orientations=input_orientations,
             n_orientations=n_orientations,
+            side=1 if layer.separable else layer.kernel,
+            stride=1 if layer.separable else layer.stride,
+            padding=0 if layer.separable else layer.padding,
             basis="pixels" if layer.separable else basis,
             with_bias=with_bias,
-            **place,
         )
         if layer.norm != "none":
             self.norm = _SharedNorm(layer.channels, n_orientations, affine=layer.norm == "affine")

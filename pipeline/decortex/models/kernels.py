@@ -49,7 +49,7 @@ def turned_basis(side: int, n_orientations: int, basis: KernelBasis) -> FloatArr
         )
     bank = np.stack(banks)
     if basis == "hermite":
-        return bank / np.linalg.norm(bank[0], axis=0)
+        return np.asarray(bank / np.linalg.norm(bank[0], axis=0), dtype=np.float64)
     inside = np.hypot(right, up) <= centre + _ON_A_PIXEL
     bank = bank * inside[:, None]
     return bank[:, :, inside]
@@ -90,5 +90,5 @@ def _hermite_functions(x: FloatArray, y: FloatArray, side: int, *, order: int) -
 def _hermite_function(x: FloatArray, n: int) -> FloatArray:
     """The n-th Hermite function, orthonormal on the line."""
     scale = 1 / math.sqrt(2.0**n * math.factorial(n) * math.sqrt(math.pi))
-    values: FloatArray = scale * hermite.hermval(x, [0] * n + [1]) * np.exp(-(x**2) / 2)
-    return values
+    polynomial = hermite.hermval(x, [0] * n + [1])
+    return np.asarray(scale * polynomial * np.exp(-(x**2) / 2), dtype=np.float64)

@@ -319,7 +319,8 @@ class _Run:
         if self.config.feature_l1:
             penalty = penalty + self.config.feature_l1 * self.network.embedding().abs().sum(dim=1).mean()
         if self.config.feature_group_l1:
-            turns = self.network.embedding().unflatten(1, (self.network.n_orientations, -1))
+            features = self.network.embedding()
+            turns = features.reshape(len(features), self.network.n_orientations, -1)
             groups = torch.linalg.vector_norm(turns, dim=1)  # (n_neurons, F)
             penalty = penalty + self.config.feature_group_l1 * groups.sum(dim=1).mean()
         return penalty
