@@ -16,6 +16,7 @@ from decortex_schemas.leases import (
     requeue_errors,
 )
 from decortex_schemas.queries import progress
+from decortex_schemas.states import discard_stale_states
 
 PRIORITY = 5
 
@@ -44,6 +45,7 @@ def sweep() -> Sweep:
     added = removed = freed = 0
     trusted = leases_can_be_trusted()
     forget_old_leases()
+    discard_stale_states()
     for table in computed_tables():
         freed += free_dead_reservations(table) if trusted else 0
         freed += requeue_errors(table, INTERRUPTED)

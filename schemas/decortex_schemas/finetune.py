@@ -20,6 +20,7 @@ from decortex.finetune import (
     finetune,
 )
 from decortex.finetune.config import ROTATION_KINDS
+from decortex.models.run_state import StateFile
 from decortex.models.training_config import TrainingConfig
 from decortex_schemas.clustering import Clustering
 from decortex_schemas.database import schema
@@ -44,6 +45,7 @@ from decortex_schemas.specs import (
     Tier,  # noqa: F401  (foreign key)
     TrainingSchedule,
 )
+from decortex_schemas.states import run_state
 from decortex_schemas.studies import Study
 
 # What a clustering loss reports of an epoch, as columns.
@@ -107,12 +109,14 @@ class ContinuedTraining(dj.Computed):
     def make_compute(self, key: dict[str, Any], sha256: str, params: dict[str, Any]) -> tuple[Any, ...]:
         """Train on and score every epoch."""
         started = time.time()
+        state = run_state("ContinuedTraining", key, network=sha256, schedule=params)
         network = load_network(TrainedModel & key)
         outcome = continue_training(
             network,
             load_recordings(key["dataset"]),
             TrainingConfig.from_params(params),
             seed=key["control_seed"],
+            state=state,
         )
         row = {
             "checkpoint": checkpoint_bytes(network),
@@ -131,16 +135,22 @@ class ContinuedTraining(dj.Computed):
             }
             for record, scores in zip(outcome.epochs, outcome.test_scores, strict=True)
         ]
-        return row, epochs, started
+        return row, epochs, started, state
 
     def make_insert(
-        self, key: dict[str, Any], row: dict[str, Any], epochs: list[dict[str, Any]], started: float
+        self,
+        key: dict[str, Any],
+        row: dict[str, Any],
+        epochs: list[dict[str, Any]],
+        started: float,
+        state: StateFile,
     ) -> None:
         """Insert the network and its epochs."""
         confirm_reservation(self, key)
         digest = hashlib.sha256(row["checkpoint"]).hexdigest()
         self.insert1({**key, **row, "checkpoint_sha256": digest, **run_stamp(started)})
         self.Epoch.insert({**key, **epoch} for epoch in epochs)
+        state.discard()
 
 
 @schema
@@ -180,7 +190,8 @@ class DECFinetune(dj.Computed):
         -> master
         epoch : int32
         ---
-        train_loss = null : float64
+        train_loss = null : float64      # prediction loss, mean over steps; null where no image is shown
+        penalty = null : float64         # of the features' L1 norm, mean over steps
         validation_loss = null : float64
         validation_correlation = null : float64
         loss = null : float64            # weighted clustering loss, mean over steps
@@ -194,6 +205,7 @@ class DECFinetune(dj.Computed):
         share_changed = null : float64   # of labels, during this epoch
         gradient_norm_prediction = null : float64
         gradient_norm_term = null : float64
+        epoch_seconds : float64
         """
 
     class Score(dj.Part):
@@ -244,12 +256,24 @@ class DECFinetune(dj.Computed):
         started = time.time()
         labels, fitted = (Clustering & key).fetch1("labels", "parameters")
         if schedule is None or seed is None:
-            return untouched_row(labels, fit_status), [], [], started
+            return untouched_row(labels, fit_status), [], [], started, None
         if (labels < 0).any():
             raise InputError(
                 f"{int((labels < 0).sum())} neurons have no place in the embedding and cannot be fine-tuned; "
                 "remove these neurons from the recordings, or train with a smaller feature_l1."
             )
+        rotation = rotation_start(params, fitted, len(labels))
+        state = run_state(
+            "DECFinetune",
+            key,
+            network=sha256,
+            embedding=embedding,
+            labels=array_sha256(labels),
+            shifts=None if rotation is None else array_sha256(rotation.shifts),
+            finetuning=params,
+            schedule=schedule,
+            seed=seed,
+        )
         network = load_network(TrainedModel & key)
         recordings = load_recordings(key["dataset"])
         raw = network.embedding().detach().numpy()
@@ -262,7 +286,8 @@ class DECFinetune(dj.Computed):
             TrainingConfig.from_params(schedule),
             n_clusters=key["k"],
             seed=seed,
-            rotation=rotation_start(params, fitted, len(labels)),
+            rotation=rotation,
+            state=state,
         )
         scores = [
             {"tier": tier, **row}
@@ -274,6 +299,7 @@ class DECFinetune(dj.Computed):
             curve_rows(result),
             scores,
             started,
+            state,
         )
 
     def make_insert(
@@ -283,6 +309,7 @@ class DECFinetune(dj.Computed):
         epochs: list[dict[str, Any]],
         scores: list[dict[str, Any]],
         started: float,
+        state: StateFile | None,
     ) -> None:
         """Insert the partition, its curve and its scores."""
         confirm_reservation(self, key)
@@ -291,6 +318,8 @@ class DECFinetune(dj.Computed):
         self.insert1({**key, **row, "checkpoint_sha256": digest, **run_stamp(started)})
         self.Epoch.insert({**key, **epoch} for epoch in epochs)
         self.Score.insert({**key, **score} for score in scores)
+        if state is not None:
+            state.discard()
 
 
 def untouched_row(labels: NDArray[np.int16], fit_status: str) -> dict[str, Any]:
@@ -357,6 +386,8 @@ def curve_rows(result: FinetuneResult) -> list[dict[str, Any]]:
             "train_loss": record.train_loss,
             "validation_loss": record.validation_loss,
             "validation_correlation": record.validation_correlation,
+            "penalty": record.penalty,
+            "epoch_seconds": record.seconds,
             "sizes": state.sizes.tolist(),
             **{name: finite_or_none(record.term.get(name)) for name in EPOCH_TERMS},
         }

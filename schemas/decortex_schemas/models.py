@@ -21,6 +21,7 @@ from decortex.evaluation import Scores, concatenate_scores, score_neurons
 from decortex.models.checkpoints import CheckpointReadout, read_checkpoint
 from decortex.models.network import Network, NetworkConfig
 from decortex.models.predict import predict
+from decortex.models.run_state import StateFile
 from decortex.models.training import EpochRecord, TrainingOutcome, fit_network
 from decortex.models.training_config import TrainingConfig
 from decortex_schemas.database import schema
@@ -40,6 +41,7 @@ from decortex_schemas.specs import (
     register_imported_spec,
     register_seeds,
 )
+from decortex_schemas.states import run_state
 
 SCORED_TIERS = ("validation", "test")
 QUANTILE_COLUMNS = {
@@ -132,10 +134,17 @@ class TrainedModel(dj.Computed):
             data = (ModelTask & key).fetch1("checkpoint")
             readout = read_checkpoint_bytes(data, embedding_key=embedding_key or None)
             row = {"source_kind": readout.kind, "n_epochs": 0, "kept_epoch": 0, "stop_reason": "imported"}
-            return {**row, "checkpoint": data}, [], started
+            return {**row, "checkpoint": data}, [], started, None
         recordings = load_recordings(key["dataset"])
+        state = run_state("TrainedModel", key, network=network, training=training, recordings=content)
         model = Network.build(NetworkConfig.from_params(network), recordings, seed=key["model_seed"])
-        outcome = fit_network(model, recordings, TrainingConfig.from_params(training), seed=key["model_seed"])
+        outcome = fit_network(
+            model,
+            recordings,
+            TrainingConfig.from_params(training),
+            seed=key["model_seed"],
+            state=state,
+        )
         row = {
             "checkpoint": checkpoint_bytes(model),
             "source_kind": "decortex",
@@ -144,16 +153,23 @@ class TrainedModel(dj.Computed):
             "stop_reason": outcome.stop_reason,
             "validation_correlation": validation_at(outcome),
         }
-        return row, epoch_rows(outcome.epochs), started
+        return row, epoch_rows(outcome.epochs), started, state
 
     def make_insert(
-        self, key: dict[str, Any], row: dict[str, Any], epochs: list[dict[str, Any]], started: float
+        self,
+        key: dict[str, Any],
+        row: dict[str, Any],
+        epochs: list[dict[str, Any]],
+        started: float,
+        state: StateFile | None,
     ) -> None:
         """Insert the network and its curve."""
         confirm_reservation(self, key)
         digest = hashlib.sha256(row["checkpoint"]).hexdigest()
         self.insert1({**key, **row, "checkpoint_sha256": digest, **run_stamp(started)})
         self.Epoch.insert({**key, **epoch} for epoch in epochs)
+        if state is not None:
+            state.discard()
 
 
 @schema

@@ -76,6 +76,7 @@ class _Current:
     """The environment this process runs in, once registered."""
 
     env_id: int | None = None
+    env_hash: str = ""
     process: tuple[int, int] | None = None  # process id and threads
 
 
@@ -86,6 +87,7 @@ def register_environment(*, threads: int) -> int:
         return _Current.env_id
     facts = {**describe_environment(), "threads": threads}
     digest = config_hash(facts)
+    _Current.env_hash = digest
     _Current.env_id = register_row(Environment, "env_id", {"env_hash": digest}, facts)
     _Current.process = process
     return _Current.env_id
@@ -117,6 +119,27 @@ def register_row(
     raise OperationError(f"no free {id_name} in {table.__name__} after 20 attempts; is the table locked?")
 
 
+def environment_hash() -> str:
+    """Digest of the environment this process runs in.
+
+    Raises
+    ------
+    OperationError
+        If it is not registered (no `connect()` in this process).
+    """
+    _registered()
+    return _Current.env_hash
+
+
+def _registered() -> int:
+    if _Current.env_id is None or _Current.process is None or _Current.process[0] != os.getpid():
+        raise OperationError(
+            "this process has no registered environment: call decortex_schemas.connect() before populate(), and "
+            "start several processes instead of populate(processes=...), whose children hold no lease."
+        )
+    return _Current.env_id
+
+
 def run_stamp(started: float) -> dict[str, Any]:
     """Return what every computed row carries: environment, user, host, start and seconds.
 
@@ -130,13 +153,9 @@ def run_stamp(started: float) -> dict[str, Any]:
     OperationError
         If the environment is not registered (no `connect()` in this process).
     """
-    if _Current.env_id is None or _Current.process is None or _Current.process[0] != os.getpid():
-        raise OperationError(
-            "this process has no registered environment: call decortex_schemas.connect() before populate(), and "
-            "start several processes instead of populate(processes=...), whose children hold no lease."
-        )
+    env_id = _registered()
     return {
-        "env_id": _Current.env_id,
+        "env_id": env_id,
         "db_user": str(schema.connection.get_user()),
         "host_name": platform.node(),
         "started_at": datetime.fromtimestamp(started, tz=timezone.utc).replace(tzinfo=None),

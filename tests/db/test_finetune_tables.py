@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import warnings
+from pathlib import Path
+
 import numpy as np
 import pytest
 from small_lab import SCHEDULE, plan_for
 
 import decortex_schemas as schemas
 from decortex.errors import ConfigError
+from decortex.models import training
 from decortex_ops.plans import declare_plan
 from decortex_ops.scheduler import sweep
 from decortex_ops.worker import WorkSummary, work
+from decortex_schemas.states import discard_stale_states, state_folder
 
 SHIFT_EM = {"method": "rotation_tmixture", "params": {"n_orientations": 2, "n_init": 2}}
 
@@ -59,3 +66,99 @@ def test_a_rotation_kind_from_another_start_is_refused_when_the_study_is_declare
     with pytest.raises(ConfigError, match="only clusterings by rotation_tmixture hold the shifts"):
         declare_plan("refused", plan_for("small", finetunings=[start]))
     assert not len(schemas.Study & {"study": "refused"})
+
+
+def test_a_run_that_diverges_or_cannot_start_is_a_row_to_ask_for_and_the_worker_goes_on(lab: str) -> None:
+    starts = {"methods": ["many"], "counts": [30]}
+    plan = plan_for(
+        "small",
+        counts=[30],
+        seeds=[0],
+        methods=[{"method": "kmeans", "name": "many", "params": {"n_init": 3}}],
+        finetunings=[
+            finetuning("too strong", {"kind": "dec_joint", "beta": 1e40}, **starts),
+            finetuning("gentle", {"kind": "dec_joint", "beta": 1e-3}, **starts),
+        ],
+    )
+    declare_plan("bad", plan)
+    sweep()
+    assert work([schemas.Clustering], stop_when_idle=0.0).failed == []
+    sweep()
+    done = work([schemas.DECFinetune], stop_when_idle=0.0)
+    assert done.failed == []
+    named = schemas.DECFinetune * schemas.FinetuneSpec.proj("finetune") & {"dataset": "small", "k": 30}
+    assert len(named & {"finetune": "too strong", "finetune_status": "diverged", "n_epochs": 0}) == 2
+    assert len(named & {"finetune": "gentle"} & "finetune_status IN ('ok', 'flat_target')") == 2
+    for row in (named & {"finetune": "gentle"}).to_dicts():
+        key = {name: row[name] for name in schemas.DECFinetune.primary_key}
+        for epoch in (schemas.DECFinetune.Epoch & key).to_dicts():
+            assert sum(epoch["sizes"]) == 36
+            assert epoch["train_loss"] is not None
+            assert epoch["penalty"] == 0.0
+            assert epoch["epoch_seconds"] > 0
+
+
+@pytest.fixture
+def epochs(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
+    """Epochs that were begun in this process; a SIGTERM falls into those named under 'kill'."""
+    seen: dict[str, list[int]] = {"begun": [], "kill": []}
+    whole = training._Run.train_epoch
+
+    def train_epoch(run: training._Run, epoch: int) -> object:
+        seen["begun"].append(epoch)
+        if epoch in seen["kill"]:
+            seen["kill"].remove(epoch)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return whole(run, epoch)
+
+    monkeypatch.setattr(training._Run, "train_epoch", train_epoch)
+    return seen
+
+
+def states() -> list[Path]:
+    return sorted(state_folder().glob("*"))
+
+
+def test_an_interrupted_run_goes_back_with_its_state_and_the_next_worker_takes_it_up(
+    lab: str, epochs: dict[str, list[int]]
+) -> None:
+    assert states() == []  # every run of the lab has removed its own
+    variant = finetuning("interrupted", {"kind": "december"})
+    plan = {"networks": [{**dict(plan_for("small").networks[0]), "seeds": [0]}]}
+    declare_plan(
+        "stopped", plan_for("small", counts=[4], seeds=[0], methods=[SHIFT_EM], finetunings=[variant], **plan)
+    )
+    sweep()
+    assert work([schemas.Clustering], stop_when_idle=0.0).failed == []
+    sweep()
+    none = schemas.FinetuneSpec & {"kind": "none"}
+    schemas.DECFinetune.populate(none.proj().to_dicts())
+    mine = schemas.DECFinetune & (schemas.FinetuneSpec & {"finetune": "interrupted"})
+
+    epochs["kill"] = [2]
+    stopped = work([schemas.DECFinetune], stop_when_idle=0.0)
+    assert (stopped.interrupted, stopped.handed_back, stopped.failed) == (True, 1, [])
+    assert epochs["begun"] == [1, 2]
+    (state,) = states()
+    assert (len(mine), len(schemas.DECFinetune().jobs.pending)) == (0, 1)
+    assert discard_stale_states() == 0
+
+    epochs["begun"].clear()
+    resumed = work([schemas.DECFinetune], stop_when_idle=0.0)
+    assert (resumed.done, resumed.failed, epochs["begun"]) == (1, [], [2])
+    assert states() == []
+    columns = ("labels", "embedding_sha256", "kl_start", "mean_max_q", "share_changed", "beta", "n_epochs")
+    once = mine.fetch1(*columns)
+
+    key = mine.keys()[0]
+    (schemas.DECFinetune & key).delete(prompt=False)
+    # A state that something broke is reported, and the run begins anew.
+    state.write_bytes(b"half a state")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        schemas.DECFinetune.populate(key)
+    assert any("is damaged" in str(one.message) for one in caught)
+    assert epochs["begun"] == [2, 1, 2]
+    for one, other in zip(once, (schemas.DECFinetune & key).fetch1(*columns), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert states() == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
@@ -16,11 +15,9 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from decortex.config import config_hash
-from decortex.errors import OperationError
+from decortex.private_folder import private_folder, write_whole
 
 Arrays = Mapping[str, NDArray[Any]]
-
-PRIVATE_FOLDER = 0o700
 
 
 class Cache(Protocol):
@@ -87,20 +84,7 @@ class DiskCache:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
-        try:
-            self.folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-            status = self.folder.stat()
-        except OSError as error:
-            raise OperationError(
-                f"the cache folder {self.folder} cannot be used: {error}. Name a folder that you can write."
-            ) from error
-        if status.st_uid != os.getuid() or status.st_mode & 0o077:
-            raise OperationError(
-                f"the cache folder {self.folder} should be private to you (mode 0700), but its mode is "
-                f"{status.st_mode & 0o777:o} and its owner {status.st_uid}. "
-                "Name another folder, or `chmod 700` this one."
-            )
+        self.folder = private_folder(folder, "cache")
 
     def path(self, key: str) -> Path:
         """File that holds the arrays of this key."""
@@ -124,14 +108,8 @@ class DiskCache:
     def put(self, key: str, arrays: Arrays) -> None:
         """Write the arrays to a file of their own and move it into place."""
         save: Callable[..., None] = np.savez  # whose own signature has no place for a mapping of names
-        handle, name = tempfile.mkstemp(dir=self.folder, prefix=".writing-", suffix=".npz")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                save(file, **{name: np.asarray(array) for name, array in arrays.items()})
-            os.replace(name, self.path(key))
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        named = {name: np.asarray(array) for name, array in arrays.items()}
+        write_whole(self.path(key), lambda file: save(file, **named))
 
     def compute(self, key: str, make: Callable[[], Arrays]) -> dict[str, NDArray[Any]]:
         """Return the arrays of this key; make them under this key's lock if they are not there."""

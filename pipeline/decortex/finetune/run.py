@@ -27,6 +27,7 @@ from decortex.finetune.rotation_december import RotationDECEMberTerm
 from decortex.finetune.term import ClusteringTerm, StartPoints, ToPoints
 from decortex.models.network import Network
 from decortex.models.predict import predict
+from decortex.models.run_state import RunState
 from decortex.models.training import EpochRecord, TrainingOutcome, fit_network
 from decortex.models.training_config import TrainingConfig
 
@@ -52,6 +53,7 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
     seed: int,
     rotation: RotationStart | None = None,
     progress: Progress | None = None,
+    state: RunState | None = None,
     device: str = "auto",
 ) -> FinetuneResult:
     """Reshape a trained network by a clustering loss on its readout weights.
@@ -79,6 +81,9 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
         take none.
     progress : callable, optional
         Gets each epoch's record.
+    state : RunState, optional
+        Keeps the run at the end of every epoch; where it holds one, the run goes on there. All other arguments
+        must be those of the interrupted run.
     device : str
         'auto', 'cpu', 'cuda', ...
 
@@ -122,7 +127,14 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
             return _not_started(network, start, config, seed=seed, status="flat_target")
         term.weight *= ratio
     outcome = fit_network(
-        network, recordings, schedule, seed=seed, term=term, progress=progress, device=device
+        network,
+        recordings,
+        schedule,
+        seed=seed,
+        term=term,
+        progress=progress,
+        state=state,
+        device=device,
     )
     return _result(network, term, start, outcome, config=config, seed=seed)
 
@@ -135,6 +147,7 @@ def continue_training(
     seed: int,
     tier: str = "test",
     progress: Progress | None = None,
+    state: RunState | None = None,
     device: str = "auto",
 ) -> ContinuedResult:
     """Train a network on as long as a fine-tuning would, without a clustering loss.
@@ -143,7 +156,7 @@ def continue_training(
     ----------
     network : Network
         Trained in place; it ends in the kept state.
-    recordings, schedule, seed, progress, device
+    recordings, schedule, seed, progress, state, device
         As in `finetune`; with an equal seed both see the same images in the same order. The schedule's
         patience is not applied: a fine-tuning that went on for longer still finds its epoch here.
     tier : str
@@ -154,23 +167,29 @@ def continue_training(
     ContinuedResult
         With every neuron's score after every epoch.
     """
-    scores: list[NDArray[np.float64]] = []
 
-    def score(now: Network) -> None:
+    def score(now: Network) -> NDArray[np.float64]:
         found = predict(now, recordings, tier, device=device)
         parts = [score_neurons(one.responses, one.predictions, one.image_ids) for one in found.values()]
-        scores.append(concatenate_scores(parts)["correlation_to_average"].values)
+        return concatenate_scores(parts)["correlation_to_average"].values
 
     whole = schedule.model_copy(update={"patience": None})
     outcome = fit_network(
-        network, recordings, whole, seed=seed, progress=progress, watch=score, device=device
+        network,
+        recordings,
+        whole,
+        seed=seed,
+        progress=progress,
+        watch=score,
+        state=state,
+        device=device,
     )
     return ContinuedResult(
         seed=seed,
         stop_reason=outcome.stop_reason,
         best_epoch=outcome.best_epoch,
         epochs=outcome.epochs,
-        test_scores=tuple(scores),
+        test_scores=tuple(outcome.watched),
         checkpoint=network.checkpoint(),
     )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -130,6 +130,22 @@ class ClusteringTerm(nn.Module):
     def stop(self) -> str | None:
         """Return 'tolerance' or 'collapsed' where training should stop, else None."""
         return self.stop_reason
+
+    def memory(self) -> dict[str, Any]:
+        """What it knows at the end of an epoch besides its parameters and buffers."""
+        return {
+            "stop_reason": self.stop_reason,
+            "changed": self.changed,
+            "curve": [{**asdict(state), "sizes": state.sizes.tolist()} for state in self.curve],
+        }
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Take up what `memory` returned in another process."""
+        self.stop_reason, self.changed = memory["stop_reason"], memory["changed"]
+        self.curve = [
+            Diagnostics(**{**state, "sizes": np.array(state["sizes"], dtype=np.int64)})
+            for state in memory["curve"]
+        ]
 
     def kl(self, points: Tensor) -> Tensor:
         """Mean KL(P || Q) a neuron, differentiable."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -37,3 +37,9 @@ class AuxiliaryTerm(Protocol):
 
     def stop(self) -> str | None:
         """Return why training should stop, or None; asked after `end_epoch`."""
+
+    def memory(self) -> dict[str, Any]:
+        """What it knows at the end of an epoch besides its parameters and buffers: plain values and tensors."""
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Take up what `memory` returned in another process."""

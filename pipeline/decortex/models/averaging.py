@@ -28,6 +28,13 @@ class Snapshot:
         self.epoch = epoch
         self.states = [_copy(module) for module in modules]
 
+    @classmethod
+    def of(cls, modules: Sequence[nn.Module], epoch: int, states: list[dict[str, Any]]) -> Snapshot:
+        """Return the snapshot that held these states."""
+        snapshot = cls([], epoch)
+        snapshot.modules, snapshot.states = modules, states
+        return snapshot
+
     def restore(self) -> None:
         """Put the modules back into this state."""
         for module, state in zip(self.modules, self.states, strict=True):
@@ -71,6 +78,16 @@ class WeightAverage:
         with torch.no_grad():
             for average, live in zip(self._average, self._live, strict=True):
                 average.lerp_(live.detach(), 1.0 - decay)
+
+    def memory(self) -> dict[str, Any]:
+        """What it holds, to be given to `recall` in another process."""
+        return {"steps": self.steps, "average": self._average}
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Take up the average of another process; the live values are the modules' own affair."""
+        self.steps = memory["steps"]
+        for average, kept in zip(self._average, memory["average"], strict=True):
+            average.copy_(kept)
 
     @contextmanager
     def applied(self) -> Iterator[None]:

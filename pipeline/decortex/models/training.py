@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from decortex.data.recordings import Recordings
@@ -25,67 +26,17 @@ from decortex.models.optimisation import (
     only_trained,
     prediction_loss,
 )
+from decortex.models.outcome import EpochRecord, TrainingOutcome
 from decortex.models.predict import resolve_device
+from decortex.models.run_state import RunState
 from decortex.models.training_config import TrainingConfig
 
 __all__ = ["AuxiliaryTerm", "EpochRecord", "TrainingConfig", "TrainingOutcome", "fit_network"]
 
+Watch = Callable[[Network], NDArray[np.float64]]
+
 _SHIFT_STREAM = 1  # shifts have a random stream of their own: the batch order does not depend on them
 _VALIDATION_BATCH = 256
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """One epoch in figures.
-
-    Parameters
-    ----------
-    epoch : int
-        From 1.
-    train_loss : float or None
-        Mean prediction loss over the epoch's batches, without penalties; None where no image was shown.
-    validation_loss, validation_correlation : float
-        Of the state that would be kept (averaged weights): mean loss, and mean over neurons of the
-        correlation over validation trials (0 where the prediction is constant, neurons without variation
-        in their responses left out).
-    term : dict of str to float
-        Mean ``loss`` of the auxiliary term, gradient norms of both terms on the embedding at the epoch's
-        first step (``gradient_norm_term``, ``gradient_norm_prediction``), and the term's own diagnostics.
-    seconds : float
-        Wall clock, validation included.
-    """
-
-    epoch: int
-    train_loss: float | None
-    validation_loss: float
-    validation_correlation: float
-    term: dict[str, float]
-    seconds: float
-
-
-@dataclass(frozen=True)
-class TrainingOutcome:
-    """What training leaves; the network holds the same state.
-
-    Parameters
-    ----------
-    state_dict : dict
-        The network's kept state, on the CPU.
-    term_state_dict : dict or None
-        The auxiliary term's, of the same moment.
-    best_epoch : int
-        Epoch of the kept state; 0 is the start (only where no epoch ended with finite numbers).
-    stop_reason : str
-        'max_epochs', 'patience', 'diverged', or what the term said.
-    epochs : list of EpochRecord
-        In order.
-    """
-
-    state_dict: dict[str, Tensor]
-    term_state_dict: dict[str, Any] | None
-    best_epoch: int
-    stop_reason: str
-    epochs: list[EpochRecord]
 
 
 def fit_network(
@@ -96,13 +47,15 @@ def fit_network(
     seed: int,
     term: AuxiliaryTerm | None = None,
     progress: Callable[[EpochRecord], None] | None = None,
-    watch: Callable[[Network], None] | None = None,
+    watch: Watch | None = None,
+    state: RunState | None = None,
     device: str = "auto",
 ) -> TrainingOutcome:
     """Train a network, or train it on with a term on its embedding.
 
     Batches and shifts depend on (seed, epoch) alone: a run without the term sees the same images in the same
-    order. On a CPU the same seed gives the same weights, bit for bit, at an equal number of threads.
+    order. On a CPU the same seed gives the same weights, bit for bit, at an equal number of threads, whether or not
+    the run was interrupted on its way: no generator of random numbers outlives an epoch.
 
     Parameters
     ----------
@@ -119,7 +72,11 @@ def fit_network(
     progress : callable, optional
         Gets each epoch's record.
     watch : callable, optional
-        Gets the network after each recorded epoch, in the state that would be kept (averaged weights).
+        Gets the network after each recorded epoch, in the state that would be kept (averaged weights), and
+        returns an array for the outcome.
+    state : RunState, optional
+        Keeps everything that the run needs to go on, at the end of every epoch. Where it holds a state, the run
+        takes it up there; ``network`` and ``term`` must come as they came to the interrupted run.
     device : str
         'auto' (a GPU where there is one), 'cpu', 'cuda', ...
 
@@ -146,11 +103,23 @@ def fit_network(
     try:
         with only_trained(network, config.trains):
             run = _Run(network, recordings, config, seed=seed, term=term, device=target)
-            return run.fit(progress, watch)
+            return run.fit(progress, watch, state)
     finally:
         for module in modules:
             module.to(home)
         network.train(was_training)
+
+
+@dataclass
+class _Log:
+    """What a run has come to: its kept state, its epochs, and why it ended, once it has."""
+
+    kept: Snapshot
+    best: float = -math.inf
+    best_epoch: int = 0
+    records: list[EpochRecord] = field(default_factory=list)
+    watched: list[NDArray[np.float64]] = field(default_factory=list)
+    reason: str | None = None
 
 
 class _Run:
@@ -212,54 +181,105 @@ class _Run:
         return self.network.maps(images.to(self.device)).cpu()
 
     def fit(
-        self, progress: Callable[[EpochRecord], None] | None, watch: Callable[[Network], None] | None
+        self,
+        progress: Callable[[EpochRecord], None] | None,
+        watch: Watch | None,
+        state: RunState | None,
     ) -> TrainingOutcome:
-        """Run the epochs; leave the modules in the kept state."""
-        kept, best, best_epoch = Snapshot(self.modules, epoch=0), -math.inf, 0
-        records: list[EpochRecord] = []
-        reason = "max_epochs"
-        for epoch in range(1, self.config.max_epochs + 1):
-            began = time.perf_counter()
-            train_loss, term_values = self.train_epoch(epoch)
-            with self.average.applied():
-                state = Snapshot(self.modules, epoch)
-                loss, correlation = self.validate()
-                if self.term is not None and state.is_finite():
-                    term_values |= self.term.end_epoch(self.network.embedding().detach())
-                finite = state.is_finite() and _finite(train_loss, loss, term_values.get("loss"))
-                if finite and watch is not None:
-                    watch(self.network)
-            if not finite:
-                reason = "diverged"
-                break
-            seconds = time.perf_counter() - began
-            records.append(EpochRecord(epoch, train_loss, loss, correlation, term_values, seconds))
-            if progress is not None:
-                progress(records[-1])
-            if correlation > best:
-                best, best_epoch = correlation, epoch
-            if self.config.keep == "last" or best_epoch == epoch:
-                kept = state
-            wish = self.term.stop() if self.term is not None else None
-            if wish is not None:
-                reason = wish
-                break
-            if self.config.patience is not None and epoch - best_epoch >= self.config.patience:
-                reason = "patience"
-                break
-        kept.restore()
+        """Run the epochs that are left; leave the modules in the kept state."""
+        log = self.begin(state)
+        while log.reason is None:
+            record = self.one_epoch(log, watch)
+            if record is not None and state is not None:
+                state.save(self.memory(log))
+            if record is not None and progress is not None:
+                progress(record)
+        log.kept.restore()
         return TrainingOutcome(
             state_dict=_on_cpu(self.network),
             term_state_dict=None if self.term_module is None else _on_cpu(self.term_module),
-            best_epoch=kept.epoch,
-            stop_reason=reason,
-            epochs=records,
+            best_epoch=log.kept.epoch,
+            stop_reason=log.reason,
+            epochs=log.records,
+            watched=log.watched,
         )
 
-    def train_epoch(self, epoch: int) -> tuple[float | None, dict[str, float]]:
+    def one_epoch(self, log: _Log, watch: Watch | None) -> EpochRecord | None:
+        """Train one epoch and enter it in the log; None, and nothing entered, where numbers broke off."""
+        epoch, began = len(log.records) + 1, time.perf_counter()
+        train_loss, penalty, term_values = self.train_epoch(epoch)
+        with self.average.applied():
+            now = Snapshot(self.modules, epoch)
+            loss, correlation = self.validate()
+            if self.term is not None and now.is_finite():
+                term_values |= self.term.end_epoch(self.network.embedding().detach())
+            if not (now.is_finite() and _finite(train_loss, loss, term_values.get("loss"))):
+                log.reason = "diverged"
+                return None
+            if watch is not None:
+                log.watched.append(watch(self.network))
+        seconds = time.perf_counter() - began
+        log.records.append(EpochRecord(epoch, train_loss, loss, correlation, term_values, seconds, penalty))
+        if correlation > log.best:
+            log.best, log.best_epoch = correlation, epoch
+        if self.config.keep == "last" or log.best_epoch == epoch:
+            log.kept = now
+        log.reason = self.reason_to_stop(log)
+        return log.records[-1]
+
+    def reason_to_stop(self, log: _Log) -> str | None:
+        """Return the term's wish, then patience, then the number of epochs."""
+        epoch = len(log.records)
+        wish = self.term.stop() if self.term is not None else None
+        if wish is not None:
+            return wish
+        if self.config.patience is not None and epoch - log.best_epoch >= self.config.patience:
+            return "patience"
+        return "max_epochs" if epoch >= self.config.max_epochs else None
+
+    def begin(self, state: RunState | None) -> _Log:
+        """Log of a new run, or the one of a saved state, into which everything else is put back."""
+        saved = None if state is None else state.load()
+        if saved is None:
+            return _Log(kept=Snapshot(self.modules, epoch=0))
+        for module, values in zip(self.modules, saved["modules"], strict=True):
+            module.load_state_dict(values)
+        self.optimiser.load_state_dict(saved["optimiser"])
+        self.schedule.load_state_dict(saved["schedule"])
+        self.average.recall(saved["average"])
+        if self.term is not None:
+            self.term.recall(saved["term"])
+        return _Log(
+            kept=Snapshot.of(self.modules, saved["kept_epoch"], saved["kept"]),
+            best=saved["best"],
+            best_epoch=saved["best_epoch"],
+            records=[EpochRecord(**record) for record in saved["records"]],
+            watched=[watched.numpy() for watched in saved["watched"]],
+            reason=saved["reason"],
+        )
+
+    def memory(self, log: _Log) -> dict[str, Any]:
+        """Everything that `begin` puts back, as tensors and plain values."""
+        return {
+            "modules": [module.state_dict() for module in self.modules],
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "average": self.average.memory(),
+            "term": None if self.term is None else self.term.memory(),
+            "kept_epoch": log.kept.epoch,
+            "kept": log.kept.states,
+            "best": log.best,
+            "best_epoch": log.best_epoch,
+            "records": [asdict(record) for record in log.records],
+            "watched": [torch.from_numpy(watched) for watched in log.watched],
+            "reason": log.reason,
+        }
+
+    def train_epoch(self, epoch: int) -> tuple[float | None, float | None, dict[str, float]]:
         """One pass over the training trials; returns mean losses, not finite where training broke off."""
         shifts = np.random.default_rng([self.seed, epoch, _SHIFT_STREAM])
         prediction_losses: list[float] = []
+        penalties: list[float] = []
         term_losses: list[float] = []
         norms: dict[str, float] = {}
         if self.term is not None:
@@ -279,15 +299,17 @@ class _Run:
             if self.shows_images:
                 loss = self.prediction_loss(self.training.batch(rows), shifts)
                 prediction_losses.append(loss.item())
-                objective = objective + self.prediction_weight * (loss + self.penalty())
+                penalty = self.penalty()
+                penalties.append(penalty.item())
+                objective = objective + self.prediction_weight * (loss + penalty)
                 if self.term is not None and step == 0:
                     norms["gradient_norm_prediction"] = self.gradient_norm(self.prediction_weight * loss)
             if not math.isfinite(objective.item()):
-                return math.nan, {}
+                return math.nan, None, {}
             torch.autograd.backward(objective)
             self.step()
-        train_loss = float(np.mean(prediction_losses)) if prediction_losses else None
-        return train_loss, norms | ({"loss": float(np.mean(term_losses))} if term_losses else {})
+        loss_of_term = {"loss": float(np.mean(term_losses))} if term_losses else {}
+        return _mean(prediction_losses), _mean(penalties), norms | loss_of_term
 
     def step(self) -> None:
         """Move the weights along the gradient, then let the average and the term follow."""
@@ -379,6 +401,10 @@ def _as_module(term: AuxiliaryTerm) -> nn.Module:
             " saved and restored with the network."
         )
     return term
+
+
+def _mean(values: list[float]) -> float | None:
+    return float(np.mean(values)) if values else None
 
 
 def _finite(*values: float | None) -> bool:

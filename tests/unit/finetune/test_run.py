@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from scipy.stats import multivariate_t
 
 from decortex.clustering import fit
+from decortex.data.recordings import InMemoryTrials
 from decortex.embeddings import EmbeddingConfig, fit_map
 from decortex.errors import ConfigError, InputError
 from decortex.evaluation import score_neurons
@@ -171,6 +173,20 @@ def test_a_diverging_run_keeps_the_last_finite_state(network, recordings, schedu
     assert (result.best_epoch, result.share_changed) == (0, 0.0)
     torch.testing.assert_close(network.embedding().detach(), before, rtol=0, atol=0)
     assert np.isfinite(result.points).all()
+
+
+def test_nan_in_a_batch_ends_a_run_in_its_last_finite_state(network, recordings, schedule):
+    one, other = recordings.sessions
+    responses = one.responses.read(np.arange(160)).copy()
+    responses[5, 3] = np.nan  # a training trial
+    broken = replace(recordings, sessions=[replace(one, responses=InMemoryTrials(responses)), other])
+    before = network.embedding().detach().clone()
+    for kind in ("dec_joint", "december"):
+        result = run(copy.deepcopy(network), broken, schedule, FinetuneConfig(kind=kind))
+        assert (result.status, result.stop_reason, result.best_epoch) == ("diverged", "diverged", 0)
+        np.testing.assert_array_equal(result.points, 2.0 * before.double().numpy())
+    control = continue_training(network, broken, schedule, seed=0, device="cpu")
+    assert (control.stop_reason, control.test_scores) == ("diverged", ())
 
 
 def test_an_empty_start_cluster_is_a_status(network, recordings, schedule):
