@@ -1,0 +1,130 @@
+"""Loss curves of a fine-tuning: losses, performance against the control, and the state of the clustering."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from decortex.errors import InputError
+
+# Okabe & Ito (2008): eight colours that colour-blind readers tell apart. One a quantity, the same in every figure.
+BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = (
+    "#000000",
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+)
+REQUIRED = ("epoch", "train_loss", "validation_correlation", "loss", "kl")
+_PENALTY = ("penalty", "L1 penalty", PURPLE)
+_STATE = (
+    ("mean_max_q", "mean max q", BLUE),
+    ("entropy_mean_q", "entropy of mean q / log K", GREEN),
+    ("share_changed", "labels changed (share)", ORANGE),
+    ("share_clamped", "scales clamped (share)", PURPLE),
+)
+
+
+def loss_curves(epochs: pd.DataFrame, control: pd.DataFrame | None = None, *, title: str = "") -> Figure:
+    """Draw what every epoch of one fine-tuning did.
+
+    Parameters
+    ----------
+    epochs : DataFrame
+        Rows of ``DECFinetune.Epoch`` of one key: ``epoch``, ``train_loss``, ``loss``, ``kl``,
+        ``validation_correlation``, and what there is of ``penalty``, ``mean_max_q``, ``entropy_mean_q``,
+        ``share_changed``, ``share_clamped`` and ``distance_over_scale``. Undefined values are gaps.
+    control : DataFrame, optional
+        Rows of ``ContinuedTraining.Epoch``: ``epoch`` and ``validation_correlation``.
+    title : str
+        Which fine-tuning this is; the number of epochs is added.
+
+    Returns
+    -------
+    Figure
+        Three panels over epochs: losses (prediction loss in its own unit, KL in nats a neuron), correlation on
+        validation trials, shares and distances of the clustering.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or there is no epoch.
+    """
+    missing = [name for name in REQUIRED if name not in epochs.columns]
+    if missing or not len(epochs):
+        what = f"no column {', '.join(missing)}" if missing else "no epoch"
+        raise InputError(f"loss curves need rows of DECFinetune.Epoch of one key, but there is {what}.")
+    table = epochs.sort_values("epoch")
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    losses, performance, state = figure.subplots(1, 3)
+    number = f"{len(table)} epoch{'s' if len(table) > 1 else ''}"
+    figure.suptitle(f"{title} ({number})" if title else number, fontsize=10)
+    _losses(losses, table)
+    _performance(performance, table, control)
+    _state(state, table)
+    for axes in (losses, performance, state):
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _line(axes: Axes, table: pd.DataFrame, name: str, label: str, colour: str) -> bool:
+    """Draw one quantity if any epoch has it; returns whether one did."""
+    if name not in table.columns:
+        return False
+    values = pd.to_numeric(table[name], errors="coerce")
+    if not values.notna().any():
+        return False
+    axes.plot(table["epoch"], values, color=colour, label=label, marker="o", markersize=2.5, linewidth=1.2)
+    return True
+
+
+def _losses(axes: Axes, table: pd.DataFrame) -> None:
+    drawn = _line(axes, table, "train_loss", "prediction loss", BLACK)
+    drawn |= _line(axes, table, *_PENALTY)
+    axes.set_ylabel("loss (mean over images and neurons)")
+    beside = axes.twinx()
+    beside.spines["top"].set_visible(False)
+    _line(beside, table, "loss", "β KL", ORANGE)
+    _line(beside, table, "kl", "KL", VERMILION)
+    beside.set_ylabel("clustering loss (nats a neuron)")
+    _legend(axes, [axes, beside] if drawn else [beside])
+
+
+def _performance(axes: Axes, table: pd.DataFrame, control: pd.DataFrame | None) -> None:
+    _line(axes, table, "validation_correlation", "fine-tuned", BLUE)
+    if control is not None:
+        _line(axes, control.sort_values("epoch"), "validation_correlation", "control", BLACK)
+    axes.set_ylabel("validation correlation")
+    _legend(axes, [axes])
+
+
+def _state(axes: Axes, table: pd.DataFrame) -> None:
+    for name, label, colour in _STATE:
+        _line(axes, table, name, label, colour)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_ylabel("share")
+    beside = axes.twinx()
+    beside.spines["top"].set_visible(False)
+    if _line(beside, table, "distance_over_scale", "centre distance / scale", VERMILION):
+        beside.set_ylabel("smallest centre distance / scale")
+        beside.set_ylim(bottom=0)
+    else:
+        beside.set_axis_off()
+    _legend(axes, [axes, beside])
+
+
+def _legend(axes: Axes, panels: Sequence[Axes]) -> None:
+    handles, labels = [], []
+    for panel in panels:
+        found = panel.get_legend_handles_labels()
+        handles += found[0]
+        labels += found[1]
+    if handles:
+        axes.legend(handles, labels, fontsize=7, frameon=False)
