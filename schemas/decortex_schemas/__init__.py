@@ -22,6 +22,7 @@ from decortex_schemas.leases import WorkerLease  # noqa: E402
 from decortex_schemas.models import ModelTask, Performance, TrainedModel  # noqa: E402
 from decortex_schemas.nulls import KCriteria, NullFit  # noqa: E402
 from decortex_schemas.provenance import Environment  # noqa: E402
+from decortex_schemas.seed_nulls import SeedNullFit  # noqa: E402
 from decortex_schemas.selection import KChoice, KSelection, record_choice  # noqa: E402
 from decortex_schemas.specs import (  # noqa: E402
     ClusterCount,
@@ -67,6 +68,7 @@ __all__ = [
     "RetainedPerformance",
     "Seed",
     "SeedAgreement",
+    "SeedNullFit",
     "Study",
     "StudyPlan",
     "SubsampleClustering",

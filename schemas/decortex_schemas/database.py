@@ -39,6 +39,7 @@ MODULES = (
     "clustering",
     "subsamples",
     "nulls",
+    "seed_nulls",
     "finetune",
     "evaluation",
     "frozen",

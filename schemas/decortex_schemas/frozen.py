@@ -17,6 +17,7 @@ from decortex_schemas.finetune import DECFinetune
 from decortex_schemas.leases import INTERRUPTED
 from decortex_schemas.models import TrainedModel
 from decortex_schemas.nulls import KCriteria, NullFit, asked_criteria, asked_nulls
+from decortex_schemas.seed_nulls import SeedNullFit, asked_seed_nulls
 from decortex_schemas.studies import Study
 from decortex_schemas.subsamples import SubsampleClustering, asked_subsamples
 
@@ -130,6 +131,7 @@ def freeze_study(study: str) -> dict[str, Any]:
         (SubsampleClustering, _asked_subsamples(study)),
         (KCriteria, asked_criteria(study)),
         (NullFit, asked_nulls(study)),
+        (SeedNullFit, asked_seed_nulls(study)),
     ):
         missing = (asked - table.proj()).to_dicts()
         own = _failures(missing)
@@ -233,7 +235,11 @@ def digest_selection(study: str, key: Mapping[str, Any] | None = None) -> Digest
     """Digest over the keys and figures of every choice's criteria and surrogates, and their number."""
     picked = _picks(key, SELECTION_GROUP)
     rows: dict[Group, list[dict[str, Any]]] = defaultdict(list)
-    for table, asked in ((KCriteria, asked_criteria(study)), (NullFit, asked_nulls(study))):
+    for table, asked in (
+        (KCriteria, asked_criteria(study)),
+        (NullFit, asked_nulls(study)),
+        (SeedNullFit, asked_seed_nulls(study)),
+    ):
         members = (table & picked & (asked & picked)).proj("figures_sha256")
         for row in members.to_dicts(order_by="KEY"):
             rows[_group(row, SELECTION_GROUP)].append({name: _plain(value) for name, value in row.items()})
@@ -305,6 +311,7 @@ def _failures(missing: list[dict[str, Any]]) -> list[dict[str, Any]]:
             SubsampleClustering,
             KCriteria,
             NullFit,
+            SeedNullFit,
             DECFinetune,
         )
     ]

@@ -188,8 +188,7 @@ class NullFit(dj.Computed):
     ) -> tuple[Any, ...]:
         """Draw the surrogate of the readout features, embed it as they were, and cluster it."""
         started = time.time()
-        network = tuple((name, key[name]) for name in TrainedModel().primary_key)
-        raw = _raw_features(network, checkpoint)
+        raw = raw_features({**key, "checkpoint_sha256": checkpoint})
         raw = raw[placed_neurons(len(raw), excluded)]
         features = RawFeatures(raw, EmbeddingConfig.from_params(embedding))
         x = draw_surrogate(raw, features, key["null_kind"], key["null_seed"])
@@ -244,7 +243,13 @@ def placed_neurons(n_neurons: int, excluded: dict[str, str]) -> NDArray[np.int64
     return np.setdiff1d(np.arange(n_neurons), np.array([int(i) for i in excluded], dtype=np.int64))
 
 
-@functools.lru_cache(maxsize=2)
+def raw_features(network: dict[str, Any]) -> NDArray[np.float32]:
+    """Readout features of one network, (n_neurons, n_features); `network` holds its key and checkpoint's digest."""
+    key = tuple((name, network[name]) for name in TrainedModel().primary_key)
+    return _raw_features(key, network["checkpoint_sha256"])
+
+
+@functools.lru_cache(maxsize=4)
 def _raw_features(network: tuple[tuple[str, Any], ...], checkpoint: str) -> NDArray[np.float32]:
     """Readout features of one network; kept, because hundreds of surrogates in a row are drawn of the same."""
     del checkpoint  # part of the cache's key: a network trained again is read again

@@ -9,6 +9,7 @@ from decortex.evaluation import refits
 from decortex_schemas.frozen import FrozenStudy
 from decortex_schemas.nulls import SELECTION, KCriteria, NullFit, asked_criteria, asked_nulls
 from decortex_schemas.queries import one_at_a_time
+from decortex_schemas.seed_nulls import SeedNullFit, asked_seed_nulls
 from decortex_schemas.selection import KChoice, KSelection
 from decortex_schemas.specs import ClusteringMethod, EmbeddingSpec, ModelSpec
 from decortex_schemas.studies import Study
@@ -97,8 +98,14 @@ def selection_cost(study: str) -> dict[str, Any]:
         ``seconds_left``: what is not done yet, at the mean time of the jobs of this study that are, on one
         core; None before the first.
     """
-    tables = {KCriteria: asked_criteria(study), NullFit: asked_nulls(study)}
-    n_criteria, n_nulls = (len(asked) for asked in tables.values())
+    tables = {
+        KCriteria: asked_criteria(study),
+        NullFit: asked_nulls(study),
+        SeedNullFit: asked_seed_nulls(study),
+    }
+    n_criteria, n_nulls, n_joint = (len(asked) for asked in tables.values())
+    of = {"study": study}
+    grid = len(Study.Count & of & "k > 1") * len(Study.Restart & of) * len(Study.Model & of)
     one = refits(1, SELECTION)
     left: float | None = 0.0
     done = 0
@@ -110,12 +117,12 @@ def selection_cost(study: str) -> dict[str, Any]:
             left = None if left is None or not len(seconds) else left + waiting * float(seconds.mean())
     each = one["surrogates"] // (len(SELECTION.nulls) * SELECTION.n_surrogates)
     return {
-        "jobs": n_criteria + n_nulls,
+        "jobs": n_criteria + n_nulls + n_joint,
         "done": done,
         "fits": {
             "data": n_criteria * one["data"],
             "references": n_criteria * one["references"],
-            "surrogates": n_nulls * each,
+            "surrogates": n_nulls * each + n_joint * grid,
         },
         "seconds_left": left,
     }

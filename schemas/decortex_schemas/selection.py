@@ -8,6 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 import datajoint as dj
+import numpy as np
+from numpy.typing import NDArray
 
 from decortex.errors import ConfigError
 from decortex.evaluation import (
@@ -16,8 +18,10 @@ from decortex.evaluation import (
     JointSelection,
     NetworkFigures,
     SelectionConfig,
+    seed_agreement,
     select_jointly,
 )
+from decortex_schemas.clustering import Clustering
 from decortex_schemas.database import schema
 from decortex_schemas.datasets import Dataset
 from decortex_schemas.frozen import FrozenStudy, check_frozen_selection
@@ -32,6 +36,7 @@ from decortex_schemas.nulls import (
     value_row,
 )
 from decortex_schemas.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
+from decortex_schemas.seed_nulls import SeedNullFit
 from decortex_schemas.specs import (
     ClusterCount,  # noqa: F401  (foreign keys)
     ClusteringMethod,
@@ -145,7 +150,8 @@ class KSelection(dj.Computed):
         values = (KCriteria.Value & key & asked_criteria(study)).to_dicts(order_by="KEY")
         nulls = (NullFit.Value & key & asked_nulls(study)).to_dicts(order_by="KEY")
         asked = (Study.Null & {"study": study}).to_dicts(order_by="KEY")
-        return values, nulls, asked
+        joint = (SeedNullFit.Value & key).to_dicts(order_by="KEY")
+        return values, nulls, asked, joint
 
     def make_compute(
         self,
@@ -153,6 +159,7 @@ class KSelection(dj.Computed):
         values: list[dict[str, Any]],
         nulls: list[dict[str, Any]],
         asked: list[dict[str, Any]],
+        joint_nulls: list[dict[str, Any]],
     ) -> tuple[Any, ...]:
         """Decide over all networks, and for each alone."""
         started = time.time()
@@ -165,7 +172,7 @@ class KSelection(dj.Computed):
             }
         )
         networks = _figures(values, nulls)
-        joint = select_jointly(list(networks.values()), config)
+        joint = select_jointly(list(networks.values()), config, _across(key, joint_nulls))
         alone = [
             {"model_seed": seed, **_decision_columns(select_jointly([figures], config))}
             for seed, figures in networks.items()
@@ -269,6 +276,31 @@ def _figures(values: list[dict[str, Any]], nulls: list[dict[str, Any]]) -> dict[
         at = (row["null_kind"], int(row["null_seed"]))
         drawn[int(row["model_seed"])][at].append(_value(row, row["k"]))
     return {seed: NetworkFigures(tuple(own[seed].values()), dict(drawn[seed])) for seed in sorted(own)}
+
+
+def _across(key: dict[str, Any], nulls: list[dict[str, Any]]) -> NetworkFigures | None:
+    """Agreement between the study's networks at every K, and on joint surrogates; None with a single network."""
+    if not nulls:
+        return None
+    asked = Study.Model.proj() * Study.Embedding.proj() * Study.Method.proj() * Study.Restart.proj()
+    own = Clustering & key & (asked & {"study": key["study"]}).proj()
+    rows = (own.proj("labels") & [{"k": k} for k in {int(row["at_k"]) for row in nulls}]).to_dicts(
+        order_by="KEY"
+    )
+    found = []
+    for k in sorted({int(row["k"]) for row in rows}):
+        by_seed: dict[int, list[NDArray[np.int16]]] = defaultdict(list)
+        for row in rows:
+            if int(row["k"]) == k:
+                by_seed[int(row["seed"])].append(row["labels"])
+        placed = np.all([labels >= 0 for own in by_seed.values() for labels in own], axis=0)
+        whole = [[labels[placed] for labels in own] for own in by_seed.values() if len(own) > 1]
+        if whole:
+            found.append(seed_agreement(k, whole))
+    drawn: dict[Any, list[CriterionValue]] = defaultdict(list)
+    for row in nulls:
+        drawn[row["null_kind"], int(row["null_seed"])].append(_value(row, row["at_k"]))
+    return NetworkFigures(tuple(found), dict(drawn))
 
 
 def _value(row: dict[str, Any], k: Any) -> CriterionValue:

@@ -20,6 +20,8 @@ from decortex.evaluation import (
     choose_k,
     count_criteria,
     draw_surrogate,
+    joint_surrogates,
+    null_seed_agreement,
     partition_figures,
 )
 from decortex_ops.cli import main
@@ -58,8 +60,8 @@ def test_a_study_computes_what_it_asks_for_and_no_more(study: str) -> None:
     assert len(schemas.KSelection()) == 1
     assert set(schemas.NullModel().to_arrays("null_kind")) == {"gaussian", "t", "permuted", "copula"}
     cost = selection_cost(study)
-    assert (cost["jobs"], cost["done"], cost["seconds_left"]) == (20, 20, 0.0)
-    assert cost["fits"] == {"data": 4 * 8, "references": 4 * 10, "surrogates": 16 * 4}
+    assert (cost["jobs"], cost["done"], cost["seconds_left"]) == (24, 24, 0.0)
+    assert cost["fits"] == {"data": 4 * 8, "references": 4 * 10, "surrogates": 16 * 4 + 4 * 2 * 2 * 2}
     assert selection_cost("small-study")["jobs"] == 0
 
 
@@ -103,8 +105,11 @@ def test_every_figure_stands_against_every_null(study: str) -> None:
     (row,) = best_k(study)
     assert [count["k"] for count in row["counts"]] == [2, 3]
     for count in row["counts"]:
-        assert set(count["excess"]) == {"stability", "silhouette", "calinski_harabasz", "davies_bouldin"}
+        own = {"stability", "silhouette", "calinski_harabasz", "davies_bouldin"}
+        assert set(count["excess"]) == own | {"seed_agreement"}
         for criterion, kinds in count["excess"].items():
+            if criterion not in own:
+                continue
             assert set(kinds) == {"gaussian", "permuted"}
             for kind, one in kinds.items():
                 figures = {}
@@ -118,6 +123,30 @@ def test_every_figure_stands_against_every_null(study: str) -> None:
                 assert one["z"] == pytest.approx(sign * (one["observed"] - one["null_mean"]) / sd)
                 assert one["p"] in (1 / 3, 2 / 3, 1.0)
                 assert (one["n_surrogates"], one["status"]) == (2, "ok")
+
+
+def test_agreement_between_networks_stands_against_joint_surrogates(study: str) -> None:
+    (row,) = best_k(study)
+    agreed = (schemas.SeedAgreement * schemas.FinetuneSpec.proj("kind")) & {
+        "study": "small-study",
+        "kind": "none",
+    }
+    for count in row["counts"]:
+        observed = (agreed & {"method": "kmeans", "k": count["k"]}).fetch1("ari_seeds")
+        for kind in SELECT["nulls"]:
+            one = count["excess"]["seed_agreement"][kind]
+            assert one["observed"] == pytest.approx(observed, abs=1e-12)
+            stored = schemas.SeedNullFit.Value & {"at_k": count["k"], "null_kind": kind}
+            assert one["null_mean"] == pytest.approx(stored.to_arrays("value").mean())
+            assert one["n_used"] == 36
+    key = {"null_kind": "gaussian", "null_seed": 1}
+    networks = schemas.TrainedModel & {"dataset": "small"}
+    raws = [raw_embedding(networks & one) for one in networks.proj().to_dicts(order_by="model_seed")]
+    drawn = joint_surrogates(raws, EmbeddingConfig(kind="l2"), "gaussian", np.random.default_rng([1, 0]))
+    params = (schemas.ClusteringMethod & "method_name = 'kmeans'").fetch1("params")
+    found = null_seed_agreement(drawn, Clusterer("kmeans", params), 3, [0, 1])
+    stored = (schemas.SeedNullFit.Value & key & "at_k = 3").fetch1("value")
+    assert stored == pytest.approx(found.value, abs=1e-12)
 
 
 def test_a_person_chooses_beside_it(study: str, monkeypatch: Any, capsys: Any) -> None:
@@ -148,7 +177,7 @@ def test_the_command_shows_it(study: str, monkeypatch: Any, capsys: Any) -> None
     assert "single criteria: " in shown
     assert "each network alone, by seed: 0: " in shown
     assert run(monkeypatch, "study", "cost", study) == 0
-    assert "choice of K: 20 of 20 jobs done" in capsys.readouterr().out
+    assert "choice of K: 24 of 24 jobs done" in capsys.readouterr().out
     with pytest.raises(ConfigError, match=r'declare one with "selection": \{\}'):
         best_k("small-study")
     with pytest.raises(ConfigError, match="no study 'unheard'"):
@@ -157,7 +186,7 @@ def test_the_command_shows_it(study: str, monkeypatch: Any, capsys: Any) -> None
 
 def test_changed_figures_are_refused(study: str) -> None:
     selection = schemas.KSelection().keys()[0]
-    for table in (schemas.KCriteria, schemas.NullFit):
+    for table in (schemas.KCriteria, schemas.NullFit, schemas.SeedNullFit):
         key = table().keys()[0]
         digest = (table & key).fetch1("figures_sha256")
         table.update1({**key, "figures_sha256": "0" * 64})

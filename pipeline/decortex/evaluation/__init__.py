@@ -40,6 +40,7 @@ from decortex.evaluation.population import (
 )
 from decortex.evaluation.quality import QualityResult, cluster_quality
 from decortex.evaluation.retained import ClusterChange, RetainedResult, SessionChange, retained_performance
+from decortex.evaluation.seed_nulls import joint_surrogates, null_seed_agreement, seed_agreement
 from decortex.evaluation.stability import Stability, draw_subsample, stability
 from decortex.evaluation.subsamples import Clusterer, SubsampleStability, subsample_stability
 from decortex.evaluation.these_sessions import GridTest, SessionsTest, grid_test, sessions_test
@@ -107,9 +108,11 @@ __all__ = [
     "excess",
     "grid_test",
     "holm",
+    "joint_surrogates",
     "leave_one_out",
     "matched_confusion",
     "mixed_test",
+    "null_seed_agreement",
     "pairwise_agreement",
     "pairwise_tests",
     "partition_figures",
@@ -117,6 +120,7 @@ __all__ = [
     "refits",
     "retained_performance",
     "score_neurons",
+    "seed_agreement",
     "select_jointly",
     "sessions_test",
     "stability",

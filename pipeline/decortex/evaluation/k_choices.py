@@ -26,6 +26,7 @@ CRITERIA: Mapping[str, Literal["highest", "lowest", "first", "largest", "excess"
     "excess_stability": "excess",
     "separated_groups": "valleys",
     "method_agreement": "highest",
+    "seed_agreement": "highest",
 }
 
 

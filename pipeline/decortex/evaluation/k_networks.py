@@ -50,7 +50,9 @@ class JointSelection:
     decision: KDecision
 
 
-def select_jointly(networks: Sequence[NetworkFigures], config: SelectionConfig) -> JointSelection:
+def select_jointly(
+    networks: Sequence[NetworkFigures], config: SelectionConfig, across: NetworkFigures | None = None
+) -> JointSelection:
     """Choose K for networks of the same neurons (other seeds), or for a single one.
 
     Parameters
@@ -59,6 +61,8 @@ def select_jointly(networks: Sequence[NetworkFigures], config: SelectionConfig) 
         One a network.
     config : SelectionConfig
         Null models and levels.
+    across : NetworkFigures, optional
+        Figures that only several networks together have (agreement between them), with their surrogates.
 
     Notes
     -----
@@ -71,6 +75,11 @@ def select_jointly(networks: Sequence[NetworkFigures], config: SelectionConfig) 
     for kind, seed in sorted({at for one in networks for at in one.surrogates}):
         for value in mean_values([one.surrogates.get((kind, seed), ()) for one in networks]):
             drawn[kind, value.criterion, value.k].append(value)
+    if across is not None:
+        values = (*values, *across.values)
+        for (kind, _), found in sorted(across.surrogates.items()):
+            for value in found:
+                drawn[kind, value.criterion, value.k].append(value)
     excesses = tuple(
         excess(value, kind, drawn[kind, value.criterion, value.k])
         for value in values

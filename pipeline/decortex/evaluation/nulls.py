@@ -12,6 +12,7 @@ copula   number and every feature's values; rank correlations more than skewed o
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -112,14 +113,41 @@ def surrogate_embedding(
     and data hold equally many neurons.
     """
     values = check_points(raw, name="raw")
-    drawn = surrogate(values, kind, rng)
+    drawn = off_zero(lambda: surrogate(values, kind, rng), [slice(None)], kind)
+    return fit_map(drawn, config).apply(drawn)
+
+
+def off_zero(draw: Callable[[], FloatArray], blocks: Sequence[slice], kind: str) -> FloatArray:
+    """Draw neurons none of which is zero throughout a block of features; those that are, are drawn anew.
+
+    Parameters
+    ----------
+    draw : callable
+        Returns surrogate neurons, (n_neurons, n_features).
+    blocks : sequence of slice
+        Blocks of features.
+    kind : str
+        Null model, for the message.
+
+    Raises
+    ------
+    InputError
+        If such neurons remain after a hundred redraws.
+    """
+
+    def empty(neurons: FloatArray) -> NDArray[np.bool_]:
+        held = np.stack([neurons[:, block].any(axis=1) for block in blocks])
+        found: NDArray[np.bool_] = np.logical_not(held.all(axis=0))
+        return found
+
+    drawn = draw()
     for _ in range(_REDRAWS):
-        empty = np.flatnonzero(np.logical_not(drawn.any(axis=1)))
-        if not len(empty):
-            return fit_map(drawn, config).apply(drawn)
-        spare = surrogate(values, kind, rng)
-        spare = spare[spare.any(axis=1)][: len(empty)]
-        drawn[empty[: len(spare)]] = spare
+        missing = np.flatnonzero(empty(drawn))
+        if not len(missing):
+            return drawn
+        spare = draw()
+        spare = spare[~empty(spare)][: len(missing)]
+        drawn[missing[: len(spare)]] = spare
     raise InputError(
         f"a {kind} surrogate of these features keeps neurons whose features are all zero after {_REDRAWS} redraws: "
         "the features are too sparse for this null model. Leave it out of the study's nulls."

@@ -16,6 +16,7 @@ CURVES = {
     "bic": "bic",
     "held_out_likelihood": "held out",
     "method_agreement": "methods",
+    "seed_agreement": "seeds",
 }
 NULLS = ("gaussian", "t", "permuted", "copula")
 
@@ -24,7 +25,8 @@ def print_selection(one: dict[str, Any]) -> None:
     """Print one row of `queries_selection.best_k`."""
     rows = [_row(count) for count in one["counts"]]
     columns = ["k", "supported", *CURVES.values(), *(f"z {kind}" for kind in NULLS), "against it"]
-    kept = [name for name in columns if not name.startswith("z ") or any(name in row for row in rows)]
+    empty = {name for name in columns if all(row.get(name) is None for row in rows)}
+    kept = [name for name in columns if name not in empty]
     decision = "no K is supported" if one["decision"] is None else f"K = {one['decision']}"
     print_rows(
         rows,

@@ -6,7 +6,7 @@ from scipy.stats import kurtosis, spearmanr
 
 from decortex.embeddings import EmbeddingConfig
 from decortex.errors import InputError
-from decortex.evaluation import NULL_KINDS, surrogate, surrogate_embedding
+from decortex.evaluation import NULL_KINDS, joint_surrogates, surrogate, surrogate_embedding
 from decortex.evaluation.nulls import degrees_of_freedom
 
 
@@ -97,6 +97,22 @@ def test_a_normalised_embedding_has_normalised_surrogates_of_as_many_neurons(kin
     np.testing.assert_allclose(np.linalg.norm(drawn, axis=1), 1.0)
     scored = surrogate_embedding(raw, EmbeddingConfig(kind="zscore", l2_first=True), kind, rng)
     np.testing.assert_allclose(scored.std(axis=0), 1.0)
+
+
+def test_joint_surrogates_keep_what_networks_share_as_a_continuum():
+    rng = np.random.default_rng(11)
+    cloud = rng.normal(size=(300, 3)) @ rng.normal(size=(3, 8))
+    raws = [cloud[:, :5] + 0.1 * rng.normal(size=(300, 5)), cloud[:, 5:] + 0.1 * rng.normal(size=(300, 3))]
+    config = EmbeddingConfig(kind="raw")
+    whole = np.cov(np.hstack(raws).T)
+    np.testing.assert_allclose(np.cov(np.hstack(joint_surrogates(raws, config, "gaussian", rng)).T), whole)
+    alone = np.cov(np.hstack(joint_surrogates(raws, config, "permuted", rng)).T)
+    assert np.abs(alone[:5, 5:]).max() < 0.3 * np.abs(whole[:5, 5:]).max()
+    sparse = [np.maximum(raw, 0) for raw in raws]
+    for part in joint_surrogates(sparse, EmbeddingConfig(kind="l2"), "copula", rng):
+        np.testing.assert_allclose(np.linalg.norm(part, axis=1), 1)
+    with pytest.raises(InputError, match="at least two networks"):
+        joint_surrogates(raws[:1], config, "gaussian", rng)
 
 
 def test_messages():
