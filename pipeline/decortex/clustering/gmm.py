@@ -1,4 +1,4 @@
-"""Gaussian mixture: scikit-learn's EM; starts are screened on a subsample of many neurons."""
+"""Gaussian mixture: scikit-learn's EM; with many neurons its starts come from `component_exchange`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from functools import partial
 import numpy as np
 from pydantic import Field
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
-from decortex.clustering.inputs import FloatArray, check_n_clusters, generator, sklearn_state
+from decortex.clustering.component_exchange import (
+    KMEANS_STOPPING,
+    EMOptions,
+    fit_many,
+    mixture_of,
+    run_em,
+)
+from decortex.clustering.exchange import Screening
+from decortex.clustering.inputs import FloatArray, check_n_clusters, generator
 from decortex.clustering.method import Fitter, Method, Points
 from decortex.clustering.mixture import (
     Covariance,
-    Mixture,
     MixtureFit,
     mixture_result,
     mixture_scores,
@@ -22,7 +28,7 @@ from decortex.clustering.mixture import (
     posterior,
 )
 from decortex.clustering.result import ClusteringResult
-from decortex.clustering.screening import best_starts, subsample
+from decortex.clustering.screening import subsample
 from decortex.config import Config
 from decortex.errors import InputError
 
@@ -74,75 +80,32 @@ def fit_gmm(x: FloatArray, config: GMMConfig, n_clusters: int, seed: int) -> Clu
     n_clusters = check_n_clusters(n_clusters, len(x))
     rng = generator(seed, n_clusters)
     sample = subsample(x, n_clusters, config.n_screen, rng)
+    options = EMOptions(config.covariance, config.reg, config.max_iter, config.tol)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # see status
         try:
             if sample is None:
-                best = _model(config, n_clusters, rng, n_init=config.n_init).fit(x)
+                best = run_em(x, options, n_clusters, rng, n_init=config.n_init)
             else:
-                best = _screened(x, sample, config, n_clusters, rng)
-        except ValueError as error:
+                screening = Screening(config.n_init, config.n_refined, config.n_screen, **KMEANS_STOPPING)
+                best = fit_many(
+                    x, sample, options=options, screening=screening, n_clusters=n_clusters, rng=rng
+                )
+        except (ValueError, np.linalg.LinAlgError) as error:
             raise InputError(
                 f"the Gaussian mixture with {n_clusters} {config.covariance} components failed: {error} "
                 f"Raise reg (now {config.reg:g}; features vary by up to {x.var(axis=0).max():.3g})."
             ) from error
-    return mixture_result(_handed_over(best, config, x.shape[1], seed), x)
-
-
-def _model(
-    config: GMMConfig,
-    n_clusters: int,
-    rng: np.random.Generator,
-    *,
-    n_init: int = 1,
-    start: GaussianMixture = None,
-) -> GaussianMixture:
-    given = (
-        {}
-        if start is None
-        else {
-            "weights_init": start.weights_ / start.weights_.sum(),
-            "means_init": start.means_,
-            "precisions_init": start.precisions_,
-        }
-    )
-    return GaussianMixture(
-        n_components=n_clusters,
-        covariance_type=config.covariance,
-        reg_covar=config.reg,
-        n_init=n_init,
-        max_iter=config.max_iter,
-        tol=config.tol,
-        random_state=sklearn_state(rng),
-        **given,
-    )
-
-
-def _screened(
-    x: FloatArray, sample: FloatArray, config: GMMConfig, n_clusters: int, rng: np.random.Generator
-) -> GaussianMixture:
-    starts = [_model(config, n_clusters, rng).fit(sample) for _ in range(config.n_init)]
-    refined = [
-        _model(config, n_clusters, rng, start=start).fit(x)
-        for start in best_starts(starts, lambda start: -float(start.score(x)), config.n_refined)
-    ]
-    return max(refined, key=lambda fitted: fitted.lower_bound_)
-
-
-def _handed_over(best: GaussianMixture, config: GMMConfig, n_features: int, seed: int) -> MixtureFit:
-    n_clusters = len(best.weights_)
-    scales = np.asarray(best.covariances_, dtype=np.float64)
-    if config.covariance == "spherical":
-        scales = np.repeat(scales[:, None], n_features, axis=1)
-    elif config.covariance == "tied":
-        scales = np.repeat(scales[None], n_clusters, axis=0)
-    return MixtureFit(
-        method="gmm",
-        seed=seed,
-        mixture=Mixture(best.means_, scales, best.weights_),
-        n_iterations=int(best.n_iter_),
-        converged=bool(best.converged_),
-        n_parameters=n_parameters(n_clusters, n_features, config.covariance),
+    return mixture_result(
+        MixtureFit(
+            method="gmm",
+            seed=seed,
+            mixture=mixture_of(best),
+            n_iterations=int(best.n_iter_),
+            converged=bool(best.converged_),
+            n_parameters=n_parameters(n_clusters, x.shape[1], config.covariance),
+        ),
+        x,
     )
 
 
@@ -150,7 +113,7 @@ GMM = Method(
     name="gmm",
     summary="Gaussian mixture by EM",
     config=GMMConfig,
-    algorithm_version=1,
+    algorithm_version=2,
     prepare=prepare,
     scores=mixture_scores,
     posterior=posterior,

@@ -1,11 +1,22 @@
-"""k-means of many neurons: exchanges between solutions, checked one by one; what a subsample cannot hold."""
+"""k-means and mixtures of many neurons: exchanges between solutions, checked one by one; what subsamples miss."""
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
+from sklearn.mixture import GaussianMixture
 
-from decortex.clustering import fit
+from decortex.clustering import component_exchange, fit
+from decortex.clustering.component_exchange import (
+    EMOptions,
+    best_exchange,
+    mixture_of,
+    mixture_of_partition,
+    run_em,
+)
 from decortex.clustering.exchange import Screening, best_exchanges, exchanged_centres, screened_starts
+from decortex.clustering.mixture import Mixture
 
 
 def sum_of_squares(x, centres):
@@ -75,3 +86,76 @@ def test_starts_of_the_subsample_are_independent(blobs):
     screening = Screening(n_starts=4, n_refined=2, n_screen=200, max_iter=50, tol=1e-4)
     starts = screened_starts(x[:200], screening, 9, np.random.default_rng(0))
     assert len({round(sum_of_squares(x, centres), 6) for centres in starts}) > 1
+
+
+@pytest.mark.parametrize("covariance", ["diag", "full", "tied", "spherical"])
+def test_a_partition_becomes_the_mixture_of_its_clusters(covariance, blobs):
+    x, truth = blobs(300, 3, 4, spread=1.0)
+    options = EMOptions(covariance, 1e-3, 1, 1e-3)
+    found = mixture_of_partition(x, truth, np.zeros((4, 3)), options)
+    np.testing.assert_allclose(found.weights, np.bincount(truth) / 300)
+    own = [np.cov(x[truth == j].T, bias=True) for j in range(4)]
+    expected = {
+        "full": np.stack(own),
+        "tied": np.repeat(np.einsum("k,kde->de", found.weights, own)[None], 4, axis=0),
+        "diag": np.stack([np.diag(c) for c in own]),
+        "spherical": np.stack([np.full(3, np.trace(c) / 3) for c in own]),
+    }[covariance]
+    ridge = 1e-3 * (np.eye(3) if covariance in ("full", "tied") else 1)
+    np.testing.assert_allclose(found.scales, expected + ridge, atol=1e-12)
+    with pytest.warns(ConvergenceWarning):  # one iteration
+        began = run_em(x, options, 4, np.random.default_rng(0), start=found)  # and scikit-learn begins there
+    assert began.lower_bound_ == pytest.approx(logsumexp(found.joint(x)[:, :, 0], axis=1).mean())
+
+
+def test_the_best_component_to_exchange_is_found_among_all(monkeypatch):
+    monkeypatch.setattr(component_exchange, "ENTERING", 6)
+    monkeypatch.setattr(component_exchange, "LEAVING", 3)
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(400, 3)) + 4 * rng.integers(3, size=400)[:, None]
+
+    def mixture(k):
+        return Mixture(rng.normal(size=(k, 3)) * 4, rng.uniform(0.5, 3, (k, 3)), rng.dirichlet(np.ones(k)))
+
+    now, others = mixture(3), mixture(6)
+    values = np.full((6, 3), -np.inf)
+    for a in range(1, 6):  # 0 has been tried
+        for j in range(3):
+            changed = Mixture(now.centres.copy(), now.scales.copy(), now.weights.copy())
+            changed.centres[j], changed.scales[j] = others.centres[a], others.scales[a]
+            changed.weights[j] = others.weights[a]
+            joint = Mixture(changed.centres, changed.scales, changed.weights / changed.weights.sum()).joint(x)
+            values[a, j] = logsumexp(joint[:, :, 0], axis=1).mean()
+    assert best_exchange(x, now, others, {0}) == np.unravel_index(np.argmax(values), values.shape)
+
+
+@pytest.mark.parametrize("covariance", ["diag", "full", "tied", "spherical"])
+def test_every_covariance_is_screened_as_well_as_it_is_fitted(covariance, blobs):
+    x, truth = blobs(2500, 5, 8, spread=0.5)
+    ours = fit(x, "gmm", n_clusters=8, covariance=covariance, n_screen=500)
+    theirs = GaussianMixture(8, covariance_type=covariance, n_init=3, random_state=0).fit(x)
+    assert ours.objective <= -theirs.score(x) + 1e-3
+    assert adjusted_rand_score(truth, ours.labels) > 0.97
+
+
+def test_components_of_another_solution_complete_a_mixture(blobs):
+    x, truth = blobs(2000, 4, 8, spread=0.2)
+    options = EMOptions("diag", 1e-6, 5, 1e-3)
+    missing = []
+    for lost, taker, split in ((0, 1, 2), (5, 6, 7)):
+        labels = np.where(truth == lost, taker, truth)  # two clusters in one component
+        labels[np.flatnonzero(truth == split)[::2]] = lost  # and one shared by two
+        centres = np.stack([x[labels == j].mean(axis=0) for j in range(8)])
+        start = mixture_of_partition(x, labels, centres, options)
+        missing.append(run_em(x, options, 8, np.random.default_rng(0), start=start))
+    found = component_exchange._after_exchanges(
+        x, x[::4], missing[0], mixture_of(missing[1]), options=options, rng=np.random.default_rng(0)
+    )
+    assert adjusted_rand_score(truth, missing[0].predict(x)) < 0.95
+    assert adjusted_rand_score(truth, found.predict(x)) == 1
+
+
+def test_a_singular_covariance_of_many_neurons_asks_for_more_regularisation():
+    x = np.repeat(np.random.default_rng(0).normal(size=(3, 4)), 100, axis=0)
+    with pytest.raises(ValueError, match="Raise reg"):
+        fit(x, "gmm", n_clusters=3, covariance="full", reg=0.0, n_screen=150)
