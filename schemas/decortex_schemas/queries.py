@@ -16,6 +16,7 @@ import datajoint as dj
 import numpy as np
 
 from decortex.errors import ConfigError
+from decortex_schemas.clustering import Clustering
 from decortex_schemas.comparison import SeedAgreement
 from decortex_schemas.database import computed_tables, queue_of, schema
 from decortex_schemas.evaluation import (
@@ -175,6 +176,8 @@ def results(study: str) -> list[dict[str, Any]]:
                 "silhouette": _mean(own, "silhouette"),
                 "silhouette_moved": _mean(own, "silhouette_moved"),
                 "share_changed": _mean(own, "share_changed"),
+                "largest_share": _mean(own, "largest_share"),
+                "n_components": _mean(own, "n_components"),
                 "epsilon2": _mean(own, "epsilon2"),
                 "epsilon2_within": _mean(own, "epsilon2_within"),
                 "p": _median(own, "p_permutation"),
@@ -204,6 +207,7 @@ def _partitions(study: str) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
     """Every partition of a study with its scores, by method, K and fine-tuning."""
     asked = (Study.Model.proj() * Study.Embedding.proj() * Study.Finetuning.proj() & {"study": study}).proj()
     partitions = DECFinetune.proj("finetune_status", "share_changed") * FinetuneSpec.proj("kind")
+    partitions = partitions * Clustering.proj("largest_share", "n_components")
     members = (partitions & asked).to_dicts()
     key_names = DECFinetune().primary_key
     before = {
@@ -226,6 +230,9 @@ def _partitions(study: str) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
             {
                 "status": row["finetune_status"],
                 "share_changed": row["share_changed"],
+                # of the partition as its method left it; a fine-tuning moves neurons between clusters
+                "largest_share": row["largest_share"] if row["kind"] == "none" else None,
+                "n_components": row["n_components"] if row["kind"] == "none" else None,
                 "before": price[key]["before"] if key in price else start,
                 # A fine-tuning whose price is not known is not one that cost nothing.
                 "after": price[key]["after"] if key in price else start if row["kind"] == "none" else None,

@@ -15,6 +15,7 @@ from decortex_ops.cli import main
         (["register", "simulation", "x", "--params", '{"spread": 7.0}'], 1, "spread"),
         (["register", "simulation", "x", "--params", "spread"], 1, "--params is not JSON"),
         (["results", "unheard"], 1, "study 'unheard' is not frozen"),
+        (["results", "small-study", "--k", "77"], 1, "--k 77: this study has no such k; it has 2, 3"),
         (["study", "freeze", "unheard"], 1, "there is no study 'unheard'"),
         (["provenance", "Clustering", "k=30000"], 1, "names 0 rows of Clustering"),
         (["provenance", "Clusterings", "k=3"], 1, "there is no computed table 'Clusterings'"),
@@ -29,7 +30,7 @@ from decortex_ops.cli import main
     ],
 )
 def test_what_cannot_work_is_refused(
-    database: dict[str, str],
+    lab: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     words: list[str],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import sys
@@ -17,6 +18,8 @@ from rich.table import Table
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of a table.")]
 
+CsvFlag = Annotated[bool, typer.Option("--csv", help="Print comma-separated values instead of a table.")]
+
 # A pipe or a file has no width of its own: rows stay whole there.
 WIDE = 200
 out = Console(width=None if sys.stdout.isatty() else WIDE)
@@ -30,6 +33,14 @@ EXIT_SOME_FAILED = 3
 def print_json(value: Any) -> None:
     """Print one JSON value on standard output; numbers that are not finite become null."""
     sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows as comma-separated values, all columns; an undefined value is an empty field."""
+    if rows:
+        writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(plain(row) for row in rows)
 
 
 def plain(value: Any) -> Any:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json as jsonlib
 import time
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from decortex.errors import ConfigError
-from decortex_ops.cli.output import JsonFlag, cell, out, print_json, print_rows
+from decortex_ops.cli.output import CsvFlag, JsonFlag, cell, out, print_csv, print_json, print_rows
 from decortex_ops.cli.selection import print_selection
 from decortex_ops.cli.session import open_tables
 
@@ -25,6 +26,7 @@ RESULT_COLUMNS = (
     "correlation_after",
     "correlation_control",
     "silhouette",
+    "largest_share",
     "epsilon2",
     "epsilon2_within",
     "p",
@@ -98,17 +100,39 @@ def status(
 
 def results(
     study: Annotated[str, typer.Argument(help="A frozen study.")],
+    method: Annotated[
+        list[str] | None, typer.Option(help="Only this method, by its name in the study; may be repeated.")
+    ] = None,
+    k: Annotated[
+        list[int] | None, typer.Option(help="Only this number of clusters; may be repeated.")
+    ] = None,
     json: JsonFlag = False,
+    csv: CsvFlag = False,
 ) -> None:
-    """Show a frozen study's results, one row a method, K and fine-tuning. Example: decortex results demo."""
+    """Show a frozen study's results, one row a method, K and fine-tuning. Example: decortex results demo --k 8."""
     from decortex_schemas import queries
 
     open_tables()
-    rows = queries.results(study)
+    everything = queries.results(study)
+    _check_chosen("method", method, {row["method_name"] for row in everything})
+    _check_chosen("k", k, {row["k"] for row in everything})
+    rows = [
+        row for row in everything if (not method or row["method_name"] in method) and (not k or row["k"] in k)
+    ]
     if json:
         print_json(rows)
+    elif csv:
+        print_csv(rows)
     else:
         print_rows(rows, RESULT_COLUMNS, title=f"study {study}")
+
+
+def _check_chosen(option: str, chosen: Sequence[Any] | None, known: set[Any]) -> None:
+    unknown = sorted(set(chosen or []) - known)
+    if unknown:
+        raise ConfigError(
+            f"--{option} {unknown[0]}: this study has no such {option}; it has {', '.join(map(str, sorted(known)))}."
+        )
 
 
 def agreement(
