@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -195,7 +196,8 @@ def decide_k(
     its pairs of neighbouring clusters show a density valley on held-out neurons. A K that is too small joins types
     and finds fewer separated groups; one that is too large cuts through a type, and the pieces have no valley between
     them, so that the number of groups stops rising at the number of types. The decision is the supported K that
-    is nearest to the most groups that any supported K finds; of two, the smaller.
+    is nearest to the most groups (mean over halves, rounded up: a half misses a valley more often than it
+    finds one that is not there) that any supported K finds; of two, the smaller.
     """
     at = {(one.criterion, one.k): one for one in values}
     against = {(one.k, one.kind): one for one in excesses if one.criterion == "stability"}
@@ -283,9 +285,9 @@ def _choice(
 
 
 def _nearest_to_most(groups: Mapping[int, float]) -> int:
-    """K nearest to the largest number of separated groups; of two, the smaller."""
-    most = max(groups.values())
-    return min(groups, key=lambda k: (round(abs(k - most), 9), k))
+    """K nearest to the largest number of separated groups, rounded up; of two, the smaller."""
+    most = math.ceil(max(groups.values()) - 1e-9)
+    return min(groups, key=lambda k: (abs(k - most), k))
 
 
 def _by_excess(

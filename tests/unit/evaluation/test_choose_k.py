@@ -219,7 +219,7 @@ def test_the_decision_needs_both_and_says_why():
     config = SelectionConfig(nulls=("gaussian", "copula"))
     decide = lambda *c: decide_k(*curves(*c), config)  # noqa: E731
     assert decide((0.9, 0.9, 0.9), (1.0, 1.0, 0.6), (2.0, 3.0, 3.0)).k == 3
-    assert decide((0.9, 0.9, 0.9, 0.9), (1.0, 1.0, 0.8, 0.7), (2.0, 2.4, 2.5, 3.0)).k == 3  # groups, not K
+    assert decide((0.9, 0.9, 0.9, 0.9), (1.0, 1.0, 0.8, 0.7), (2.0, 2.4, 2.5, 2.8)).k == 3  # groups, not K
     assert decide((0.9, 0.5, 0.9), (1.0, 1.0, 0.8), (2.0, 3.0, 3.0)).k == 2  # of two as near, the smaller
     above_only = decide((0.9, 0.9), (0.5, 0.1), (1.0, 1.0))
     assert (above_only.k, above_only.reason) == (None, "no_valleys")
