@@ -3,7 +3,15 @@
 import decortex_schemas as schemas
 
 schemas.connect()
-schemas.ClusterQuality.populate(reserve_jobs=True, display_progress=True)
-schemas.ClusterPerformance.populate(reserve_jobs=True, display_progress=True)
-schemas.RetainedPerformance.populate(reserve_jobs=True, display_progress=True)
-schemas.SeedAgreement.populate(reserve_jobs=True, display_progress=True)
+for table in (
+    schemas.ClusterQuality,
+    schemas.ClusterPerformance,
+    schemas.RecordingSummary,
+    schemas.ClusterAssociation,
+    schemas.ClusterConfound,
+    schemas.RetainedPerformance,
+    schemas.SeedAgreement,
+    schemas.GridAssociation,
+    schemas.AdjustedPValue,
+):
+    table.populate(reserve_jobs=True, display_progress=True)

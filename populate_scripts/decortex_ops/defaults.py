@@ -8,7 +8,9 @@ from decortex.embeddings import EmbeddingConfig
 from decortex.models.recipes import RECIPES
 from decortex_ops.plans import register_none
 from decortex_schemas.specs import (
+    DEFAULT_COVARIATES,
     register_counts,
+    register_covariates,
     register_embedding_spec,
     register_method,
     register_model_spec,
@@ -42,5 +44,7 @@ def register_defaults() -> None:
         register_embedding_spec(name, config)
     for name, (method, params) in DEFAULT_METHODS.items():
         register_method(method, params, name=name)
+    for name, covariates in DEFAULT_COVARIATES.items():
+        register_covariates(name, covariates)
     for name, recipe in RECIPES.items():
         register_model_spec(name, *recipe())

@@ -10,23 +10,29 @@ import warnings
 # decortex takes its settings from the environment; DataJoint's advice to write a file does not apply.
 warnings.filterwarnings("ignore", message="No datajoint.json found")
 
+from decortex_schemas.adjusted import AdjustedPValue, GridAssociation  # noqa: E402
+from decortex_schemas.association import ClusterAssociation  # noqa: E402
 from decortex_schemas.clustering import Clustering  # noqa: E402
 from decortex_schemas.comparison import SeedAgreement  # noqa: E402
+from decortex_schemas.confounds import ClusterConfound  # noqa: E402
 from decortex_schemas.database import connect, schema  # noqa: E402
 from decortex_schemas.datasets import Dataset  # noqa: E402
 from decortex_schemas.embeddings import Embedding  # noqa: E402
-from decortex_schemas.evaluation import ClusterPerformance, ClusterQuality, RetainedPerformance  # noqa: E402
+from decortex_schemas.evaluation import ClusterPerformance, ClusterQuality  # noqa: E402
 from decortex_schemas.finetune import ContinuedTraining, DECFinetune  # noqa: E402
 from decortex_schemas.frozen import FrozenStudy, freeze_study  # noqa: E402
 from decortex_schemas.leases import WorkerLease  # noqa: E402
 from decortex_schemas.models import ModelTask, Performance, TrainedModel  # noqa: E402
 from decortex_schemas.nulls import KCriteria, NullFit  # noqa: E402
+from decortex_schemas.price import RetainedPerformance  # noqa: E402
 from decortex_schemas.provenance import Environment  # noqa: E402
+from decortex_schemas.scored import RecordingSummary  # noqa: E402
 from decortex_schemas.seed_nulls import SeedNullFit  # noqa: E402
 from decortex_schemas.selection import KChoice, KSelection, record_choice  # noqa: E402
 from decortex_schemas.specs import (  # noqa: E402
     ClusterCount,
     ClusteringMethod,
+    CovariateSet,
     EmbeddingSpec,
     FinetuneSpec,
     Metric,
@@ -41,6 +47,9 @@ from decortex_schemas.studies import Study, StudyPlan, declare_study  # noqa: E4
 from decortex_schemas.subsamples import SubsampleClustering  # noqa: E402
 
 __all__ = [
+    "AdjustedPValue",
+    "ClusterAssociation",
+    "ClusterConfound",
     "ClusterCount",
     "ClusterPerformance",
     "ClusterQuality",
@@ -48,6 +57,7 @@ __all__ = [
     "ClusteringMethod",
     "ConsensusPartition",
     "ContinuedTraining",
+    "CovariateSet",
     "DECFinetune",
     "Dataset",
     "Embedding",
@@ -55,6 +65,7 @@ __all__ = [
     "Environment",
     "FinetuneSpec",
     "FrozenStudy",
+    "GridAssociation",
     "KChoice",
     "KCriteria",
     "KSelection",
@@ -65,6 +76,7 @@ __all__ = [
     "NullFit",
     "NullModel",
     "Performance",
+    "RecordingSummary",
     "RetainedPerformance",
     "Seed",
     "SeedAgreement",

@@ -1,4 +1,4 @@
-"""Evaluation of single partitions: quality, performance by cluster, and the price of fine-tuning."""
+"""Evaluation of single partitions: quality, and performance by cluster. The price of fine-tuning is in `price`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.errors import InputError
-from decortex.evaluation import associate, cluster_quality, pairwise_tests, retained_performance
+from decortex.evaluation import (
+    associate,
+    cluster_quality,
+    pairwise_tests,
+)
 from decortex_schemas.database import schema
 from decortex_schemas.datasets import sessions_of
 from decortex_schemas.embeddings import load_embedding
-from decortex_schemas.finetune import ContinuedTraining, DECFinetune, moved_embedding, partition_labels
+from decortex_schemas.finetune import DECFinetune, moved_embedding, partition_labels
 from decortex_schemas.leases import confirm_reservation
-from decortex_schemas.models import Performance, TrainedModel
+from decortex_schemas.models import Performance
 from decortex_schemas.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
 from decortex_schemas.specs import FinetuneSpec, Metric
 
@@ -195,128 +198,6 @@ class ClusterPerformance(dj.Computed):
         self.Pair.insert({**key, **pair} for pair in pairs)
 
 
-@schema
-class RetainedPerformance(dj.Computed):
-    """What fine-tuning cost: against the same network trained as long without a clustering loss."""
-
-    definition = f"""
-    # Price of a fine-tuning in predictive performance
-    -> DECFinetune
-    ---
-    -> ContinuedTraining
-    epoch : int32                        # restored epoch; the control is read at the same one
-    retained_status : varchar(24)
-    n_neurons : int32                    # scored before, after and in the control
-    n_lost : int32                       # scored in the control but no longer after fine-tuning
-    before = null : float64              # mean correlation to average on test images
-    after = null : float64
-    control = null : float64
-    difference = null : float64          # mean over neurons of after - control
-    difference_from_start = null : float64
-    difference_own_best = null : float64 # after - control, the control at its own best epoch
-    fraction_retained = null : float64   # after/control
-    difference_over_sessions = null : float64
-    interval_status : varchar(24)
-    interval_low = null : float64        # 95-percent, t distribution on session means
-    interval_high = null : float64
-    neuron_interval_low = null : float64 # 95-percent, takes neurons for independent
-    neuron_interval_high = null : float64
-    worst_session = '' : varchar(96)
-    {STAMP}
-    """
-
-    class Session(dj.Part):
-        """One session's change."""
-
-        definition = """
-        -> master
-        session : varchar(96)
-        ---
-        n_neurons : int32
-        difference : float64
-        difference_from_start : float64
-        """
-
-    @property
-    def key_source(self) -> Any:
-        """Fine-tunings whose equal-epoch control has been trained."""
-        tied = FinetuneSpec.proj("schedule_id", "control_seed")
-        return DECFinetune.proj() & (DECFinetune.proj() * tied * ContinuedTraining.proj())
-
-    def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
-        """Fetch the control's key and the epochs to compare."""
-        schedule_id, control_seed = (FinetuneSpec & key).fetch1("schedule_id", "control_seed")
-        network = {name: key[name] for name in TrainedModel().primary_key}
-        control = {**network, "schedule_id": int(schedule_id), "control_seed": int(control_seed)}
-        epochs = (ContinuedTraining.Epoch & control).proj("validation_correlation").to_dicts()
-        return control, (DECFinetune & key).fetch1("kept_epoch"), best_epoch(epochs)
-
-    def make_compute(
-        self, key: dict[str, Any], control: dict[str, Any], epoch: int, control_best: int
-    ) -> tuple[Any, ...]:
-        """Compare neuron by neuron."""
-        started = time.time()
-        before, after = scores_before(key), scores_after(key)
-        sessions = sessions_of(key["dataset"])
-        found = asdict(
-            retained_performance(before, after, scores_of_control(control, epoch), sessions=sessions)
-        )
-        own_best = retained_performance(
-            before, after, scores_of_control(control, control_best), sessions=sessions
-        )
-        row = {
-            **control,
-            "epoch": epoch,
-            "retained_status": found["status"],
-            "n_neurons": found["n"],
-            "difference": found["change"],
-            "difference_from_start": found["change_from_start"],
-            "difference_own_best": own_best.change,
-            "difference_over_sessions": found["change_over_sessions"],
-            "worst_session": found["worst_session"] or "",
-            **{
-                name: found[name]
-                for name in (
-                    "n_lost",
-                    "before",
-                    "after",
-                    "control",
-                    "fraction_retained",
-                    "interval_status",
-                    "interval_low",
-                    "interval_high",
-                    "neuron_interval_low",
-                    "neuron_interval_high",
-                )
-            },
-        }
-        per_session = [
-            {
-                "session": part["session"],
-                "n_neurons": part["n"],
-                "difference": part["change"],
-                "difference_from_start": part["change_from_start"],
-            }
-            for part in found["sessions"]
-        ]
-        return row, per_session, started
-
-    def make_insert(
-        self, key: dict[str, Any], row: dict[str, Any], sessions: list[dict[str, Any]], started: float
-    ) -> None:
-        """Insert the comparison and its sessions."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
-        self.Session.insert({**key, **part} for part in sessions)
-
-
-def best_epoch(epochs: list[dict[str, Any]]) -> int:
-    """The control's epoch of the best validation correlation; 0, its start, where it has none."""
-    scored = [epoch for epoch in epochs if epoch["validation_correlation"] is not None]
-    order = sorted(scored, key=lambda epoch: (-epoch["validation_correlation"], epoch["epoch"]))
-    return int(order[0]["epoch"]) if order else 0
-
-
 def scores_before(key: dict[str, Any]) -> NDArray[np.float64]:
     """Test scores of the network before fine-tuning, one a neuron."""
     at = {"tier": MAIN_TIER, "metric": MAIN_METRIC}
@@ -328,18 +209,4 @@ def scores_after(key: dict[str, Any]) -> NDArray[np.float64]:
     """Test scores of the fine-tuned network, one a neuron."""
     at = {"tier": MAIN_TIER, "metric": MAIN_METRIC}
     values: NDArray[np.float64] = (DECFinetune.Score & key & at).fetch1("score_values")
-    return values
-
-
-def scores_of_control(key: dict[str, Any], epoch: int) -> NDArray[np.float64]:
-    """Test scores of the equal-epoch control after this many epochs, one a neuron; at 0 it is the start."""
-    if epoch == 0:
-        return scores_before(key)
-    found = (ContinuedTraining.Epoch & key & {"epoch": epoch}).to_dicts()
-    if not found:
-        raise InputError(
-            f"the control ended before epoch {epoch}, at which the fine-tuning was kept (it diverged); a lower "
-            "learning rate in the schedule keeps both finite."
-        )
-    values: NDArray[np.float64] = found[0]["score_values"]
     return values

@@ -24,11 +24,11 @@ from decortex_schemas.evaluation import (
     MAIN_TIER,
     ClusterPerformance,
     ClusterQuality,
-    RetainedPerformance,
 )
 from decortex_schemas.finetune import DECFinetune
 from decortex_schemas.frozen import FrozenStudy
 from decortex_schemas.models import Performance
+from decortex_schemas.price import RetainedPerformance
 from decortex_schemas.provenance import Environment
 from decortex_schemas.specs import ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec
 from decortex_schemas.studies import Study
@@ -141,10 +141,7 @@ def results(study: str) -> list[dict[str, Any]]:
     ConfigError
         If the study is not frozen.
     """
-    if not len(FrozenStudy & {"study": study}):
-        raise ConfigError(
-            f"study {study!r} is not frozen; `decortex study freeze {study}` does when it is complete."
-        )
+    require_frozen(study)
     partitions = _partitions(study)
     failures = (FrozenStudy & {"study": study}).fetch1("failed")
     failed = Counter(_group(failure["key"]) for failure in failures)
@@ -196,6 +193,20 @@ def results(study: str) -> list[dict[str, Any]]:
             r["finetune"],
         ),
     )
+
+
+def require_frozen(study: str) -> None:
+    """Refuse a study that is not frozen: what looks across rows does not exist for it.
+
+    Raises
+    ------
+    ConfigError
+        If the study is not frozen.
+    """
+    if not len(FrozenStudy & {"study": study}):
+        raise ConfigError(
+            f"study {study!r} is not frozen; `decortex study freeze {study}` does when it is complete."
+        )
 
 
 def _group(row: dict[str, Any]) -> tuple[Any, ...]:

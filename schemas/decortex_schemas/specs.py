@@ -16,6 +16,7 @@ from decortex.config import config_hash
 from decortex.data.recordings import TIERS
 from decortex.embeddings import EmbeddingConfig
 from decortex.errors import ConfigError
+from decortex.evaluation.covariates import CovariateConfig
 from decortex.evaluation.nulls import NULL_KINDS
 from decortex.evaluation.performance import METRICS
 from decortex.finetune import FinetuneConfig
@@ -163,6 +164,42 @@ class FinetuneSpec(dj.Lookup):
     -> [nullable] Seed.proj(control_seed='seed')   # order of the batches, shared with the control
     unique index (finetune_hash)
     """
+
+
+@schema
+class CovariateSet(dj.Lookup):
+    """What is held fixed when performance is compared between clusters; every set here is computed."""
+
+    definition = """
+    # Covariates of a comparison of performance between clusters
+    covariate_set_id : int32
+    ---
+    covariate_hash : char(64)
+    covariate_set : varchar(64)
+    params : json                # resolved CovariateConfig
+    unique index (covariate_hash)
+    """
+
+
+# What `decortex init` brings: nothing held fixed, what an embedding's norm could stand for, and all that is known.
+DEFAULT_COVARIATES = {
+    "none": CovariateConfig(),
+    "norm and reliability": CovariateConfig(names=("norm", "reliability")),
+    "all known": CovariateConfig(
+        names=("log_rate", "reliability", "norm", "x", "y", "z"), missing="leave_out"
+    ),
+}
+
+
+def register_covariates(name: str, config: CovariateConfig) -> int:
+    """Register a set of covariates; returns ``covariate_set_id``. Every scored partition is then compared so."""
+    params = config.resolved()
+    return register_row(
+        CovariateSet,
+        "covariate_set_id",
+        {"covariate_hash": config_hash(params)},
+        {"covariate_set": name, "params": params},
+    )
 
 
 def register_seeds(seeds: list[int]) -> None:

@@ -11,8 +11,8 @@ from decortex.clustering import fit
 from decortex.config import config_hash
 from decortex_schemas import queries
 from decortex_schemas.embeddings import load_embedding
-from decortex_schemas.evaluation import scores_of_control
 from decortex_schemas.finetune import partition_labels
+from decortex_schemas.price import scores_of_control
 
 
 def test_every_partition_asked_for_exists_once(lab: str) -> None:

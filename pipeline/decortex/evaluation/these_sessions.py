@@ -25,6 +25,8 @@ from decortex.evaluation.permutation import (
 
 FloatArray = NDArray[np.float64]
 Labels = NDArray[np.integer[Any]]
+# Relative to the largest score.
+_ROUNDING = 1e-12
 SessionsStatus = Literal[
     "ok", "no_scores", "one_cluster", "constant_scores", "cluster_is_nuisance", "too_few_neurons"
 ]
@@ -119,10 +121,9 @@ def sessions_test(
         If shapes do not fit or a value is not finite.
     """
     nuisance = Nuisance.of(scores, sessions, covariates)
-    status = nuisance.status(labels)
-    effect = p = None
+    status, effect = adjusted_effect(nuisance, scores, labels)
+    p = None
     if status == "ok":
-        effect = adjusted_share(scores, labels, nuisance.columns)
         observed, null = freedman_lane_null(nuisance, [labels], seed=seed, n_permutations=n_permutations)
         p = permutation_p(float(observed[0]), null[:, 0])
     return SessionsTest(
@@ -135,6 +136,14 @@ def sessions_test(
         n_permutations=n_permutations,
         seed=seed,
     )
+
+
+def adjusted_effect(
+    nuisance: Nuisance, scores: FloatArray, labels: Labels
+) -> tuple[SessionsStatus, Share | None]:
+    """Partial omega² of one partition after sessions and covariates, or why there is none."""
+    status = nuisance.status(labels)
+    return status, adjusted_share(scores, labels, nuisance.columns) if status == "ok" else None
 
 
 def grid_test(
@@ -197,7 +206,6 @@ class Nuisance:
     residuals: FloatArray
     sessions: NDArray[np.int64]
     n_sessions: int
-    spread: float  # of the scores, against which a residual counts as 0
 
     @classmethod
     def of(cls, scores: FloatArray, sessions: NDArray[Any], covariates: FloatArray | None) -> Nuisance:
@@ -219,6 +227,8 @@ class Nuisance:
         basis = orthonormal(_centred(scaled, dense), scale=float(np.sqrt(max(n, 1))))
         centred = _centred(scores[:, None], dense)[:, 0]
         residuals = centred - basis @ (basis.T @ centred)
+        # What the reduced model explains wholly leaves rounding, which is no score.
+        residuals[np.abs(residuals) <= _ROUNDING * np.abs(scores).max(initial=0.0)] = 0.0
         levels = one_hot(dense) if n else np.empty((0, 0))
         return cls(
             columns=np.column_stack([levels, scaled]),
@@ -226,7 +236,6 @@ class Nuisance:
             residuals=residuals,
             sessions=dense,
             n_sessions=int(dense.max()) + 1 if n else 0,
-            spread=float(scores.std()) if n else 0.0,
         )
 
     def status(self, labels: Labels) -> SessionsStatus:
@@ -241,8 +250,7 @@ class Nuisance:
             return "one_cluster"
         if n <= self.n_sessions + self.basis.shape[1] + k - 1:
             return "too_few_neurons"
-        # Up to rounding: what the reduced model explains wholly leaves no exact zero.
-        if self.spread == 0 or self.residuals.std() <= 1e-10 * self.spread:
+        if not self.residuals.any():
             return "constant_scores"
         return "ok" if self.whitening(labels).shape[1] else "cluster_is_nuisance"
 

@@ -9,7 +9,7 @@ import pymysql
 import typer
 
 from decortex.errors import DecortexError
-from decortex_ops.cli import data, db, demo, read, register, run, study
+from decortex_ops.cli import data, db, demo, evaluate, read, register, run, study
 from decortex_ops.cli.output import EXIT_FAILED, err
 
 app = typer.Typer(
@@ -30,6 +30,8 @@ app.command()(read.status)
 app.command()(read.results)
 app.command()(read.agreement)
 app.command("best-k")(read.best_k)
+app.command()(evaluate.stats)
+app.command()(evaluate.price)
 app.command()(read.errors)
 app.command()(run.retry)
 app.command()(read.provenance)
