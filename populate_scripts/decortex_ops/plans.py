@@ -16,6 +16,7 @@ from decortex.finetune.config import ROTATION_KINDS
 from decortex.models.network import NetworkConfig
 from decortex.models.recipes import RECIPES
 from decortex.models.training_config import TrainingConfig
+from decortex_ops.null_plans import FinetunedNullPlan, check_null, declare_null, null_cost
 from decortex_schemas.datasets import Dataset
 from decortex_schemas.models import ModelTask
 from decortex_schemas.specs import (
@@ -116,15 +117,62 @@ class PlanFile(Config):
         None, description="Choose the number of clusters, against null models; {} takes the defaults"
     )
     finetunings: tuple[FinetuningPlan, ...] = Field(default=())
+    finetuned_null: FinetunedNullPlan | None = Field(
+        None, description="Surrogates that are trained and fine-tuned as the study's networks are"
+    )
 
 
 def declare_plan(name: str, plan: PlanFile) -> None:
-    """Register what a plan names and declare the study; repeating it changes nothing.
+    """Register what a plan names and declare the study, with its null if it has one; repeating it changes nothing.
 
     Raises
     ------
     ConfigError
         If a dataset, recipe, method or parameter is unknown, or the name is taken by another plan.
+    """
+    resolved = resolve_plan(plan)
+    repeated = None if plan.finetuned_null is None else repeated_on_nulls(plan, resolved)
+    if plan.finetuned_null is not None and repeated is not None:
+        check_null(name, repeated, plan.finetuned_null)
+    declare_study(name, resolved, description=plan.description)
+    if plan.finetuned_null is not None and repeated is not None:
+        declare_null(name, repeated, plan.finetuned_null)
+
+
+def plan_cost(plan: PlanFile) -> list[dict[str, Any]]:
+    """What a plan's fine-tuned null would cost, see `null_cost`; empty where it has none. Declares no study."""
+    if plan.finetuned_null is None:
+        return []
+    repeated = repeated_on_nulls(plan, resolve_plan(plan))
+    check_null("", repeated, plan.finetuned_null)
+    return null_cost(repeated, plan.finetuned_null)
+
+
+def repeated_on_nulls(plan: PlanFile, resolved: StudyPlan) -> StudyPlan:
+    """The plan with the fine-tunings that its null repeats, and no others.
+
+    Raises
+    ------
+    ConfigError
+        If the null names a fine-tuning that the plan does not have.
+    """
+    wanted = () if plan.finetuned_null is None else plan.finetuned_null.finetunings
+    names = [one.name for one in plan.finetunings]
+    unknown = sorted(set(wanted) - set(names))
+    if unknown:
+        raise ConfigError(f"the null repeats the fine-tunings {unknown}; the plan has {names}.")
+    trained = resolved.finetunings[1:]  # the first is 'none'
+    kept = tuple(part for part, one in zip(trained, names, strict=True) if not wanted or one in wanted)
+    return resolved.model_copy(update={"finetunings": kept})
+
+
+def resolve_plan(plan: PlanFile) -> StudyPlan:
+    """Register the specifications that a plan names; returns the study as their ids.
+
+    Raises
+    ------
+    ConfigError
+        If a dataset, recipe, method or parameter is unknown.
     """
     variants = [(one, *variant) for one in plan.methods for variant in one.variants().items()]
     methods = {name: register_method(one.method, params, name=name) for one, name, params in variants}
@@ -132,23 +180,19 @@ def declare_plan(name: str, plan: PlanFile) -> None:
         raise ConfigError('two methods of the plan have the same name; give each its own "name".')
     finetunings = [FinetunePlan(finetune_id=register_none(), methods=(), counts=(), seeds=())]
     finetunings += [_finetuning(one, methods, plan.networks[0]) for one in plan.finetunings]
-    declare_study(
-        name,
-        StudyPlan(
-            models=tuple(key for networks in plan.networks for key in _networks(networks)),
-            embedding_spec_ids=tuple(
-                register_embedding_spec(one.name, EmbeddingConfig.from_params(one.params))
-                for one in plan.embeddings
-            ),
-            method_ids=tuple(int(key["method_id"]) for key in methods.values()),
-            counts=plan.counts,
-            seeds=plan.seeds,
-            subsample_seeds=tuple(range(plan.subsamples)),
-            nulls=plan.selection.nulls if plan.selection else (),
-            n_surrogates=plan.selection.surrogates if plan.selection else 0,
-            finetunings=tuple(finetunings),
+    return StudyPlan(
+        models=tuple(key for networks in plan.networks for key in _networks(networks)),
+        embedding_spec_ids=tuple(
+            register_embedding_spec(one.name, EmbeddingConfig.from_params(one.params))
+            for one in plan.embeddings
         ),
-        description=plan.description,
+        method_ids=tuple(int(key["method_id"]) for key in methods.values()),
+        counts=plan.counts,
+        seeds=plan.seeds,
+        subsample_seeds=tuple(range(plan.subsamples)),
+        nulls=plan.selection.nulls if plan.selection else (),
+        n_surrogates=plan.selection.surrogates if plan.selection else 0,
+        finetunings=tuple(finetunings),
     )
 
 

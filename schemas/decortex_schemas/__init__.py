@@ -23,6 +23,8 @@ from decortex_schemas.finetune import ContinuedTraining, DECFinetune  # noqa: E4
 from decortex_schemas.frozen import FrozenStudy, freeze_study  # noqa: E402
 from decortex_schemas.leases import WorkerLease  # noqa: E402
 from decortex_schemas.models import ModelTask, Performance, TrainedModel  # noqa: E402
+from decortex_schemas.null_comparison import FinetunedNull  # noqa: E402
+from decortex_schemas.null_networks import NullDataset, NullRecordings, NullStudy  # noqa: E402
 from decortex_schemas.nulls import KCriteria, NullFit  # noqa: E402
 from decortex_schemas.price import RetainedPerformance  # noqa: E402
 from decortex_schemas.provenance import Environment  # noqa: E402
@@ -64,6 +66,7 @@ __all__ = [
     "EmbeddingSpec",
     "Environment",
     "FinetuneSpec",
+    "FinetunedNull",
     "FrozenStudy",
     "GridAssociation",
     "KChoice",
@@ -73,8 +76,11 @@ __all__ = [
     "Metric",
     "ModelSpec",
     "ModelTask",
+    "NullDataset",
     "NullFit",
     "NullModel",
+    "NullRecordings",
+    "NullStudy",
     "Performance",
     "RecordingSummary",
     "RetainedPerformance",

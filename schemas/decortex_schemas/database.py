@@ -35,6 +35,7 @@ MODULES = (
     "datasets",
     "models",
     "studies",
+    "null_networks",
     "embeddings",
     "clustering",
     "subsamples",
@@ -51,6 +52,7 @@ MODULES = (
     "comparison",
     "stability",
     "selection",
+    "null_comparison",
 )
 # Raised whenever a table's definition changes; CHANGELOG.md says what to do with the old ones.
 SCHEMA_VERSION = 2

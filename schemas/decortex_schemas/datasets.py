@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from decortex.errors import DatasetError
 from decortex.models.checkpoints import CheckpointReadout
 from decortex_schemas.database import schema
 
+# Kinds of datasets that another module opens, because their recordings rest on tables further down the chain.
+OPENERS: dict[str, Callable[[dict[str, Any]], Recordings]] = {}
+
 
 @schema
 class Dataset(dj.Manual):
@@ -29,7 +33,7 @@ class Dataset(dj.Manual):
     # A set of recordings whose neurons are clustered together
     dataset : varchar(64)
     ---
-    kind : varchar(24)                 # 'simulated', 'filetree', 'neurons_only'
+    kind : varchar(24)                 # 'simulated', 'filetree', 'neurons_only', 'null' (drawn, never recorded)
     location = null : varchar(1024)    # folder of FileTreeDataset sessions
     simulation = null : json           # resolved SimulationConfig
     simulation_seed = null : int32
@@ -222,6 +226,8 @@ def load_recordings(dataset: str) -> Recordings:
     if not found:
         raise DatasetError(f"no dataset {dataset!r} is registered; `decortex register dataset` does.")
     row = found[0]
+    if row["kind"] in OPENERS:
+        return OPENERS[row["kind"]](row)
     if row["kind"] == "neurons_only":
         raise DatasetError(f"dataset {dataset!r} holds neurons only, no recordings: it cannot be predicted.")
     recordings = _open(

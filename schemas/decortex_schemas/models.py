@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from decortex.data.recordings import Recordings
 from decortex.errors import CheckpointError, InputError
 from decortex.evaluation import Scores, concatenate_scores, score_neurons
+from decortex.finetune.null import readout_on_core
 from decortex.models.checkpoints import CheckpointReadout, read_checkpoint
 from decortex.models.network import Network, NetworkConfig
 from decortex.models.predict import predict
@@ -112,12 +113,21 @@ class TrainedModel(dj.Computed):
         epoch_seconds : float64
         """
 
+    @property
+    def key_source(self) -> Any:
+        """Every task, but those on null datasets only once their responses are drawn and their core is trained."""
+        from decortex_schemas.null_networks import tasks_to_wait_for  # noqa: PLC0415  (it rests on this table)
+
+        return ModelTask.proj() - tasks_to_wait_for()
+
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
-        """Fetch the task: digest of a checkpoint, or the configurations to train."""
+        """Fetch the task: digest of a checkpoint, or the configurations to train and where the core comes from."""
+        from decortex_schemas.null_networks import core_donor  # noqa: PLC0415  (it rests on this table)
+
         sha256, embedding_key = (ModelTask & key).fetch1("checkpoint_sha256", "embedding_key")
         network, training = (ModelSpec & key).fetch1("network", "training")
         content = (Dataset & key).fetch1("content_sha256")
-        return sha256, embedding_key, network, training, content
+        return sha256, embedding_key, network, training, content, core_donor(key)
 
     def make_compute(
         self,
@@ -127,6 +137,7 @@ class TrainedModel(dj.Computed):
         network: Any,
         training: Any,
         content: str,
+        donor: dict[str, Any] | None,
     ) -> tuple[Any, ...]:
         """Train, or take the checkpoint as it is."""
         started = time.time()
@@ -136,15 +147,21 @@ class TrainedModel(dj.Computed):
             row = {"source_kind": readout.kind, "n_epochs": 0, "kept_epoch": 0, "stop_reason": "imported"}
             return {**row, "checkpoint": data}, [], started, None
         recordings = load_recordings(key["dataset"])
-        state = run_state("TrainedModel", key, network=network, training=training, recordings=content)
-        model = Network.build(NetworkConfig.from_params(network), recordings, seed=key["model_seed"])
-        outcome = fit_network(
-            model,
-            recordings,
-            TrainingConfig.from_params(training),
-            seed=key["model_seed"],
-            state=state,
+        how = TrainingConfig.from_params(training)
+        if donor is None:
+            model = Network.build(NetworkConfig.from_params(network), recordings, seed=key["model_seed"])
+        else:
+            core = load_network(TrainedModel & donor["key"])
+            model, how = readout_on_core(core, recordings, how, seed=key["model_seed"])
+        state = run_state(
+            "TrainedModel",
+            key,
+            network=network,
+            training=training,
+            recordings=recordings.content_sha256,
+            core=None if donor is None else donor["checkpoint_sha256"],
         )
+        outcome = fit_network(model, recordings, how, seed=key["model_seed"], state=state)
         row = {
             "checkpoint": checkpoint_bytes(model),
             "source_kind": "decortex",

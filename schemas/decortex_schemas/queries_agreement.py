@@ -7,6 +7,7 @@ from typing import Any
 from decortex.errors import ConfigError
 from decortex_schemas.comparison import SeedAgreement
 from decortex_schemas.frozen import FrozenStudy
+from decortex_schemas.null_comparison import FinetunedNull
 from decortex_schemas.queries import one_at_a_time
 from decortex_schemas.specs import ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec
 from decortex_schemas.stability import ConsensusPartition, MethodAgreement, SubsampleStability
@@ -26,7 +27,9 @@ def agreement(study: str) -> dict[str, Any]:
         share of the partitions behind a neuron's cluster; ``ari_consensus``: mean against the consensus;
         ``worst_cluster``: the smallest mean Jaccard of a consensus cluster). ``subsamples``: one row a network,
         method and K. ``methods``: one row a pair of methods, K and fine-tuning, of the ``_same`` and of
-        ``_other`` networks. An index that is not defined is None.
+        ``_other`` networks. ``nulls``: one row a fine-tuning, null model and figure, with what was observed
+        ``before`` and ``after`` fine-tuning and the ``change``, and for each the mean of the fine-tuned null, the
+        excess over it, z and p. A number that is not defined is None.
 
     Raises
     ------
@@ -43,6 +46,7 @@ def agreement(study: str) -> dict[str, Any]:
         "partitions": _partitions(study, names),
         "subsamples": _subsamples(study, names),
         "methods": _methods(study, names),
+        "nulls": _nulls(study, names),
     }
 
 
@@ -135,6 +139,34 @@ def _methods(study: str, names: _Names) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _nulls(study: str, names: _Names) -> list[dict[str, Any]]:
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    key_names = [*FinetunedNull().primary_key, "null_kind", "measure"]
+    for part in (FinetunedNull.Measure & {"study": study}).to_dicts(order_by="KEY"):
+        row = rows.setdefault(
+            tuple(part[n] for n in key_names),
+            {
+                **names.of(part),
+                "method": names.methods[int(part["method_id"])],
+                "finetune": names.finetunings[int(part["finetune_id"])],
+                "null_study": part["null_study"],
+                "null": part["null_kind"],
+                "measure": part["measure"],
+                "n_null": int(part["n_null"]),
+            },
+        )
+        row["n_null"] = min(row["n_null"], int(part["n_null"]))
+        row |= {
+            part["state"]: part["observed"],
+            f"{part['state']}_null": part["null_mean"],
+            f"{part['state']}_excess": part["excess"],
+            f"{part['state']}_z": part["z"],
+            f"{part['state']}_p": part["p"],
+            f"{part['state']}_status": part["excess_status"],
+        }
+    return list(rows.values())
 
 
 def _light(table: Any, study: str) -> list[dict[str, Any]]:

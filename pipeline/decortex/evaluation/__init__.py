@@ -19,6 +19,7 @@ from decortex.evaluation.k_config import CriterionValue, SelectionConfig
 from decortex.evaluation.k_criteria import CountCriteria, count_criteria, partition_figures
 from decortex.evaluation.k_networks import JointSelection, NetworkFigures, select_jointly
 from decortex.evaluation.multiplicity import benjamini_hochberg, holm
+from decortex.evaluation.null_excess import NullExcess, excess_over_null
 from decortex.evaluation.nulls import NULL_KINDS, NullKind, surrogate, surrogate_embedding
 from decortex.evaluation.pairwise import PairTest, pairwise_tests
 from decortex.evaluation.performance import (
@@ -70,6 +71,7 @@ __all__ = [
     "MatchedConfusion",
     "MixedTest",
     "NetworkFigures",
+    "NullExcess",
     "NullKind",
     "PairAgreement",
     "PairTest",
@@ -106,6 +108,7 @@ __all__ = [
     "equivalence",
     "exceeds",
     "excess",
+    "excess_over_null",
     "grid_test",
     "holm",
     "joint_surrogates",

@@ -278,9 +278,13 @@ class Network(nn.Module):
         """Predict from feature maps; see `forward_mixed`."""
         pieces = torch.split(maps, [n for _, n in parts])
         return [
-            self._output(self.readout(session)(piece)) * self.response_scale[self.slices[session]]
+            self.respond(self.readout(session)(piece), session)
             for piece, (session, _) in zip(pieces, parts, strict=True)
         ]
+
+    def respond(self, drive: Tensor, session: str) -> Tensor:
+        """Responses to drives of one session's neurons, (batch, n_neurons), in the recordings' own units."""
+        return self._output(drive) * self.response_scale[self.slices[session]]
 
     def embedding(self) -> Tensor:
         """Readout features of all neurons, (n_neurons, n_features), sessions in order; differentiable."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,9 +23,13 @@ COLUMNS = ["study", "networks", "methods", "counts", "seeds", "members", "done",
 def create(
     name: Annotated[str, typer.Argument(help="Name of the study.")],
     plan: Annotated[Path, typer.Argument(help="JSON file; docs/studies.md shows one.")],
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Only say what the fine-tuned null would cost; declare nothing.")
+    ] = False,
+    json: JsonFlag = False,
 ) -> None:
     """Declare a study from a JSON plan. Example: decortex study create v4-sweep plan.json."""
-    from decortex_ops.plans import PlanFile, declare_plan
+    from decortex_ops.plans import PlanFile, declare_plan, plan_cost
     from decortex_schemas import queries
 
     try:
@@ -37,10 +41,28 @@ def create(
         raise ConfigError(f"the plan {plan} should be a JSON object, but is a {type(values).__name__}.")
     parsed = PlanFile.from_params(values)
     open_tables()
-    declare_plan(name, parsed)
-    row = next(row for row in queries.studies() if row["study"] == name)
-    out.print(f"study {name}: {row['members']} partitions asked for, {row['done']} done", highlight=False)
-    _say_cost(name)
+    rows = plan_cost(parsed)
+    if rows and not json:
+        _print_null_cost(rows)
+    if not cost:
+        declare_plan(name, parsed)
+    row = next((row for row in queries.studies() if row["study"] == name), None)
+    if json:
+        print_json({"study": row, "null_cost": rows})
+    elif row is not None:
+        out.print(f"study {name}: {row['members']} partitions asked for, {row['done']} done", highlight=False)
+        _say_cost(name)
+
+
+def _print_null_cost(rows: list[dict[str, Any]]) -> None:
+    """Print what a fine-tuned null asks for, and how long that takes as far as rows like it are known."""
+    print_rows(rows, ["table", "rows", "seconds_each", "seconds"], title="the fine-tuned null")
+    known = [row["seconds"] for row in rows if row["seconds"] is not None]
+    unknown = [row["table"] for row in rows if row["seconds"] is None]
+    text = f"about {sum(known) / 3600:.1f} hours of one worker, by the rows that exist on these datasets"
+    if unknown:
+        text += f"; unknown yet: {', '.join(unknown)}"
+    out.print(text, highlight=False)
 
 
 @app.command()
