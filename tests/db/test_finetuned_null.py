@@ -144,13 +144,19 @@ def test_fine_tuning_is_compared_with_that_of_the_null(study: str) -> None:
     )
 
 
-def test_the_query_gives_the_excess(study: str) -> None:
+def test_the_command_gives_the_excess(
+    study: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = agreement(study)["nulls"]
     assert len(rows) == len(MEASURES)
     assert {row["null"] for row in rows} == {"gaussian"}
     for row in rows:
         assert row["change"] == pytest.approx(row["after"] - row["before"])
         assert row["change_excess"] == pytest.approx(row["change"] - row["change_null"])
+    monkeypatch.setattr("sys.argv", ["decortex", "agreement", study])
+    with pytest.raises(SystemExit):
+        main()
+    assert "surrogates without types" in capsys.readouterr().out
 
 
 def test_the_cost_is_printed_and_nothing_declared(

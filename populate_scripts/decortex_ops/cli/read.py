@@ -76,6 +76,24 @@ METHOD_COLUMNS = (
     "ari_other",
     "ami_other",
 )
+NULL_COLUMNS = (
+    "method",
+    "k",
+    "finetune",
+    "null",
+    "measure",
+    "before",
+    "before_null",
+    "after",
+    "after_null",
+    "after_z",
+    "after_p",
+    "change",
+    "change_null",
+    "change_z",
+    "change_p",
+    "n_null",
+)
 
 
 def status(
@@ -156,6 +174,7 @@ def agreement(
     for part, columns, title in (
         ("subsamples", SUBSAMPLE_COLUMNS, "between subsamples of 80 % of the neurons"),
         ("methods", METHOD_COLUMNS, "between methods, on the same network and on different ones"),
+        ("nulls", NULL_COLUMNS, "fine-tuning against the same fine-tuning of surrogates without types"),
     ):
         if found[part]:
             out.print()
