@@ -3,12 +3,14 @@
 One JSON object a line: scenario, true_k (null on a continuum), seed, criterion ('decision' for the combined one),
 decision (null for none), reason (of the combined one). Progress goes to standard error.
 
+`--distances 3 4 5` prints instead, for eight types at each distance of the nearest two, how many stand apart.
 `--table` reads such lines and prints the table of docs/number-of-clusters.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import time
@@ -19,7 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.evaluation import CRITERIA, SelectionConfig, choose_k
+from decortex.evaluation import CRITERIA, Clusterer, SelectionConfig, choose_k
+from decortex.evaluation.halves import judge_halves
 
 N_NEURONS = 700
 N_FEATURES = 16
@@ -49,12 +52,19 @@ class Scenario:
 
 
 def types(
-    rng: np.random.Generator, k: int, *, ratio: float = 1.0, df: float | None = None, distance: float = 6.0
+    rng: np.random.Generator,
+    k: int,
+    *,
+    ratio: float = 1.0,
+    df: float | None = None,
+    distance: float = 6.0,
+    n_neurons: int | None = None,
 ) -> NDArray[np.float64]:
     """Types with unit variance in every direction; the two nearest centres are `distance` apart.
 
     `ratio` is the largest type's size over the smallest's; `df` makes types multivariate t of the same variance.
     """
+    n = n_neurons or N_NEURONS
     apart = np.zeros((k, k))
     while apart.min() < 4.0:  # centres of a random draw that nearly coincide are drawn again
         centres = rng.standard_normal((k, N_FEATURES))
@@ -64,10 +74,10 @@ def types(
             break
     centres *= distance / apart.min()
     sizes = np.geomspace(ratio, 1.0, k)
-    labels = rng.choice(k, N_NEURONS, p=sizes / sizes.sum())
-    noise = rng.standard_normal((N_NEURONS, N_FEATURES))
+    labels = rng.choice(k, n, p=sizes / sizes.sum())
+    noise = rng.standard_normal((n, N_FEATURES))
     if df is not None:
-        noise *= np.sqrt((df - 2) / rng.chisquare(df, (N_NEURONS, 1)))
+        noise *= np.sqrt((df - 2) / rng.chisquare(df, (n, 1)))
     return centres[labels] + noise
 
 
@@ -144,6 +154,19 @@ def run(scenario: Scenario, seed: int) -> list[dict[str, object]]:
     ]
 
 
+def resolution(distance: float, n_neurons: int, seed: int) -> dict[str, object]:
+    """How many of eight types stand apart at this distance, at the true K."""
+    x = types(np.random.default_rng([seed, 8]), 8, distance=distance, n_neurons=n_neurons)
+    clusterer = Clusterer(METHOD["method"], {"n_init": METHOD["n_init"]})
+    found = {one.criterion: one.value for one in judge_halves(x, clusterer, 8, CONFIG).values}
+    return {
+        "distance": distance,
+        "n_neurons": n_neurons,
+        "seed": seed,
+        **{name: found[name] for name in ("valley_share", "separated_groups")},
+    }
+
+
 def table(lines: list[dict[str, object]]) -> str:
     """Seeds in which each criterion is right (off by at most one; none on a continuum), as a Markdown table."""
     right: dict[tuple[object, object], list[bool]] = defaultdict(list)
@@ -168,14 +191,21 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help=f"default {FIRST_SEED}")
     parser.add_argument("--scenarios", nargs="*", help="only these")
     parser.add_argument("--table", metavar="FILE", help="print the table of these lines and run nothing")
+    parser.add_argument("--distances", nargs="*", type=float, help="how many types stand apart at these")
     arguments = parser.parse_args()
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    if arguments.distances:
+        for distance, n_neurons in itertools.product(arguments.distances, (700, 3000)):
+            for seed in seeds:
+                print(json.dumps(resolution(distance, n_neurons, seed)), flush=True)
+        return
     if arguments.table:
         with open(arguments.table, encoding="utf-8") as lines:
             print(table([json.loads(line) for line in lines if line.strip()]))
         return
     chosen = [s for s in SCENARIOS if not arguments.scenarios or s.name in arguments.scenarios]
     started = time.monotonic()
-    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+    for seed in seeds:
         for scenario in chosen:
             rows = run(scenario, seed)
             for row in rows:

@@ -41,6 +41,14 @@ def test_one_object_a_line(calibrate, monkeypatch, capsys):
     assert first == "| decision | 1/1 | 1/1 |"
 
 
+def test_types_come_apart_with_distance(calibrate, monkeypatch, capsys):
+    words = ["calibrate_k", "--distances", "3", "6", "--seeds", "1", "--first-seed", "0"]
+    monkeypatch.setattr("sys.argv", words)
+    calibrate.main()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["separated_groups"] > 6 for line in lines] == [False, False, True, True]
+
+
 def test_every_scenario_that_is_promised_is_there(calibrate):
     true = {one.name: one.true_k for one in calibrate.SCENARIOS}
     assert {4, 8, 12} <= set(true.values())
