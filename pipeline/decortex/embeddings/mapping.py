@@ -155,27 +155,29 @@ class EmbeddingMap:
         return result
 
     def apply_torch(self, z: torch.Tensor) -> torch.Tensor:
-        """Map feature vectors, differentiably and with the numbers of `apply`.
+        """Map feature vectors, differentiably and in their own precision.
 
         Parameters
         ----------
         z : Tensor, shape (n_neurons, n_features)
-            On any device that has float64.
+            On any device; in float64 the numbers are those of `apply`.
 
         Returns
         -------
-        Tensor of float64, shape (n_neurons, n_out)
-            On the same device.
+        Tensor, shape (n_neurons, n_out)
+            Of the same type, on the same device.
         """
         if z.ndim != 2 or z.shape[1] != self.n_features:
             raise InputError(
                 f"this embedding was fitted to {self.n_features} features, got an array of shape {tuple(z.shape)};"
                 " it takes (n_neurons, n_features)."
             )
-        x = self.orientation.apply_torch(z.double())
+        x = self.orientation.apply_torch(z)
         if self.unit_rows:
             x = x / torch.linalg.vector_norm(x, dim=1, keepdim=True)
-        mean, matrix = (torch.from_numpy(part).to(x.device) for part in (self.mean, self.matrix))
+        if self.config.kind in ("raw", "l2"):
+            return x  # mean and matrix are those of the identity; fine-tuning comes here at every step
+        mean, matrix = (torch.from_numpy(part).to(x) for part in (self.mean, self.matrix))
         return (x - mean) @ matrix
 
 

@@ -31,7 +31,7 @@ def squared_distances(z: Tensor, mu: Tensor) -> Tensor:
     # Distances do not depend on the origin; near the data the expanded form cancels least.
     origin = mu.detach().mean(dim=0)
     z, mu = z - origin, mu - origin
-    expanded = (z**2).sum(dim=1, keepdim=True) - 2 * z @ mu.T + (mu**2).sum(dim=1)
+    expanded = torch.addmm((mu**2).sum(dim=1), z, mu.T, alpha=-2) + (z**2).sum(dim=1, keepdim=True)
     return expanded.clamp_min(0)
 
 
@@ -115,7 +115,8 @@ def student_t_log_density(z: Tensor, mu: Tensor, sigma: Tensor, nu: Tensor) -> t
     origin = mu.detach().mean(dim=0)
     z, mu = z - origin, mu - origin
     precision = 1 / sigma
-    delta = ((z**2) @ precision.T - 2 * z @ (mu * precision).T + (mu**2 * precision).sum(dim=1)).clamp_min(0)
+    delta = torch.addmm((mu**2 * precision).sum(dim=1), z, (mu * precision).T, alpha=-2)
+    delta = torch.addmm(delta, z**2, precision.T).clamp_min(0)
     log_normaliser = (
         torch.lgamma((nu + n_features) / 2)
         - torch.lgamma(nu / 2)

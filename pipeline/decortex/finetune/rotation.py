@@ -20,8 +20,10 @@ from torch.utils.checkpoint import checkpoint
 
 from decortex.errors import InputError
 
-# Neurons x clusters x O entries a block: what is larger is computed block by block, and once more for the gradient.
+# Neurons x clusters x O entries that are kept for the gradient; of more, every block is computed once more for it.
 BLOCK_ENTRIES = 4_000_000
+# Neurons a block on a CPU: its arrays stay in the processor's cache, which halves the time of the products.
+CACHED_ROWS = 512
 
 Over = Literal["sum", "best"]
 
@@ -62,12 +64,15 @@ class RotationStart:
 
 
 def rolls(rows: Tensor, n_orientations: int) -> Tensor:
-    """All rolls of every row, (n_rows * O, n_features): row r O + o is row r, rolled by o orientations."""
+    """All rolls of every row, (O * n_rows, n_features): row o n_rows + r is row r, rolled by o orientations.
+
+    Rolls are the outer index: sums over them run along rows of clusters, which is twice as fast as across them.
+    """
     if n_orientations == 1:
         return rows
     folded = rows.reshape(len(rows), n_orientations, -1)
-    rolled = torch.stack([folded.roll(o, dims=1) for o in range(n_orientations)], dim=1)
-    return rolled.reshape(len(rows) * n_orientations, -1)
+    rolled = torch.stack([folded.roll(o, dims=1) for o in range(n_orientations)])
+    return rolled.reshape(n_orientations * len(rows), -1)
 
 
 def rolled_by(rows: Tensor, by: Tensor, n_orientations: int) -> Tensor:
@@ -78,12 +83,12 @@ def rolled_by(rows: Tensor, by: Tensor, n_orientations: int) -> Tensor:
 
 
 def turned_back(sums: Tensor, n_orientations: int) -> Tensor:
-    """Roll the sums of (j, o) by -o and add them over o: (n_clusters * O, D) to (n_clusters, D)."""
+    """Roll the sums of (o, j) by -o and add them over o: (O * n_clusters, D) to (n_clusters, D)."""
     if n_orientations == 1:
         return sums
-    folded = sums.reshape(-1, n_orientations, n_orientations, sums.shape[1] // n_orientations)
-    back = torch.stack([folded[:, o].roll(-o, dims=1) for o in range(n_orientations)])
-    return back.sum(dim=0).reshape(len(folded), -1)
+    folded = sums.reshape(n_orientations, -1, n_orientations, sums.shape[1] // n_orientations)
+    back = torch.stack([folded[o].roll(-o, dims=1) for o in range(n_orientations)])
+    return back.sum(dim=0).reshape(folded.shape[1], -1)
 
 
 def orientation_mean(row: Tensor, n_orientations: int) -> Tensor:
@@ -99,11 +104,11 @@ def tied_scores(
     Parameters
     ----------
     joint : callable
-        Maps points (n, D) to log scores of all rolls, (n, n_clusters * O), row by row.
+        Maps points (n, D) to log scores of all rolls, (n, O * n_clusters), row by row.
     z : Tensor, shape (n_neurons, n_features)
         Points.
     n_components : int
-        n_clusters * O.
+        O * n_clusters.
     n_orientations : int
         O.
     over : {'sum', 'best'}
@@ -116,17 +121,25 @@ def tied_scores(
     """
 
     def scores(block: Tensor) -> Tensor:
-        folded = joint(block).reshape(len(block), -1, n_orientations)
-        return torch.logsumexp(folded, dim=2) if over == "sum" else folded.amax(dim=2)
+        folded = joint(block).reshape(len(block), n_orientations, -1)
+        return torch.logsumexp(folded, dim=1) if over == "sum" else folded.amax(dim=1)
 
-    rows = max(1, BLOCK_ENTRIES // n_components)
+    rows = block_rows(z, n_components)
     if len(z) <= rows:
         return scores(z)
+    if len(z) * n_components <= BLOCK_ENTRIES:
+        return torch.cat([scores(block) for block in torch.split(z, rows)])
     blocks = [
         checkpoint(scores, block, use_reentrant=False, preserve_rng_state=False)
         for block in torch.split(z, rows)
     ]
     return torch.cat(blocks)
+
+
+def block_rows(z: Tensor, n_components: int) -> int:
+    """Neurons a block: few on a CPU, where a block should fit into the cache; on a GPU a block costs its launches."""
+    rows = max(1, BLOCK_ENTRIES // n_components)
+    return rows if z.is_cuda else min(rows, CACHED_ROWS)
 
 
 @torch.no_grad()
@@ -135,10 +148,10 @@ def best_shifts(
 ) -> Tensor:
     """Roll of its cluster that meets every neuron best, int64 (n_neurons,); arguments as in `tied_scores`."""
     found = []
-    rows = max(1, BLOCK_ENTRIES // n_components)
+    rows = block_rows(z, n_components)
     for block, own in zip(torch.split(z, rows), torch.split(labels, rows), strict=True):
-        folded = joint(block).reshape(len(block), -1, n_orientations)
-        found.append(folded[torch.arange(len(block), device=z.device), own].argmax(dim=1))
+        folded = joint(block).reshape(len(block), n_orientations, -1)
+        found.append(folded[torch.arange(len(block), device=z.device), :, own].argmax(dim=1))
     return torch.cat(found)
 
 
@@ -154,6 +167,6 @@ def orbit_distances(centres: Tensor, n_orientations: int) -> Tensor:
     # Directly, not expanded: coinciding centres must give 0.
     exact = "donot_use_mm_for_euclid_dist"
     every = torch.cdist(centres, rolls(centres, n_orientations), compute_mode=exact)
-    nearest = every.reshape(len(centres), len(centres), n_orientations).amin(dim=2)
+    nearest = every.reshape(len(centres), n_orientations, len(centres)).amin(dim=1)
     above = torch.triu_indices(len(centres), len(centres), offset=1, device=centres.device)
     return nearest[above[0], above[1]]

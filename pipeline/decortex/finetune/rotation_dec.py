@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -33,9 +35,8 @@ class RotationDECTerm(DECTerm):
 
     def diagnose(self, points: Tensor) -> Diagnostics:
         """Measure the state of the clustering, neurons turned back to their clusters."""
-        log_q = self.log_q(points)
-        labels = log_q.argmax(dim=1)
-        shifts = self._shifts(points, labels)
+        log_q = self.log_q(points).detach()
+        shifts = self._shifts(points, log_q.argmax(dim=1))
         return diagnose(
             rolled_by(points, -shifts, self.n_orientations),
             self.centres.detach(),
@@ -61,7 +62,7 @@ class RotationDECTerm(DECTerm):
 
     def _shifts(self, points: Tensor, labels: Tensor) -> Tensor:
         return best_shifts(
-            self._joint,
+            self._joint(),
             points,
             labels,
             n_components=len(self.centres) * self.n_orientations,
@@ -70,7 +71,7 @@ class RotationDECTerm(DECTerm):
 
     def _log_q(self, projected: Tensor) -> Tensor:
         scores = tied_scores(
-            self._joint,
+            self._joint(),
             projected,
             n_components=len(self.centres) * self.n_orientations,
             n_orientations=self.n_orientations,
@@ -78,8 +79,16 @@ class RotationDECTerm(DECTerm):
         )
         return torch.log_softmax(scores, dim=1)
 
-    def _joint(self, z: Tensor) -> Tensor:
-        distances = squared_distances(z, rolls(self.centres, self.n_orientations))
-        return student_log_kernel(
-            distances, alpha=self.config.alpha, exponent=self.exponent, scale2=self.scale2
-        )
+    def _joint(self) -> Callable[[Tensor], Tensor]:
+        """Log kernel of points to all rolls, (n, O * n_clusters), with the rolls made once for all blocks."""
+        centres = rolls(self.centres, self.n_orientations)
+
+        def joint(z: Tensor) -> Tensor:
+            return student_log_kernel(
+                squared_distances(z, centres),
+                alpha=self.config.alpha,
+                exponent=self.exponent,
+                scale2=self.scale2,
+            )
+
+        return joint

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,8 +13,8 @@ from decortex.finetune.assignment import student_t_log_density
 from decortex.finetune.december import DECEMberTerm, Moments
 from decortex.finetune.diagnostics import Diagnostics, diagnose
 from decortex.finetune.rotation import (
-    BLOCK_ENTRIES,
     best_shifts,
+    block_rows,
     gauge,
     orientation_mean,
     rolled_by,
@@ -49,7 +51,7 @@ class RotationDECEMberTerm(DECEMberTerm):
     def log_q(self, points: Tensor) -> Tensor:
         """Log of the posterior of every cluster, (n_neurons, n_clusters)."""
         scores = tied_scores(
-            self._joint,
+            self._joint(),
             points,
             n_components=self._n_components,
             n_orientations=self.n_orientations,
@@ -89,51 +91,60 @@ class RotationDECEMberTerm(DECEMberTerm):
 
     def _shifts(self, points: Tensor, labels: Tensor) -> Tensor:
         return best_shifts(
-            self._joint,
+            self._joint(),
             points,
             labels,
             n_components=self._n_components,
             n_orientations=self.n_orientations,
         )
 
-    def _joint(self, z: Tensor) -> Tensor:
-        return self._joint_and_distances(z)[0]
+    def _joint(self) -> Callable[[Tensor], Tensor]:
+        both = self._joint_and_distances()
+        return lambda z: both(z)[0]
 
-    def _joint_and_distances(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Log of weight times density of all rolls, and their squared distances, both (n, n_clusters * O)."""
+    def _joint_and_distances(self) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        """Log of weight times density of all rolls, and squared distances, both (n, O * n_clusters), of points.
+
+        The rolls are made once for all blocks.
+        """
         n_orientations = self.n_orientations
-        log_f, delta = student_t_log_density(
-            z,
-            rolls(self.centres, n_orientations),
-            rolls(self.scales, n_orientations),
-            self.nu.repeat_interleave(n_orientations),
-        )
-        log_weights = self.log_weights.repeat_interleave(n_orientations) - float(np.log(n_orientations))
-        return log_f + log_weights, delta
+        centres, scales = (rolls(one, n_orientations) for one in (self.centres, self.scales))
+        nu = self.nu.repeat(n_orientations)
+        log_weights = self.log_weights.repeat(n_orientations) - float(np.log(n_orientations))
+
+        def both(z: Tensor) -> tuple[Tensor, Tensor]:
+            log_f, delta = student_t_log_density(z, centres, scales, nu)
+            return log_f + log_weights, delta
+
+        return both
 
     def _moments(self, points: Tensor) -> Moments:
         n_orientations, n_features = self.n_orientations, points.shape[1]
         origin = orientation_mean(points.mean(dim=0), n_orientations)
-        nu = self.nu.repeat_interleave(n_orientations)
+        nu = self.nu.repeat(n_orientations)
         double = {"dtype": torch.float64, "device": points.device}
         mass = torch.zeros(self._n_components, **double)  # type: ignore[call-overload]
         spread, pull = torch.zeros_like(mass), torch.zeros_like(mass)
         first = torch.zeros(self._n_components, n_features, **double)  # type: ignore[call-overload]
         second = torch.zeros_like(first)
-        log_likelihood = 0.0
-        for block in torch.split(points, max(1, BLOCK_ENTRIES // self._n_components)):
-            joint, delta = self._joint_and_distances(block)
+        both = self._joint_and_distances()
+        log_likelihood = torch.zeros((), **double)  # type: ignore[call-overload]
+        for block in torch.split(points, block_rows(points, self._n_components)):
+            joint, delta = both(block)
             total = torch.logsumexp(joint, dim=1)
             q = torch.exp(joint - total[:, None])
             u = (nu + n_features) / (nu + delta)
-            w, x = (q * u).double(), (block - origin).double()
-            mass += q.double().sum(dim=0)
+            w, x = q * u, block - origin
+            # Sums within a block in the points' own precision, over the blocks in double: O times as many products
+            # as without rolls would cost too much in double throughout.
+            mass += q.sum(dim=0)
             pull += w.sum(dim=0)
-            spread += (q * (u.log() - u)).double().sum(dim=0)
             first += w.T @ x
             second += w.T @ x**2
-            log_likelihood += float(total.double().sum())
-        by_cluster = [one.reshape(-1, n_orientations).sum(dim=1) for one in (mass, pull, spread)]
+            if self.config.learn_nu:
+                spread += (q * (u.log() - u)).sum(dim=0)
+            log_likelihood += total.double().sum()
+        by_cluster = [one.reshape(n_orientations, -1).sum(dim=0) for one in (mass, pull, spread)]
         return Moments(
             mass=by_cluster[0],
             pull=by_cluster[1],
@@ -141,5 +152,5 @@ class RotationDECEMberTerm(DECEMberTerm):
             first=turned_back(first, n_orientations),
             second=turned_back(second, n_orientations),
             origin=origin,
-            log_likelihood=log_likelihood / len(points),
+            log_likelihood=float(log_likelihood) / len(points),
         )

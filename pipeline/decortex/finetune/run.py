@@ -112,7 +112,6 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
         )
 
     def to_points(weights: Tensor) -> Tensor:
-        # In the network's precision: the map's double one would make every step slower for nothing.
         return embedding_map.apply_torch(weights).to(weights.dtype)
 
     start = _start(network, to_points, labels, n_clusters)

@@ -96,10 +96,13 @@ def test_order_of_neurons_does_not_matter(features: np.ndarray, config: Embeddin
 @pytest.mark.parametrize("config", KINDS, ids=str)
 def test_torch_gives_the_same_numbers_and_a_gradient(features: np.ndarray, config: EmbeddingConfig) -> None:
     fitted = fit_map(features, config)
-    z = torch.from_numpy(features).requires_grad_()
+    z = torch.from_numpy(features.astype(np.float64)).requires_grad_()
     mapped = fitted.apply_torch(z)
     assert mapped.dtype == torch.float64
     np.testing.assert_array_equal(mapped.detach().numpy(), fitted.apply(features))
+    single = fitted.apply_torch(z.detach().float())
+    assert single.dtype == torch.float32
+    np.testing.assert_allclose(single.numpy(), mapped.detach().numpy(), rtol=1e-3, atol=1e-4)
     mapped.square().sum().backward()
     assert torch.isfinite(z.grad).all()
     assert torch.autograd.gradcheck(
