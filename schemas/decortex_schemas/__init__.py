@@ -22,6 +22,7 @@ from decortex_schemas.evaluation import ClusterPerformance, ClusterQuality  # no
 from decortex_schemas.finetune import ContinuedTraining, DECFinetune  # noqa: E402
 from decortex_schemas.frozen import FrozenStudy, freeze_study  # noqa: E402
 from decortex_schemas.leases import WorkerLease  # noqa: E402
+from decortex_schemas.model_agreement import ModelAgreement  # noqa: E402
 from decortex_schemas.models import ModelTask, Performance, TrainedModel  # noqa: E402
 from decortex_schemas.null_comparison import FinetunedNull  # noqa: E402
 from decortex_schemas.null_networks import NullDataset, NullRecordings, NullStudy  # noqa: E402
@@ -74,6 +75,7 @@ __all__ = [
     "KSelection",
     "MethodAgreement",
     "Metric",
+    "ModelAgreement",
     "ModelSpec",
     "ModelTask",
     "NullDataset",

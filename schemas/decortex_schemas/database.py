@@ -51,6 +51,7 @@ MODULES = (
     "adjusted",
     "comparison",
     "stability",
+    "model_agreement",
     "selection",
     "null_comparison",
 )

@@ -7,6 +7,7 @@ from typing import Any
 from decortex.errors import ConfigError
 from decortex_schemas.comparison import SeedAgreement
 from decortex_schemas.frozen import FrozenStudy
+from decortex_schemas.model_agreement import ModelAgreement
 from decortex_schemas.null_comparison import FinetunedNull
 from decortex_schemas.queries import one_at_a_time
 from decortex_schemas.specs import ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec
@@ -25,11 +26,13 @@ def agreement(study: str) -> dict[str, Any]:
         ``partitions``: one row a method, K and fine-tuning, with the mean indices over pairs of model seeds
         (``_seeds``) and of clustering seeds (``_restarts``), the consensus over all of them (``support``: mean
         share of the partitions behind a neuron's cluster; ``ari_consensus``: mean against the consensus;
-        ``worst_cluster``: the smallest mean Jaccard of a consensus cluster). ``subsamples``: one row a network,
-        method and K. ``methods``: one row a pair of methods, K and fine-tuning, of the ``_same`` and of
-        ``_other`` networks. ``nulls``: one row a fine-tuning, null model and figure, with what was observed
-        ``before`` and ``after`` fine-tuning and the ``change``, and for each the mean of the fine-tuned null, the
-        excess over it, z and p. A number that is not defined is None.
+        ``worst_cluster``: the smallest mean Jaccard of a consensus cluster).
+        ``subsamples``: one row a network, method and K.
+        ``methods``: one row a pair of methods, K and fine-tuning, of the ``_same`` and of ``_other`` networks.
+        ``models``: one row a pair of network specifications on one dataset.
+        ``nulls``: one row a fine-tuning, null model and figure, with what was observed ``before`` and ``after``
+        fine-tuning and the ``change``, and for each the mean of the fine-tuned null, the excess over it, z and p.
+        A number that is not defined is None.
 
     Raises
     ------
@@ -46,6 +49,7 @@ def agreement(study: str) -> dict[str, Any]:
         "partitions": _partitions(study, names),
         "subsamples": _subsamples(study, names),
         "methods": _methods(study, names),
+        "models": _models(study, names),
         "nulls": _nulls(study, names),
     }
 
@@ -61,9 +65,10 @@ class _Names:
 
     def of(self, row: dict[str, Any]) -> dict[str, Any]:
         """Whose row it is, without a method."""
+        model = {"model": self.models[int(row["model_spec_id"])]} if "model_spec_id" in row else {}
         return {
             "dataset": row["dataset"],
-            "model": self.models[int(row["model_spec_id"])],
+            **model,
             "embedding": self.embeddings[int(row["embedding_spec_id"])],
             "k": int(row["k"]),
         }
@@ -136,6 +141,23 @@ def _methods(study: str, names: _Names) -> list[dict[str, Any]]:
                 **{f"{i}_{kind}": row[f"{i}_{kind}"] for kind in ("same", "other") for i in _INDICES},
                 "n_pairs_same": row["n_pairs_same"],
                 "n_pairs_other": row["n_pairs_other"],
+            }
+        )
+    return rows
+
+
+def _models(study: str, names: _Names) -> list[dict[str, Any]]:
+    rows = []
+    for row in (ModelAgreement & {"study": study}).to_dicts(order_by="KEY"):
+        rows.append(
+            {
+                **names.of(row),
+                "method": names.methods[int(row["method_id"])],
+                "finetune": names.finetunings[int(row["finetune_id"])],
+                "model_a": names.models[int(row["model_spec_a"])],
+                "model_b": names.models[int(row["model_spec_b"])],
+                **{f"{i}_models": row[f"{i}_models"] for i in _INDICES},
+                "n_pairs_models": row["n_pairs_models"],
             }
         )
     return rows

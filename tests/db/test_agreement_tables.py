@@ -14,13 +14,15 @@ from sklearn.metrics import (
     fowlkes_mallows_score,
     v_measure_score,
 )
-from small_lab import fill, plan_for
+from small_lab import SMALL, fill, plan_for
 
 import decortex_schemas as schemas
+from decortex.data.simulate import SimulationConfig
 from decortex.errors import ConfigError
 from decortex.evaluation import draw_subsample
 from decortex_ops.cli import main
 from decortex_ops.plans import declare_plan
+from decortex_schemas.datasets import register_simulation
 from decortex_schemas.finetune import partition_labels
 from decortex_schemas.frozen import check_frozen, check_frozen_subsamples, freeze_study
 from decortex_schemas.queries_agreement import agreement
@@ -129,6 +131,30 @@ def test_methods_are_compared_on_the_same_network_and_across(study: str) -> None
     assert row["ari_other"] == pytest.approx(np.mean(other), abs=1e-8)
     assert (row["n_pairs_same"], row["n_pairs_other"]) == (4, 4)
     assert len(schemas.MethodAgreement.Pair & row) == 4
+
+
+def test_networks_of_two_specifications_are_compared(database: dict[str, str]) -> None:
+    register_simulation("paired", SimulationConfig.from_params(SMALL), seed=3)
+    networks = plan_for("paired").networks[0].model_copy(update={"seeds": (0,)})
+    other = networks.model_copy(update={"training": {**(networks.training or {}), "learning_rate": 0.004}})
+    plan = plan_for("paired", counts=[3], finetunings=[], methods=[{"method": "kmeans"}])
+    declare_plan("two specifications", plan.model_copy(update={"networks": (networks, other)}))
+    fill()
+    freeze_study("two specifications")
+    fill()
+    row = (schemas.ModelAgreement & {"study": "two specifications"}).fetch1()
+    key = {name: row[name] for name in ("dataset", "embedding_spec_id", "method_id", "k", "finetune_id")}
+    found = []
+    for seed in (0, 1):
+        a, b = (
+            partition_labels({**key, "model_spec_id": row[spec], "model_seed": 0, "seed": seed})
+            for spec in ("model_spec_a", "model_spec_b")
+        )
+        found.append(adjusted_rand_score(a, b))
+    assert row["ari_models"] == pytest.approx(np.mean(found), abs=1e-8)
+    assert row["n_pairs_models"] == len(schemas.ModelAgreement.Pair & row) == 2
+    shown = agreement("two specifications")["models"]
+    assert [one["ari_models"] for one in shown] == [row["ari_models"]]
 
 
 def test_a_changed_member_is_refused(study: str) -> None:

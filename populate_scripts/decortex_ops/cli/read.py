@@ -76,6 +76,19 @@ METHOD_COLUMNS = (
     "ari_other",
     "ami_other",
 )
+MODEL_COLUMNS = (
+    "model_a",
+    "model_b",
+    "method",
+    "k",
+    "finetune",
+    "ari_models",
+    "ami_models",
+    "v_measure_models",
+    "fowlkes_mallows_models",
+    "matched_models",
+    "n_pairs_models",
+)
 NULL_COLUMNS = (
     "method",
     "k",
@@ -174,6 +187,7 @@ def agreement(
     for part, columns, title in (
         ("subsamples", SUBSAMPLE_COLUMNS, "between subsamples of 80 % of the neurons"),
         ("methods", METHOD_COLUMNS, "between methods, on the same network and on different ones"),
+        ("models", MODEL_COLUMNS, "between networks of different specifications"),
         ("nulls", NULL_COLUMNS, "fine-tuning against the same fine-tuning of surrogates without types"),
     ):
         if found[part]:

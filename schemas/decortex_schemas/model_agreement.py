@@ -1,0 +1,114 @@
+"""Agreement between networks of different specifications: other cores, readouts or training, the same neurons."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import Any
+
+import datajoint as dj
+
+from decortex_schemas.comparison import PAIR_COLUMNS, compare, mean_indices
+from decortex_schemas.database import schema
+from decortex_schemas.datasets import Dataset
+from decortex_schemas.finetune import partition_labels
+from decortex_schemas.frozen import FrozenStudy, check_frozen, members_of
+from decortex_schemas.leases import confirm_reservation
+from decortex_schemas.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
+from decortex_schemas.specs import ClusterCount, ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec
+from decortex_schemas.studies import Study
+
+
+@schema
+class ModelAgreement(dj.Computed):
+    """Whether networks of two specifications find the same partition of the same neurons."""
+
+    definition = f"""
+    # Agreement of two network specifications at one method, K and fine-tuning
+    -> FrozenStudy
+    -> Dataset
+    -> ModelSpec.proj(model_spec_a='model_spec_id')
+    -> ModelSpec.proj(model_spec_b='model_spec_id')
+    -> EmbeddingSpec
+    -> ClusteringMethod
+    -> ClusterCount
+    -> FinetuneSpec
+    ---
+    ari_models = null : float64          # mean over pairs of networks, one of each, at equal clustering seed
+    ari_models_min = null : float64
+    ami_models = null : float64
+    v_measure_models = null : float64
+    fowlkes_mallows_models = null : float64
+    matched_models = null : float64
+    n_pairs_models : int32
+    {STAMP}
+    """
+
+    class Pair(dj.Part):
+        """A network of the one specification and a network of the other, at one clustering seed."""
+
+        definition = f"""
+        -> master
+        model_seed_a : int32
+        model_seed_b : int32
+        seed : int32
+        ---
+        {PAIR_COLUMNS}
+        """
+
+    @property
+    def key_source(self) -> Any:
+        """One key a pair of specifications that a frozen study has on one dataset."""
+        first = Study.Model.proj(model_spec_a="model_spec_id", model_seed_a="model_seed")
+        second = Study.Model.proj(model_spec_b="model_spec_id", model_seed_b="model_seed")
+        asked = (
+            FrozenStudy.proj() * first * second * Study.Embedding.proj() * Study.Finetuning.proj()
+            & "model_spec_a < model_spec_b"
+        )
+        every = (
+            FrozenStudy.proj()
+            * Dataset.proj()
+            * ModelSpec.proj(model_spec_a="model_spec_id")
+            * ModelSpec.proj(model_spec_b="model_spec_id")
+            * EmbeddingSpec.proj()
+            * ClusteringMethod.proj()
+            * ClusterCount.proj()
+            * FinetuneSpec.proj()
+        )
+        return every & asked
+
+    def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
+        """Fetch both specifications' members; they must still be those that were frozen."""
+        both = [{**key, "model_spec_id": key[f"model_spec_{one}"]} for one in "ab"]
+        for one in both:
+            check_frozen(key["study"], one)
+        return tuple(members_of(key["study"], one).proj().to_dicts(order_by="KEY") for one in both)
+
+    def make_compute(
+        self, key: dict[str, Any], members_a: list[dict[str, Any]], members_b: list[dict[str, Any]]
+    ) -> tuple[Any, ...]:
+        """Compare every network of the one with every network of the other."""
+        started = time.time()
+        first, second = (
+            {(m["model_seed"], m["seed"]): partition_labels(m) for m in members}
+            for members in (members_a, members_b)
+        )
+        pairs = [
+            {
+                "model_seed_a": a[0],
+                "model_seed_b": b[0],
+                "seed": a[1],
+                **compare(first[a], second[b], key["k"]),
+            }
+            for a, b in itertools.product(first, second)
+            if a[1] == b[1]
+        ]
+        return mean_indices(pairs, "models"), pairs, started
+
+    def make_insert(
+        self, key: dict[str, Any], row: dict[str, Any], pairs: list[dict[str, Any]], started: float
+    ) -> None:
+        """Insert the summary and its pairs."""
+        confirm_reservation(self, key)
+        self.insert1({**key, **row, **run_stamp(started)})
+        self.Pair.insert({**key, **pair} for pair in pairs)
