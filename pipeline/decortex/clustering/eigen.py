@@ -125,7 +125,7 @@ def smallest_eigenpairs(
     rng = np.random.default_rng(
         0
     )  # any start serves; a fixed one keeps the result a function of the operator
-    norm = _largest(operator.apply, n, rng)
+    norm = _largest(operator.apply, n, rng, scale=2.0 ** np.round(np.log2(operator.diagonal.max())))
     precondition = operator.inverse or _chebyshev(operator, rng)
     basis = _Basis(
         operator, locked, capacity=int(BLOCKS * (n_wanted + GUARD)) + (0 if start is None else start.shape[1])
@@ -281,7 +281,7 @@ def _chebyshev(operator: Operator, rng: np.random.Generator) -> BlockMap:
             product: FloatArray = single @ v
             return product
 
-    top = 1.05 * _largest(scaled, operator.n, rng)
+    top = 1.05 * _largest(scaled, operator.n, rng, scale=1.0)
     bottom = top / (0.4 * DEGREE**2)
     middle, half = (top + bottom) / 2, (top - bottom) / 2
 
@@ -304,11 +304,11 @@ def _chebyshev(operator: Operator, rng: np.random.Generator) -> BlockMap:
     return apply
 
 
-def _largest(apply: BlockMap, n: int, rng: np.random.Generator) -> float:
-    """Estimate the largest eigenvalue to a few per cent, from below."""
-    linear = LinearOperator((n, n), matvec=lambda v: apply(v.reshape(-1, 1))[:, 0], dtype=np.float64)
+def _largest(apply: BlockMap, n: int, rng: np.random.Generator, *, scale: float) -> float:
+    """Estimate the largest eigenvalue to a few per cent, from below; ARPACK takes 1e-10 for 0, hence the scale."""
+    linear = LinearOperator((n, n), matvec=lambda v: apply(v.reshape(-1, 1))[:, 0] / scale, dtype=np.float64)
     found = eigsh(linear, k=1, which="LA", tol=1e-2, v0=rng.standard_normal(n), return_eigenvectors=False)
-    return float(found[0])
+    return float(found[0]) * scale
 
 
 def _dense(operator: Operator, n_wanted: int, locked: FloatArray) -> Eigenpairs:
@@ -316,7 +316,8 @@ def _dense(operator: Operator, n_wanted: int, locked: FloatArray) -> Eigenpairs:
     matrix = (matrix + matrix.T) / 2
     values = np.linalg.eigvalsh(matrix)
     norm = float(values[-1])
-    lifted = matrix + locked @ locked.T * (2 * norm + 1)  # known vectors leave for the top of the spectrum
+    above = 2 * norm if norm > 0 else 1.0  # of the size of the matrix: a larger shift would drown it
+    lifted = matrix + locked @ locked.T * above  # known vectors leave for the top of the spectrum
     values, vectors = eigh(lifted, subset_by_index=(0, n_wanted - 1))
     residuals = np.linalg.norm(matrix @ vectors - vectors * values, axis=0)
     return Eigenpairs(values, vectors, residuals, norm, n_products=0, converged=np.ones(n_wanted, dtype=bool))

@@ -11,6 +11,7 @@ from scipy.special import gammaln, logsumexp
 
 from decortex.clustering.inputs import FloatArray
 from decortex.clustering.result import ClusteringResult, FitStatus, canonical_order, relabel
+from decortex.errors import InputError
 
 Covariance: TypeAlias = Literal["diag", "full", "tied", "spherical"]
 
@@ -35,6 +36,11 @@ def squared_distances(
         (x - c)' S^-1 (x - c).
     log_det : ndarray, shape (n_clusters,)
         log |S|.
+
+    Raises
+    ------
+    InputError
+        If a covariance matrix is singular.
     """
     if scales.ndim == 2:
         middle = centres.mean(axis=0)  # the expansion of the square below cancels less near the middle
@@ -46,7 +52,13 @@ def squared_distances(
     delta = np.empty((len(x), len(centres)))
     log_det = np.empty(len(centres))
     for j, (centre, scale) in enumerate(zip(centres, scales, strict=True)):
-        root = np.linalg.cholesky(scale)
+        try:
+            root = np.linalg.cholesky(scale)
+        except np.linalg.LinAlgError as error:
+            raise InputError(
+                f"a component's scale matrix is singular: reg is lost to rounding beside variances of up to "
+                f"{np.diagonal(scale).max():.3g}. Raise reg, scale the embedding, or use diagonal scales."
+            ) from error
         white = solve_triangular(root, (x - centre).T, lower=True, check_finite=False)
         delta[:, j] = np.einsum("dn,dn->n", white, white)
         log_det[j] = 2 * np.log(np.diagonal(root)).sum()

@@ -38,6 +38,7 @@ from decortex.clustering.neighbours import (
 )
 from decortex.clustering.result import ClusteringResult
 from decortex.config import Config
+from decortex.errors import InputError
 
 VERSION = 1
 WEAK_REGRESSION = 0.1  # up to this mu the graph alone makes a good preconditioner
@@ -92,7 +93,13 @@ class SECProblem:
     @cached_property
     def thin(self) -> FloatArray:
         """U = X'R^-1, (n_neurons, n_features)."""
-        root = np.linalg.cholesky(self.gram)
+        try:
+            root = np.linalg.cholesky(self.gram)
+        except np.linalg.LinAlgError as error:
+            raise InputError(
+                f"SEC's regression is singular: gamma = {self.gamma:g} is lost to rounding beside features whose "
+                f"squares sum to up to {self.gram.max():.3g}. Scale the embedding, or raise gamma."
+            ) from error
         thin: FloatArray = solve_triangular(root, (self.x - self.mean).T, lower=True, check_finite=False).T
         return np.ascontiguousarray(thin)
 

@@ -1,5 +1,7 @@
 """What `fit` refuses, what it accepts, and what it says."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -172,3 +174,44 @@ def test_methods_that_assign_by_neighbours_ask_for_them(method):
         predict(found, points(5))
     with pytest.raises(InputError, match="40 clustered ones, but 39 were given"):
         predict(found, points(5), x=points(39))
+
+
+@pytest.mark.parametrize("factor", [1e-8, 255.0, 1e12, 1e50])
+@pytest.mark.parametrize("method", EVERY)
+def test_no_unit_of_the_embedding_is_a_silent_wrong_answer(method, factor):
+    x = points(200, 40) * factor
+    try:
+        found = fit(x, method, n_clusters=4, **SMALL.get(method, {}))
+    except InputError as refused:
+        assert re.search("[Ss]cale the embedding|scale the input data", str(refused))  # noqa: PT017
+        return
+    assert np.isfinite(found.objective)
+    if "relative_residual" in found.diagnostics:
+        assert found.diagnostics["relative_residual"] < 1e-8 or found.status == "not_converged"
+
+
+@pytest.mark.parametrize(("method", "params"), [("sec", {}), ("tmixture", {"covariance": "full"})])
+def test_a_ridge_lost_to_rounding_is_named(method, params):
+    x = points(30, 60) * 1e9
+    with pytest.raises(InputError, match=r"lost to rounding.*(Scale the|scale the) embedding"):
+        fit(x, method, n_clusters=3, **params)
+
+
+@pytest.mark.parametrize("method", [m for m in EVERY if m != "rotation_tmixture"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16])
+def test_few_wide_integer_images_are_clustered(method, dtype, accuracy):
+    rng = np.random.default_rng(0)  # 12 objects, 8 pictures each, 300 pixels of 0..255
+    truth = np.repeat(np.arange(12), 8)
+    pictures = rng.uniform(60, 190, size=(12, 300))[truth] + 20 * rng.normal(size=(96, 300))
+    found = fit(pictures.round().clip(0, 255).astype(dtype), method, n_clusters=12)
+    assert accuracy(truth, found.labels) > 0.9
+    assert found.status in ("ok", "fragmented")
+
+
+@pytest.mark.parametrize("method", ["spectral", "sec", "ldmgi"])
+@pytest.mark.parametrize("k", [1, 3])
+def test_graph_methods_stand_fewer_distinct_neurons_than_neighbours(method, k):
+    x = np.repeat(points(4), 12, axis=0)
+    found = fit(x, method, n_clusters=k)
+    assert found.labels.shape == (48,)
+    assert found.status == "fragmented"
