@@ -1,0 +1,38 @@
+"""Mean responses, and test images that some session has trained on, recognised by content."""
+
+import numpy as np
+import pandas as pd
+
+from decortex.data.recordings import InMemoryTrials, Recordings, Session
+from decortex.data.summary import summarise_recordings
+
+
+def session(name, images, tiers, first_id=0):
+    n = len(images)
+    neurons = pd.DataFrame({"session": name, "unit_id": range(2), "animal": "m", "scan": 0, "area": "V1"})
+    responses = np.arange(2 * n, dtype=np.float32).reshape(n, 2)
+    return Session(
+        name=name,
+        images=InMemoryTrials(np.asarray(images, dtype=np.float32)[:, None, None, None]),
+        responses=InMemoryTrials(responses),
+        tiers=np.array(tiers),
+        image_ids=np.arange(first_id, first_id + n),
+        neurons=neurons,
+    )
+
+
+def test_images_are_compared_by_content_over_all_sessions():
+    one = session("a", [1, 2, 3, 4], ["train", "validation", "test", "test"])
+    # Another session shows the first one's test image 4 for training, under another id; 9 is in no tier.
+    other = session("b", [4, 5, 9, 3], ["train", "test", "none", "test"], first_id=50)
+    found = summarise_recordings(Recordings((one, other), (1, 1, 1), "0" * 64))
+    assert (found.n_test_images, found.n_shared_images) == (3, 1)
+    np.testing.assert_allclose(found.mean_responses, [0, 1, 0, 1])
+
+
+def test_disjoint_images_are_seen_as_such_and_a_session_without_training_has_no_mean():
+    one = session("a", [1, 2, 3], ["train", "train", "test"])
+    other = session("b", [7, 7, 8], ["test", "test", "none"])
+    found = summarise_recordings(Recordings((one, other), (1, 1, 1), "0" * 64))
+    assert (found.n_test_images, found.n_shared_images) == (2, 0)
+    np.testing.assert_allclose(found.mean_responses, [1, 2, np.nan, np.nan])
