@@ -4,8 +4,8 @@
     python benchmarks/calibrate.py --table calibration.jsonl          # the same as a table for the docs
 
 ``recommended`` marks what docs/statistics.md recommends in a scenario that its estimand covers. ``effect`` is 0
-under the null hypothesis; rows with an effect are power curves, except those of ``tost``: there it is the true
-change, and the rejection rate is the rate of declaring equivalence.
+under the null hypothesis; rows with an effect are power curves. For ``tost`` it is the true change, the rejection rate
+is the rate of declaring equivalence, and the null hypothesis is a change of the margin (.005) or more.
 """
 
 from __future__ import annotations
@@ -467,8 +467,11 @@ def changes(n_sets: int) -> Iterator[Row]:
                 rng = np.random.default_rng([29, n_sessions])
                 means = change + session_sd * rng.normal(size=(2 * n_sets, n_sessions))
                 declared = sum(bool(equivalence(one, n_bootstrap=1).equivalent) for one in means)
-                scenario = f"{n_sessions} sessions of SD {session_sd}, margin .005"
-                yield Row("tost", "price", True, scenario, change, len(means), declared / len(means), None)
+                what = {0.0: "power: no change", -0.01: "twice the margin"}.get(change, "exactly the margin")
+                scenario = f"{what}, {n_sessions} sessions of SD {session_sd}"
+                yield Row(
+                    "tost", "price", change != 0, scenario, change, len(means), declared / len(means), None
+                )
 
 
 def table(path: Path) -> str:

@@ -20,7 +20,6 @@ EquivalenceStatus = Literal["ok", "no_scores", "one_session", "no_variation"]
 DEFAULT_MARGIN = 0.005
 # Webb's (2023) weights: mean 0, variance 1, six values, so that few sessions still give many different draws.
 WEBB_WEIGHTS = np.array([-np.sqrt(1.5), -1.0, -np.sqrt(0.5), np.sqrt(0.5), 1.0, np.sqrt(1.5)])
-_ENUMERATED_SESSIONS = 5
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def equivalence(
     margin : float
         Above 0: the smallest change that matters.
     seed, n_bootstrap : int
-        Of the wild cluster bootstrap; up to five sessions all its draws are enumerated instead.
+        Of the wild cluster bootstrap; where all its draws are not more than that, they are enumerated instead.
 
     Raises
     ------
@@ -114,7 +113,7 @@ def wild_cluster_bootstrap(
     """
     n = len(session_means)
     mean, error = session_means.mean(), session_means.std(ddof=1) / np.sqrt(n)
-    if n <= _ENUMERATED_SESSIONS:
+    if len(WEBB_WEIGHTS) ** n <= n_bootstrap:
         weights = _every_weight(n)
     else:
         weights = np.random.default_rng([seed, n]).choice(WEBB_WEIGHTS, size=(n_bootstrap, n))
