@@ -138,16 +138,15 @@ def _climb(tables: Tables, n: int, n_clusters: int, start: int) -> tuple[NDArray
     """Match partitions one at a time to the sum of those matched already, until nothing changes."""
     matches = np.tile(np.arange(n_clusters), (n, 1))
     order = [start, *(b for b in range(n) if b != start)]
-    matched = [start]
-    for b in order[1:]:
-        matches[b] = _match(tables, matches, b, matched)
-        matched.append(b)
+    for place, b in enumerate(order[1:], start=1):
+        matches[b] = _best(_votes(tables, matches, b, order[:place]))
+    rows = np.arange(n_clusters)
     for n_rounds in range(1, _MAX_ROUNDS + 1):
         changed = False
         for b in order:
-            others = [c for c in matched if c != b]
-            found = _match(tables, matches, b, others)
-            if _gain(tables, matches, b, others, found) > 0:
+            votes = _votes(tables, matches, b, [c for c in order if c != b])
+            found = _best(votes)
+            if votes[rows, found].sum() > votes[rows, matches[b]].sum():
                 matches[b], changed = found, True
         if not changed:
             return matches, n_rounds
@@ -163,17 +162,10 @@ def _votes(tables: Tables, matches: NDArray[np.int64], b: int, others: Sequence[
     return votes
 
 
-def _match(tables: Tables, matches: NDArray[np.int64], b: int, others: Sequence[int]) -> NDArray[np.int64]:
-    found: NDArray[np.int64] = linear_sum_assignment(_votes(tables, matches, b, others), maximize=True)[1]
+def _best(votes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Common cluster of each cluster, so that votes are most."""
+    found: NDArray[np.int64] = linear_sum_assignment(votes, maximize=True)[1]
     return found
-
-
-def _gain(
-    tables: Tables, matches: NDArray[np.int64], b: int, others: Sequence[int], found: NDArray[np.int64]
-) -> int:
-    votes = _votes(tables, matches, b, others)
-    rows = np.arange(len(votes))
-    return int(votes[rows, found].sum() - votes[rows, matches[b]].sum())
 
 
 def _overlap(table: NDArray[np.int64], b: NDArray[np.int64], c: NDArray[np.int64]) -> int:
