@@ -51,6 +51,11 @@ class SelectionConfig(Config):
     silhouette_sample: int = Field(
         default=2000, ge=1, description="neurons whose silhouette is taken, at most"
     )
+    n_resamples: int = Field(
+        default=50,
+        ge=0,
+        description="resamples of neurons, labels kept, for intervals that have no formula; 0: none",
+    )
     alpha: float = Field(default=0.05, gt=0, lt=1, description="level of excess over a null, and of a valley")
     max_depth: float = Field(
         default=0.5, gt=0, lt=1, description="density in a valley over that on its sparser side, at most"

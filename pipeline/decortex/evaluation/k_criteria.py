@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,13 +11,13 @@ from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score
 
 from decortex.clustering import ClusteringResult
 from decortex.clustering.inputs import check_n_clusters, check_points
-from decortex.evaluation.agreement import agreement
+from decortex.evaluation.agreement import agreement, contingency
 from decortex.evaluation.gap import gap_statistic
 from decortex.evaluation.halves import judge_halves
 from decortex.evaluation.k_config import CriterionStatus, CriterionValue, NullCriterion, SelectionConfig
 from decortex.evaluation.mixture_criteria import companion, information_criteria
 from decortex.evaluation.quality import silhouettes
-from decortex.evaluation.subsamples import Clusterer, subsample_stability
+from decortex.evaluation.subsamples import Clusterer, adjusted_rand, subsample_stability
 from decortex.evaluation.valleys import Valleys
 
 FloatArray = NDArray[np.float64]
@@ -85,7 +86,8 @@ def count_criteria(x: FloatArray, clusterer: Clusterer, k: int, config: Selectio
             "davies_bouldin",
             "stability",
         )
-        found += partition_figures(values, clusterer, k, config, criteria=criteria, fitted=fitted)
+        figures = partition_figures(values, clusterer, k, config, criteria=criteria, fitted=fitted)
+        found += [_with_interval(one, values, fitted.labels, config) for one in figures]
     return CountCriteria(k, len(values), fitted.status, tuple(found), halves.valleys)
 
 
@@ -112,8 +114,8 @@ def partition_figures(
     Returns
     -------
     tuple of CriterionValue
-        Intervals: of the silhouette 95 % over the sampled neurons; of Calinski-Harabasz and Davies-Bouldin none;
-        of the stability the range over pairs of subsamples.
+        Intervals: of the silhouette 95 % over the sampled neurons; of the stability the range over pairs of
+        subsamples; of Calinski-Harabasz and Davies-Bouldin none here (`count_criteria` adds them).
     """
     found = []
     if set(criteria) != {"stability"}:
@@ -164,6 +166,35 @@ def _quality(
     return rows
 
 
+def _with_interval(
+    one: CriterionValue, x: FloatArray, labels: NDArray[np.int16], config: SelectionConfig
+) -> CriterionValue:
+    """Add the 95 % interval over neurons resampled with their labels, where a criterion has no other."""
+    scores = {"calinski_harabasz": calinski_harabasz_score, "davies_bouldin": davies_bouldin_score}
+    if one.value is None or one.criterion not in scores:
+        return one
+    return _resampled(one, len(x), config, lambda own: scores[one.criterion](x[own], labels[own]))
+
+
+def _resampled(
+    one: CriterionValue, n: int, config: SelectionConfig, score: Callable[[NDArray[np.int64]], float | None]
+) -> CriterionValue:
+    """Quantiles of a score over resampled neurons, moved by the bias that repeated neurons bring."""
+    rng = np.random.default_rng([config.seed, one.k])
+    found = []
+    for _ in range(config.n_resamples):
+        try:
+            value = score(np.sort(rng.integers(n, size=n)))
+        except ValueError:  # a resample with one cluster only has no score
+            value = None
+        if value is not None and np.isfinite(value):
+            found.append(float(value))
+    if len(found) < 2 or one.value is None:
+        return one
+    low, high = np.quantile(found, [0.025, 0.975]) + (one.value - float(np.mean(found)))
+    return replace(one, low=min(float(low), one.value), high=max(float(high), one.value))
+
+
 def _mixture_criteria(
     x: FloatArray, clusterer: Clusterer, fitted: ClusteringResult, config: SelectionConfig
 ) -> list[CriterionValue]:
@@ -186,5 +217,9 @@ def _mixture_criteria(
         return rows
     centroid = fitted if mixture is not clusterer else Clusterer("kmeans", {}).fit(x, k, config.seed)
     found = agreement(centroid.labels, other.labels)
-    rows.append(CriterionValue("method_agreement", k, found.ari, None, None, len(x), found.status))
+    agreed = CriterionValue("method_agreement", k, found.ari, None, None, len(x), found.status)
+    one, two = centroid.labels, other.labels
+    rows.append(
+        _resampled(agreed, len(x), config, lambda own: adjusted_rand(contingency(one[own], two[own])))
+    )
     return rows

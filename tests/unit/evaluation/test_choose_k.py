@@ -129,6 +129,16 @@ def test_criteria_do_not_depend_on_units():
     )
 
 
+def test_every_criterion_has_an_interval_around_it():
+    x = types(np.random.default_rng(12), n=150, distance=4.0)
+    found = count_criteria(x, KMEANS, 4, QUICK)
+    for one in found.values:
+        assert one.low <= one.value <= one.high, one
+        assert one.low < one.high or one.value == 1, one
+    bare = count_criteria(x, KMEANS, 4, replace_config(QUICK, n_resamples=0))
+    assert (value(bare, "davies_bouldin").low, value(bare, "method_agreement").high) == (None, None)
+
+
 def test_gap_is_the_literal_formula():
     x = types(np.random.default_rng(6), n=80)
     labels = KMEANS.fit(x, 3, 1).labels
