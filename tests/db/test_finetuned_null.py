@@ -144,6 +144,21 @@ def test_fine_tuning_is_compared_with_that_of_the_null(study: str) -> None:
     )
 
 
+def test_a_changed_member_of_the_null_is_refused(study: str) -> None:
+    key = (schemas.FinetunedNull & {"study": STUDY}).keys()[0]
+    member = (
+        schemas.DECFinetune & {"dataset": nulls()[0]["dataset"], "finetune_id": key["finetune_id"]}
+    ).keys()[0]
+    digest = (schemas.DECFinetune & member).fetch1("labels_sha256")
+    schemas.DECFinetune.update1({**member, "labels_sha256": "0" * 64})
+    try:
+        with pytest.raises(ConfigError, match=f"members of study '{NULL}' are not those that were frozen"):
+            schemas.FinetunedNull().make_fetch(key)
+    finally:
+        schemas.DECFinetune.update1({**member, "labels_sha256": digest})
+    schemas.FinetunedNull().make_fetch(key)
+
+
 def test_the_command_gives_the_excess(
     study: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
