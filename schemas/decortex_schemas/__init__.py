@@ -15,6 +15,7 @@ from decortex_schemas.association import ClusterAssociation  # noqa: E402
 from decortex_schemas.clustering import Clustering  # noqa: E402
 from decortex_schemas.comparison import SeedAgreement  # noqa: E402
 from decortex_schemas.confounds import ClusterConfound  # noqa: E402
+from decortex_schemas.cross_agreement import MethodAgreement, ModelAgreement  # noqa: E402
 from decortex_schemas.database import connect, schema  # noqa: E402
 from decortex_schemas.datasets import Dataset  # noqa: E402
 from decortex_schemas.embeddings import Embedding  # noqa: E402
@@ -22,7 +23,6 @@ from decortex_schemas.evaluation import ClusterPerformance, ClusterQuality  # no
 from decortex_schemas.finetune import ContinuedTraining, DECFinetune  # noqa: E402
 from decortex_schemas.frozen import FrozenStudy, freeze_study  # noqa: E402
 from decortex_schemas.leases import WorkerLease  # noqa: E402
-from decortex_schemas.model_agreement import ModelAgreement  # noqa: E402
 from decortex_schemas.models import ModelTask, Performance, TrainedModel  # noqa: E402
 from decortex_schemas.null_comparison import FinetunedNull  # noqa: E402
 from decortex_schemas.null_networks import NullDataset, NullRecordings, NullStudy  # noqa: E402
@@ -45,7 +45,7 @@ from decortex_schemas.specs import (  # noqa: E402
     Tier,
     TrainingSchedule,
 )
-from decortex_schemas.stability import ConsensusPartition, MethodAgreement, SubsampleStability  # noqa: E402
+from decortex_schemas.stability import ConsensusPartition, SubsampleStability  # noqa: E402
 from decortex_schemas.studies import Study, StudyPlan, declare_study  # noqa: E402
 from decortex_schemas.subsamples import SubsampleClustering  # noqa: E402
 

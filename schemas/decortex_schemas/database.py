@@ -51,7 +51,7 @@ MODULES = (
     "adjusted",
     "comparison",
     "stability",
-    "model_agreement",
+    "cross_agreement",
     "selection",
     "null_comparison",
 )

@@ -6,12 +6,12 @@ from typing import Any
 
 from decortex.errors import ConfigError
 from decortex_schemas.comparison import SeedAgreement
+from decortex_schemas.cross_agreement import MethodAgreement, ModelAgreement
 from decortex_schemas.frozen import FrozenStudy
-from decortex_schemas.model_agreement import ModelAgreement
 from decortex_schemas.null_comparison import FinetunedNull
 from decortex_schemas.queries import one_at_a_time
 from decortex_schemas.specs import ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec
-from decortex_schemas.stability import ConsensusPartition, MethodAgreement, SubsampleStability
+from decortex_schemas.stability import ConsensusPartition, SubsampleStability
 
 _INDICES = ("ari", "ami", "v_measure", "fowlkes_mallows", "matched")
 

@@ -1,4 +1,4 @@
-"""What partitions have in common: consensus, stability under subsampling, agreement of methods."""
+"""What partitions have in common: the consensus of networks and starts, and stability under subsampling."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from decortex_schemas.comparison import (
     mean_indices,
 )
 from decortex_schemas.database import schema
-from decortex_schemas.datasets import Dataset
 from decortex_schemas.embeddings import Embedding, array_sha256
 from decortex_schemas.finetune import partition_labels
 from decortex_schemas.frozen import (
@@ -31,7 +30,7 @@ from decortex_schemas.frozen import (
 )
 from decortex_schemas.leases import confirm_reservation
 from decortex_schemas.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.specs import ClusterCount, ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec
+from decortex_schemas.specs import ClusterCount, ClusteringMethod
 from decortex_schemas.studies import Study
 from decortex_schemas.subsamples import SubsampleClustering
 
@@ -204,106 +203,6 @@ class SubsampleStability(dj.Computed):
         self.insert1({**key, **row, **run_stamp(started)})
         self.Pair.insert({**key, **pair} for pair in pairs)
         self.Cluster.insert({**key, **cluster} for cluster in clusters)
-
-
-@schema
-class MethodAgreement(dj.Computed):
-    """Whether two methods find the same partition, of one network and across networks."""
-
-    definition = f"""
-    # Agreement of two methods at one K and fine-tuning
-    -> FrozenStudy
-    -> Dataset
-    -> ModelSpec
-    -> EmbeddingSpec
-    -> ClusterCount
-    -> FinetuneSpec
-    -> ClusteringMethod.proj(method_a='method', method_id_a='method_id')
-    -> ClusteringMethod.proj(method_b='method', method_id_b='method_id')
-    ---
-    ari_same = null : float64            # mean over networks and clustering seeds that both methods have
-    ari_same_min = null : float64
-    ami_same = null : float64
-    v_measure_same = null : float64
-    fowlkes_mallows_same = null : float64
-    matched_same = null : float64
-    n_pairs_same : int32
-    ari_other = null : float64           # one method on one network against the other on another network
-    ari_other_min = null : float64
-    ami_other = null : float64
-    v_measure_other = null : float64
-    fowlkes_mallows_other = null : float64
-    matched_other = null : float64
-    n_pairs_other : int32
-    {STAMP}
-    """
-
-    class Pair(dj.Part):
-        """Both methods' partitions of one network at one clustering seed."""
-
-        definition = f"""
-        -> master
-        model_seed : int32
-        seed : int32
-        ---
-        {PAIR_COLUMNS}
-        """
-
-    @property
-    def key_source(self) -> Any:
-        """One key a pair of methods that a frozen study has at one K and fine-tuning."""
-        first = Study.Finetuning.proj(method_a="method", method_id_a="method_id")
-        second = Study.Finetuning.proj(method_b="method", method_id_b="method_id")
-        asked = (
-            FrozenStudy.proj() * Study.Model.proj() * Study.Embedding.proj() * first * second
-            & "method_id_a < method_id_b"
-        )
-        every = (
-            FrozenStudy.proj()
-            * Dataset.proj()
-            * ModelSpec.proj()
-            * EmbeddingSpec.proj()
-            * ClusterCount.proj()
-            * FinetuneSpec.proj()
-            * ClusteringMethod.proj(method_a="method", method_id_a="method_id")
-            * ClusteringMethod.proj(method_b="method", method_id_b="method_id")
-        )
-        return every & asked
-
-    def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
-        """Fetch both methods' members; they must still be those that were frozen."""
-        both = [{**key, "method": key[f"method_{one}"], "method_id": key[f"method_id_{one}"]} for one in "ab"]
-        for one in both:
-            check_frozen(key["study"], one)
-        return tuple(members_of(key["study"], one).proj().to_dicts(order_by="KEY") for one in both)
-
-    def make_compute(
-        self, key: dict[str, Any], members_a: list[dict[str, Any]], members_b: list[dict[str, Any]]
-    ) -> tuple[Any, ...]:
-        """Compare at equal clustering seeds: the same network, and every other one."""
-        started = time.time()
-        first, second = (
-            {(m["model_seed"], m["seed"]): partition_labels(m) for m in members}
-            for members in (members_a, members_b)
-        )
-        same, other = [], []
-        for (network_a, seed_a), (network_b, seed_b) in itertools.product(first, second):
-            if seed_a != seed_b:
-                continue
-            found = compare(first[network_a, seed_a], second[network_b, seed_b], key["k"])
-            if network_a == network_b:
-                same.append({"model_seed": network_a, "seed": seed_a, **found})
-            else:
-                other.append(found)
-        return mean_indices(same, "same") | mean_indices(other, "other"), same, started
-
-    def make_insert(
-        self, key: dict[str, Any], row: dict[str, Any], pairs: list[dict[str, Any]], started: float
-    ) -> None:
-        """Insert the summary and the pairs of the same network."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
-        self.Pair.insert({**key, **pair} for pair in pairs)
 
 
 def consensus_row(found: Consensus, partitions: list[NDArray[np.int16]]) -> dict[str, Any]:
