@@ -74,7 +74,7 @@ def screened_starts(
 def exchanged_centres(
     x: FloatArray, starts: list[FloatArray], screening: Screening, rng: np.random.Generator
 ) -> list[FloatArray]:
-    """Return the solutions that the best starts lead to and that may still end best.
+    """Return the solutions that the best starts lead to, the first after its exchanges with the others.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def exchanged_centres(
     Returns
     -------
     list of ndarray, shape (n_clusters, n_features)
-        Centres by rising sum of squares, the first within a few tens of Lloyd iterations of a local optimum.
+        Centres by rising sum of squares, each within a few tens of Lloyd iterations of a local optimum.
     """
     n_clusters = len(starts[0])
     middle = x.mean(axis=0)
@@ -104,13 +104,24 @@ def exchanged_centres(
     if len(runs) > 1:
         others = np.vstack([run.cluster_centers_ for run in runs[1:]])
         runs[0] = _after_exchanges(near, judges, runs[0], others, rng)
-    close = [run for run in runs if run.inertia_ <= (1 + CLOSE_BEFORE) * runs[0].inertia_]
-    if len(close) > 1:
-        close = _by_inertia(_steps(near, run.cluster_centers_, RACE, rng) for run in close)
+    return [np.asarray(run.cluster_centers_ + middle) for run in runs]
+
+
+def raced_centres(x: FloatArray, solutions: list[FloatArray], rng: np.random.Generator) -> list[FloatArray]:
+    """Return those of the solutions that may still end best, at most two, by rising sum of squares."""
+    middle = x.mean(axis=0)
+    near = x - middle
+    sums = [float(_nearest(near, centres - middle).sum()) for centres in solutions]
+    close = [
+        c - middle for c, total in zip(solutions, sums, strict=True) if total <= (1 + CLOSE_BEFORE) * sums[0]
+    ]
+    if len(close) == 1:
+        return solutions[:1]
+    runs = _by_inertia(_steps(near, centres, RACE, rng) for centres in close)
     return [
         np.asarray(run.cluster_centers_ + middle)
-        for run in close[:TO_THE_END]
-        if run.inertia_ <= (1 + CLOSE_AFTER) * close[0].inertia_
+        for run in runs[:TO_THE_END]
+        if run.inertia_ <= (1 + CLOSE_AFTER) * runs[0].inertia_
     ]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 from sklearn.exceptions import ConvergenceWarning
 
-from decortex.clustering.exchange import Screening, exchanged_centres, lloyd, screened_starts
+from decortex.clustering.exchange import Screening, exchanged_centres, lloyd, raced_centres, screened_starts
 from decortex.clustering.inputs import FloatArray, check_n_clusters, generator
 from decortex.clustering.method import Fitter, Method, Points
 from decortex.clustering.result import ClusteringResult, FitStatus, canonical_order, relabel
@@ -78,9 +78,10 @@ def fit_kmeans(x: FloatArray, config: KMeansConfig, n_clusters: int, seed: int) 
                 config.tol,
             )
             starts = screened_starts(sample, screening, n_clusters, rng)
+            solutions = exchanged_centres(x, starts, screening, rng)
             runs = [
                 lloyd(x, n_clusters, rng, init=centres, n_init=1, **stopping)
-                for centres in exchanged_centres(x, starts, screening, rng)
+                for centres in raced_centres(x, solutions, rng)
             ]
             best = min(runs, key=lambda run: run.inertia_)
     order = canonical_order(best.labels_, n_clusters)
