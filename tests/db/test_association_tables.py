@@ -10,6 +10,7 @@ from decortex.errors import ConfigError
 from decortex.evaluation import benjamini_hochberg, confound, equivalence, mixed_test, sessions_test
 from decortex_schemas import queries_performance, queries_price
 from decortex_schemas.adjusted import GridAssociation
+from decortex_schemas.association import associate_rows
 from decortex_schemas.datasets import load_recordings, sessions_of
 from decortex_schemas.evaluation import N_PERMUTATIONS, scores_before
 from decortex_schemas.finetune import partition_labels
@@ -85,6 +86,14 @@ def test_a_covariate_that_is_refused_leaves_no_numbers(lab: str) -> None:
     finally:
         schemas.RecordingSummary.update1({**summary, "n_shared_images": 0})
     assert (shared.status, len(shared.scores)) == ("shared_images", 0)
+    # The lab's neurons have no position in depth: asked for, it is refused, and every number is NULL.
+    refused = comparison(key, "none", {"names": ["norm", "z"]})
+    assert (refused.status, refused.missing) == ("covariate_missing", ("z",))
+    empty, population, contrasts, of_sessions = associate_rows(refused, partition_labels(key))
+    assert {empty[name] for name in ("omega2_partial", "p_mixed", "p_fixed")} == {None}
+    assert (empty["effect_status"], empty["mixed_status"]) == ("no_scores", "no_scores")
+    assert {row["population_status"] for row in population} == {"no_scores"}
+    assert contrasts == of_sessions == []
 
 
 def test_confounds_are_those_of_the_stored_labels(lab: str) -> None:
@@ -118,6 +127,20 @@ def test_a_grid_has_one_p_and_the_study_corrects_all(lab: str) -> None:
     p = np.array([row["p_sessions"] for row in rows])
     np.testing.assert_allclose([row["p_sessions_bh"] for row in rows], benjamini_hochberg(p))
     assert {row["p_population_bh"] for row in rows} == {None}
+
+
+def test_nothing_is_corrected_before_everything_is_tested(lab: str) -> None:
+    key = dict((GridAssociation & {"study": lab}).keys()[0])
+    own = {"study": lab, "covariate_set_id": key["covariate_set_id"]}
+    assert len(schemas.AdjustedPValue().key_source & own) == 1
+    before = (GridAssociation & key).fetch1("p_grid")
+    (GridAssociation & key).delete(prompt=False)
+    try:
+        assert len(schemas.AdjustedPValue().key_source & own) == 0
+    finally:
+        GridAssociation.populate(key)
+    assert (GridAssociation & key).fetch1("p_grid") == before
+    assert len(schemas.AdjustedPValue().key_source & own) == 1
 
 
 def test_a_changed_member_is_refused(lab: str) -> None:

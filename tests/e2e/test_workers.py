@@ -94,13 +94,14 @@ def test_an_interrupted_worker_loses_nothing(make_lab: Callable[[str], Lab]) -> 
     text = worker.communicate(timeout=60)[0]
     assert worker.returncode == 0, text
     assert "1 handed back" in text
-    assert waiting(lab) == {"pending": 2}
+    # Two networks, and the summary of their recordings, which the worker had not come to.
+    assert waiting(lab) == {"pending": 3}
 
     # SIGKILL: its lease is still fresh, so the key stays reserved; when the lease has run out, it is freed.
     worker = started_on(lab, "~~trained_model")
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
-    assert waiting(lab) == {"reserved": 1, "pending": 1}
+    assert waiting(lab) == {"reserved": 1, "pending": 2}
     lab.python(
         "from decortex_ops.scheduler import sweep\n"
         "from decortex_schemas import leases\n"

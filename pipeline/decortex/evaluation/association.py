@@ -57,7 +57,7 @@ class AssociationResult:
     epsilon2_low, epsilon2_high : float or None
         95 % interval of the corrected effect (`effects.share_interval`); like H it ignores sessions.
     f, p_anova : float or None
-        One-way analysis of variance of the scores themselves; naive as H is.
+        One-way analysis of variance of the scores themselves; naive as H is. None where a cluster's scores are equal.
     omega2, omega2_low, omega2_high : float or None
         (SS_b - (k - 1) MS_w)/(SS_t + MS_w) of that analysis, and its 95 % interval.
     permutation_status : str
@@ -190,6 +190,7 @@ def summarise_clusters(scores: FloatArray, labels: NDArray[np.integer[Any]]) -> 
 
 def _naive(ranked: Share | None, plain: Share | None, n: int) -> dict[str, Any]:
     """Effects and p-values that take neurons for independent; None where there are none."""
+    tested = None if plain is None or np.isinf(plain.f) else plain
     return {
         "h": None if ranked is None else ranked.share * (n - 1),
         "p_kruskal": None if ranked is None else float(chi2.sf(ranked.share * (n - 1), ranked.df)),
@@ -197,8 +198,10 @@ def _naive(ranked: Share | None, plain: Share | None, n: int) -> dict[str, Any]:
         "epsilon2_corrected": None if ranked is None else ranked.corrected,
         "epsilon2_low": None if ranked is None else ranked.low,
         "epsilon2_high": None if ranked is None else ranked.high,
-        "f": None if plain is None or np.isinf(plain.f) else plain.f,
-        "p_anova": None if plain is None else float(f_distribution.sf(plain.f, plain.df, plain.df_residual)),
+        "f": None if tested is None else tested.f,
+        "p_anova": None
+        if tested is None
+        else float(f_distribution.sf(tested.f, tested.df, tested.df_residual)),
         "omega2": None if plain is None else plain.corrected,
         "omega2_low": None if plain is None else plain.low,
         "omega2_high": None if plain is None else plain.high,

@@ -19,7 +19,7 @@ from decortex.errors import InputError
 FloatArray = NDArray[np.float64]
 
 # Variance of the groups over that of the residuals: natural logarithms of the search, in its two steps.
-_LOG_RATIOS = np.linspace(-16.0, 8.0, 25)
+_LOG_RATIOS = np.linspace(-16.0, 18.0, 18)
 _TOLERANCE = 1e-9
 
 
@@ -57,8 +57,9 @@ def fit_random_intercept(
     .. math:: y = X\beta + b_{g} + e, \quad b \sim N(0, \tau^2), \; e \sim N(0, \sigma^2)
 
     With :math:`\lambda = \tau^2/\sigma^2`, group sums s_g and sizes n_g, the weighted cross products are
-    :math:`X'V^{-1}X = X'X - \sum_g \lambda/(1 + n_g\lambda) \, s_g s_g'` and :math:`\log|V| = \sum_g
-    \log(1 + n_g\lambda)`; the profile over :math:`\lambda` is searched on a grid and then by Brent's method.
+    :math:`X'V^{-1}X = X'WX + \sum_g s_g s_g'/(n_g (1 + n_g\lambda))`, W the centring within groups, and
+    :math:`\log|V| = \sum_g \log(1 + n_g\lambda)`; the profile over :math:`\lambda` is searched on a grid and
+    then by Brent's method.
 
     Parameters
     ----------
@@ -125,7 +126,7 @@ def fit_random_intercept(
 class _Profile:
     """Log-likelihood as a function of the ratio of the two variances."""
 
-    cross: FloatArray  # [X y]'[X y]
+    within: FloatArray  # [X y]'[X y] less the groups' means
     sums: FloatArray  # of [X y] in each group
     counts: FloatArray
     degrees: int
@@ -138,7 +139,8 @@ class _Profile:
         _, starts, counts = np.unique(groups[order], return_index=True, return_counts=True)
         sums = np.add.reduceat(both[order], starts, axis=0)
         n, p = X.shape
-        return cls(both.T @ both, sums, counts.astype(np.float64), n - p if reml else n, reml)
+        within = both[order] - np.repeat(sums / counts[:, None], counts, axis=0)
+        return cls(within.T @ within, sums, counts.astype(np.float64), n - p if reml else n, reml)
 
     def solve(self, ratio: float) -> tuple[FloatArray, FloatArray, float]:
         """Fixed effects, inverse of X'V^-1 X, and residual sum of squares, V in units of the residual variance."""
@@ -157,6 +159,7 @@ class _Profile:
         return float(-spread / 2)
 
     def _factor(self, ratio: float) -> tuple[tuple[FloatArray, bool], FloatArray, float]:
-        weights = ratio / (1 + ratio * self.counts)
-        cross = self.cross - (self.sums * weights[:, None]).T @ self.sums
+        # Sums of what varies within groups and between them: differences would lose the first at large ratios.
+        weights = 1 / (self.counts * (1 + ratio * self.counts))
+        cross = self.within + (self.sums * weights[:, None]).T @ self.sums
         return cho_factor(cross[:-1, :-1], lower=True), cross[:-1, -1], float(cross[-1, -1])

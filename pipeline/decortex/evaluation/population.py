@@ -24,11 +24,28 @@ Labels = NDArray[np.integer[Any]]
 
 # With fewer sessions nothing is said about those that were not recorded.
 SMALLEST_SAMPLE = 5
+# Standard deviation within cells over that of all scores: below it the ratio of the two variances has no bound.
+_SMALLEST_WITHIN = 5e-4
 
 PopulationStatus = Literal[
-    "ok", "no_scores", "one_cluster", "constant_scores", "too_few_units", "too_few_cells", "too_few_neurons"
+    "ok",
+    "no_scores",
+    "one_cluster",
+    "constant_scores",
+    "too_few_units",
+    "too_few_cells",
+    "too_few_neurons",
+    "perfect_fit",
 ]
-MixedStatus = Literal["ok", "no_scores", "one_cluster", "constant_scores", "one_session", "too_few_neurons"]
+MixedStatus = Literal[
+    "ok",
+    "no_scores",
+    "one_cluster",
+    "constant_scores",
+    "one_session",
+    "too_few_neurons",
+    "perfect_fit",
+]
 
 
 @dataclass(frozen=True)
@@ -39,7 +56,8 @@ class PopulationTest:
     ----------
     status : str
         'ok', 'no_scores', 'one_cluster', 'constant_scores', 'too_few_units' (below five), 'too_few_cells' (units
-        hold too few clusters in common) or 'too_few_neurons'. Whatever is not 'ok' has no numbers.
+        hold too few clusters in common), 'too_few_neurons' or 'perfect_fit' (neurons of a cell do not differ, so that
+        nothing is left to compare with). Whatever is not 'ok' has no numbers.
     n_units, n_cells : int
         Units, and pairs of unit and cluster that hold a neuron.
     f, df, df_residual, p : float, int or None
@@ -122,7 +140,8 @@ class MixedTest:
     Parameters
     ----------
     status : str
-        'ok', or why there are no numbers; 'one_session': only the fixed model exists.
+        'ok', or why there are no numbers; 'one_session': only the fixed model exists; 'perfect_fit': neurons of a
+        session and cluster do not differ.
     chi2, df, p : float, int or None
         Likelihood-ratio test of the clusters by maximum likelihood.
     session_variance, residual_variance : float or None
@@ -192,12 +211,14 @@ def population_test(
     first = np.unique(cell, return_index=True)[1]
     rank = np.linalg.matrix_rank(np.column_stack([one_hot(unit), one_hot(cluster)])[first])
     df, df_residual = extra.shape[1], n_cells - int(rank)
-    if df == 0 or df_residual < 1:
-        return undefined("too_few_cells")
-    if len(scores) <= reduced.shape[1] + df:
-        return undefined("too_few_neurons")
+    if df == 0 or df_residual < 1 or len(scores) <= reduced.shape[1] + df:
+        return undefined("too_few_cells" if df == 0 or df_residual < 1 else "too_few_neurons")
     if _nothing_left(scores, reduced):
         return undefined("constant_scores")
+    if n_cells < len(scores) and _nothing_left(
+        scores, orthonormal(np.column_stack([one_hot(cell), columns]))
+    ):
+        return undefined("perfect_fit")
     full = np.column_stack([reduced, extra])
     fit = fit_random_intercept(scores, full, cell, reml=True)
     f = wald_f(fit, slice(reduced.shape[1], None))
@@ -243,6 +264,8 @@ def mixed_test(
         return MixedTest("too_few_neurons")
     if _nothing_left(scores, levels):
         return MixedTest("constant_scores")
+    if _nothing_left(scores, orthonormal(np.column_stack([levels, cluster]))):
+        return MixedTest("perfect_fit")
     fixed = adjusted_share(scores, labels, levels)
     f_fixed = None if fixed is None else fixed.f
     p_fixed = None if fixed is None else float(f_distribution.sf(fixed.f, fixed.df, fixed.df_residual))
@@ -380,9 +403,9 @@ def _trivial(scores: FloatArray, k: int) -> Literal["no_scores", "one_cluster", 
     return "constant_scores" if (scores == scores[0]).all() else None
 
 
-def _nothing_left(scores: FloatArray, reduced: FloatArray) -> bool:
+def _nothing_left(scores: FloatArray, reduced: FloatArray, *, share: float = 1e-10) -> bool:
     residual = scores - reduced @ (reduced.T @ scores)
-    return bool(residual.std() <= 1e-10 * scores.std())
+    return bool(residual.std() <= share * scores.std())
 
 
 def _checked(

@@ -83,6 +83,18 @@ def test_neurons_as_the_sample_reject_where_clusters_vary_over_sessions_and_unit
     assert neurons > 60
 
 
+def test_where_cells_differ_far_more_than_neurons_f_is_that_of_the_cells():
+    rng = np.random.default_rng(11)
+    _, labels, sessions = draw(rng)
+    cells = rng.normal(size=(6, 3))
+    y = cells[sessions, labels] + 1e-3 * rng.normal(size=len(labels))
+    left = cells - cells.mean(0) - cells.mean(1)[:, None] + cells.mean()
+    f = 6 * ((cells.mean(0) - cells.mean()) ** 2).sum() / 2 / ((left**2).sum() / 10)
+    found = population_test(y, labels, sessions)
+    assert found.f == pytest.approx(f, rel=1e-2)
+    assert found.residual_variance == pytest.approx(1e-6, rel=0.3)
+
+
 def test_a_clear_effect_is_found():
     found = population_test(*draw(np.random.default_rng(5), effect=1.0, interaction=0.2))
     assert found.p < 0.001
@@ -146,6 +158,8 @@ def test_units_are_kruskal_wallis_of_their_own():
         (lambda y, j, s: (y, s, s), "too_few_cells", "ok"),
         (lambda y, j, s: (y[::20], np.arange(len(y[::20])), s[::20]), "too_few_cells", "too_few_neurons"),
         (lambda y, j, s: (y, np.where(np.arange(len(y)) == 3, 9, j), s), "ok", "ok"),
+        (lambda y, j, s: (0.3 * j, j, s), "perfect_fit", "perfect_fit"),
+        (lambda y, j, s: (np.sin(3.0 * j + 5.0 * s), j, s), "perfect_fit", "ok"),
     ],
     ids=[
         "none",
@@ -157,6 +171,8 @@ def test_units_are_kruskal_wallis_of_their_own():
         "cluster is session",
         "K = n",
         "singleton",
+        "score is cluster",
+        "score is cell",
     ],
 )
 def test_undefined_tests_have_a_status(change, status, mixed):
