@@ -4,7 +4,7 @@ EM runs on a random subsample from several k-means; the best few, and one from t
 `exchange` finds, go on with all neurons. The best of them then takes a component of another solution in place of
 one of its own, does a few EM iterations, and keeps the change if the likelihood of all neurons rose, until two
 changes in a row have failed (the idea of split-and-merge EM, Ueda, Nakano, Ghahramani & Hinton, Neural
-Computation 12, 2000). EM is scikit-learn's throughout.
+Computation 12, 2000). EM is scikit-learn's, or `diagonal_em` that gives its numbers.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from scipy.special import logsumexp
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.mixture import GaussianMixture
 
+from decortex.clustering.diagonal_em import run_diagonal_em
 from decortex.clustering.exchange import Screening, exchanged_centres, screened_starts
 from decortex.clustering.inputs import FloatArray, sklearn_state
 from decortex.clustering.mixture import Covariance, Mixture
@@ -63,6 +64,8 @@ def run_em(
     start: Mixture | None = None,
 ) -> GaussianMixture:
     """Fit scikit-learn's mixture from its own starts, or from a mixture."""
+    if start is not None and options.covariance == "diag":
+        return run_diagonal_em(x, start, reg=options.reg, max_iter=options.max_iter, tol=options.tol)
     given = {}
     if start is not None:
         scales = start.scales[0] if options.covariance == "tied" else start.scales

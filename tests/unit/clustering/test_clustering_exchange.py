@@ -1,5 +1,7 @@
 """k-means and mixtures of many neurons: exchanges between solutions, checked one by one; what subsamples miss."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.special import logsumexp
@@ -159,3 +161,40 @@ def test_a_singular_covariance_of_many_neurons_asks_for_more_regularisation():
     x = np.repeat(np.random.default_rng(0).normal(size=(3, 4)), 100, axis=0)
     with pytest.raises(ValueError, match="Raise reg"):
         fit(x, "gmm", n_clusters=3, covariance="full", reg=0.0, n_screen=150)
+
+
+@pytest.mark.parametrize("max_iter", [1, 2, 60])
+def test_the_diagonal_em_is_scikit_learns(blobs, max_iter):
+    x, _ = blobs(5000, 6, 4, spread=0.8)  # more than two blocks
+    x += 30
+    rng = np.random.default_rng(0)
+    options = EMOptions("diag", 1e-6, max_iter, 1e-5)
+    labels = rng.integers(4, size=len(x))
+    start = mixture_of_partition(x, labels, x[:4], options)
+    start = Mixture(x[:4], start.scales, start.weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        ours = run_em(x, options, 4, rng, start=start)
+        theirs = GaussianMixture(
+            4,
+            covariance_type="diag",
+            weights_init=start.weights,
+            means_init=start.centres,
+            precisions_init=1 / start.scales,
+            max_iter=max_iter,
+            tol=1e-5,
+            random_state=0,
+        ).fit(x)
+    assert (ours.n_iter_, ours.converged_) == (theirs.n_iter_, theirs.converged_)
+    assert ours.lower_bound_ == pytest.approx(theirs.lower_bound_, abs=1e-9)
+    for name in ("weights_", "means_", "covariances_"):
+        np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-6, atol=1e-9)
+    assert ours.score(x[:100]) == pytest.approx(theirs.score(x[:100]))
+
+
+def test_a_variance_that_is_lost_is_an_error(blobs):
+    x, _ = blobs(100, 3, 2)
+    x[:, 0] = 1.0
+    start = Mixture(x[:2], np.ones((2, 3)), np.full(2, 0.5))
+    with pytest.raises(ValueError, match="not positive"):
+        run_em(x, EMOptions("diag", 0.0, 10, 1e-4), 2, np.random.default_rng(0), start=start)
