@@ -1,7 +1,7 @@
 """Gaussian mixtures of many neurons: starts on a subsample, then components exchanged between them. No result here.
 
-EM runs on a random subsample from several k-means; the best few, and one from the k-means of all neurons that
-`exchange` finds, go on with all neurons. The best of them then takes a component of another solution in place of
+Several k-means run on a random subsample, then for a few iterations on all neurons; EM goes on from those whose
+partition has the highest likelihood. The best of them then takes a component of another solution in place of
 one of its own, does a few EM iterations, and keeps the change if the likelihood of all neurons rose, until two
 changes in a row have failed (the idea of split-and-merge EM, Ueda, Nakano, Ghahramani & Hinton, Neural
 Computation 12, 2000). EM is scikit-learn's, or `diagonal_em` that gives its numbers.
@@ -15,22 +15,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
-from sklearn.metrics import pairwise_distances_argmin
 from sklearn.mixture import GaussianMixture
 
 from decortex.clustering.diagonal_em import run_diagonal_em
-from decortex.clustering.exchange import Screening, exchanged_centres, screened_starts
+from decortex.clustering.exchange import Screening, lloyd, screened_starts
 from decortex.clustering.inputs import FloatArray, sklearn_state
 from decortex.clustering.mixture import Covariance, Mixture
 from decortex.clustering.screening import best_starts, subsample
 
 COARSE = 1e-3  # tolerance (nats) up to which solutions are compared: scikit-learn's own
-SHORT_RUN = 5  # EM iterations with all neurons after which solutions are compared
+LLOYD_STEPS = 20  # k-means iterations of a start with all neurons
 AFTER_EXCHANGE = 3  # EM iterations after an exchange
 EXCHANGES = 20  # at most
 FAILURES = 2  # exchanges in a row that did not raise the likelihood, after which it ends
 ENTERING, LEAVING = 8, 4  # components, looking best one by one, whose pairs are compared
-KMEANS_REFINED = 4  # k-means starts that go on with all neurons
 KMEANS_STOPPING: dict[str, Any] = {"max_iter": 300, "tol": 1e-4}  # scikit-learn's
 
 
@@ -177,27 +175,20 @@ def fit_many(
         Fitted to all neurons.
     """
     coarse = replace(options, tol=max(options.tol, COARSE))
-    short = replace(coarse, max_iter=min(SHORT_RUN, options.max_iter))
     judges = subsample(x, n_clusters, screening.n_screen, rng)
     judges = x if judges is None else judges
-    centres = screened_starts(sample, screening, n_clusters, rng)
-    on_sample = []
-    for start in centres:
-        labels = pairwise_distances_argmin(sample, start)
-        first = mixture_of_partition(sample, labels, start, options)
-        on_sample.append(mixture_of(run_em(sample, coarse, n_clusters, rng, start=first)))
-    ranked = best_starts(on_sample, lambda mixture: -_log_likelihood(judges, mixture), len(on_sample))
-    of_all = exchanged_centres(x, centres, replace(screening, n_refined=KMEANS_REFINED), rng)[0]
-    begun = [mixture_of_partition(x, pairwise_distances_argmin(x, of_all), of_all, options)]
-    begun += ranked[: screening.n_refined]
-    runs = [run_em(x, short, n_clusters, rng, start=start) for start in begun]
+    begun = []
+    for centres in screened_starts(sample, screening, n_clusters, rng):
+        partition = lloyd(x, n_clusters, rng, init=centres, n_init=1, max_iter=LLOYD_STEPS, tol=screening.tol)
+        begun.append(mixture_of_partition(x, partition.labels_, partition.cluster_centers_, options))
+    chosen = best_starts(begun, lambda mixture: -_log_likelihood(judges, mixture), screening.n_refined)
+    runs = [run_em(x, coarse, n_clusters, rng, start=start) for start in chosen]
     runs.sort(key=lambda run: -run.lower_bound_)
     best = runs[0]
-    if not best.converged_:
-        best = run_em(x, coarse, n_clusters, rng, start=mixture_of(best))
-    others = _joined([*(mixture_of(run) for run in runs[1:]), *ranked[screening.n_refined :]])
-    after = replace(short, max_iter=AFTER_EXCHANGE)
-    best = _after_exchanges(x, judges, best, others, options=after, rng=rng)
+    if len(runs) > 1:
+        others = _joined([mixture_of(run) for run in runs[1:]])
+        after = replace(coarse, max_iter=AFTER_EXCHANGE)
+        best = _after_exchanges(x, judges, best, others, options=after, rng=rng)
     return run_em(x, options, n_clusters, rng, start=mixture_of(best))
 
 

@@ -46,7 +46,7 @@ class GMMConfig(Config):
     n_screen: int = Field(
         10_000, ge=100, description="above this many neurons, starts run on a subsample of this size"
     )
-    n_refined: int = Field(1, ge=1, description="screened starts that go on with all neurons")
+    n_refined: int = Field(4, ge=1, description="starts from which EM goes on with all neurons")
 
 
 def prepare(points: Points, config: GMMConfig) -> Fitter:
