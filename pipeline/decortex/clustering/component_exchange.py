@@ -2,7 +2,7 @@
 
 Several k-means run on a random subsample, then for a few iterations on all neurons; EM goes on from those whose
 partition has the highest likelihood. The best of them then takes a component of another solution in place of
-one of its own, does a few EM iterations, and keeps the change if the likelihood of all neurons rose, until two
+one of its own, does a few EM iterations, and keeps the change if the likelihood of all neurons rose, until four
 changes in a row have failed (the idea of split-and-merge EM, Ueda, Nakano, Ghahramani & Hinton, Neural
 Computation 12, 2000). EM is scikit-learn's, or `diagonal_em` that gives its numbers.
 """
@@ -27,7 +27,7 @@ COARSE = 1e-3  # tolerance (nats) up to which solutions are compared: scikit-lea
 LLOYD_STEPS = 20  # k-means iterations of a start with all neurons
 AFTER_EXCHANGE = 3  # EM iterations after an exchange
 EXCHANGES = 20  # at most
-FAILURES = 2  # exchanges in a row that did not raise the likelihood, after which it ends
+FAILURES = 4  # exchanges in a row that did not raise the likelihood, after which it ends
 ENTERING, LEAVING = 8, 4  # components, looking best one by one, whose pairs are compared
 KMEANS_STOPPING: dict[str, Any] = {"max_iter": 300, "tol": 1e-4}  # scikit-learn's
 
