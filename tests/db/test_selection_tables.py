@@ -143,7 +143,7 @@ def test_agreement_between_networks_stands_against_joint_surrogates(study: str) 
     networks = schemas.TrainedModel & {"dataset": "small"}
     raws = [raw_embedding(networks & one) for one in networks.proj().to_dicts(order_by="model_seed")]
     drawn = joint_surrogates(raws, EmbeddingConfig(kind="l2"), "gaussian", np.random.default_rng([1, 0]))
-    params = (schemas.ClusteringMethod & "method_name = 'kmeans'").fetch1("params")
+    params = (schemas.ClusteringMethod & (schemas.Study.Method & {"study": study})).fetch1("params")
     found = null_seed_agreement(drawn, Clusterer("kmeans", params), 3, [0, 1])
     stored = (schemas.SeedNullFit.Value & key & "at_k = 3").fetch1("value")
     assert stored == pytest.approx(found.value, abs=1e-12)
