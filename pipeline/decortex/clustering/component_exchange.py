@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
+from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.mixture import GaussianMixture
 
 from decortex.clustering.diagonal_em import run_diagonal_em
@@ -24,6 +25,7 @@ from decortex.clustering.mixture import Covariance, Mixture
 from decortex.clustering.screening import best_starts, subsample
 
 COARSE = 1e-3  # tolerance (nats) up to which solutions are compared: scikit-learn's own
+FULL_STARTS = 7  # k-means of the subsample that go on with all neurons
 LLOYD_STEPS = 20  # k-means iterations of a start with all neurons
 AFTER_EXCHANGE = 3  # EM iterations after an exchange
 EXCHANGES = 20  # at most
@@ -178,7 +180,8 @@ def fit_many(
     judges = subsample(x, n_clusters, screening.n_screen, rng)
     judges = x if judges is None else judges
     begun = []
-    for centres in screened_starts(sample, screening, n_clusters, rng):
+    screened = screened_starts(sample, screening, n_clusters, rng)
+    for centres in best_starts(screened, lambda centres: _sum_of_squares(judges, centres), FULL_STARTS):
         partition = lloyd(x, n_clusters, rng, init=centres, n_init=1, max_iter=LLOYD_STEPS, tol=screening.tol)
         begun.append(mixture_of_partition(x, partition.labels_, partition.cluster_centers_, options))
     chosen = best_starts(begun, lambda mixture: -_log_likelihood(judges, mixture), screening.n_refined)
@@ -190,6 +193,10 @@ def fit_many(
         after = replace(coarse, max_iter=AFTER_EXCHANGE)
         best = _after_exchanges(x, judges, best, others, options=after, rng=rng)
     return run_em(x, options, n_clusters, rng, start=mixture_of(best))
+
+
+def _sum_of_squares(x: FloatArray, centres: FloatArray) -> float:
+    return float(np.square(pairwise_distances_argmin_min(x, centres)[1]).sum())
 
 
 def _log_likelihood(x: FloatArray, mixture: Mixture) -> float:
