@@ -15,17 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
-from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.mixture import GaussianMixture
 
 from decortex.clustering.diagonal_em import run_diagonal_em
-from decortex.clustering.exchange import Screening, lloyd, screened_starts
+from decortex.clustering.exchange import Screening, lloyd, nearest_squares, screened_starts
 from decortex.clustering.inputs import FloatArray, sklearn_state
 from decortex.clustering.mixture import Covariance, Mixture
 from decortex.clustering.screening import best_starts, subsample
 
 COARSE = 1e-3  # tolerance (nats) up to which solutions are compared: scikit-learn's own
-FULL_STARTS = 7  # k-means of the subsample that go on with all neurons
+FULL_STARTS = 7  # k-means of the subsample that go on with all neurons, or n_refined where that is more
 LLOYD_STEPS = 20  # k-means iterations of a start with all neurons
 AFTER_EXCHANGE = 3  # EM iterations after an exchange
 EXCHANGES = 20  # at most
@@ -180,8 +179,12 @@ def fit_many(
     judges = subsample(x, n_clusters, screening.n_screen, rng)
     judges = x if judges is None else judges
     begun = []
-    screened = screened_starts(sample, screening, n_clusters, rng)
-    for centres in best_starts(screened, lambda centres: _sum_of_squares(judges, centres), FULL_STARTS):
+    screened = best_starts(
+        screened_starts(sample, screening, n_clusters, rng),
+        lambda centres: float(nearest_squares(judges, centres).sum()),
+        max(FULL_STARTS, screening.n_refined),
+    )
+    for centres in screened:
         partition = lloyd(x, n_clusters, rng, init=centres, n_init=1, max_iter=LLOYD_STEPS, tol=screening.tol)
         begun.append(mixture_of_partition(x, partition.labels_, partition.cluster_centers_, options))
     chosen = best_starts(begun, lambda mixture: -_log_likelihood(judges, mixture), screening.n_refined)
@@ -193,10 +196,6 @@ def fit_many(
         after = replace(coarse, max_iter=AFTER_EXCHANGE)
         best = _after_exchanges(x, judges, best, others, options=after, rng=rng)
     return run_em(x, options, n_clusters, rng, start=mixture_of(best))
-
-
-def _sum_of_squares(x: FloatArray, centres: FloatArray) -> float:
-    return float(np.square(pairwise_distances_argmin_min(x, centres)[1]).sum())
 
 
 def _log_likelihood(x: FloatArray, mixture: Mixture) -> float:

@@ -98,7 +98,7 @@ def exchanged_centres(
     judges = subsample(near, n_clusters, screening.n_screen, rng)
     judges = near if judges is None else judges
     moved = [start - middle for start in starts]
-    sums = [float(_nearest(judges, start).sum()) for start in moved]
+    sums = [float(nearest_squares(judges, start).sum()) for start in moved]
     chosen = [moved[i] for i in np.argsort(sums, kind="stable")[: screening.n_refined]]
     runs = _by_inertia(_steps(near, centres, SHORT_RUN, rng) for centres in chosen)
     if len(runs) > 1:
@@ -111,7 +111,7 @@ def raced_centres(x: FloatArray, solutions: list[FloatArray], rng: np.random.Gen
     """Return those of the solutions that may still end best, at most two, by rising sum of squares."""
     middle = x.mean(axis=0)
     near = x - middle
-    sums = [float(_nearest(near, centres - middle).sum()) for centres in solutions]
+    sums = [float(nearest_squares(near, centres - middle).sum()) for centres in solutions]
     close = [
         c - middle for c, total in zip(solutions, sums, strict=True) if total <= (1 + CLOSE_BEFORE) * sums[0]
     ]
@@ -153,7 +153,7 @@ def _exchange(
     """Centres after the exchange that lowers the sum of squares most, or None where none is worth it."""
     _, sums, _ = best_exchanges(judges, centres, others)
     shortlist = others[np.argsort(sums, kind="stable")[:SHORTLIST]]
-    distances = _nearest(x, centres)
+    distances = nearest_squares(x, centres)
     far = x[np.argsort(-distances, kind="stable")[:FAR]]
     candidates = np.vstack([shortlist, far])
     leaving, sums, now = best_exchanges(x, centres, candidates)
@@ -165,7 +165,7 @@ def _exchange(
     return changed
 
 
-def _nearest(x: FloatArray, centres: FloatArray) -> FloatArray:
+def nearest_squares(x: FloatArray, centres: FloatArray) -> FloatArray:
     """Squared distance of every neuron to its nearest centre, (n_neurons,)."""
     step = max(1, CHUNK // len(centres))
     return np.concatenate(
