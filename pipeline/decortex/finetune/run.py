@@ -195,12 +195,15 @@ def continue_training(
 
 def build_term(to_points: ToPoints, start: StartPoints, config: FinetuneConfig) -> ClusteringTerm:
     """Return the clustering loss of a variant, started from a partition without empty clusters."""
-    kinds = {
+    kinds: dict[str, Callable[[ToPoints, StartPoints, FinetuneConfig], ClusteringTerm]] = {
+        "dec": DECTerm,
+        "dec_joint": DECTerm,
+        "dec_undetached": DECTerm,
         "december": DECEMberTerm,
         "rotation_dec": RotationDECTerm,
         "rotation_december": RotationDECEMberTerm,
     }
-    return kinds.get(config.kind, DECTerm)(to_points, start, config)
+    return kinds[config.kind](to_points, start, config)
 
 
 def _start(

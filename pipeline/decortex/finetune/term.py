@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -55,7 +56,7 @@ class StartPoints:
         return sums / torch.bincount(self.labels, minlength=self.n_clusters)[:, None]
 
 
-class ClusteringTerm(nn.Module):
+class ClusteringTerm(nn.Module, ABC):
     """A clustering loss over all neurons at once, added to the prediction loss of every batch.
 
     Cluster parameters are parameters or buffers of this module: they move with the device, are saved with the
@@ -147,21 +148,21 @@ class ClusteringTerm(nn.Module):
             for state in memory["curve"]
         ]
 
+    @abstractmethod
     def kl(self, points: Tensor) -> Tensor:
         """Mean KL(P || Q) a neuron, differentiable."""
-        raise NotImplementedError
 
+    @abstractmethod
     def log_q(self, points: Tensor) -> Tensor:
         """Log of the soft assignments, (n_neurons, n_clusters)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def diagnose(self, points: Tensor) -> Diagnostics:
         """Measure the state of the clustering."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cluster_parameters(self, points: Tensor, order: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
         """Fitted parameters by the names that `ClusteringResult` uses; ``order[new] = old`` cluster.
 
         What is a neuron's own (``shifts``) is that of ``points``.
         """
-        raise NotImplementedError
