@@ -9,6 +9,7 @@ from decortex.evaluation.agreement import (
     pairwise_agreement,
 )
 from decortex.evaluation.association import AssociationResult, ClusterSummary, associate, summarise_clusters
+from decortex.evaluation.by_unit import cluster_contrasts, unit_effects
 from decortex.evaluation.choose_k import KSelection, RawFeatures, choose_k, draw_surrogate, refits
 from decortex.evaluation.confounds import Confound, Transfer, confound, leave_one_out
 from decortex.evaluation.consensus import Consensus, consensus
@@ -34,10 +35,8 @@ from decortex.evaluation.permutation import within_session_null
 from decortex.evaluation.population import (
     MixedTest,
     PopulationTest,
-    cluster_contrasts,
     mixed_test,
     population_test,
-    unit_effects,
 )
 from decortex.evaluation.quality import QualityResult, cluster_quality
 from decortex.evaluation.retained import ClusterChange, RetainedResult, SessionChange, retained_performance

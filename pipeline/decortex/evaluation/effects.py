@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 
+from decortex.errors import InputError
+
 FloatArray = NDArray[np.float64]
 
 # Below this corrected share the interval is taken at this share: its scale has no slope at 0.
@@ -189,3 +191,36 @@ def _without_means(values: FloatArray, labels: NDArray[np.integer[Any]]) -> Floa
     dense = np.unique(labels, return_inverse=True)[1]
     residual: FloatArray = values - (np.bincount(dense, weights=values) / np.bincount(dense))[dense]
     return residual
+
+
+def scaled_covariates(
+    scores: FloatArray, sessions: NDArray[Any], covariates: FloatArray | None
+) -> FloatArray:
+    """Check that scores, sessions and covariates go together, and scale covariates to unit variance.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_neurons, n_covariates)
+        Without columns where there are no covariates; a constant one becomes 0.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit or a value is not finite.
+    """
+    n = len(scores)
+    columns = np.empty((n, 0)) if covariates is None else covariates
+    if scores.shape != (n,) or sessions.shape != (n,) or columns.ndim != 2 or len(columns) != n:
+        raise InputError(
+            f"expected one session and one row of covariates for each of {n} scores, got {sessions.shape} and "
+            f"{columns.shape}."
+        )
+    if not (np.isfinite(scores).all() and np.isfinite(columns).all()):
+        raise InputError(
+            "scores and covariates should be finite; leave out the neurons of which one is undefined."
+        )
+    if not n:
+        return columns
+    spread = columns.std(axis=0)
+    scaled: FloatArray = (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    return scaled

@@ -1,6 +1,6 @@
 """Performance and cluster in the *population* of sessions or animals: sessions are the sample, not neurons.
 
-What holds in the recorded sessions alone is `these_sessions`.
+What holds in the recorded sessions alone is `these_sessions`; differences unit by unit are in `by_unit`.
 """
 
 from __future__ import annotations
@@ -11,19 +11,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.stats import binomtest, chi2, ncf, t
+from scipy.stats import chi2, ncf
 from scipy.stats import f as f_distribution
 
 from decortex.errors import InputError
-from decortex.evaluation.effects import adjusted_share, one_hot, orthonormal, ranked_share
+from decortex.evaluation.by_unit import SMALLEST_SAMPLE
+from decortex.evaluation.effects import adjusted_share, one_hot, orthonormal, scaled_covariates
 from decortex.evaluation.mixed import RandomInterceptFit, fit_random_intercept
-from decortex.evaluation.multiplicity import holm
 
 FloatArray = NDArray[np.float64]
 Labels = NDArray[np.integer[Any]]
 
-# With fewer sessions nothing is said about those that were not recorded.
-SMALLEST_SAMPLE = 5
 # Standard deviation within cells over that of all scores: below it the ratio of the two variances has no bound.
 _SMALLEST_WITHIN = 5e-4
 
@@ -85,52 +83,6 @@ class PopulationTest:
     effect_high: float | None = None
     interaction_variance: float | None = None
     residual_variance: float | None = None
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """One cluster against the other clusters of the same unit, over units.
-
-    Parameters
-    ----------
-    cluster : int
-        Its label.
-    n_units : int
-        Units that hold it and another cluster.
-    difference : float or None
-        Mean over units of (cluster's mean - mean of the unit's other neurons).
-    low, high : float or None
-        95 % interval from the t distribution on units; None below two.
-    p, p_holm : float or None
-        t test over units, alone and by Holm over clusters; None below five units.
-    n_same_sign : int
-        Units whose difference has the sign of the mean.
-    p_sign : float or None
-        Exact two-sided sign test; None below five units that differ from 0.
-    """
-
-    cluster: int
-    n_units: int
-    difference: float | None
-    low: float | None
-    high: float | None
-    p: float | None
-    p_holm: float | None
-    n_same_sign: int
-    p_sign: float | None
-
-
-@dataclass(frozen=True)
-class UnitEffect:
-    """How far scores are tied to cluster within one unit, by ranks; None where that is not defined there."""
-
-    unit: str
-    n_neurons: int
-    n_clusters: int
-    epsilon2_corrected: float | None
-    low: float | None
-    high: float | None
-    p_kruskal: float | None
 
 
 @dataclass(frozen=True)
@@ -284,42 +236,6 @@ def mixed_test(
     )
 
 
-def cluster_contrasts(scores: FloatArray, labels: Labels, units: NDArray[Any]) -> tuple[Contrast, ...]:
-    """Compare every cluster with the others of the same unit, unit by unit.
-
-    Units differ in level; a difference within a unit does not carry it. Every unit counts once, however many
-    neurons it holds.
-    """
-    found = [_contrast(scores, labels == cluster, units, int(cluster)) for cluster in np.unique(labels)]
-    tested = [index for index, one in enumerate(found) if one.p is not None]
-    corrected = dict(zip(tested, holm(np.array([found[index].p for index in tested])), strict=True))
-    return tuple(
-        Contrast(**{**one.__dict__, "p_holm": corrected.get(index)}) for index, one in enumerate(found)
-    )
-
-
-def unit_effects(scores: FloatArray, labels: Labels, units: NDArray[Any]) -> tuple[UnitEffect, ...]:
-    """Kruskal-Wallis and its effect size within every unit."""
-    rows = []
-    for unit in np.unique(units):
-        y, own = scores[units == unit], labels[units == unit]
-        k = len(np.unique(own))
-        defined = 1 < k < len(y) and bool((y != y[0]).any())
-        share = ranked_share(y, own) if defined else None
-        rows.append(
-            UnitEffect(
-                unit=str(unit),
-                n_neurons=len(y),
-                n_clusters=k,
-                epsilon2_corrected=None if share is None else share.corrected,
-                low=None if share is None else share.low,
-                high=None if share is None else share.high,
-                p_kruskal=None if share is None else float(chi2.sf(share.share * (len(y) - 1), k - 1)),
-            )
-        )
-    return tuple(rows)
-
-
 def likelihood_ratio(
     scores: FloatArray, reduced: FloatArray, full: FloatArray, groups: NDArray[np.integer[Any]]
 ) -> tuple[float, RandomInterceptFit]:
@@ -358,36 +274,6 @@ def _noncentrality(f: float, df: int, df_residual: int, probability: float) -> f
     return float(brentq(lambda d: ncf.cdf(f, df, df_residual, d) - probability, 0.0, high, xtol=1e-10))
 
 
-def _contrast(scores: FloatArray, member: NDArray[np.bool_], units: NDArray[Any], cluster: int) -> Contrast:
-    differences = []
-    for unit in np.unique(units[member]):
-        here = units == unit
-        if (here & ~member).any():
-            differences.append(float(scores[here & member].mean() - scores[here & ~member].mean()))
-    values = np.array(differences)
-    n = len(values)
-    if not n:
-        return Contrast(cluster, 0, None, None, None, None, None, 0, None)
-    mean = float(values.mean())
-    error = float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else None
-    half = None if error is None else float(t.ppf(0.975, n - 1)) * error
-    nonzero = values[values != 0]
-    testable = n >= SMALLEST_SAMPLE and error is not None and error > 0
-    return Contrast(
-        cluster=cluster,
-        n_units=n,
-        difference=mean,
-        low=None if half is None else mean - half,
-        high=None if half is None else mean + half,
-        p=float(2 * t.sf(abs(mean) / error, n - 1)) if testable and error else None,
-        p_holm=None,
-        n_same_sign=int((np.sign(values) == np.sign(mean)).sum()),
-        p_sign=float(binomtest(int((nonzero > 0).sum()), len(nonzero)).pvalue)
-        if len(nonzero) >= SMALLEST_SAMPLE
-        else None,
-    )
-
-
 def _designs(sessions: NDArray[Any], covariates: FloatArray, labels: Labels) -> tuple[FloatArray, FloatArray]:
     """Orthonormal columns of sessions and covariates, and those that clusters add."""
     reduced = orthonormal(np.column_stack([one_hot(sessions), covariates]))
@@ -411,20 +297,9 @@ def _nothing_left(scores: FloatArray, reduced: FloatArray, *, share: float = 1e-
 def _checked(
     scores: FloatArray, labels: Labels, sessions: NDArray[Any], covariates: FloatArray | None
 ) -> FloatArray:
-    """Covariates scaled to unit variance, (n_neurons, n_covariates), after checking that all fits."""
-    n = len(scores)
-    columns = np.empty((n, 0)) if covariates is None else covariates
-    if labels.shape != (n,) or sessions.shape != (n,) or columns.ndim != 2 or len(columns) != n:
+    if labels.shape != scores.shape:
         raise InputError(
-            f"expected one label, one session and one row of covariates for each of {n} scores, got {labels.shape}, "
-            f"{sessions.shape} and {columns.shape}."
+            f"expected one label, one session and one row of covariates for each of {len(scores)} scores, got labels of"
+            f" shape {labels.shape}."
         )
-    if not (np.isfinite(scores).all() and np.isfinite(columns).all()):
-        raise InputError(
-            "scores and covariates should be finite; leave out the neurons of which one is undefined."
-        )
-    if not n:
-        return columns
-    spread = columns.std(axis=0)
-    scaled: FloatArray = (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    return scaled
+    return scaled_covariates(scores, sessions, covariates)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from decortex.errors import InputError
 from decortex.evaluation.agreement import contingency
-from decortex.evaluation.effects import Share, adjusted_share, one_hot, orthonormal
+from decortex.evaluation.effects import Share, adjusted_share, one_hot, orthonormal, scaled_covariates
 from decortex.evaluation.permutation import (
     RELATIVE_TOLERANCE,
     GroupSums,
@@ -211,19 +211,8 @@ class Nuisance:
     def of(cls, scores: FloatArray, sessions: NDArray[Any], covariates: FloatArray | None) -> Nuisance:
         """Fit session levels and covariates to the scores."""
         n = len(scores)
-        columns = np.empty((n, 0)) if covariates is None else covariates
-        if scores.shape != (n,) or sessions.shape != (n,) or columns.ndim != 2 or len(columns) != n:
-            raise InputError(
-                f"expected one session and one row of covariates for each of {n} scores, got {sessions.shape} and "
-                f"{columns.shape}."
-            )
-        if not (np.isfinite(scores).all() and np.isfinite(columns).all()):
-            raise InputError(
-                "scores and covariates should be finite; leave out the neurons of which one is undefined."
-            )
+        scaled = scaled_covariates(scores, sessions, covariates)
         dense = np.unique(sessions, return_inverse=True)[1].astype(np.int64)
-        spread = columns.std(axis=0) if n else np.ones(columns.shape[1])
-        scaled = (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1.0) if n else columns
         basis = orthonormal(_centred(scaled, dense), scale=float(np.sqrt(max(n, 1))))
         centred = _centred(scores[:, None], dense)[:, 0]
         residuals = centred - basis @ (basis.T @ centred)
