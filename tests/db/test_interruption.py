@@ -62,13 +62,14 @@ def test_answers_belong_to_their_statements_under_signals(database: Any, interru
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
     thread = threading.Thread(target=disturb)
-    interruptions, asked = 0, 0
+    interruptions, asked, answered = 0, 0, 0
     with whole_statements(connection):
         thread.start()
         while interruptions < 200:
             try:
                 asked += 1
                 assert connection.query("SELECT %s", args=(asked,)).fetchone() == (asked,)
+                answered += 1
             except Interrupted:
                 interruptions += 1
         while thread.is_alive():  # the last ones
@@ -78,4 +79,4 @@ def test_answers_belong_to_their_statements_under_signals(database: Any, interru
             except Interrupted:
                 interruptions += 1
     connection.close()
-    assert asked >= interruptions >= 200
+    assert answered > 100  # most signals fall inside a statement and take effect after it
