@@ -218,7 +218,10 @@ def match_bias(
     readout = network.readout(session.name)
     drive = torch.cat(
         [
-            readout(network.maps(torch.from_numpy(session.images.read(trials[begin : begin + _BATCH]))))
+            network.drive(
+                network.maps(torch.from_numpy(session.images.read(trials[begin : begin + _BATCH]))),
+                session.name,
+            )
             for begin in range(0, len(trials), _BATCH)
         ]
     )  # (n_trials, n_neurons), without bias

@@ -16,12 +16,45 @@ from torch.nn import functional
 from decortex.errors import CheckpointError
 
 Layout = Literal[
-    "full_gaussian_2d", "gaussian_2d", "point_pooled_2d", "factorised_2d", "named_key", "decortex"
+    "full_gaussian_2d",
+    "gaussian_2d",
+    "point_pooled_2d",
+    "factorised_2d",
+    "openretina_gaussian_mask",
+    "openretina_factorised",
+    "named_key",
+    "decortex",
 ]
 Masks = Literal["free", "normalised"]
 
-# neuralpredictors' names: <prefix>readout.<session>.<leaf>; a session's name may itself hold dots.
-_FEATURE_KEY = re.compile(r"^(?P<prefix>(?:.*\.)?)readout\.(?P<session>.+)\.(?P<leaf>_features|features)$")
+# neuralpredictors' and openretina's names: <prefix>readout.<session>.<leaf>; a session's name may hold dots.
+_FEATURE_KEY = re.compile(
+    r"^(?P<prefix>(?:.*\.)?)readout\.(?P<session>.+)\.(?P<leaf>_features|features|feature_weights)$"
+)
+
+
+@dataclass(frozen=True)
+class ReadoutTensors:
+    """The tensors of one session's readout, as they lie in a checkpoint.
+
+    Parameters
+    ----------
+    prefix : str
+        What comes before ``readout.`` in their keys.
+    leaf : str
+        Name of the features among them.
+    parts : mapping of str to Tensor
+        By what comes after ``readout.<session>.``.
+    """
+
+    prefix: str
+    leaf: str
+    parts: Mapping[str, Tensor]
+
+    @property
+    def layout(self) -> Layout:
+        """Which readout class wrote them."""
+        return layout_of(self.leaf, self.parts)
 
 
 @dataclass(frozen=True)
@@ -67,8 +100,21 @@ def find_readouts(state: Mapping[str, Tensor], *, masks: Masks) -> dict[str, Ses
     CheckpointError
         If a session occurs twice, or tensors have shapes that fit no known readout.
     """
-    found: dict[str, SessionReadout] = {}
-    prefixes: dict[str, str] = {}
+    return {
+        session: _read_session(session, tensors.leaf, tensors.parts, masks)
+        for session, tensors in readout_tensors(state).items()
+    }
+
+
+def readout_tensors(state: Mapping[str, Tensor]) -> dict[str, ReadoutTensors]:
+    """Sort out which tensors belong to which session's readout, in the checkpoint's order.
+
+    Raises
+    ------
+    CheckpointError
+        If a session occurs twice.
+    """
+    found: dict[str, ReadoutTensors] = {}
     for key in state:
         match = _FEATURE_KEY.match(key)
         if match is None:
@@ -76,13 +122,12 @@ def find_readouts(state: Mapping[str, Tensor], *, masks: Masks) -> dict[str, Ses
         session, prefix = match["session"], match["prefix"]
         if session in found:
             raise CheckpointError(
-                f"session {session!r} occurs twice, under {prefixes[session] + 'readout'!r} and"
+                f"session {session!r} occurs twice, under {found[session].prefix + 'readout'!r} and"
                 f" {prefix + 'readout'!r}. Save one model's state dict at a time (an ensemble holds several)."
             )
         stem = key[: -len(match["leaf"])]
         parts = {name[len(stem) :]: value for name, value in state.items() if name.startswith(stem)}
-        found[session] = _read_session(session, match["leaf"], parts, masks)
-        prefixes[session] = prefix
+        found[session] = ReadoutTensors(prefix=prefix, leaf=match["leaf"], parts=parts)
     return found
 
 
@@ -118,14 +163,20 @@ def as_rows(features: Tensor, *, where: str) -> Tensor:
 
 def _read_session(session: str, leaf: str, parts: Mapping[str, Tensor], masks: Masks) -> SessionReadout:
     where = f"readout.{session}.{leaf}"
-    features = as_rows(parts[leaf], where=where)
-    layout = _layout(leaf, parts)
+    layout = layout_of(leaf, parts)
+    features = parts[leaf].T if layout == "openretina_factorised" else as_rows(parts[leaf], where=where)
     if "feature_sharing_index" in parts:
         features = _shared(features, parts, where)
     n_neurons = len(features)
     if layout == "factorised_2d" and masks == "free":
         norm = parts["spatial"].float().flatten(1).norm(dim=1)
         features = features * _per_neuron(norm, n_neurons, f"readout.{session}.spatial")
+    if layout == "openretina_factorised" and masks == "free":
+        norm = parts["mask_weights"].float().norm(dim=0)
+        features = features * _per_neuron(norm, n_neurons, f"readout.{session}.mask_weights")
+    if layout == "openretina_gaussian_mask" and "scale_param" in parts:
+        scale = parts["scale_param"].flatten()
+        features = features * _per_neuron(scale, n_neurons, f"readout.{session}.scale_param")
     positions, cortical = _positions(parts, n_neurons, session), parts.get("source_grid")
     return SessionReadout(
         layout=layout,
@@ -135,7 +186,12 @@ def _read_session(session: str, leaf: str, parts: Mapping[str, Tensor], masks: M
     )
 
 
-def _layout(leaf: str, parts: Mapping[str, Tensor]) -> Layout:
+def layout_of(leaf: str, parts: Mapping[str, Tensor]) -> Layout:
+    """Which readout class wrote these tensors."""
+    if leaf == "feature_weights":
+        return "openretina_factorised"
+    if "mask_log_var" in parts:
+        return "openretina_gaussian_mask"
     if "spatial" in parts:
         return "factorised_2d"
     if "grid" in parts:
@@ -167,9 +223,17 @@ def _positions(parts: Mapping[str, Tensor], n_neurons: int, session: str) -> Ten
     """Learned positions, clamped to the map as the readouts do; None where they cannot be told."""
     if "source_grid" in parts and "mu_transform.0.weight" in parts:
         return _predicted_positions(parts)
+    if "mask_log_var" in parts:
+        return None  # its mean is in units of a scale that the tensors do not tell
     for name in ("_mu", "mu", "grid"):
         if name in parts:
             position = parts[name].reshape(-1, 2)
+            if (
+                "mu_transform.weight" in parts
+            ):  # a grid shared with another session, and how this one turns it
+                position = functional.linear(
+                    position, parts["mu_transform.weight"], parts["mu_transform.bias"]
+                )
             if "grid_sharing_index" in parts:
                 position = position[parts["grid_sharing_index"].flatten().long()]
             if len(position) != n_neurons:

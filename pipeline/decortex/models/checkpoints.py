@@ -38,7 +38,7 @@ class CheckpointReadout:
     ----------
     kind : str
         'decortex', 'named_key', or the readout class that wrote it ('full_gaussian_2d', 'gaussian_2d',
-        'point_pooled_2d', 'factorised_2d').
+        'point_pooled_2d', 'factorised_2d', 'openretina_gaussian_mask', 'openretina_factorised').
     sessions : tuple of str
         In the checkpoint's order.
     embedding : ndarray of float32, shape (n_neurons, n_features)
@@ -104,7 +104,7 @@ def read_checkpoint(
     ----------
     path : str or Path
         A file of ours (`Network.checkpoint`), or a state dict (as it is, or under ``state_dict`` or the like)
-        with neuralpredictors' readout keys ``readout.<session>.*``.
+        with neuralpredictors' or openretina's readout keys ``readout.<session>.*``.
     embedding_key : str, optional
         Dotted path of the features where the names are others: a matrix (n_neurons, n_features), or
         (1, n_features, 1, n_neurons).
@@ -136,7 +136,7 @@ def read_checkpoint(
     elif content.get("format") == CHECKPOINT_FORMAT:
         readouts = _own(content)
     else:
-        state = _state_dict(content)
+        state = tensors_of(content)
         readouts = find_readouts(state, masks=masks)
         if not readouts:
             seen = readout_like_keys(state) or list(state)[:8]
@@ -150,6 +150,10 @@ def read_checkpoint(
 
 def _named(content: Mapping[str, Any], key: str, path: Path) -> SessionReadout:
     tensor = _tensor_under(content, key)
+    if tensor is not None and (tensor.is_complex() or tensor.is_quantized):
+        raise CheckpointError(
+            f"{key!r} of {str(path)!r} is of type {tensor.dtype}; features are real numbers."
+        )
     if tensor is None:
         raise CheckpointError(
             f"{str(path)!r} has no tensor under embedding_key {key!r}; at its top are"
@@ -187,8 +191,25 @@ def _own(content: Mapping[str, Any]) -> dict[str, SessionReadout]:
         }
 
 
-def _state_dict(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Tensors by key; a state dict that lies one level deeper (``{'state_dict': ..., 'epoch': ...}``) is taken."""
+def tensors_of(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Tensors by key; a state dict that lies one level deeper (``{'state_dict': ..., 'epoch': ...}``) is taken.
+
+    Raises
+    ------
+    CheckpointError
+        If a tensor holds complex numbers, or numbers that are no numbers (quantised).
+    """
+    found = _tensors(content)
+    for key, value in found.items():
+        if value.is_complex() or value.is_quantized:
+            raise CheckpointError(
+                f"the tensor {key!r} is of type {value.dtype}: networks here hold real numbers (float or int)."
+                " Save it as a real tensor, or leave it out."
+            )
+    return found
+
+
+def _tensors(content: Mapping[str, Any]) -> dict[str, Tensor]:
     here = {key: value for key, value in content.items() if isinstance(value, Tensor)}
     if here:
         return here

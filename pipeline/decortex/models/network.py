@@ -3,81 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from decortex.config import Config
 from decortex.data.recordings import Recordings
 from decortex.errors import CheckpointError, ConfigError, InputError
-from decortex.models.cores import Core, LayerConfig, map_geometry
+from decortex.models.cores import Core
 from decortex.models.equivariant import EquivariantCore, check_equivariance
-from decortex.models.kernels import KernelBasis
-from decortex.models.readouts import Readout, ReadoutConfig, build_readout
+from decortex.models.network_config import Geometry, NetworkConfig, SessionGeometry
+from decortex.models.point_readouts import GaussianReadout
+from decortex.models.readouts import Readout, build_readout
+from decortex.models.shifter import build_shifter, with_pupil
+from decortex.models.stacked2d import Stacked2dCore
 from decortex.models.start import TrainingStatistics, training_statistics
 
+__all__ = ["CHECKPOINT_FORMAT", "Geometry", "Network", "NetworkConfig", "SessionGeometry"]
+
 CHECKPOINT_FORMAT = "decortex-network-1"
-Output = Literal["softplus", "elu", "linear"]
 
 # The starting drive of a neuron that never responded in training: softplus(-7) is .001.
 _SILENT_DRIVE = -7.0
-
-
-class NetworkConfig(Config):
-    """Architecture and start of a predictive network."""
-
-    layers: tuple[LayerConfig, ...] = Field(min_length=1, description="layers of the core, from the image up")
-    n_orientations: int | None = Field(
-        default=None,
-        ge=4,
-        le=64,
-        multiple_of=4,
-        description="rotations of a rotation-equivariant core; null: a plain core",
-    )
-    kernel_basis: KernelBasis = Field(
-        default="pixels",
-        description="kernels of a rotation-equivariant core: turned pixel grids, or steerable Hermite functions",
-    )
-    readout: ReadoutConfig = Field(default=ReadoutConfig(), description="how neurons read the core's maps")
-    output: Output = Field(
-        default="softplus", description="from drive to response: softplus, elu + 1, or the drive itself"
-    )
-    response_scale: Literal["mean", "std", "none"] = Field(
-        default="mean",
-        description="each neuron's output is multiplied by this statistic of its training responses",
-    )
-
-
-class SessionGeometry(Config):
-    """Name and number of neurons of one session."""
-
-    name: str = Field(min_length=1, description="name of the session")
-    n_neurons: int = Field(ge=1, description="its neurons")
-
-
-class Geometry(Config):
-    """What a network must know of its recordings to be rebuilt without them."""
-
-    image_shape: tuple[int, int, int] = Field(description="(channels, height, width) of the images")
-    sessions: tuple[SessionGeometry, ...] = Field(min_length=1, description="sessions in order")
-    neuron_order_sha256: str = Field(description="digest of the neurons' identities in order")
-
-    @classmethod
-    def of(cls, recordings: Recordings) -> Geometry:
-        """Take the geometry of recordings."""
-        return cls(
-            image_shape=recordings.image_shape,
-            sessions=tuple(
-                SessionGeometry(name=session.name, n_neurons=session.n_neurons)
-                for session in recordings.sessions
-            ),
-            neuron_order_sha256=recordings.neuron_order_sha256,
-        )
 
 
 class Network(nn.Module):
@@ -109,14 +59,18 @@ class Network(nn.Module):
         self.config = config
         self.geometry = geometry
         n_channels, height, width = geometry.image_shape
-        rows, columns = map_geometry(config.layers, height), map_geometry(config.layers, width)
-        self.map_shape = (config.layers[-1].channels * self.n_orientations, rows.size, columns.size)
+        rows, columns = config.map_geometry(height), config.map_geometry(width)
+        self.map_shape = (config.n_features + self.n_pupil_channels, rows.size, columns.size)
         self.map_rows, self.map_columns = rows, columns
         with torch.random.fork_rng(devices=[]):  # modules draw their first values from the global stream
-            self.core = _build_core(config, geometry.image_shape)
-        self.readouts = nn.ModuleList(
-            build_readout(config.readout, session.n_neurons, self.map_shape) for session in geometry.sessions
-        )
+            self.core = _build_core(config, (n_channels - self.n_pupil_channels, height, width))
+            read = (config.n_features, rows.size, columns.size)
+            self.readouts = nn.ModuleList(
+                build_readout(config.readout, session.n_neurons, read) for session in geometry.sessions
+            )
+            self.shifters = nn.ModuleList(
+                [] if config.shifter is None else [build_shifter(config.shifter) for _ in geometry.sessions]
+            )
         self.session_names = [session.name for session in geometry.sessions]
         self._index = {name: index for index, name in enumerate(self.session_names)}
         ends = np.cumsum([session.n_neurons for session in geometry.sessions]).tolist()
@@ -156,6 +110,7 @@ class Network(nn.Module):
         network = cls(config, Geometry.of(recordings))
         statistics = training_statistics(recordings, with_peaks=config.readout.start == "correlation")
         network._start(statistics, torch.Generator().manual_seed(seed))
+        network._place_in_cortex(recordings)
         return network
 
     @classmethod
@@ -204,6 +159,11 @@ class Network(nn.Module):
     def n_orientations(self) -> int:
         """Orientations of every feature; 1 for a plain core."""
         return self.config.n_orientations or 1
+
+    @property
+    def n_pupil_channels(self) -> int:
+        """Image channels that hold the pupil's position, the last ones; the core does not see them."""
+        return 0 if self.config.shifter is None else 2
 
     @property
     def n_neurons(self) -> int:
@@ -265,22 +225,38 @@ class Network(nn.Module):
         return self.forward_maps(self.maps(images), parts)
 
     def maps(self, images: Tensor) -> Tensor:
-        """Feature maps, (batch, n_features, rows, columns), of images in the recordings' pixel units."""
+        """Feature maps, (batch, n_features, rows, columns), of images in the recordings' pixel units.
+
+        Where a shifter moves the readouts, the pupil's x and y are the last two maps.
+        """
         if tuple(images.shape[1:]) != self.geometry.image_shape:
             raise InputError(
                 f"the network takes images of shape {self.geometry.image_shape} (channels, height, width),"
                 f" got {tuple(images.shape[1:])}."
             )
-        maps: Tensor = self.core((images - self.pixel_mean) / self.pixel_std)
-        return maps
+        standard = (images - self.pixel_mean) / self.pixel_std
+        if not self.n_pupil_channels:
+            maps: Tensor = self.core(standard)
+            return maps
+        return with_pupil(self.core(standard[:, :-2]), standard[:, -2:, 0, 0])
 
     def forward_maps(self, maps: Tensor, parts: Sequence[tuple[str, int]]) -> list[Tensor]:
         """Predict from feature maps; see `forward_mixed`."""
         pieces = torch.split(maps, [n for _, n in parts])
         return [
-            self.respond(self.readout(session)(piece), session)
+            self.respond(self.drive(piece, session), session)
             for piece, (session, _) in zip(pieces, parts, strict=True)
         ]
+
+    def drive(self, maps: Tensor, session: str) -> Tensor:
+        """Drive of one session's neurons, (batch, n_neurons), from feature maps."""
+        readout = self.readout(session)
+        if not self.n_pupil_channels:
+            drive: Tensor = readout(maps)
+            return drive
+        shift = self.shifters[self.session_index(session)](maps[:, -2:, 0, 0])
+        shifted: Tensor = readout(maps[:, :-2], shift)
+        return shifted
 
     def respond(self, drive: Tensor, session: str) -> Tensor:
         """Responses to drives of one session's neurons, (batch, n_neurons), in the recordings' own units."""
@@ -309,8 +285,26 @@ class Network(nn.Module):
             self.pixel_mean.copy_(torch.from_numpy(statistics.pixel_mean).view_as(self.pixel_mean))
             self.pixel_std.copy_(torch.from_numpy(statistics.pixel_std).view_as(self.pixel_std))
             self.core.start(generator)
+            _start_linear(self.shifters, generator)
             for name in self.session_names:
                 self._start_readout(name, statistics, generator)
+
+    @torch.no_grad()
+    def _place_in_cortex(self, recordings: Recordings) -> None:
+        """Tell the readouts that predict positions where their neurons lie."""
+        for name in self.session_names:
+            readout = self.readout(name)
+            if not isinstance(readout, GaussianReadout) or readout.predictor is None:
+                continue
+            axes = ["x", "y", "z"][: readout.source_grid.shape[1]]
+            own = recordings.neurons.iloc[self.slices[name]]
+            places = own.reindex(columns=axes).to_numpy(dtype=np.float64, na_value=np.nan)
+            if not np.isfinite(places).all():
+                raise ConfigError(
+                    f"a grid predictor needs where every neuron lies in cortex ({', '.join(axes)}), which session"
+                    f" {name!r} does not say (meta/neurons/cell_motor_coordinates.npy). Use a readout without one."
+                )
+            readout.place_in_cortex(torch.from_numpy(places).float())
 
     def _start_readout(self, name: str, statistics: TrainingStatistics, generator: torch.Generator) -> None:
         found, readout = statistics.sessions[name], self.readout(name)
@@ -324,6 +318,8 @@ class Network(nn.Module):
         readout.features.normal_(
             0.0, self.config.readout.feature_start / n_features**0.5, generator=generator
         )
+        if isinstance(readout, GaussianReadout) and readout.predictor is not None:
+            _start_linear(readout.predictor, generator)
         if found.peak is not None:
             peak = torch.from_numpy(found.peak)
             place = torch.stack(
@@ -344,12 +340,24 @@ class Network(nn.Module):
         return drive.clamp_min(_SILENT_DRIVE)
 
 
-def _build_core(config: NetworkConfig, image_shape: tuple[int, int, int]) -> Core | EquivariantCore:
+def _build_core(
+    config: NetworkConfig, image_shape: tuple[int, int, int]
+) -> Core | EquivariantCore | Stacked2dCore:
     n_channels, height, width = image_shape
+    if config.stacked is not None:
+        return Stacked2dCore(n_channels, config.stacked)
     if config.n_orientations is None:
         return Core(n_channels, config.layers)
     check_equivariance(config.layers, (height, width))
     return EquivariantCore(n_channels, config.layers, config.n_orientations, config.kernel_basis)
+
+
+def _start_linear(modules: nn.Module, generator: torch.Generator) -> None:
+    """Draw the weights of linear layers, normal with the variance of Glorot & Bengio (2010); biases are zero."""
+    for module in modules.modules():
+        if isinstance(module, nn.Linear):
+            module.weight.normal_(0.0, (2.0 / sum(module.weight.shape)) ** 0.5, generator=generator)
+            module.bias.zero_()
 
 
 def _describe(checkpoint: object) -> str:

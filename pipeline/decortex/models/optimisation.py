@@ -14,6 +14,7 @@ from decortex.models.network import Network
 from decortex.models.training_config import TrainingConfig
 
 _POISSON_EPSILON = 1e-12
+_DRAW_STREAM = 2  # a random stream of its own: batch order and shifts do not depend on draws
 
 
 def prediction_loss(
@@ -76,13 +77,14 @@ def build_optimiser(
     kernels = [p for p in network.core.parameters() if p.ndim > 1]
     vectors = [p for p in network.core.parameters() if p.ndim <= 1]
     readouts = [network.readout(name) for name in network.session_names]
+    shifters = list(network.shifters.parameters())
     position_rate = config.position_rate or config.learning_rate
     groups = [
         (kernels, config.learning_rate, config.weight_decay),
         (vectors, config.learning_rate, 0.0),
         ([readout.features for readout in readouts], config.learning_rate, config.feature_weight_decay),
         ([readout.bias for readout in readouts], config.learning_rate, 0.0),
-        ([p for readout in readouts for p in readout.place_parameters()], position_rate, 0.0),
+        ([p for readout in readouts for p in readout.place_parameters()] + shifters, position_rate, 0.0),
         (list(term.parameters()) if term is not None else [], config.learning_rate, 0.0),
     ]
     trained = [
@@ -106,8 +108,12 @@ def build_schedule(
 @contextmanager
 def only_trained(network: Network, trains: str) -> Iterator[None]:
     """Let gradients reach what is trained only, inside the block."""
-    frozen: dict[str, nn.Module] = {"readout": network.core, "core": network.readouts}
-    parameters = [p for p in frozen[trains].parameters() if p.requires_grad] if trains in frozen else []
+    frozen: dict[str, list[nn.Module]] = {
+        "readout": [network.core],
+        "core": [network.readouts, network.shifters],
+    }
+    modules = frozen.get(trains, [])
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
     try:
         for parameter in parameters:
             parameter.requires_grad_(False)
@@ -115,3 +121,16 @@ def only_trained(network: Network, trains: str) -> Iterator[None]:
     finally:
         for parameter in parameters:
             parameter.requires_grad_(True)
+
+
+@contextmanager
+def own_randomness(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's global generators for one epoch, and put them back: draws depend on (seed, epoch) alone.
+
+    Readouts that draw positions use them, on whatever device they are.
+    """
+    word = int(np.random.SeedSequence([seed, epoch, _DRAW_STREAM]).generate_state(1, np.uint64)[0] >> 1)
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(word)
+        yield

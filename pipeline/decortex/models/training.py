@@ -24,6 +24,7 @@ from decortex.models.optimisation import (
     build_schedule,
     mean_correlation,
     only_trained,
+    own_randomness,
     prediction_loss,
 )
 from decortex.models.outcome import EpochRecord, TrainingOutcome
@@ -207,7 +208,8 @@ class _Run:
     def one_epoch(self, log: _Log, watch: Watch | None) -> EpochRecord | None:
         """Train one epoch and enter it in the log; None, and nothing entered, where numbers broke off."""
         epoch, began = len(log.records) + 1, time.perf_counter()
-        train_loss, penalty, term_values = self.train_epoch(epoch)
+        with own_randomness(self.seed, epoch, self.device):
+            train_loss, penalty, term_values = self.train_epoch(epoch)
         with self.average.applied():
             now = Snapshot(self.modules, epoch)
             loss, correlation = self.validate()

@@ -1,0 +1,101 @@
+"""Architecture of a network and what it must know of its recordings, as configurations. No tensors here."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from decortex.config import Config
+from decortex.data.recordings import Recordings
+from decortex.models.cores import LayerConfig, MapGeometry, map_geometry
+from decortex.models.kernels import KernelBasis
+from decortex.models.readout_base import ReadoutConfig
+from decortex.models.shifter import ShifterConfig
+from decortex.models.stacked2d import Stacked2dConfig
+
+Output = Literal["softplus", "elu", "linear"]
+
+
+class NetworkConfig(Config):
+    """Architecture and start of a predictive network."""
+
+    layers: tuple[LayerConfig, ...] = Field(
+        default=(), description="layers of the core, from the image up; none where 'stacked' says what it is"
+    )
+    stacked: Stacked2dConfig | None = Field(
+        default=None, description="neuralpredictors' stacked core by its own options, in place of layers"
+    )
+    n_orientations: int | None = Field(
+        default=None,
+        ge=4,
+        le=64,
+        multiple_of=4,
+        description="rotations of a rotation-equivariant core; null: a plain core",
+    )
+    kernel_basis: KernelBasis = Field(
+        default="pixels",
+        description="kernels of a rotation-equivariant core: turned pixel grids, or steerable Hermite functions",
+    )
+    readout: ReadoutConfig = Field(default=ReadoutConfig(), description="how neurons read the core's maps")
+    output: Output = Field(
+        default="softplus", description="from drive to response: softplus, elu + 1, or the drive itself"
+    )
+    response_scale: Literal["mean", "std", "none"] = Field(
+        default="mean",
+        description="each neuron's output is multiplied by this statistic of its training responses",
+    )
+    shifter: ShifterConfig | None = Field(
+        default=None,
+        description="eye movements shift where neurons look: the last two image channels are the pupil's x and y",
+    )
+
+    @model_validator(mode="after")
+    def _belongs(self) -> NetworkConfig:
+        if bool(self.layers) == (self.stacked is not None):
+            raise ValueError("a core is given by either 'layers' (at least one) or 'stacked'")
+        if self.stacked is not None and self.n_orientations is not None:
+            raise ValueError("n_orientations needs a core of 'layers'; 'stacked' is a plain core")
+        if self.shifter is not None and not self.readout.reads_points:
+            raise ValueError(f"a shifter moves points, but the readout is of kind {self.readout.kind!r}")
+        return self
+
+    @property
+    def n_features(self) -> int:
+        """Channels of the core's maps."""
+        if self.stacked is not None:
+            return self.stacked.n_features
+        return self.layers[-1].channels * (self.n_orientations or 1)
+
+    def map_geometry(self, side: int) -> MapGeometry:
+        """Follow one axis of the image, ``side`` pixels, to the core's maps."""
+        if self.stacked is not None:
+            return self.stacked.map_geometry(side)
+        return map_geometry(self.layers, side)
+
+
+class SessionGeometry(Config):
+    """Name and number of neurons of one session."""
+
+    name: str = Field(min_length=1, description="name of the session")
+    n_neurons: int = Field(ge=1, description="its neurons")
+
+
+class Geometry(Config):
+    """What a network must know of its recordings to be rebuilt without them."""
+
+    image_shape: tuple[int, int, int] = Field(description="(channels, height, width) of the images")
+    sessions: tuple[SessionGeometry, ...] = Field(min_length=1, description="sessions in order")
+    neuron_order_sha256: str = Field(description="digest of the neurons' identities in order")
+
+    @classmethod
+    def of(cls, recordings: Recordings) -> Geometry:
+        """Take the geometry of recordings."""
+        return cls(
+            image_shape=recordings.image_shape,
+            sessions=tuple(
+                SessionGeometry(name=session.name, n_neurons=session.n_neurons)
+                for session in recordings.sessions
+            ),
+            neuron_order_sha256=recordings.neuron_order_sha256,
+        )
