@@ -18,6 +18,7 @@ from decortex_ops.plans import (
     MethodPlan,
     NetworksPlan,
     PlanFile,
+    ViewPlan,
     declare_plan,
 )
 from decortex_schemas import queries
@@ -28,6 +29,7 @@ SIMULATION = SimulationConfig()
 SIMULATION_SEED = 0
 MODEL_SEEDS = (0, 1, 2)
 CLUSTERING_SEEDS = (0, 1, 2)
+VIEWS = (ViewPlan(name="", seed=0), ViewPlan(name="", seed=0, params={"kind": "tsne"}))
 
 # An eighth of the rates the simulated networks were trained with.
 _LATE_RATES = {"learning_rate": 1e-3, "position_rate": 5e-4}
@@ -76,7 +78,8 @@ def run_demo(*, data: Path | None = None, workers: int | None = None, on_round: 
     dataset = _register(data)
     plan = simulated_plan(dataset) if data is None else recorded_plan(dataset)
     versions = {one.method: algorithm_version(one.method) for one in plan.methods}
-    study = f"demo-{config_hash({'plan': plan.resolved(), 'versions': versions})[:8]}"
+    content = {name: value for name, value in plan.resolved().items() if name != "views"}
+    study = f"demo-{config_hash({'plan': content, 'versions': versions})[:8]}"
     declare_plan(study, plan)
     fleet_size = workers or os.cpu_count() or 1
     run_until_empty(workers=fleet_size, on_round=on_round)
@@ -124,6 +127,7 @@ def simulated_plan(dataset: str) -> PlanFile:
                 name="dec_joint", params={"kind": "dec_joint", "kernel": "scaled", "beta": 0.1}, **start
             ),
         ),
+        views=VIEWS,
     )
 
 
@@ -147,4 +151,5 @@ def recorded_plan(dataset: str) -> PlanFile:
                 name="dec_joint", params={"kind": "dec_joint", "kernel": "scaled", "beta": 1.0}, **start
             ),
         ),
+        views=VIEWS,
     )

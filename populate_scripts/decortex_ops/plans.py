@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from decortex.config import Config
-from decortex.embeddings import EmbeddingConfig
+from decortex.embeddings import EmbeddingConfig, ViewConfig
 from decortex.errors import ConfigError
 from decortex.evaluation import NULL_KINDS, NullKind
 from decortex.finetune import FinetuneConfig
@@ -28,6 +28,7 @@ from decortex_schemas.specs import (
     register_schedule,
 )
 from decortex_schemas.studies import FinetunePlan, StudyPlan, declare_study
+from decortex_schemas.views import request_view
 
 
 class NetworksPlan(Config):
@@ -101,6 +102,14 @@ class SelectionPlan(Config):
     )
 
 
+class ViewPlan(Config):
+    """A view of every embedding in two dimensions, and its name in tables and figures."""
+
+    name: str = Field("", max_length=64, description="Default: the kind")
+    params: dict[str, Any] = Field(default_factory=dict, description="ViewConfig")
+    seed: int = Field(0, ge=0, description="Seed of what the kind leaves to chance")
+
+
 class PlanFile(Config):
     """A study as somebody writes it down; 'none' (no fine-tuning) is part of every study."""
 
@@ -120,6 +129,10 @@ class PlanFile(Config):
     finetuned_null: FinetunedNullPlan | None = Field(
         None, description="Surrogates that are trained and fine-tuned as the study's networks are"
     )
+    views: tuple[ViewPlan, ...] = Field(
+        default=(ViewPlan(name="", seed=0),),
+        description="Pictures of the embeddings, to look at; default: two principal components",
+    )
 
 
 def declare_plan(name: str, plan: PlanFile) -> None:
@@ -130,11 +143,14 @@ def declare_plan(name: str, plan: PlanFile) -> None:
     ConfigError
         If a dataset, recipe, method or parameter is unknown, or the name is taken by another plan.
     """
+    views = [(one, ViewConfig.from_params(one.params)) for one in plan.views]
     resolved = resolve_plan(plan)
     repeated = None if plan.finetuned_null is None else repeated_on_nulls(plan, resolved)
     if plan.finetuned_null is not None and repeated is not None:
         check_null(name, repeated, plan.finetuned_null)
     declare_study(name, resolved, description=plan.description)
+    for one, config in views:
+        request_view(name, one.name or config.kind, config, seed=one.seed)
     if plan.finetuned_null is not None and repeated is not None:
         declare_null(name, repeated, plan.finetuned_null)
 

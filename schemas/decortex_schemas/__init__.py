@@ -48,6 +48,7 @@ from decortex_schemas.specs import (  # noqa: E402
 from decortex_schemas.stability import ConsensusPartition, SubsampleStability  # noqa: E402
 from decortex_schemas.studies import Study, StudyPlan, declare_study  # noqa: E402
 from decortex_schemas.subsamples import SubsampleClustering  # noqa: E402
+from decortex_schemas.views import EmbeddingView, ViewRequest, ViewSpec, request_view  # noqa: E402
 
 __all__ = [
     "AdjustedPValue",
@@ -65,6 +66,7 @@ __all__ = [
     "Dataset",
     "Embedding",
     "EmbeddingSpec",
+    "EmbeddingView",
     "Environment",
     "FinetuneSpec",
     "FinetunedNull",
@@ -96,10 +98,13 @@ __all__ = [
     "Tier",
     "TrainedModel",
     "TrainingSchedule",
+    "ViewRequest",
+    "ViewSpec",
     "WorkerLease",
     "connect",
     "declare_study",
     "freeze_study",
     "record_choice",
+    "request_view",
     "schema",
 ]

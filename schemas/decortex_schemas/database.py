@@ -38,6 +38,7 @@ MODULES = (
     "null_networks",
     "embeddings",
     "clustering",
+    "views",
     "subsamples",
     "nulls",
     "seed_nulls",

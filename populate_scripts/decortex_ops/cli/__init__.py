@@ -9,7 +9,7 @@ import pymysql
 import typer
 
 from decortex.errors import DecortexError
-from decortex_ops.cli import data, db, demo, evaluate, read, register, run, study
+from decortex_ops.cli import data, db, demo, evaluate, read, register, run, study, view
 from decortex_ops.cli.output import EXIT_FAILED, err
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command()(db.init)
 app.add_typer(data.app, name="import")
 app.add_typer(register.app, name="register")
 app.add_typer(study.app, name="study")
+app.add_typer(view.app, name="view")
 app.command()(run.work)
 app.command()(run.schedule)
 app.command()(read.status)
