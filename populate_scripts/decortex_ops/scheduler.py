@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import datajoint as dj
 
-from decortex_schemas.database import computed_tables, queue_of
+from decortex_schemas.database import computed_tables
 from decortex_schemas.leases import (
     INTERRUPTED,
     forget_old_leases,
@@ -16,6 +16,7 @@ from decortex_schemas.leases import (
     requeue_errors,
 )
 from decortex_schemas.queries import progress
+from decortex_schemas.queues import refresh_queue
 from decortex_schemas.states import discard_stale_states
 
 PRIORITY = 5
@@ -49,9 +50,9 @@ def sweep() -> Sweep:
     for table in computed_tables():
         freed += free_dead_reservations(table) if trusted else 0
         freed += requeue_errors(table, INTERRUPTED)
-        changes = queue_of(table).refresh(delay=-1, priority=PRIORITY)
-        added += changes["added"]
-        removed += changes["removed"]
+        changes = refresh_queue(table, priority=PRIORITY)
+        added += changes.added
+        removed += changes.removed
     return Sweep(added, removed, freed)
 
 

@@ -142,7 +142,7 @@ def _one_batch(
 ) -> bool:
     """Work on the first table that has a pending key; returns whether anything was computed."""
     for table in tables:
-        if not len(queue_of(table).pending):
+        if not queue_of(table).pending:
             continue
         outcome: dict[str, Any] = instance_of(table).populate(
             reserve_jobs=True, refresh=False, suppress_errors=True, max_calls=limit

@@ -72,10 +72,11 @@ class Clustering(dj.Computed):
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch digest, excluded neurons and parameters."""
-        sha256, order, excluded = (Embedding & key).fetch1(
-            "embedding_sha256", "neuron_order_sha256", "excluded"
-        )
-        return sha256, order, excluded, (ClusteringMethod & key).fetch1("params")
+        columns = ("embedding_sha256", "neuron_order_sha256", "excluded", "params")
+        fetched: tuple[Any, ...] = (
+            Embedding.proj(*columns[:3]) * ClusteringMethod.proj(columns[3]) & key
+        ).fetch1(*columns)
+        return fetched
 
     def make_compute(
         self, key: dict[str, Any], sha256: str, order: str, excluded: dict[str, str], params: dict[str, Any]

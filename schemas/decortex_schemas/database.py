@@ -184,7 +184,10 @@ def open_connection(settings: Settings) -> dj.Connection:
         "default": "main",
         "main": {"protocol": "file", "location": str(settings.store)},
     }
-    return dj.conn(settings.host, settings.user, settings.password, reset=True)
+    connection = dj.conn(settings.host, settings.user, settings.password, reset=True)
+    # DataJoint asks the server who it is talking to for every key that it reserves.
+    connection.get_user = functools.cache(connection.get_user)  # type: ignore[method-assign]
+    return connection
 
 
 def check_server(settings: Settings) -> str:

@@ -1,0 +1,80 @@
+"""Queues are filled in bulk: every missing key once, whoever else fills them, and what nobody asks for goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pymysql
+import pytest
+from small_lab import plan_for
+
+import decortex_schemas as schemas
+from decortex_ops.plans import declare_plan
+from decortex_schemas import queues
+from decortex_schemas.leases import connection_info
+from decortex_schemas.queues import refresh_queue
+
+
+@pytest.fixture
+def asked(lab: str) -> Iterator[Any]:
+    """Eight clusterings that a study asks for and nobody has queued; gone afterwards."""
+    declare_plan("filled", plan_for("small", counts=[5], finetunings=[]))
+    jobs = schemas.Clustering.jobs
+    assert len(jobs) == 0
+    yield jobs
+    (schemas.Study & {"study": "filled"}).delete(prompt=False)
+    jobs.delete()
+
+
+def test_missing_keys_are_queued_once(asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queues, "BATCH", 3)  # eight keys are three statements
+    assert refresh_queue(schemas.Clustering, priority=4).added == 8
+    assert refresh_queue(schemas.Clustering, priority=4).added == 0
+    rows = asked.to_dicts()
+    assert {(row["status"], row["priority"], row["k"]) for row in rows} == {("pending", 4, 5)}
+    assert asked.reserve(rows[0])  # at once
+    assert refresh_queue(schemas.Clustering, priority=4).added == 0
+    assert len(asked.pending) == 7
+
+
+def test_a_key_queued_by_another_meanwhile_is_left_as_it_is(
+    asked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert = queues._insert
+
+    def late(jobs: Any, keys: list[dict[str, Any]], priority: int) -> int:
+        assert insert(jobs, keys[:2], 9) == 2
+        return insert(jobs, keys, priority)
+
+    monkeypatch.setattr(queues, "_insert", late)
+    assert refresh_queue(schemas.Clustering, priority=4).added == 6
+    assert sorted(row["priority"] for row in asked.to_dicts()) == [4] * 6 + [9] * 2
+
+
+def test_filling_waits_for_no_worker(asked: Any) -> None:
+    """A worker that is inserting its result holds locks on the tables that the keys are read from."""
+    refresh_queue(schemas.Clustering, priority=5)
+    asked.delete()
+    with pymysql.connect(**connection_info()) as link, link.cursor() as cursor:
+        for table in (schemas.Clustering(), schemas.Embedding(), schemas.TrainedModel()):
+            cursor.execute(f"SELECT * FROM {table.full_table_name} FOR UPDATE")
+        schemas.schema.connection.query("SET SESSION innodb_lock_wait_timeout = 2")
+        try:
+            assert refresh_queue(schemas.Clustering, priority=5).added == 8
+        finally:
+            schemas.schema.connection.query("SET SESSION innodb_lock_wait_timeout = DEFAULT")
+
+
+def test_what_nobody_asks_for_is_removed(asked: Any) -> None:
+    refresh_queue(schemas.Clustering, priority=5)
+    failed, ignored, *_ = asked.keys()
+    asked.error(failed, "InputError: something")
+    asked.ignore(ignored)
+    (schemas.Study & {"study": "filled"}).delete(prompt=False)
+    assert refresh_queue(schemas.Clustering, priority=5).removed == 1  # the error; what waits gets an hour
+    schemas.schema.connection.query(
+        f"UPDATE {asked.full_table_name} SET created_time = created_time - INTERVAL 2 HOUR"
+    )
+    assert refresh_queue(schemas.Clustering, priority=5).removed == 6
+    assert [row["status"] for row in asked.to_dicts()] == ["ignore"]
