@@ -180,10 +180,7 @@ def open_connection(settings: Settings) -> dj.Connection:
     dj.config["database.user"] = settings.user
     dj.config["database.password"] = settings.password
     dj.config["jobs.version_method"] = "none"
-    dj.config["stores"] = {
-        "default": "main",
-        "main": {"protocol": "file", "location": str(settings.store)},
-    }
+    configure_store(settings.store)
     connection = dj.conn(settings.host, settings.user, settings.password, reset=True)
     # DataJoint asks the server who it is talking to for every key that it reserves.
     connection.get_user = functools.cache(connection.get_user)  # type: ignore[method-assign]
@@ -250,6 +247,11 @@ def prepare_store(folder: Path) -> None:
         ) from error
     if not os.access(folder, os.W_OK):
         raise DatabaseError(f"the store folder {folder} is not writable; set DECORTEX_STORE to one that is.")
+
+
+def configure_store(folder: Path) -> None:
+    """Tell DataJoint where arrays and checkpoints lie; the folder is not touched."""
+    dj.config["stores"] = {"default": "main", "main": {"protocol": "file", "location": str(folder)}}
 
 
 def pin_threads(threads: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from decortex.errors import ConfigError
@@ -16,8 +17,15 @@ from decortex_schemas.studies import Study
 
 
 @one_at_a_time
-def best_k(study: str) -> list[dict[str, Any]]:
+def best_k(study: str, key: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Decision, curves and null models of a frozen study, one row a dataset, network family, embedding and method.
+
+    Parameters
+    ----------
+    study : str
+        The study.
+    key : mapping, optional
+        Only the rows of `KSelection` with these values in their key.
 
     Returns
     -------
@@ -49,11 +57,11 @@ def best_k(study: str) -> list[dict[str, Any]]:
     embeddings = {int(row["embedding_spec_id"]): row["embedding_name"] for row in EmbeddingSpec.to_dicts()}
     methods = {int(row["method_id"]): row["method_name"] for row in ClusteringMethod.to_dicts()}
     found = []
-    for row in (KSelection & {"study": study}).to_dicts(order_by="KEY"):
-        key = {name: row[name] for name in KSelection().primary_key}
+    for row in (KSelection & {**(key or {}), "study": study}).to_dicts(order_by="KEY"):
+        own = {name: row[name] for name in KSelection().primary_key}
         found.append(
             {
-                **{name: value if isinstance(value, str) else int(value) for name, value in key.items()},
+                **{name: value if isinstance(value, str) else int(value) for name, value in own.items()},
                 "model": models[int(row["model_spec_id"])],
                 "embedding": embeddings[int(row["embedding_spec_id"])],
                 "method_name": methods[int(row["method_id"])],
@@ -62,16 +70,16 @@ def best_k(study: str) -> list[dict[str, Any]]:
                 "n_networks": int(row["n_networks"]),
                 "n_surrogates": int(row["n_surrogates"]),
                 "single": {
-                    one["criterion"]: _int(one["choice"]) for one in (KSelection.Choice & key).to_dicts()
+                    one["criterion"]: _int(one["choice"]) for one in (KSelection.Choice & own).to_dicts()
                 },
-                **_curves(key),
+                **_curves(own),
                 "networks": [
                     {
                         "model_seed": int(one["model_seed"]),
                         "decision": _int(one["decision_k"]),
                         "reason": one["decision_reason"],
                     }
-                    for one in (KSelection.Network & key).to_dicts(order_by="model_seed")
+                    for one in (KSelection.Network & own).to_dicts(order_by="model_seed")
                 ],
                 "persons": [
                     {
@@ -80,7 +88,7 @@ def best_k(study: str) -> list[dict[str, Any]]:
                         "why": one["why"],
                         "chosen_at": one["chosen_at"],
                     }
-                    for one in (KChoice & key).to_dicts(order_by="chosen_at")
+                    for one in (KChoice & own).to_dicts(order_by="chosen_at")
                 ],
             }
         )

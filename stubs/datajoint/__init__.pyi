@@ -11,6 +11,9 @@ config: Any
 
 class Connection:
     conn_info: dict[str, Any]
+    _conn: Any
+    def __init__(self, host: str, user: str, password: str, port: int | None = ...) -> None: ...
+    def connect(self) -> None: ...
     is_connected: bool
     transaction: Any
     def query(self, query: str, args: Iterable[Any] = ..., *, as_dict: bool = ...) -> Any: ...

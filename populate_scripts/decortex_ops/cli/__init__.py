@@ -9,7 +9,7 @@ import pymysql
 import typer
 
 from decortex.errors import DecortexError
-from decortex_ops.cli import data, db, demo, evaluate, read, register, run, study, view
+from decortex_ops.cli import dashboard, data, db, demo, evaluate, read, register, run, study, view
 from decortex_ops.cli.output import EXIT_FAILED, err
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ app.command()(evaluate.price)
 app.command()(read.errors)
 app.command()(run.retry)
 app.command()(read.provenance)
+app.command()(dashboard.dashboard)
 
 
 def _database_errors() -> tuple[type[BaseException], ...]:

@@ -1,0 +1,133 @@
+/* What happens in the browser: controls change the URL, links are copied, figures become SVG. No data is made here. */
+(function () {
+  "use strict";
+
+  function merged(changes) {
+    const now = new URLSearchParams(window.location.search);
+    for (const [name, value] of changes) {
+      if (value === "") { now.delete(name); } else { now.set(name, value); }
+    }
+    return readable(now);
+  }
+
+  function readable(params) {
+    const pairs = [...params].map(([n, v]) =>
+      n + "=" + encodeURIComponent(v).replace(/%2C/g, ",").replace(/%3A/g, ":").replace(/%3B/g, ";"));
+    return pairs.length ? "?" + pairs.join("&") : "";
+  }
+
+  function same(a, b) {
+    const order = (text) => [...new URLSearchParams(text)].map(String).sort().join("&");
+    return order(a) === order(b);
+  }
+
+  function push(search) {
+    return same(search, window.location.search) ? window.dash_clientside.no_update : search;
+  }
+
+  function triggered() {
+    return window.dash_clientside.callback_context.triggered.filter((one) => one.value !== undefined);
+  }
+
+  let lastPath = null;
+
+  window.dash_clientside = window.dash_clientside || {};
+  window.dash_clientside.decortex = {
+    /* The address bar says everything that is shown, defaults included. */
+    settle: function (canonical) {
+      if (!canonical) { return window.dash_clientside.no_update; }
+      document.title = canonical.title;
+      const path = canonical.url.split("?")[0];
+      if (canonical.from === window.location.pathname) {
+        window.history.replaceState(window.history.state, "", canonical.url);
+      }
+      if (lastPath !== null && lastPath !== path) {
+        const title = document.getElementById("title");
+        if (title) { title.focus({ preventScroll: true }); window.scrollTo(0, 0); }
+      }
+      lastPath = path;
+      return window.location.search;
+    },
+    choose: function () {
+      const changed = triggered().filter((one) => typeof one.value === "string");
+      if (changed.length !== 1) { return window.dash_clientside.no_update; }
+      return push(merged(changed[0].value.split("&").map((pair) => {
+        const at = pair.indexOf("=");
+        return [pair.slice(0, at), decodeURIComponent(pair.slice(at + 1).replace(/\+/g, " "))];
+      })));
+    },
+    pick: function (values, ids) {
+      if (!triggered().length) { return window.dash_clientside.no_update; }
+      const shown = new Set(ids.map((one) => one.word));
+      const before = (new URLSearchParams(window.location.search).get("pick") || "").split(",").filter(Boolean);
+      const now = new Set(values.flat());
+      const kept = before.filter((word) => !shown.has(word) || now.has(word));
+      const added = [...now].filter((word) => !kept.includes(word));
+      return push(merged([["pick", [...kept, ...added].join(",")]]));
+    },
+    lasso: function () {
+      const found = triggered().filter((one) => one.value);
+      if (found.length !== 1) { return window.dash_clientside.no_update; }
+      const drawn = found[0].value;
+      let points = [];
+      if (drawn.lassoPoints) {
+        const [x, y] = [drawn.lassoPoints.x, drawn.lassoPoints.y];
+        const step = Math.max(1, Math.ceil(x.length / 60));
+        for (let i = 0; i < x.length; i += step) { points.push([x[i], y[i]]); }
+      } else if (drawn.range && drawn.range.x) {
+        const [[a, b], [c, d]] = [drawn.range.x, drawn.range.y];
+        points = [[a, c], [b, c], [b, d], [a, d]];
+      }
+      const text = points.map(([x, y]) => Number(x).toPrecision(4) + "," + Number(y).toPrecision(4)).join(";");
+      return push(merged([["lasso", text]]));
+    },
+    click: function () {
+      const found = triggered().filter((one) => one.value && one.value.points && one.value.points.length);
+      if (found.length !== 1) { return window.dash_clientside.no_update; }
+      const link = found[0].value.points[0].customdata;
+      const target = Array.isArray(link) ? link[0] : link;
+      return typeof target === "string" && target.startsWith("/") && !target.startsWith("//")
+        ? target : window.dash_clientside.no_update;
+    },
+  };
+
+  function escaped(text) {
+    return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+  }
+
+  function asSvg(name) {
+    const panel = document.querySelector('[data-panel="' + CSS.escape(name) + '"]');
+    const plot = panel && panel.querySelector(".js-plotly-plot");
+    if (!plot || !window.Plotly) { return; }
+    const measure = panel.querySelector(".measure");
+    const title = escaped(panel.querySelector("h2").textContent) +
+      (measure ? '<br><span style="font-size:12px">' + escaped(measure.textContent) + "</span>" : "");
+    const box = plot.getBoundingClientRect();
+    const margin = Object.assign({}, plot.layout.margin);
+    margin.t = (margin.t || 12) + 64;
+    const layout = Object.assign({}, plot.layout, {
+      title: { text: title, x: 0.01, xanchor: "left", y: 0.985, yanchor: "top", font: { size: 16 } }, margin: margin,
+    });
+    window.Plotly.toImage({ data: plot.data, layout: layout },
+      { format: "svg", width: Math.round(box.width), height: Math.round(box.height) + 64 }).then((url) => {
+      const link = document.createElement("a");
+      link.href = url;
+      link.download = "decortex-" + name + ".svg";
+      document.body.appendChild(link);
+      link.click();
+      link.remove();
+    });
+  }
+
+  document.addEventListener("click", (event) => {
+    const svg = event.target.closest("[data-svg]");
+    if (svg) { asSvg(svg.getAttribute("data-svg")); }
+    const copy = event.target.closest("#copy");
+    if (copy && navigator.clipboard) {
+      navigator.clipboard.writeText(window.location.href).then(() => {
+        copy.textContent = "Copied";
+        window.setTimeout(() => { copy.textContent = "Copy link to this view"; }, 1500);
+      });
+    }
+  });
+})();

@@ -1,0 +1,270 @@
+"""Runs: every finished variant of a study, sortable, and up to six beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, unquote
+
+import plotly.graph_objects as go
+from dash import dcc, html
+
+from decortex_ops.dashboard.choosing import METHOD, STUDY, K, choose_study
+from decortex_ops.dashboard.parts import Choice, Empty, Panel, View, pages, table
+from decortex_ops.dashboard.source import Source
+from decortex_ops.dashboard.theme import category_colour, figure, number, plain
+from decortex_ops.dashboard.urls import Field, State
+from decortex_schemas import queries_browse
+from decortex_schemas.query_rows import PARTITION
+
+PATH = "/runs"
+TITLE = "Runs"
+LEAD = "Every partition that the study has, as found and after fine-tuning. Tick up to six to compare them."
+SIZE = 25
+MOST_PICKED = 6
+MOST_ROWS = 100_000
+FIELDS = (
+    STUDY,
+    METHOD,
+    K,
+    Field("ft", "int", low=0),
+    Field("net", "int"),
+    Field("status", "text"),
+    Field("sort", "text", default="k", choices=queries_browse.SORTABLE),
+    Field("down", "int", default=0, choices=(0, 1)),
+    Field("page", "int", default=1, low=1, high=100_000),
+    Field("pick", "texts", default=()),
+)
+COLUMNS = (
+    ("pick", ""),
+    ("method_name", "method"),
+    ("k", "K"),
+    ("finetune", "fine-tuning"),
+    ("model_seed", "network"),
+    ("seed", "start"),
+    ("status", "status"),
+    ("ari_truth", "ARI truth"),
+    ("ari_seeds", "ARI networks"),
+    ("ari_restarts", "ARI starts"),
+    ("silhouette", "silhouette"),
+    ("largest_share", "largest"),
+    ("epsilon2", "ε²"),
+    ("p", "p within"),
+    ("difference", "Δ correlation"),
+    ("share_changed", "changed"),
+    ("more", ""),
+)
+OPTIONAL = ("ari_truth", "ari_seeds", "ari_restarts", "difference", "share_changed")
+MEASURES = (
+    ("ari_truth", "ARI with known types"),
+    ("ari_seeds", "ARI between networks"),
+    ("ari_restarts", "ARI between starts"),
+    ("silhouette", "silhouette"),
+    ("largest_share", "share of the largest cluster"),
+    ("epsilon2", "ε² of performance by cluster"),
+    ("difference", "Δ test correlation against control"),
+    ("share_changed", "share of labels changed"),
+)
+
+
+def token(row: Mapping[str, Any]) -> str:
+    """A partition's key as one word of a URL."""
+    return "~".join(quote(str(row[name]), safe="").replace("~", "%7E") for name in PARTITION)
+
+
+def key_of(word: str) -> dict[str, Any] | None:
+    """The key of a word, or None if it is none."""
+    values = [unquote(part) for part in word.split("~")]
+    if len(values) != len(PARTITION):
+        return None
+    text = ("dataset", "method")
+    try:
+        return {
+            name: value if name in text else int(value) for name, value in zip(PARTITION, values, strict=True)
+        }
+    except ValueError:
+        return None
+
+
+def render(state: State, source: Source) -> View:
+    """The page."""
+    chosen = choose_study(state, source)
+    if chosen.problem is not None:
+        return View(chosen.state, chosen.choices, [chosen.problem], LEAD)
+    state = chosen.state
+    study = state["study"]
+    where = {
+        column: state[name]
+        for name, column in (
+            ("method", "method_id"),
+            ("k", "k"),
+            ("ft", "finetune_id"),
+            ("net", "model_seed"),
+        )
+        if state[name] is not None
+    }
+    statuses = (state["status"],) if state["status"] else ()
+    order = {"order_by": state["sort"], "descending": bool(state["down"])}
+    found = source(
+        queries_browse.runs,
+        study,
+        where=where,
+        statuses=statuses,
+        **order,
+        limit=SIZE,
+        offset=(state["page"] - 1) * SIZE,
+    )
+    picked = state["pick"][:MOST_PICKED]
+    keys = [key for key in map(key_of, picked) if key is not None]
+    compared = source(queries_browse.describe, keys, study) if keys else []
+    panels = [
+        *([compare_panel(compared, too_many=len(state["pick"]) > MOST_PICKED)] if compared else []),
+        runs_panel(
+            state,
+            found,
+            rows=lambda: source(
+                queries_browse.runs, study, where=where, statuses=statuses, **order, limit=MOST_ROWS
+            )["rows"],
+        ),
+    ]
+    return View(
+        state,
+        [*chosen.choices, *filters(state, chosen.options, source(queries_browse.statuses, study))],
+        panels,
+        LEAD,
+    )
+
+
+def filters(
+    state: State, options: Mapping[str, Sequence[Mapping[str, Any]]], ended: Sequence[Mapping[str, Any]]
+) -> list[Choice]:
+    """Controls that narrow the table; each goes back to its first page."""
+
+    def control(name: str, label: str, pairs: Sequence[tuple[str, Any]]) -> Choice:
+        return Choice(
+            name,
+            label,
+            [
+                ("all", {name: None, "page": None}),
+                *((text, {name: value, "page": None}) for text, value in pairs),
+            ],
+            {name: state[name]},
+        )
+
+    tuned = {row["finetune_id"]: row["finetune"] for row in options["finetunings"]}
+    nets = sorted({row["model_seed"] for row in options["networks"]})
+    return [
+        control("method", "Method", [(row["method_name"], row["method_id"]) for row in options["methods"]]),
+        control("k", "K", [(str(row["k"]), row["k"]) for row in options["counts"]]),
+        control("ft", "Fine-tuning", [(name, number_) for number_, name in tuned.items()]),
+        control("net", "Network seed", [(str(seed), seed) for seed in nets]),
+        control("status", "Status", [(f"{row['status']} ({row['n']})", row["status"]) for row in ended]),
+    ]
+
+
+def runs_panel(state: State, found: Mapping[str, Any], *, rows: Any) -> Panel:
+    """The table of variants."""
+    shown = found["rows"]
+    picked = set(state["pick"][:MOST_PICKED])
+
+    def tick(row: Mapping[str, Any]) -> Any:
+        word = token(row)
+        name = (
+            f"{row['method_name']}, K {row['k']}, {row['finetune']}, network {row['model_seed']}, "
+            f"start {row['seed']}"
+        )
+        return dcc.Checklist(
+            id={"type": "pick", "word": word},
+            options=[{"label": html.Span(f"compare {name}", className="unseen"), "value": word}],
+            value=[word] if word in picked else [],
+        )
+
+    def more(row: Mapping[str, Any]) -> Any:
+        return dcc.Link("open", href=f"/cluster?{_partition_query(state, row)}", title="its clusters")
+
+    # A column that nobody could fill here, such as the known types of recordings, is left out.
+    unknown = {name for name, _ in COLUMNS if name in OPTIONAL and all(row[name] is None for row in shown)}
+    content = [
+        table(
+            shown,
+            [(name, text) for name, text in COLUMNS if name not in unknown],
+            caption="Finished variants of the study",
+            state=state,
+            sortable=[name for name, _ in COLUMNS if name in queries_browse.SORTABLE],
+            cells={
+                "pick": tick,
+                "more": more,
+                "model_seed": lambda row: html.Span(
+                    f"{row['model']} · {row['model_seed']}", className="whole"
+                ),
+            },
+            row_class=lambda row: "picked" if token(row) in picked else "",
+        ),
+        pages(state, found["n"], SIZE, len(shown)),
+    ]
+    return Panel(
+        "runs",
+        "Variants",
+        f"n = {number(found['n'])} partitions; ARI and ε² have no unit, Δ is of the test correlation",
+        content=content,
+        rows=rows,
+        empty=None
+        if shown
+        else Empty(
+            "No finished variant fits these choices.",
+            f"decortex study show {state['study']}    # then: decortex schedule and decortex work",
+        ),
+    )
+
+
+def _partition_query(state: State, row: Mapping[str, Any]) -> str:
+    pairs = {
+        "study": state["study"],
+        "dataset": row["dataset"],
+        "model": row["model_spec_id"],
+        "net": row["model_seed"],
+        "emb": row["embedding_spec_id"],
+        "method": row["method_id"],
+        "k": row["k"],
+        "seed": row["seed"],
+        "ft": row["finetune_id"],
+    }
+    return "&".join(f"{name}={quote(str(value), safe='')}" for name, value in pairs.items())
+
+
+def compare_panel(rows: Sequence[Mapping[str, Any]], *, too_many: bool) -> Panel:
+    """The ticked variants beside each other."""
+    return Panel(
+        "compare",
+        "Compared",
+        f"n = {len(rows)} partitions of at most {MOST_PICKED}; no unit but where named",
+        figure=compare_figure(rows),
+        rows=[dict(row) for row in rows],
+        note=f"Only the first {MOST_PICKED} of the ticked variants are compared." if too_many else "",
+    )
+
+
+def compare_figure(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
+    """One row a measure, one marker a variant."""
+    labels = [text for name, text in MEASURES if any(row.get(name) is not None for row in rows)]
+    traces = []
+    for index, row in enumerate(rows):
+        values = [(text, row.get(name)) for name, text in MEASURES if text in labels]
+        name = f"{row['method_name']} K={row['k']} {row['finetune']} · net {row['model_seed']} · start {row['seed']}"
+        traces.append(
+            go.Scatter(
+                x=[value for _, value in values],
+                y=[text for text, _ in values],
+                mode="markers",
+                name=plain(name),
+                marker={
+                    "size": 11,
+                    "color": category_colour(index),
+                    "symbol": ("circle", "square", "diamond", "triangle-up", "cross", "x")[index],
+                },
+                hovertemplate="%{x:.3f}<br>%{y}<extra>%{fullData.name}</extra>",
+            )
+        )
+    made = figure(*traces, x="value", height=120 + 34 * len(labels))
+    made.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=labels)
+    return made

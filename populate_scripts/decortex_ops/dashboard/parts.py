@@ -1,0 +1,336 @@
+"""What pages are made of: panels, tables, choices, empty states. Nothing is asked and nothing decided here."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from dash import dcc, html
+
+from decortex_ops.dashboard.theme import number
+from decortex_ops.dashboard.urls import State, changes
+
+Rows = Sequence[Mapping[str, Any]]
+_GRAPH: Any = {
+    "displaylogo": False,
+    "responsive": True,
+    "displayModeBar": False,
+    "doubleClick": "reset",
+    "showTips": False,
+}
+
+
+@dataclass(frozen=True)
+class Empty:
+    """Why there is nothing to show, and the command that fills it."""
+
+    why: str
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One card of a page: a figure or a table, with its data for download.
+
+    Parameters
+    ----------
+    name : str
+        Its name in links.
+    title : str
+        What is shown.
+    measure : str
+        n and units, shown beside the title.
+    figure : Figure, optional
+        A figure; it can be had as SVG.
+    content : Component, optional
+        Anything else.
+    rows : sequence of rows or callable, optional
+        What the CSV holds; called when it is asked for.
+    empty : Empty, optional
+        Shown in place of both.
+    note : str
+        How to read it.
+    width : {'half', 'full', 'third'}
+        Share of the page.
+    """
+
+    name: str
+    title: str
+    measure: str = ""
+    figure: go.Figure | None = None
+    content: Any = None
+    rows: Rows | Callable[[], Rows] | None = None
+    empty: Empty | None = None
+    note: str = ""
+    width: str = "full"
+    graph: Mapping[str, Any] = field(default_factory=dict)
+    graph_id: Any = None
+
+    def data(self) -> list[Mapping[str, Any]]:
+        """Rows of the CSV."""
+        found = self.rows() if callable(self.rows) else self.rows
+        return list(found or [])
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A control: options and the change of the URL that each makes."""
+
+    name: str
+    label: str
+    options: Sequence[tuple[str, Mapping[str, Any]]]
+    chosen: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class View:
+    """A rendered page: its state with every default filled in, its controls and panels."""
+
+    state: State
+    choices: Sequence[Choice] = ()
+    panels: Sequence[Any] = ()
+    lead: str = ""
+
+
+def aria(**values: str) -> dict[str, Any]:
+    """Attributes that say what a component is to those who do not see it."""
+    return {f"aria-{name}": value for name, value in values.items()}
+
+
+def data(**values: str) -> dict[str, Any]:
+    """Attributes that the browser's code looks for."""
+    return {f"data-{name}": value for name, value in values.items()}
+
+
+def show_panel(panel: Panel, state: State) -> html.Section:
+    """One card."""
+    heading = f"panel-{panel.name}"
+    tools: list[Any] = []
+    if panel.empty is None and panel.rows is not None:
+        page = state.path.strip("/") or "queue"
+        tools.append(
+            html.A(
+                "CSV",
+                href=f"/csv/{page}/{panel.name}{state.search()}",
+                className="tool",
+                title=f"Download the data of “{panel.title}”",
+                **aria(label=f"CSV of {panel.title}"),
+            )
+        )
+    if panel.empty is None and panel.figure is not None:
+        tools.append(
+            html.Button(
+                "SVG",
+                className="tool",
+                type="button",
+                **data(svg=panel.name),
+                **aria(label=f"SVG of {panel.title}"),
+            )
+        )
+    if panel.empty is not None:
+        body: Any = show_empty(panel.empty)
+    elif panel.figure is not None:
+        settings: Any = {**_GRAPH, **panel.graph}
+        body = html.Div(
+            dcc.Graph(
+                id=panel.graph_id or {"type": "graph", "name": panel.name},
+                figure=panel.figure,
+                config=settings,
+                responsive=True,
+                style={"height": f"{panel.figure.layout.height or 340}px"},
+            ),
+            role="group",
+            **aria(labelledby=heading),
+        )
+        body = [body, panel.content] if panel.content is not None else body
+    else:
+        body = panel.content
+    return html.Section(
+        [
+            html.Header(
+                [
+                    html.Div(
+                        [
+                            html.H2(panel.title, id=heading),
+                            html.P(panel.measure, className="measure") if panel.measure else None,
+                        ]
+                    ),
+                    html.Div(tools, className="tools"),
+                ]
+            ),
+            html.Div(body, className="body"),
+            html.P(panel.note, className="note") if panel.note else None,
+        ],
+        className=f"panel {panel.width}",
+        **aria(labelledby=heading),
+        **data(panel=panel.name),
+    )
+
+
+def show_empty(empty: Empty) -> html.Div:
+    """Why there is nothing, and what fills it."""
+    return html.Div(
+        [html.P(empty.why), html.Code(empty.command, className="command") if empty.command else None],
+        className="empty",
+    )
+
+
+def show_choice(choice: Choice) -> html.Div:
+    """One control; its value is the change of the URL."""
+    names = {name for _, sets in choice.options for name in sets}
+    chosen = changes(**{name: choice.chosen.get(name) for name in sorted(names)})
+    options = [
+        {"label": label, "value": changes(**{name: sets.get(name) for name in sorted(names)})}
+        for label, sets in choice.options
+    ]
+    known = {option["value"] for option in options}
+    return html.Div(
+        [
+            html.Label(choice.label, htmlFor=f"choice-{choice.name}", id=f"label-{choice.name}"),
+            dcc.Dropdown(
+                id={"type": "choice", "name": choice.name},
+                options=options,
+                value=chosen if chosen in known else None,
+                clearable=False,
+                searchable=len(options) > 12,
+            ),
+        ],
+        className="choice",
+    )
+
+
+def number_tiles(tiles: Sequence[tuple[str, str, str]]) -> html.Dl:
+    """Some figures side by side: label, value, and a class of its colour."""
+    return html.Dl(
+        [
+            html.Div([html.Dt(label), html.Dd(value)], className=f"tile {kind}")
+            for label, value, kind in tiles
+        ],
+        className="tiles",
+    )
+
+
+def table(
+    rows: Rows,
+    columns: Sequence[tuple[str, str]],
+    *,
+    caption: str,
+    state: State | None = None,
+    sortable: Sequence[str] = (),
+    cells: Mapping[str, Callable[[Any], Any]] | None = None,
+    row_class: Callable[[Any], str] | None = None,
+) -> html.Div:
+    """A table; headings of sortable columns are links that sort.
+
+    Parameters
+    ----------
+    rows : sequence of mappings
+        What is shown.
+    columns : sequence of (name, heading)
+        In this order.
+    caption : str
+        Read to those who do not see it.
+    state : State, optional
+        Of a page with fields ``sort`` and ``down``.
+    sortable : sequence of str
+        Columns that sort.
+    cells : mapping, optional
+        How to show a column; default: its value as text.
+    row_class : callable, optional
+        Class of a row.
+    """
+    cells = cells or {}
+    numeric = {
+        name
+        for name, _ in columns
+        if name not in cells
+        and rows
+        and all(isinstance(row.get(name), (int, float, type(None))) for row in rows)
+    }
+    head = []
+    for name, heading in columns:
+        marks: dict[str, Any] = {"className": "numeric"} if name in numeric else {}
+        content: Any = heading
+        if state is not None and name in sortable:
+            current = state["sort"] == name
+            down = bool(state["down"]) if current else None
+            marks["aria-sort"] = "none" if down is None else "descending" if down else "ascending"
+            arrow = "" if down is None else " ↓" if down else " ↑"
+            content = dcc.Link(
+                heading + arrow,
+                href=state.link(sort=name, down=0 if down else 1, page=None, pick=state["pick"]),
+            )
+        head.append(html.Th(content, scope="col", **marks))
+    body = [
+        html.Tr(
+            [
+                html.Td(
+                    cells[name](row) if name in cells else number(_shown(row.get(name))),
+                    className="numeric" if name in numeric else "",
+                )
+                for name, _ in columns
+            ],
+            className=row_class(row) if row_class else "",
+        )
+        for row in rows
+    ]
+    return html.Div(
+        html.Table([html.Caption(caption, className="unseen"), html.Thead(html.Tr(head)), html.Tbody(body)]),
+        className="table",
+        tabIndex=0,
+        role="region",
+        **aria(label=caption),
+    )
+
+
+def pages(state: State, total: int, size: int, shown: int) -> html.Nav:
+    """Links to the pages before and after, and where this one is."""
+    current = int(state["page"])
+    last = max(1, -(-total // size))
+    first = (current - 1) * size + 1 if shown else 0
+    return html.Nav(
+        [
+            dcc.Link("← before", href=state.link(page=current - 1)) if current > 1 else None,
+            html.Span(f"{first} to {first + shown - 1 if shown else 0} of {total}"),
+            dcc.Link("next →", href=state.link(page=current + 1)) if current < last else None,
+        ],
+        className="pages",
+        **aria(label="pages of the table"),
+    )
+
+
+def as_csv(rows: Rows) -> str:
+    """Rows as comma-separated values; an undefined value is an empty field, structures are JSON."""
+    if not rows:
+        return ""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _field(value) for name, value in row.items()} for row in rows)
+    return out.getvalue()
+
+
+def _field(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, (dict, list, tuple)):
+        return json.dumps(value, default=str)
+    if isinstance(value, float) and not np.isfinite(value):
+        return ""
+    return "" if value is None else value
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M")
+    return str(value) if isinstance(value, (date, dict, list)) else value
