@@ -66,7 +66,13 @@ class Lab:
 
     def query(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
         """Ask the database itself; table names may be written as {name}."""
-        link = pymysql.connect(
+        with self.link() as link, link.cursor() as cursor:
+            cursor.execute(sql, args)
+            return list(cursor.fetchall())
+
+    def link(self) -> Any:
+        """Open a connection to the database."""
+        return pymysql.connect(
             host=self.environment["DJ_HOST"],
             port=int(self.environment["DJ_PORT"]),
             user=self.environment["DJ_USER"],
@@ -74,6 +80,3 @@ class Lab:
             database=self.environment["DECORTEX_DATABASE"],
             autocommit=True,
         )
-        with link, link.cursor() as cursor:
-            cursor.execute(sql, args)
-            return list(cursor.fetchall())

@@ -22,6 +22,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from decortex.errors import ConfigError, DatabaseError
+from decortex_schemas.connection import open_lab_connection
+from decortex_schemas.tls import Tls, driver_arguments, read_tls
 
 logging.getLogger("datajoint").setLevel(os.environ.get("DJ_LOG_LEVEL", "WARNING"))
 
@@ -29,6 +31,7 @@ schema = dj.Schema()
 _instances: dict[tuple[str, str], dj.Computed] = {}
 
 MODULES = (
+    "codecs",
     "provenance",
     "leases",
     "specs",
@@ -74,6 +77,8 @@ class Settings:
         Name of the MySQL database that holds the tables (``DECORTEX_DATABASE``, default ``decortex``).
     store : Path
         Folder of the arrays and checkpoints (``DECORTEX_STORE``); all workers must see the same one.
+    tls : dict, False or None
+        See `decortex_schemas.tls.read_tls`.
     """
 
     host: str
@@ -82,6 +87,7 @@ class Settings:
     password: str
     database: str
     store: Path
+    tls: Tls = None
 
     def __repr__(self) -> str:
         """Show where, never the password."""
@@ -123,7 +129,9 @@ def read_settings() -> Settings:
         )
     resolve: Callable[[], Any] = providers[0].load()
     found = resolve()
-    return Settings(found.host, found.port, found.user, found.password, database_name(), store_folder())
+    return Settings(
+        found.host, found.port, found.user, found.password, database_name(), store_folder(), read_tls()
+    )
 
 
 def connect(*, threads: int = 1) -> dj.Connection:
@@ -154,19 +162,24 @@ def connect(*, threads: int = 1) -> dj.Connection:
     """
     from decortex_schemas import leases, provenance  # noqa: PLC0415  (they import this module's schema)
 
-    if not (schema.is_activated() and schema.connection is not None and schema.connection.is_connected):
+    if not _is_open():
         connection = open_connection(read_settings())
         if _recorded_version(connection, database_name()) is None:
             declare_everything(connection)
         activate(connection)
+    prepare_store(store_folder())
     pin_threads(threads)
     provenance.register_environment(threads=threads)
     leases.start_heartbeat()
     return schema.connection
 
 
+def _is_open() -> bool:
+    return bool(schema.is_activated() and schema.connection is not None and schema.connection.is_connected)
+
+
 def open_connection(settings: Settings) -> dj.Connection:
-    """Open DataJoint's connection and configure its store; no table is touched.
+    """Open DataJoint's connection and say where the store is; no table is touched, nothing is written.
 
     Raises
     ------
@@ -174,17 +187,13 @@ def open_connection(settings: Settings) -> dj.Connection:
         If the server cannot be reached, refuses the credentials, or is not MySQL 8.0.13 or newer.
     """
     check_server(settings)
-    prepare_store(settings.store)
     dj.config["database.host"] = settings.host
     dj.config["database.port"] = settings.port
     dj.config["database.user"] = settings.user
     dj.config["database.password"] = settings.password
     dj.config["jobs.version_method"] = "none"
     configure_store(settings.store)
-    connection = dj.conn(settings.host, settings.user, settings.password, reset=True)
-    # DataJoint asks the server who it is talking to for every key that it reserves.
-    connection.get_user = functools.cache(connection.get_user)  # type: ignore[method-assign]
-    return connection
+    return open_lab_connection(settings.host, settings.port, settings.user, settings.password, settings.tls)
 
 
 def check_server(settings: Settings) -> str:
@@ -205,13 +214,19 @@ def check_server(settings: Settings) -> str:
             connect_timeout=10,
             read_timeout=20,
             write_timeout=20,
+            **driver_arguments(settings.tls),
         )
-    except (pymysql.MySQLError, RuntimeError) as error:
+    except (pymysql.MySQLError, RuntimeError, OSError) as error:
         code = error.args[0] if error.args else None
         if code in _ACCESS_DENIED:
             raise DatabaseError(
                 f"the server at {where} refused user {settings.user!r}: check DJ_USER and DJ_PASS "
                 "(or the file named by DJ_PASS_FILE)."
+            ) from None
+        if settings.tls and "SSL" in f"{error.__class__.__name__} {error}":
+            raise DatabaseError(
+                f"no encrypted connection to {where} ({error}): check DJ_USE_TLS and DECORTEX_TLS_*, and that the "
+                "server offers TLS with this certificate."
             ) from None
         raise DatabaseError(
             f"no MySQL server answers at {where} ({error.__class__.__name__} {code}): check DJ_HOST and "
@@ -232,7 +247,7 @@ def check_server(settings: Settings) -> str:
 
 
 def prepare_store(folder: Path) -> None:
-    """Create the store's folder, private to its owner unless it exists already.
+    """Create the store's folder where it is missing, private to its owner; needed to write, not to read.
 
     Raises
     ------

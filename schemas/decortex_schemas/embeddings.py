@@ -30,7 +30,7 @@ class Embedding(dj.Computed):
     -> TrainedModel
     -> EmbeddingSpec
     ---
-    array : <npy@main>               # float64 (n_neurons, n_features), order of Dataset.Neuron
+    array : <sealed_array@main>         # float64 (n_neurons, n_features), order of Dataset.Neuron
     embedding_sha256 : char(64)      # of the array's bytes
     neuron_order_sha256 : char(64)
     n_neurons : int32

@@ -73,9 +73,9 @@ class ContinuedTraining(dj.Computed):
     -> TrainingSchedule
     -> Seed.proj(control_seed='seed')
     ---
-    checkpoint : <hash@main>
+    checkpoint : <sealed_bytes@main>
     checkpoint_sha256 : char(64)
-    embedding : <npy@main>               # readout weights at the end, float32 (n_neurons, n_channels)
+    embedding : <sealed_array@main>         # readout weights at the end, float32 (n_neurons, n_channels)
     n_epochs : int32
     kept_epoch : int32
     stop_reason : varchar(24)
@@ -169,10 +169,10 @@ class DECFinetune(dj.Computed):
     n_epochs : int32
     kept_epoch : int32
     share_changed = null : float64       # share of neurons whose label is not the start's
-    checkpoint = null : <hash@main>
+    checkpoint = null : <sealed_bytes@main>
     checkpoint_sha256 = null : char(64)
     embedding_sha256 = null : char(64)
-    embedding = null : <npy@main>        # moved points, float64, in the space of the Clustering's embedding
+    embedding = null : <sealed_array@main>  # moved points, float64, in the space of the Clustering's embedding
     parameters = null : <blob>           # cluster parameters of the same state as the labels
     beta = null : float64                # weight of the clustering loss that was used
     mean_max_q_start = null : float64

@@ -15,6 +15,7 @@ import pymysql
 
 from decortex.errors import OperationError
 from decortex_schemas.database import queue_of, schema
+from decortex_schemas.tls import driver_arguments
 
 HEARTBEAT_SECONDS = 10.0
 # A server that accepts and never answers must not hold a thread for ever.
@@ -224,6 +225,6 @@ def connection_info() -> dict[str, Any]:
         "port": info["port"],
         "user": info["user"],
         "password": info["passwd"],
-        "ssl": info["ssl"] if isinstance(info.get("ssl"), dict) else None,
+        **driver_arguments(info["ssl_input"]),
         **TIMEOUTS,
     }

@@ -75,7 +75,7 @@ class ModelTask(dj.Manual):
     -> ModelSpec
     -> Seed.proj(model_seed='seed')
     ---
-    checkpoint = null : <hash@main>      # bytes of the checkpoint to import; null: train here
+    checkpoint = null : <sealed_bytes@main># bytes of the checkpoint to import; null: train here
     checkpoint_sha256 = null : char(64)
     source = '' : varchar(1024)          # where the checkpoint came from
     embedding_key = '' : varchar(255)    # dotted path of the embedding, where the readout is not recognised
@@ -90,7 +90,7 @@ class TrainedModel(dj.Computed):
     # A trained network
     -> ModelTask
     ---
-    checkpoint : <hash@main>             # torch file, loads with weights_only=True
+    checkpoint : <sealed_bytes@main>     # torch file, loads with weights_only=True
     checkpoint_sha256 : char(64)
     source_kind : varchar(48)            # 'decortex', or the readout of an imported checkpoint
     n_epochs : int32

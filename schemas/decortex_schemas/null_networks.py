@@ -73,7 +73,7 @@ class NullRecordings(dj.Computed):
     ---
     -> TrainedModel.proj(parent_dataset='dataset', parent_spec_id='model_spec_id', generator_seed='model_seed')
     generator_sha256 : char(64)          # checkpoint of the network
-    features : <npy@main>                # surrogate readout features, float32 (n_neurons, n_features)
+    features : <sealed_array@main>          # surrogate readout features, float32 (n_neurons, n_features)
     noise_drawn : varchar(16)            # 'poisson', 'gamma'
     dispersion : float64                 # variance over mean of a drawn response, mean over neurons
     recorded_dispersion : float64        # the same of the recording around its network
@@ -88,7 +88,7 @@ class NullRecordings(dj.Computed):
         -> master
         session : varchar(96)
         ---
-        responses : <npy@main>           # float32 (n_trials, n_neurons of the session)
+        responses : <sealed_array@main>     # float32 (n_trials, n_neurons of the session)
         responses_sha256 : char(64)
         """
 

@@ -15,6 +15,7 @@ from datajoint.blob import unpack
 from pymysql.cursors import DictCursor
 
 from decortex.errors import DatabaseError
+from decortex_schemas.connection import LabConnection
 from decortex_schemas.database import (
     Settings,
     activate,
@@ -25,6 +26,7 @@ from decortex_schemas.database import (
     read_settings,
     schema,
 )
+from decortex_schemas.tls import driver_arguments
 
 READ_ONLY = "SET SESSION TRANSACTION READ ONLY"
 # A question that takes longer is a mistake; it must not hold a thread of the server for ever.
@@ -34,7 +36,7 @@ _local = threading.local()
 _info: dict[str, Any] = {}
 
 
-class ReadOnlyConnection(dj.Connection):
+class ReadOnlyConnection(LabConnection):
     """DataJoint's connection in a session that cannot write, after every reconnect too."""
 
     def connect(self) -> None:
@@ -59,7 +61,9 @@ def connect_to_read() -> None:
     _remember(settings)
     dj.config["jobs.version_method"] = "none"
     configure_store(settings.store)
-    connection = ReadOnlyConnection(settings.host, settings.user, settings.password, settings.port)
+    connection = ReadOnlyConnection(
+        settings.host, settings.user, settings.password, settings.port, settings.tls
+    )
     found = connection.query(
         "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s AND table_name = '#schema_version'",
         args=(settings.database,),
@@ -67,7 +71,7 @@ def connect_to_read() -> None:
     if not found[0]:
         raise DatabaseError(
             f"database {settings.database!r} holds no decortex tables that user {settings.user!r} may read: "
-            "`decortex init` declares them, `decortex demo` fills them."
+            "`decortex init` declares them, `decortex db grant USER --role viewer` lets a user read them."
         )
     activate(connection)
 
@@ -85,6 +89,7 @@ def _remember(settings: Settings) -> None:
         read_timeout=QUERY_SECONDS + 5,
         write_timeout=10,
         cursorclass=DictCursor,
+        **driver_arguments(settings.tls),
     )
 
 
@@ -151,6 +156,7 @@ def _of_schema() -> dict[str, Any]:
         "charset": "utf8mb4",
         "autocommit": True,
         "cursorclass": DictCursor,
+        **driver_arguments(info["ssl_input"]),
     }
 
 

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from forked_commands import ForkedLab, Yard
 from other_processes import Lab
+from tiny_chain import declare_tiny, fill_tiny
 
 
 def _make(server: dict[str, str], folder: Path) -> Lab:
@@ -40,6 +42,35 @@ def make_lab(server: dict[str, str], tmp_path: Path) -> Iterator[Callable[[str],
     yield make
     for lab in made:
         _drop(lab)
+
+
+@pytest.fixture(scope="session")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    """The process that forks commands."""
+    made = Yard(tmp_path_factory.mktemp("yard"))
+    yield made
+    made.close()
+
+
+def forked(lab: Lab, yard: Yard) -> ForkedLab:
+    """The same lab, its commands forked."""
+    return ForkedLab(lab.environment, lab.folder, yard)
+
+
+@pytest.fixture
+def make_forked_lab(make_lab: Callable[[str], Lab], yard: Yard) -> Callable[[str], ForkedLab]:
+    """Make a lab whose commands are forked, on an empty database of its own."""
+    return lambda name: forked(make_lab(name), yard)
+
+
+@pytest.fixture(scope="module")
+def tiny(server: dict[str, str], yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedLab]:
+    """A lab whose tiny chain is computed, for all tests of a module; they leave it as they find it."""
+    lab = forked(_make(server, tmp_path_factory.mktemp("tiny")), yard)
+    declare_tiny(lab)
+    fill_tiny(lab)
+    yield lab
+    _drop(lab)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,20 @@ import pymysql
 import typer
 
 from decortex.errors import DecortexError
-from decortex_ops.cli import dashboard, data, db, demo, evaluate, read, register, run, study, view
+from decortex_ops.cli import (
+    access,
+    dashboard,
+    data,
+    db,
+    demo,
+    evaluate,
+    read,
+    register,
+    run,
+    store,
+    study,
+    view,
+)
 from decortex_ops.cli.output import EXIT_FAILED, err
 
 app = typer.Typer(
@@ -21,6 +34,8 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.add_typer(db.app, name="db")
 app.command()(db.init)
+for _command in (access.grant, access.revoke, access.users):
+    db.app.command()(_command)
 app.add_typer(data.app, name="import")
 app.add_typer(register.app, name="register")
 app.add_typer(study.app, name="study")
@@ -37,6 +52,8 @@ app.command()(read.errors)
 app.command()(run.retry)
 app.command()(read.provenance)
 app.command()(dashboard.dashboard)
+app.command()(store.verify)
+app.command()(store.gc)
 
 
 def _database_errors() -> tuple[type[BaseException], ...]:
@@ -57,8 +74,11 @@ def main() -> None:
     except _database_errors() as error:
         if os.environ.get("DECORTEX_DEBUG"):
             raise
+        refused = error.__class__.__name__ == "AccessError" or error.args[:1] in [(1044,), (1142,), (1143,)]
         err.print(
-            f"the database refused or was lost: {error.__class__.__name__}: {error}",
+            f"this account may not do that ({error.args[1]}): `decortex db grant` gives a role, see docs/access.md"
+            if refused
+            else f"the database refused or was lost: {error.__class__.__name__}: {error}",
             style="red",
             markup=False,
             highlight=False,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from decortex_ops.cli.output import JsonFlag, out, print_json, print_rows
-from decortex_ops.cli.session import open_tables
+from decortex_ops.cli.session import open_to_read
 
 STATS_COLUMNS = (
     "method",
@@ -77,7 +77,7 @@ def stats(
     """Show whether predictability is tied to cluster, here and in the population. Example: decortex stats demo."""
     from decortex_schemas import queries_performance
 
-    open_tables()
+    open_to_read()
     found: dict[str, Any] = {
         "study": study,
         "predictability": queries_performance.predictability(study),
@@ -105,7 +105,7 @@ def price(
     """Show what fine-tuning cost, and whether it improved the clustering. Example: decortex price demo."""
     from decortex_schemas import queries_price
 
-    open_tables()
+    open_to_read()
     found: dict[str, Any] = {
         "study": study,
         "price": queries_price.price(study),

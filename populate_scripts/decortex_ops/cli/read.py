@@ -12,7 +12,7 @@ import typer
 from decortex.errors import ConfigError
 from decortex_ops.cli.output import CsvFlag, JsonFlag, cell, out, print_csv, print_json, print_rows
 from decortex_ops.cli.selection import print_selection
-from decortex_ops.cli.session import open_tables
+from decortex_ops.cli.session import open_to_read
 
 RESULT_COLUMNS = (
     "method_name",
@@ -116,7 +116,7 @@ def status(
     """Show, per table, what is done, waiting, in work and failed. Example: decortex status --watch 2."""
     from decortex_schemas import queries
 
-    open_tables()
+    open_to_read()
     while True:
         rows = queries.progress()
         if json:
@@ -143,7 +143,7 @@ def results(
     """Show a frozen study's results, one row a method, K and fine-tuning. Example: decortex results demo --k 8."""
     from decortex_schemas import queries
 
-    open_tables()
+    open_to_read()
     everything = queries.results(study)
     _check_chosen("method", method, {row["method_name"] for row in everything})
     _check_chosen("k", k, {row["k"] for row in everything})
@@ -173,7 +173,7 @@ def agreement(
     """Show whether networks, starts, subsamples and methods find one partition. Example: decortex agreement demo."""
     from decortex_schemas import queries_agreement
 
-    open_tables()
+    open_to_read()
     found = queries_agreement.agreement(study)
     if json:
         print_json(found)
@@ -202,7 +202,7 @@ def best_k(
     """Show which number of clusters the data support, if any, and why. Example: decortex best-k v4-sweep."""
     from decortex_schemas import queries_selection
 
-    open_tables()
+    open_to_read()
     found = queries_selection.best_k(study)
     if json:
         print_json(found)
@@ -222,7 +222,7 @@ def errors(
     """List the keys that failed, with the message. Example: decortex errors --trace."""
     from decortex_schemas import queries
 
-    open_tables()
+    open_to_read()
     rows = queries.failed_jobs()
     if json:
         print_json(rows)
@@ -241,7 +241,7 @@ def provenance(
     """Show what one row rests on. Example: decortex provenance TrainedModel dataset=v4,model_spec_id=1,model_seed=0."""
     from decortex_schemas import queries
 
-    open_tables()
+    open_to_read()
     found = queries.provenance(table, parse_key(key))
     if json:
         print_json(found)

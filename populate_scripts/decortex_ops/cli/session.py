@@ -25,6 +25,14 @@ def open_tables(*, threads: int = 1, declare: bool = False) -> None:
     connect(threads=threads)
 
 
+def open_to_read() -> None:
+    """Connect to read: the server is started if it is the embedded one, and nothing is written."""
+    from decortex_schemas.reading import connect_to_read
+
+    open_server()
+    connect_to_read()
+
+
 class _Say:
     """Say each stage once; what is counted within it is not worth a line."""
 

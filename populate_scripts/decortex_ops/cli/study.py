@@ -10,7 +10,7 @@ import typer
 
 from decortex.errors import ConfigError
 from decortex_ops.cli.output import JsonFlag, out, print_json, print_rows
-from decortex_ops.cli.session import open_tables
+from decortex_ops.cli.session import open_tables, open_to_read
 
 app = typer.Typer(
     help="Sweeps: declared whole, computed by workers, frozen before they are compared.", no_args_is_help=True
@@ -70,7 +70,7 @@ def cost(name: Annotated[str, typer.Argument(help="Name of the study.")], json: 
     """Show what choosing the number of clusters costs: jobs, clusterings, and the time that is left."""
     from decortex_schemas import queries_selection
 
-    open_tables()
+    open_to_read()
     if json:
         print_json(queries_selection.selection_cost(name))
     else:
@@ -140,7 +140,7 @@ def show(json: JsonFlag = False) -> None:
     """List the studies: what they ask for and how much of it exists."""
     from decortex_schemas import queries
 
-    open_tables()
+    open_to_read()
     rows = queries.studies()
     if json:
         print_json(rows)

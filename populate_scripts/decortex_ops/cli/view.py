@@ -8,7 +8,7 @@ import typer
 
 from decortex.errors import ConfigError
 from decortex_ops.cli.output import CsvFlag, JsonFlag, out, print_csv, print_json, print_rows
-from decortex_ops.cli.session import open_tables
+from decortex_ops.cli.session import open_tables, open_to_read
 
 app = typer.Typer(
     help="Two-dimensional views of embeddings: pictures, which nothing is clustered or decided by.",
@@ -72,7 +72,7 @@ def show(
     """List the views asked of a study, and how much of the embedding each keeps. Example: decortex view show demo."""
     from decortex_schemas import queries_views
 
-    open_tables()
+    open_to_read()
     rows = queries_views.views(study)
     if json:
         print_json(rows)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from decortex.errors import DatabaseError
@@ -58,6 +61,12 @@ def credentials_from_environment(environ: Mapping[str, str] = os.environ) -> Cre
     return Credentials(host=host, port=port, user=user, password=_password(environ))
 
 
+@cache
+def _asked(user: str) -> str:
+    """Ask for the password, once a process."""
+    return getpass.getpass(f"Password of {user}: ")
+
+
 def _host_and_port(host: str, port: str) -> tuple[str, int]:
     name, colon, inline = host.rpartition(":")
     if colon and ":" not in name and not port:
@@ -75,7 +84,12 @@ def _password(environ: Mapping[str, str]) -> str:
         return environ["DJ_PASS"]
     file = environ.get("DJ_PASS_FILE", "").strip()
     if not file:
-        msg = "DJ_HOST is set, but no password: set DJ_PASS, or DJ_PASS_FILE to a file that holds it."
+        if sys.stdin is not None and sys.stdin.isatty():
+            return _asked(environ.get("DJ_USER", "").strip())
+        msg = (
+            "DJ_HOST is set, but no password: set DJ_PASS, or DJ_PASS_FILE to a file that holds it, or run this on a "
+            "terminal, which asks for it."
+        )
         raise DatabaseError(msg)
     try:
         return Path(file).expanduser().read_text(encoding="utf-8").rstrip("\r\n")

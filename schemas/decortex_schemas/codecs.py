@@ -1,0 +1,219 @@
+"""How arrays and files lie in the store: written whole, their sha256 in the row, checked when they are read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import datajoint as dj
+import numpy as np
+from datajoint.storage import StorageBackend
+
+from decortex.errors import InputError, OperationError
+
+# Ends the name of a file that is being written; nothing refers to such a file.
+WRITING = ".writing"
+
+
+class SealedCodec(dj.SchemaCodec, register=False):
+    """A value as one file at a path of its own, never written again; the row holds its path, size and sha256.
+
+    DataJoint's own codecs keep no digest of arrays, name the file that they write after the one that it becomes (two
+    writers of the same bytes share it), and take a file that exists for the one that is meant, damaged or not.
+    """
+
+    suffix = ".bin"
+
+    def encode(
+        self,
+        value: Any,
+        *,
+        key: dict[str, Any] | None = None,
+        context: dict[str, Any] | None = None,
+        store_name: str | None = None,
+    ) -> dict[str, Any]:
+        """Write the value and return what the row keeps of it."""
+        self.validate(value)
+        schema, table, field, primary_key = self._extract_context(key, context)
+        config = self._codec_config(key, context)
+        path, _ = self._build_path(
+            schema, table, field, primary_key, ext=self.suffix, store_name=store_name, config=config
+        )
+        data = self.to_bytes(value)
+        write_object(self._get_backend(store_name, config=config), path, data)
+        return {
+            "path": path,
+            "store": store_name,
+            "size": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+            **self.facts(value),
+        }
+
+    def decode(
+        self,
+        stored: dict[str, Any],
+        *,
+        key: dict[str, Any] | None = None,
+        context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Return the value, or a reference that reads it when asked."""
+        config = self._codec_config(key, context)
+        return self.open(stored, self._get_backend(stored.get("store"), config=config))
+
+    def to_bytes(self, value: Any) -> bytes:
+        """Content of the file."""
+        raise NotImplementedError
+
+    def facts(self, value: Any) -> dict[str, Any]:
+        """What else the row keeps, to be known without reading the file."""
+        return {}
+
+    def open(self, stored: dict[str, Any], backend: StorageBackend) -> Any:
+        """Make the value from what the row keeps."""
+        raise NotImplementedError
+
+
+class SealedArray(SealedCodec):
+    """A numpy array as an ``.npy`` file; fetched as a reference, read by ``load()``."""
+
+    name = "sealed_array"
+    suffix = ".npy"
+
+    def validate(self, value: Any) -> None:
+        """Refuse what is not an array of numbers."""
+        if not isinstance(value, np.ndarray) or value.dtype == object:
+            raise TypeError(
+                f"<{self.name}> takes a numpy array of numbers or text, not {type(value).__name__}."
+            )
+
+    def to_bytes(self, value: Any) -> bytes:
+        """Content of the ``.npy`` file."""
+        buffer = io.BytesIO()
+        np.save(buffer, value, allow_pickle=False)
+        return buffer.getvalue()
+
+    def facts(self, value: Any) -> dict[str, Any]:
+        """Shape and type."""
+        return {"dtype": str(value.dtype), "shape": list(value.shape)}
+
+    def open(self, stored: dict[str, Any], backend: StorageBackend) -> ArrayReference:
+        """Refer to the array; nothing is read yet."""
+        return ArrayReference(stored, backend)
+
+
+class SealedBytes(SealedCodec):
+    """Bytes as a file, for example a checkpoint; fetched as the bytes themselves."""
+
+    name = "sealed_bytes"
+
+    def validate(self, value: Any) -> None:
+        """Refuse what is not bytes."""
+        if not isinstance(value, bytes):
+            raise TypeError(f"<{self.name}> takes bytes, not {type(value).__name__}.")
+
+    def to_bytes(self, value: Any) -> bytes:
+        """Return the bytes as they are."""
+        return bytes(value)
+
+    def open(self, stored: dict[str, Any], backend: StorageBackend) -> bytes:
+        """Read the bytes and check them."""
+        return read_object(stored, backend)
+
+
+class ArrayReference:
+    """An array in the store: its shape and type are known, its numbers are read by `load` and checked.
+
+    Parameters
+    ----------
+    stored : dict
+        What the row keeps: path, size, sha256, dtype, shape.
+    backend : StorageBackend
+        Where it lies.
+    """
+
+    def __init__(self, stored: dict[str, Any], backend: StorageBackend) -> None:
+        self._stored = stored
+        self._backend = backend
+        self.path = str(stored["path"])
+        self.sha256 = str(stored["sha256"])
+        self.shape = tuple(stored["shape"])
+        self.dtype = np.dtype(stored["dtype"])
+
+    def load(self) -> Any:
+        """Read the array.
+
+        Raises
+        ------
+        OperationError
+            If the file is missing.
+        InputError
+            If it is not what was stored.
+        """
+        return np.load(io.BytesIO(read_object(self._stored, self._backend)), allow_pickle=False)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """Read the array where numpy wants one."""
+        found = self.load()
+        return found if dtype is None else found.astype(dtype)
+
+    def __repr__(self) -> str:
+        """Show what it is; reads nothing."""
+        return f"ArrayReference(shape={self.shape}, dtype={self.dtype}, path={self.path!r})"
+
+
+def read_object(stored: dict[str, Any], backend: StorageBackend) -> bytes:
+    """Read a stored file and check it against its row.
+
+    Raises
+    ------
+    OperationError
+        If it is missing.
+    InputError
+        If its size or sha256 is not the row's.
+    """
+    way_out = "restore it from a backup (docs/backup.md), or delete its row and compute it again"
+    try:
+        data = bytes(backend.get_buffer(stored["path"]))
+    except dj.errors.MissingExternalFile:
+        raise OperationError(
+            f"the store holds no file {stored['path']}: check DECORTEX_STORE; if it is lost, {way_out}."
+        ) from None
+    if len(data) != stored["size"] or hashlib.sha256(data).hexdigest() != stored["sha256"]:
+        raise InputError(
+            f"the stored file {stored['path']} is not the one that was written ({len(data)} bytes of "
+            f"{stored['size']}, sha256 differs): {way_out}."
+        )
+    return data
+
+
+def write_object(backend: StorageBackend, path: str, data: bytes) -> None:
+    """Write a file so that it exists whole and on the disk, or not at all."""
+    if backend.protocol != "file":
+        backend.put_buffer(data, path)  # object stores show an object once its last byte has come
+        return
+    target = Path(backend._full_path(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{target.name}.{uuid.uuid4().hex}{WRITING}")
+    try:
+        with part.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the folder's list of names on the disk, where a rename lives until then in memory only."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

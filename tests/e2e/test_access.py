@@ -1,0 +1,183 @@
+"""Access by role: a viewer reads everything and writes nothing, a worker computes and drops nothing."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pymysql
+import pytest
+from forked_commands import ForkedLab
+from tiny_chain import dump
+
+REFUSALS = (1044, 1142, 1143, 1227, 1370)
+PASSWORD = "not-to-be-seen-7d1f"
+
+
+@pytest.fixture(scope="module")
+def people(tiny: ForkedLab) -> Iterator[dict[str, ForkedLab]]:
+    """The lab as a user of each role sees it."""
+    names = {role: f"{role}_{uuid.uuid4().hex[:8]}" for role in ("viewer", "worker", "author", "admin")}
+    for role, name in names.items():
+        done = tiny.run("db", "grant", name, "--role", role, DECORTEX_NEW_PASSWORD=PASSWORD)
+        assert f"new account {name}@% is {role}" in done.stdout
+        assert PASSWORD not in done.stdout + done.stderr
+    yield {
+        role: replace(tiny, environment={**tiny.environment, "DJ_USER": name, "DJ_PASS": PASSWORD})
+        for role, name in names.items()
+    }
+    for name in names.values():
+        tiny.query("DROP USER %s@%s", name, "%")
+
+
+def refused(lab: ForkedLab, sql: str) -> bool:
+    """Whether the server refuses a statement for lack of rights."""
+    try:
+        lab.query(sql)
+    except pymysql.MySQLError as error:
+        if error.args[0] not in REFUSALS:
+            raise
+        return True
+    return False
+
+
+READ = [
+    ("status", "--json"),
+    ("errors", "--json"),
+    ("study", "show", "--json"),
+    ("provenance", "Embedding", "dataset=tiny,embedding_spec_id=1", "--json"),
+    ("verify", "--json"),
+]
+
+
+def test_a_viewer_reads_what_the_owner_reads(tiny: ForkedLab, people: dict[str, ForkedLab]) -> None:
+    before = tiny.query("CHECKSUM TABLE environment, worker_lease")
+    for words in READ:
+        assert json.loads(people["viewer"].run(*words).stdout) == json.loads(tiny.run(*words).stdout), words
+    assert tiny.query("CHECKSUM TABLE environment, worker_lease") == before  # reading leaves no trace
+
+
+WRITES = [
+    "INSERT INTO `#seed` VALUES (4711)",
+    "UPDATE `__clustering` SET iterations = 0",
+    "DELETE FROM `__clustering`",
+    "UPDATE `~~clustering` SET status = 'ignore'",
+    "INSERT INTO worker_lease SELECT * FROM worker_lease WHERE FALSE",
+    "CREATE TABLE mine (a INT)",
+    "ALTER TABLE study ADD COLUMN a INT",
+    "DROP TABLE `__cluster_quality`",
+    "TRUNCATE TABLE `__cluster_quality`",
+]
+
+
+def test_a_viewer_cannot_write(people: dict[str, ForkedLab]) -> None:
+    viewer = people["viewer"]
+    assert [sql for sql in WRITES if not refused(viewer, sql)] == []
+    assert refused(viewer, f"DROP DATABASE `{viewer.environment['DECORTEX_DATABASE']}`")
+    assert refused(viewer, "SELECT * FROM mysql.user")
+    done = viewer.run("work", "--stop-when-idle", "0", check=False)
+    assert done.returncode == 1
+    assert "may not" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_worker_computes_and_can_neither_drop_nor_delete_a_result(
+    tiny: ForkedLab, people: dict[str, ForkedLab]
+) -> None:
+    worker = people["worker"]
+    assert [sql for sql in WRITES if not refused(worker, sql)] == [
+        "UPDATE `~~clustering` SET status = 'ignore'",
+        "INSERT INTO worker_lease SELECT * FROM worker_lease WHERE FALSE",
+    ]
+    before = dump(tiny)
+    admin = people["admin"]
+    for table in ("__cluster_quality__space", "__cluster_quality"):
+        admin.query(f"DELETE FROM `{table}`")
+    worker.run("schedule")
+    worker.run("work", "--stop-when-idle", "0", "--quiet")
+    assert dump(tiny) == before
+    assert {row[0].partition("@")[0] for row in tiny.query("SELECT db_user FROM __cluster_quality")} == {
+        worker.environment["DJ_USER"]
+    }
+
+
+def test_an_author_declares_and_deletes_nothing(tiny: ForkedLab, people: dict[str, ForkedLab]) -> None:
+    author = people["author"]
+    plan = author.folder / "plan.json"
+    plan.write_text(
+        json.dumps(
+            {
+                "networks": [{"dataset": "tiny", "imported": "tiny"}],
+                "embeddings": [{"name": "zscore", "params": {"kind": "zscore"}}],
+                "methods": [{"method": "kmeans"}],
+                "counts": [4],
+            }
+        )
+    )
+    author.run("study", "create", "mine", str(plan))
+    assert refused(author, "DELETE FROM study WHERE study = 'mine'")
+    assert refused(author, "DROP TABLE study")
+    viewer = people["viewer"].run("study", "create", "other", str(plan), check=False)
+    assert viewer.returncode == 1
+    people["admin"].query("DELETE FROM study__model WHERE study = 'mine'")
+    for part in ("embedding", "method", "count", "restart", "finetuning"):
+        people["admin"].query(f"DELETE FROM study__{part} WHERE study = 'mine'")
+    people["admin"].query("DELETE FROM study WHERE study = 'mine'")
+
+
+def test_roles_are_listed_changed_and_taken_back(tiny: ForkedLab, people: dict[str, ForkedLab]) -> None:
+    viewer = people["viewer"]
+    name = viewer.environment["DJ_USER"]
+
+    def role() -> str | None:
+        rows = json.loads(tiny.run("db", "users", "--json").stdout)
+        return next((row["role"] for row in rows if row["user"] == name), None)
+
+    assert role() == "viewer"
+    tiny.run("db", "grant", name, "--role", "author")
+    assert role() == "author"
+    tiny.run("db", "revoke", name)
+    assert role() is None
+    gone = viewer.run("status", check=False)
+    assert gone.returncode == 1
+    tiny.run("db", "grant", name, "--role", "viewer")
+    assert viewer.run("status").returncode == 0
+
+
+@pytest.mark.parametrize("name", ["a'b\\", "x; DROP DATABASE mysql", "日本", "../../etc"])
+def test_hostile_names_are_names(tiny: ForkedLab, name: str) -> None:
+    tiny.run("db", "grant", "--role", "viewer", "--", name, DECORTEX_NEW_PASSWORD=PASSWORD)
+    try:
+        own = {**tiny.environment, "DJ_USER": name, "DJ_PASS": PASSWORD}
+        assert replace(tiny, environment=own).query("SELECT COUNT(*) FROM study") == [(1,)]
+    finally:
+        tiny.query("DROP USER %s@%s", name, "%")
+
+
+def test_what_cannot_be_granted(tiny: ForkedLab, people: dict[str, ForkedLab]) -> None:
+    assert tiny.run("db", "grant", "ada", "--role", "king", check=False).returncode == 2
+    no_password = tiny.run("db", "grant", "ada", "--role", "viewer", check=False)
+    assert no_password.returncode == 1
+    assert "needs a password" in no_password.stderr
+    not_allowed = people["admin"].run("db", "grant", "ada", "--role", "viewer", check=False)
+    assert not_allowed.returncode == 1
+    assert "the server refused" in not_allowed.stderr
+    assert tiny.run("db", "grant", "x" * 40, "--role", "viewer", check=False).returncode == 1
+
+
+def test_tls_is_required_where_it_is_asked_for(tiny: ForkedLab) -> None:
+    ask = "print(schemas.schema.connection.query(\"SHOW STATUS LIKE 'Ssl_cipher'\").fetchone()[1] != '')"
+
+    def encrypted(**options: str) -> str:
+        return replace(tiny, environment={**tiny.environment, **options}).python(ask).strip()
+
+    assert encrypted(DJ_USE_TLS="true") == "True"
+    assert encrypted(DJ_USE_TLS="false") == "False"
+    wrong = tiny.folder / "ca.pem"
+    wrong.write_text("no certificate")
+    unverified = tiny.run("status", check=False, DECORTEX_TLS_CA=str(wrong))
+    assert unverified.returncode == 1
+    assert "no encrypted connection" in unverified.stderr
+    assert "is not a file" in tiny.run("status", check=False, DECORTEX_TLS_CA="/no/such/file").stderr

@@ -1,0 +1,132 @@
+"""The store against its rows: what is missing, altered or orphaned is found, and nothing damaged is ever read."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from forked_commands import ForkedLab
+from tiny_chain import ROWS, dump
+
+
+@pytest.fixture
+def array(tiny: ForkedLab) -> Iterator[Path]:
+    """File of an embedding; put back afterwards."""
+    (path,) = list(Path(tiny.environment["DECORTEX_STORE"]).rglob("embedding_spec_id=1/array_*.npy"))
+    content = path.read_bytes()
+    yield path
+    path.write_bytes(content)
+
+
+def verify(lab: ForkedLab) -> tuple[int, dict[str, list[dict[str, object]]]]:
+    done = lab.run("verify", "--json", check=False)
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_the_chain_is_what_the_fault_tests_count_on(tiny: ForkedLab) -> None:
+    found = dump(tiny)
+    assert {name: len(rows) for name, rows in found.items() if rows and "." not in name} == ROWS
+
+
+def test_a_whole_store_has_no_fault(tiny: ForkedLab) -> None:
+    status, found = verify(tiny)
+    assert (status, found["checked"], found["faults"], found["orphaned"]) == (0, 4, [], [])
+    assert "4 files read: 0 missing, 0 altered; 0 orphaned" in tiny.run("verify").stdout
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [("missing", "holds no file"), ("altered", "is not the one that was written")],
+)
+def test_a_damaged_file_is_found_and_never_read(
+    tiny: ForkedLab, array: Path, problem: str, said: str
+) -> None:
+    if problem == "missing":
+        array.unlink()
+    else:
+        content = bytearray(array.read_bytes())
+        content[-1] ^= 1  # one bit: still an array of this shape
+        array.write_bytes(bytes(content))
+    status, found = verify(tiny)
+    assert status == 1
+    (fault,) = found["faults"]
+    assert (fault["problem"], fault["table"], fault["column"]) == (problem, "Embedding", "array")
+    assert fault["key"]["embedding_spec_id"] == 1
+    read = tiny.python(
+        "from decortex.errors import DecortexError\n"
+        "try:\n"
+        "    (schemas.Embedding & {'embedding_spec_id': 1}).fetch1('array').load()\n"
+        "except DecortexError as error:\n"
+        "    print(error)\n"
+    )
+    assert said in read
+    assert "restore it from a backup" in read
+
+
+def test_a_damaged_checkpoint_is_never_read(tiny: ForkedLab) -> None:
+    (path,) = list(Path(tiny.environment["DECORTEX_STORE"]).rglob("__trained_model/**/checkpoint_*.bin"))
+    content = path.read_bytes()
+    path.write_bytes(content[:-7])  # truncated, as by a full disk
+    try:
+        status, found = verify(tiny)
+        assert status == 1
+        assert found["faults"][0]["table"] == "TrainedModel"
+        assert f"{len(content) - 7} bytes of {len(content)}" in str(found["faults"][0]["found"])
+        read = tiny.python(
+            "from decortex.errors import DecortexError\n"
+            "try:\n"
+            "    schemas.TrainedModel().fetch1('checkpoint')\n"
+            "except DecortexError as error:\n"
+            "    print(error)\n"
+        )
+        assert "is not the one that was written" in read
+    finally:
+        path.write_bytes(content)
+
+
+def test_only_old_orphans_are_collected(tiny: ForkedLab, array: Path) -> None:
+    """What a killed worker leaves: a whole file without a row, and the beginning of one."""
+    old, begun, young = (
+        array.with_name(name) for name in ("array_old.npy", "a.npy.0.writing", "array_new.npy")
+    )
+    for path in (old, begun, young):
+        path.write_bytes(b"left behind")
+    for path in (old, begun):
+        os.utime(path, (time.time() - 30 * 3600,) * 2)
+    _, found = verify(tiny)
+    assert sorted(Path(row["path"]).name for row in found["orphaned"]) == sorted(
+        path.name for path in (old, begun, young)
+    )
+    listed = json.loads(tiny.run("gc", "--json").stdout)
+    assert sorted(Path(row["path"]).name for row in listed["orphaned"]) == sorted([old.name, begun.name])
+    assert old.exists()
+    assert begun.exists()
+    tiny.run("gc", "--delete", "--older-than", "40")
+    assert old.exists()
+    assert "2 files, 0.0 MB deleted" in tiny.run("gc", "--delete").stdout
+    assert (old.exists(), begun.exists(), young.exists(), array.exists()) == (False, False, True, True)
+    young.unlink()
+    assert verify(tiny)[0] == 0
+
+
+def test_gc_leaves_what_may_be_on_its_way(tiny: ForkedLab) -> None:
+    assert tiny.run("gc", "--older-than", "0.5", "--delete", check=False).returncode == 2
+
+
+def test_gc_waits_for_a_backup(tiny: ForkedLab) -> None:
+    """Both hold one lock of the server."""
+    with tiny.link() as link, link.cursor() as cursor:
+        cursor.execute("SELECT GET_LOCK(%s, 0)", (f"decortex_store_{tiny.environment['DECORTEX_DATABASE']}",))
+        done = tiny.run("gc", check=False)
+    assert done.returncode == 1
+    assert "is under way" in done.stderr
+
+
+def test_the_codecs_are_known_without_importing_decortex(tiny: ForkedLab) -> None:
+    """A notebook with plain DataJoint reads checked arrays: the codecs are an entry point of the installation."""
+    text = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text()
+    assert 'sealed_array = "decortex_schemas.codecs:SealedArray"' in text
