@@ -12,7 +12,6 @@ config: Any
 
 class Connection:
     conn_info: dict[str, Any]
-    _conn: Any
     is_connected: bool
     in_transaction: bool
     transaction: Any
