@@ -9,17 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from decortex.errors import InputError
+from decortex.figures.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, VERMILION
 
-# Okabe & Ito (2008): eight colours that colour-blind readers tell apart. One a quantity, the same in every figure.
-BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = (
-    "#000000",
-    "#E69F00",
-    "#56B4E9",
-    "#009E73",
-    "#0072B2",
-    "#D55E00",
-    "#CC79A7",
-)
 REQUIRED = ("epoch", "train_loss", "validation_correlation", "loss", "kl")
 _PENALTY = ("penalty", "L1 penalty", PURPLE)
 _STATE = (

@@ -16,6 +16,7 @@ from decortex_ops.cli import (
     db,
     demo,
     evaluate,
+    figure,
     read,
     register,
     run,
@@ -48,6 +49,7 @@ app.command()(read.agreement)
 app.command("best-k")(read.best_k)
 app.command()(evaluate.stats)
 app.command()(evaluate.price)
+app.command()(figure.figure)
 app.command()(read.errors)
 app.command()(run.retry)
 app.command()(read.provenance)

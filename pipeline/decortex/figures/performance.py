@@ -1,0 +1,85 @@
+"""Predictive performance by cluster, with the size of the effect and its test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import numpy as np
+import pandas as pd
+from matplotlib.collections import Collection
+from matplotlib.figure import Figure
+
+from decortex.figures.style import (
+    BLACK,
+    SMALL,
+    TWO_COLUMNS,
+    check_table,
+    cluster_colour,
+    dress,
+    figure3,
+    new_figure,
+    numbers,
+)
+
+# A violin of fewer neurons would show the smoothing and not them.
+VIOLIN_FROM = 10
+
+
+def performance_by_cluster(
+    neurons: pd.DataFrame, effect: Mapping[str, float | None], *, title: str = ""
+) -> Figure:
+    """Draw every neuron's correlation by cluster.
+
+    Parameters
+    ----------
+    neurons : DataFrame
+        One row a neuron: ``cluster`` (-1: in none) and ``score``; undefined scores are left out and counted.
+    effect : mapping
+        ``epsilon2_corrected`` with ``epsilon2_low``, ``epsilon2_high`` (share of the rank variance between clusters),
+        ``epsilon2_within`` and ``p_permutation`` (within sessions); None where undefined.
+    title : str
+        Which partition this is.
+
+    Returns
+    -------
+    Figure
+        A violin a cluster (dots where it has fewer than ten neurons) with quartiles; the effect in the title.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or no neuron has a score and a cluster.
+    """
+    check_table(neurons, ("cluster", "score"), "performance by cluster")
+    table = neurons.assign(score=numbers(neurons["score"]), cluster=neurons["cluster"].astype(int))
+    kept = table[np.isfinite(table["score"]) & (table["cluster"] >= 0)]
+    check_table(kept, ("cluster", "score"), "performance by cluster (neurons with a score)")
+    clusters = sorted(kept["cluster"].unique())
+    interval = f"{figure3(effect.get('epsilon2_low'))} to {figure3(effect.get('epsilon2_high'))}"
+    p = effect.get("p_permutation")
+    lines = (
+        f"{title} (n = {len(kept)} neurons, {len(table) - len(kept)} without a score)".lstrip(),
+        f"epsilon² = {figure3(effect.get('epsilon2_corrected'))} [{interval}]; within sessions "
+        f"{figure3(effect.get('epsilon2_within'))}, permutation p {'-' if p is None else f'= {p:.4f}'}",
+    )
+    figure = new_figure(max(3.5, min(TWO_COLUMNS, 1 + 0.35 * len(clusters))), 2.7, lines[0])
+    axes = figure.subplots()
+    axes.set_title(lines[1], fontsize=SMALL)
+    for place, cluster in enumerate(clusters):
+        scores = kept.loc[kept["cluster"] == cluster, "score"].to_numpy()
+        colour = cluster_colour(cluster)
+        if len(scores) >= VIOLIN_FROM and np.ptp(scores) > 0:
+            parts = axes.violinplot(scores, [place], widths=0.85, showextrema=False)
+            for body in cast(Sequence[Collection], parts["bodies"]):
+                body.set_facecolor(colour)
+                body.set_alpha(0.5)
+        else:
+            axes.scatter(np.full(len(scores), place), scores, s=6, color=colour, alpha=0.7)
+        low, middle, high = np.quantile(scores, [0.25, 0.5, 0.75])
+        axes.vlines(place, low, high, color=BLACK, linewidth=1.5)
+        axes.scatter([place], [middle], s=10, color=BLACK, zorder=3)
+    sizes = kept["cluster"].value_counts()
+    axes.set_xticks(range(len(clusters)), [f"{cluster}\nn={sizes[cluster]}" for cluster in clusters])
+    dress(axes, x="cluster", y="correlation to average, test")
+    return figure

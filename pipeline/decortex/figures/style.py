@@ -1,0 +1,111 @@
+"""What all figures share: sizes of print, colours that stay with their cluster, and plain axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from decortex.errors import InputError
+
+# Widths of one and two columns of a journal page, in inches (89 and 183 mm).
+ONE_COLUMN, TWO_COLUMNS = 3.504, 7.205
+SMALL, NORMAL = 6.0, 7.0  # points
+
+# Okabe & Ito (2008): colours that colour-blind readers tell apart.
+BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = (
+    "#000000",
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+)
+GREY = "#999999"
+# Seven colours, then the same with other markers: the dashboard's clusters look the same.
+CLUSTER_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+CLUSTER_MARKERS = ("o", "s", "D", "^", "P", "X", "*")
+NULL_COLOURS = {"gaussian": ORANGE, "t": SKY, "permuted": GREEN, "copula": PURPLE}
+
+
+def cluster_colour(cluster: int) -> str:
+    """Colour of a cluster, the same in every figure; -1 (no cluster) is grey. Colours repeat after seven."""
+    return GREY if cluster < 0 else CLUSTER_COLOURS[cluster % len(CLUSTER_COLOURS)]
+
+
+def cluster_marker(cluster: int) -> str:
+    """Marker of a cluster: clusters that share a colour differ in it."""
+    return "o" if cluster < 0 else CLUSTER_MARKERS[cluster // len(CLUSTER_COLOURS) % len(CLUSTER_MARKERS)]
+
+
+def colours_of(names: Iterable[str]) -> dict[str, str]:
+    """One colour a name, by the order in which the names first come."""
+    return {name: CLUSTER_COLOURS[i % len(CLUSTER_COLOURS)] for i, name in enumerate(dict.fromkeys(names))}
+
+
+def check_table(table: pd.DataFrame, columns: Sequence[str], what: str) -> None:
+    """Refuse a table that a figure cannot be drawn from.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or there is no row.
+    """
+    missing = [name for name in columns if name not in table.columns]
+    if missing or not len(table):
+        lacks = f"no column {', '.join(missing)}" if missing else "no row"
+        raise InputError(f"{what} needs rows with {', '.join(columns)}, but there is {lacks}.")
+
+
+def new_figure(width: float, height: float, title: str) -> Figure:
+    """An empty figure of this size in inches, with a title that may hold any text."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(plain_text(title), fontsize=NORMAL)
+    return figure
+
+
+def grid(figure: Figure, n: int, *, columns: int) -> list[Axes]:
+    """As many axes as there are panels, in rows."""
+    rows = -(-n // columns)
+    every = np.atleast_1d(figure.subplots(rows, min(columns, n), squeeze=False)).ravel()
+    for spare in every[n:]:
+        spare.set_axis_off()
+    return list(every[:n])
+
+
+def dress(axes: Axes, *, x: str = "", y: str = "", title: str = "") -> None:
+    """Labels and ticks in the sizes of print, without the two spines that carry nothing."""
+    axes.set_xlabel(x, fontsize=NORMAL)
+    axes.set_ylabel(y, fontsize=NORMAL)
+    if title:
+        axes.set_title(plain_text(title), fontsize=NORMAL)
+    axes.tick_params(labelsize=SMALL, width=0.6, length=2.5)
+    for side, spine in axes.spines.items():
+        spine.set_linewidth(0.6)
+        spine.set_visible(side in ("left", "bottom"))
+
+
+def legend(axes: Axes, **where: Any) -> None:
+    """A small legend without a frame, where anything is named."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=SMALL, frameon=False, **where)
+
+
+def plain_text(text: str) -> str:
+    """Names as they are: what matplotlib would read as mathematics or a second line stays text."""
+    return text.replace("$", r"\$").replace("\n", " ")
+
+
+def numbers(column: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """A column as floats; None and text become NaN."""
+    return pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
+
+
+def figure3(value: float | None) -> str:
+    """Three decimals, a dash for what is undefined."""
+    return "-" if value is None or not np.isfinite(value) else f"{value:.3f}"

@@ -1,0 +1,77 @@
+"""Surrogates without types beside the data: every value that a null model gave, over K."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from decortex.figures.style import (
+    BLACK,
+    NULL_COLOURS,
+    TWO_COLUMNS,
+    check_table,
+    dress,
+    grid,
+    legend,
+    new_figure,
+    numbers,
+)
+
+
+def surrogate_values(
+    surrogates: pd.DataFrame, observed: pd.DataFrame, *, criterion: str, title: str = ""
+) -> Figure:
+    """Draw one criterion on the data and on every surrogate, one panel a null model.
+
+    Parameters
+    ----------
+    surrogates : DataFrame
+        One row a surrogate and K: ``null_kind``, ``null_seed``, ``k``, ``value``.
+    observed : DataFrame
+        One row a K: ``k``, ``value``.
+    criterion : str
+        What the values are.
+    title : str
+        Whose they are.
+
+    Returns
+    -------
+    Figure
+        Dots: surrogates, side by side at their K; black: the data. The title of a panel counts, over K, the data
+        that no surrogate reaches.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or there is no surrogate.
+    """
+    check_table(surrogates, ("null_kind", "null_seed", "k", "value"), "the figure of surrogates")
+    check_table(observed, ("k", "value"), "the figure of surrogates (the data's values)")
+    kinds = sorted(surrogates["null_kind"].unique())
+    n = surrogates.groupby(["null_kind", "null_seed"]).ngroups // len(kinds)
+    figure = new_figure(TWO_COLUMNS, 2.4, f"{title} ({n} surrogates a null model)".lstrip())
+    data = observed.assign(value=numbers(observed["value"])).sort_values("k")
+    for i, (axes, kind) in enumerate(zip(grid(figure, len(kinds), columns=len(kinds)), kinds, strict=True)):
+        own = surrogates[surrogates["null_kind"] == kind].sort_values(["k", "null_seed"])
+        own = own.assign(value=numbers(own["value"]))
+        rank = own.groupby("k").cumcount() / own.groupby("k")["k"].transform("size")
+        axes.scatter(
+            own["k"] + 0.5 * (rank - 0.5),
+            own["value"],
+            s=5,
+            color=NULL_COLOURS.get(kind, BLACK),
+            label="surrogates",
+        )
+        axes.plot(
+            data["k"], data["value"], color=BLACK, linewidth=1, marker="o", markersize=2.5, label="data"
+        )
+        highest = own.groupby("k")["value"].max().reindex(data["k"]).to_numpy()
+        above = int(np.count_nonzero(data["value"].to_numpy() > highest))
+        dress(axes, x="number of clusters K", title=f"{kind}: above all at {above} of {len(data)} K")
+        axes.set_ylabel(criterion.replace("_", " ") if i == 0 else "")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if i == 0:
+            legend(axes)
+    return figure
