@@ -18,7 +18,7 @@ from decortex_schemas.evaluation import ClusterPerformance, ClusterQuality
 from decortex_schemas.finetune import ContinuedTraining, DECFinetune
 from decortex_schemas.models import TrainedModel
 from decortex_schemas.null_networks import NullRecordings, NullStudy, check_parent, declare_null_datasets
-from decortex_schemas.specs import FinetuneSpec, Metric
+from decortex_schemas.specs import FinetuneSpec
 from decortex_schemas.studies import FinetunePlan, StudyPlan, declare_study
 
 SUFFIX = "-null"
@@ -167,7 +167,7 @@ def null_cost(plan: StudyPlan, null: FinetunedNullPlan) -> list[dict[str, Any]]:
         ("ContinuedTraining", n_networks * len(controls), ContinuedTraining & datasets),
         ("DECFinetune", n_moved, moved & datasets),
         ("ClusterQuality", n_starts + n_moved, ClusterQuality & datasets),
-        ("ClusterPerformance", (n_starts + n_moved) * len(Metric()), ClusterPerformance & datasets),
+        ("ClusterPerformance", n_starts + n_moved, ClusterPerformance & datasets),  # by the main metric alone
     ]
     found = []
     for table, n_rows, known in rows:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import datajoint as dj
+import numpy as np
+from numpy.typing import NDArray
 
 from decortex_schemas.comparison import PAIR_COLUMNS, compare, mean_indices
 from decortex_schemas.database import schema
@@ -21,41 +25,53 @@ from decortex_schemas.studies import Study
 
 @schema
 class MethodAgreement(dj.Computed):
-    """Whether two methods find the same partition, of one network and across networks."""
+    """Whether methods find the same partition, of one network and across networks: all pairs of methods at once.
+
+    One key holds every pair, because labels are fetched once for all of them: 33 methods are 528 pairs.
+    """
 
     definition = f"""
-    # Agreement of two methods at one K and fine-tuning
+    # Agreement of all methods of a study at one K and fine-tuning
     -> FrozenStudy
     -> Dataset
     -> ModelSpec
     -> EmbeddingSpec
     -> ClusterCount
     -> FinetuneSpec
-    -> ClusteringMethod.proj(method_a='method', method_id_a='method_id')
-    -> ClusteringMethod.proj(method_b='method', method_id_b='method_id')
     ---
-    ari_same = null : float64            # mean over networks and clustering seeds that both methods have
-    ari_same_min = null : float64
-    ami_same = null : float64
-    v_measure_same = null : float64
-    fowlkes_mallows_same = null : float64
-    matched_same = null : float64
-    n_pairs_same : int32
-    ari_other = null : float64           # one method on one network against the other on another network
-    ari_other_min = null : float64
-    ami_other = null : float64
-    v_measure_other = null : float64
-    fowlkes_mallows_other = null : float64
-    matched_other = null : float64
-    n_pairs_other : int32
+    n_methods : int32
     {STAMP}
     """
 
+    class Between(dj.Part):
+        """Two methods."""
+
+        definition = """
+        -> master
+        -> ClusteringMethod.proj(method_a='method', method_id_a='method_id')
+        -> ClusteringMethod.proj(method_b='method', method_id_b='method_id')
+        ---
+        ari_same = null : float64            # mean over networks and clustering seeds that both methods have
+        ari_same_min = null : float64
+        ami_same = null : float64
+        v_measure_same = null : float64
+        fowlkes_mallows_same = null : float64
+        matched_same = null : float64
+        n_pairs_same : int32
+        ari_other = null : float64           # one method on one network against the other on another network
+        ari_other_min = null : float64
+        ami_other = null : float64
+        v_measure_other = null : float64
+        fowlkes_mallows_other = null : float64
+        matched_other = null : float64
+        n_pairs_other : int32
+        """
+
     class Pair(dj.Part):
-        """Both methods' partitions of one network at one clustering seed."""
+        """Two methods' partitions of one network at one clustering seed."""
 
         definition = f"""
-        -> master
+        -> master.Between
         model_seed : int32
         seed : int32
         ---
@@ -64,7 +80,7 @@ class MethodAgreement(dj.Computed):
 
     @property
     def key_source(self) -> Any:
-        """One key a pair of methods that a frozen study has at one K and fine-tuning."""
+        """One key a K and fine-tuning at which a frozen study has two methods or more."""
         first = Study.Finetuning.proj(method_a="method", method_id_a="method_id")
         second = Study.Finetuning.proj(method_b="method", method_id_b="method_id")
         asked = (
@@ -78,45 +94,68 @@ class MethodAgreement(dj.Computed):
             * EmbeddingSpec.proj()
             * ClusterCount.proj()
             * FinetuneSpec.proj()
-            * ClusteringMethod.proj(method_a="method", method_id_a="method_id")
-            * ClusteringMethod.proj(method_b="method", method_id_b="method_id")
         )
         return every & asked
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
-        """Fetch both methods' members; they must still be those that were frozen."""
-        both = [{**key, "method": key[f"method_{one}"], "method_id": key[f"method_id_{one}"]} for one in "ab"]
-        for one in both:
-            check_frozen(key["study"], one)
-        return tuple(members_of(key["study"], one).proj().to_dicts(order_by="KEY") for one in both)
+        """Fetch the members; they must still be those that were frozen."""
+        check_frozen(key["study"], key)
+        return (members_of(key["study"], key).proj().to_dicts(order_by="KEY"),)
 
-    def make_compute(
-        self, key: dict[str, Any], members_a: list[dict[str, Any]], members_b: list[dict[str, Any]]
-    ) -> tuple[Any, ...]:
-        """Compare at equal clustering seeds: the same network, and every other one."""
+    def make_compute(self, key: dict[str, Any], members: list[dict[str, Any]]) -> tuple[Any, ...]:
+        """Compare every two methods at equal clustering seeds: on the same network, and on every other one."""
         started = time.time()
-        first, second = (
-            {(m["model_seed"], m["seed"]): partition_labels(m) for m in members}
-            for members in (members_a, members_b)
-        )
-        same, other = [], []
-        for (network_a, seed_a), (network_b, seed_b) in itertools.product(first, second):
-            if seed_a != seed_b:
-                continue
-            found = compare(first[network_a, seed_a], second[network_b, seed_b], key["k"])
-            if network_a == network_b:
-                same.append({"model_seed": network_a, "seed": seed_a, **found})
-            else:
-                other.append(found)
-        return mean_indices(same, "same") | mean_indices(other, "other"), same, started
+        labels: dict[tuple[int, str], dict[tuple[int, int], NDArray[np.int16]]] = defaultdict(dict)
+        for one in members:
+            labels[one["method_id"], one["method"]][one["model_seed"], one["seed"]] = partition_labels(one)
+        between, pairs = [], []
+        for (id_a, method_a), (id_b, method_b) in itertools.combinations(sorted(labels), 2):
+            names = {"method_a": method_a, "method_id_a": id_a, "method_b": method_b, "method_id_b": id_b}
+            same, other = compare_methods(labels[id_a, method_a], labels[id_b, method_b], key["k"])
+            if same or other:
+                between.append({**names, **mean_indices(same, "same"), **mean_indices(other, "other")})
+                pairs += [{**names, **pair} for pair in same]
+        return len(labels), between, pairs, started
 
     def make_insert(
-        self, key: dict[str, Any], row: dict[str, Any], pairs: list[dict[str, Any]], started: float
+        self,
+        key: dict[str, Any],
+        n_methods: int,
+        between: list[dict[str, Any]],
+        pairs: list[dict[str, Any]],
+        started: float,
     ) -> None:
-        """Insert the summary and the pairs of the same network."""
+        """Insert every two methods, and their pairs of the same network."""
         confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
-        self.Pair.insert({**key, **pair} for pair in pairs)
+        self.insert1({**key, "n_methods": n_methods, **run_stamp(started)})
+        self.Between.insert({**key, **row} for row in between)
+        # In pieces: the confusions of 528 pairs of methods do not fit one statement at large K.
+        self.Pair.insert(({**key, **pair} for pair in pairs), chunk_size=500)
+
+
+Partitions = Mapping[tuple[int, int], NDArray[np.int16]]
+
+
+def compare_methods(
+    first: Partitions, second: Partitions, k: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Compare partitions by (network, clustering seed) of two methods, at equal clustering seeds.
+
+    Returns
+    -------
+    same, other : list of dict
+        Comparisons of one network, and of one method on one network with the other on another.
+    """
+    same, other = [], []
+    for (network_a, seed_a), (network_b, seed_b) in itertools.product(first, second):
+        if seed_a != seed_b:
+            continue
+        found = compare(first[network_a, seed_a], second[network_b, seed_b], k)
+        if network_a == network_b:
+            same.append({"model_seed": network_a, "seed": seed_a, **found})
+        else:
+            other.append(found)
+    return same, other
 
 
 @schema

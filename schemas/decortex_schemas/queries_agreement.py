@@ -131,7 +131,7 @@ def _subsamples(study: str, names: _Names) -> list[dict[str, Any]]:
 
 def _methods(study: str, names: _Names) -> list[dict[str, Any]]:
     rows = []
-    for row in (MethodAgreement & {"study": study}).to_dicts(order_by="KEY"):
+    for row in (MethodAgreement.Between & {"study": study}).to_dicts(order_by="KEY"):
         rows.append(
             {
                 **names.of(row),

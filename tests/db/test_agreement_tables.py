@@ -123,7 +123,8 @@ def test_the_consensus_agrees_with_its_members(lab: str) -> None:
 
 
 def test_methods_are_compared_on_the_same_network_and_across(study: str) -> None:
-    row = (schemas.MethodAgreement & {"study": study, "k": 3}).fetch1()
+    assert (schemas.MethodAgreement & {"study": study, "k": 3}).fetch1("n_methods") == 2
+    row = (schemas.MethodAgreement.Between & {"study": study, "k": 3}).fetch1()
     first, second = labels_of(row, row["method_a"]), labels_of(row, row["method_b"])
     same = [adjusted_rand_score(first[at], second[at]) for at in first]
     other = [adjusted_rand_score(first[m, s], second[1 - m, s]) for m, s in first]
@@ -131,6 +132,8 @@ def test_methods_are_compared_on_the_same_network_and_across(study: str) -> None
     assert row["ari_other"] == pytest.approx(np.mean(other), abs=1e-8)
     assert (row["n_pairs_same"], row["n_pairs_other"]) == (4, 4)
     assert len(schemas.MethodAgreement.Pair & row) == 4
+    shown = [one for one in agreement(study)["methods"] if one["k"] == 3]
+    assert [(one["ari_same"], one["n_pairs_other"]) for one in shown] == [(row["ari_same"], 4)]
 
 
 def test_networks_of_two_specifications_are_compared(database: dict[str, str]) -> None:

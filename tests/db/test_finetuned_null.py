@@ -186,6 +186,7 @@ def test_the_cost_is_printed_and_nothing_declared(
     rows = {row["table"]: row for row in found["null_cost"]}
     assert rows["NullRecordings"]["rows"] == 38
     assert rows["TrainedModel"]["rows"] == rows["DECFinetune"]["rows"] == 76
+    assert rows["ClusterPerformance"]["rows"] == rows["ClusterQuality"]["rows"] == 2 * 76
     assert rows["DECFinetune"]["seconds"] == pytest.approx(76 * rows["DECFinetune"]["seconds_each"])
     assert found["study"] is None
     assert len(nulls()) == N_SURROGATES
