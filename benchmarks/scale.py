@@ -1,12 +1,12 @@
 """Everything that evaluates a grid of K by seeds on 54,000 neurons, really run: time, memory; one JSON object a line.
 
 python benchmarks/scale.py                        # 30 K by 10 seeds, every call made, two processes
-python benchmarks/scale.py --share 0.1            # of what is done for each partition, only every tenth
+python benchmarks/scale.py --share 0.1            # of what one partition or one K takes alone, only every tenth
 python benchmarks/scale.py --neurons 27000 ...    # memory at half the neurons
 
 Not in it: clusterings, and the refits on surrogates, subsamples, halves and gap references (`decortex study cost`).
-Partitions are synthetic and agree in part, as clusterings of one continuum do. What looks across partitions (pairs
-of seeds, consensus, max-T over the grid) is always done in full.
+Partitions are synthetic and agree in part, as clusterings of one continuum do. The test of the whole grid is always
+done in full, all partitions at once; one set of covariates stands for three where --share is below 1.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import multiprocessing
 import resource
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,6 +186,12 @@ def run(task: tuple[tuple[int, int], str, tuple[int, ...]]) -> tuple[str, Second
     return kind, took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
+def spread(values: Sequence[Any], share: float) -> list[Any]:
+    """A share of the values, at least one, at equal distances."""
+    n = max(1, round(share * len(values)))
+    return [values[(2 * i + 1) * len(values) // (2 * n)] for i in range(n)]
+
+
 def main() -> None:
     """Run every task on a few processes and add up their processor seconds."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -192,17 +199,23 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10, help="clustering seeds")
     parser.add_argument("--permutations", type=int, default=9999)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--share", type=float, default=1.0, help="of the partitions evaluated alone")
+    parser.add_argument("--share", type=float, default=1.0, help="of the partitions and K evaluated")
     options = parser.parse_args()
     if options.seeds < 2:
         parser.error("--seeds: at least 2, so that there are pairs of seeds")
     every = [(k, seed) for seed in range(options.seeds) for k in COUNTS]
-    chosen = every[: max(1, round(options.share * len(every)))]  # whole seeds first: every K once
+    chosen, counts = spread(every, options.share), spread(COUNTS, options.share)
+    sets = COVARIATES_USED if options.share == 1 else COVARIATES_USED[-1:]
     tasks: list[tuple[str, tuple[int, ...]]] = [
-        *(("grid", (n_used, options.permutations)) for n_used in COVARIATES_USED),
-        *(("partition", (*one, options.permutations)) for one in reversed(chosen)),  # the long ones first
-        *(("count", (k,)) for k in COUNTS),
+        *(("grid", (n_used, options.permutations)) for n_used in sets),  # the long ones first
+        *(("partition", (*one, options.permutations)) for one in chosen),
+        *(("count", (k,)) for k in reversed(counts)),
     ]
+    runs = {
+        "grid": len(COVARIATES_USED) / len(sets),
+        "partition": len(every) / len(chosen),
+        "count": len(COUNTS) / len(counts),
+    }
     started = time.perf_counter()
     seconds: Seconds = defaultdict(float)
     steps_of: dict[str, str] = {}
@@ -216,10 +229,9 @@ def main() -> None:
                 seconds[name] += value
                 steps_of[name] = kind
     wall = time.perf_counter() - started
-    scale = len(every) / len(chosen)
     total = 0.0
     for name, value in seconds.items():
-        whole = value * scale if steps_of[name] == "partition" else value
+        whole = value * runs[steps_of[name]]
         total += whole
         row = {"step": name, "of": steps_of[name], "measured_s": round(value, 1), "total_s": round(whole, 1)}
         print(json.dumps(row), flush=True)
@@ -227,6 +239,7 @@ def main() -> None:
         "n_neurons": options.neurons,
         "partitions": len(every),
         "partitions_measured": len(chosen),
+        "counts_measured": len(counts),
         "wall_s": round(wall, 1),
         "measured_s": round(sum(seconds.values()), 1),
         "total_s": round(total, 1),

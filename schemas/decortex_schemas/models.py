@@ -79,6 +79,7 @@ class ModelTask(dj.Manual):
     checkpoint_sha256 = null : char(64)
     source = '' : varchar(1024)          # where the checkpoint came from
     embedding_key = '' : varchar(255)    # dotted path of the embedding, where the readout is not recognised
+    mask_key = '' : varchar(255)         # dotted path of its masks: neurons are turned so that these are positive
     """
 
 
@@ -124,16 +125,16 @@ class TrainedModel(dj.Computed):
         """Fetch the task: digest of a checkpoint, or the configurations to train and where the core comes from."""
         from decortex_schemas.null_networks import core_donor  # noqa: PLC0415  (it rests on this table)
 
-        sha256, embedding_key = (ModelTask & key).fetch1("checkpoint_sha256", "embedding_key")
+        sha256, *where = (ModelTask & key).fetch1("checkpoint_sha256", "embedding_key", "mask_key")
         network, training = (ModelSpec & key).fetch1("network", "training")
         content = (Dataset & key).fetch1("content_sha256")
-        return sha256, embedding_key, network, training, content, core_donor(key)
+        return sha256, where, network, training, content, core_donor(key)
 
     def make_compute(
         self,
         key: dict[str, Any],
         sha256: str | None,
-        embedding_key: str,
+        where: list[str],
         network: Any,
         training: Any,
         content: str,
@@ -143,7 +144,7 @@ class TrainedModel(dj.Computed):
         started = time.time()
         if sha256 is not None:
             data = (ModelTask & key).fetch1("checkpoint")
-            readout = read_checkpoint_bytes(data, embedding_key=embedding_key or None)
+            readout = read_checkpoint_bytes(data, *where)
             row = {"source_kind": readout.kind, "n_epochs": 0, "kept_epoch": 0, "stop_reason": "imported"}
             return {**row, "checkpoint": data}, [], started, None
         recordings = load_recordings(key["dataset"])
@@ -245,6 +246,7 @@ def register_checkpoint(
     name: str | None = None,
     seed: int = 0,
     embedding_key: str | None = None,
+    mask_key: str | None = None,
 ) -> dict[str, Any]:
     """Register a trained checkpoint so that its readout embedding can be clustered.
 
@@ -261,6 +263,9 @@ def register_checkpoint(
         The seed it was trained with, to tell members of a family apart.
     embedding_key : str, optional
         Dotted path of the (n_neurons, n_features) tensor, where the readout is not a known one.
+    mask_key : str, optional
+        Dotted path of the masks (n_neurons, ...) that multiply it, where their sign is free: every neuron is
+        turned so that its mask's sum is not negative.
 
     Returns
     -------
@@ -272,7 +277,7 @@ def register_checkpoint(
     CheckpointError
         If it cannot be read, or its neurons are not as many as the dataset's. Nothing is registered then.
     """
-    readout = read_checkpoint(Path(path), embedding_key=embedding_key)
+    readout = read_checkpoint(Path(path), embedding_key=embedding_key, mask_key=mask_key)
     data = Path(path).read_bytes()
     name = name or Path(path).stem
     if dataset is None:
@@ -286,12 +291,17 @@ def register_checkpoint(
         "model_spec_id": register_imported_spec(name, readout.kind),
         "model_seed": seed,
     }
-    known = (ModelTask & key).to_arrays("checkpoint_sha256")
-    if len(known):
-        if known[0] != readout.sha256:
+    known = (ModelTask & key).to_dicts()
+    if known:
+        if known[0]["checkpoint_sha256"] != readout.sha256:
             raise CheckpointError(
                 f"{name!r} with seed {seed} is registered for dataset {dataset!r} with another checkpoint "
-                f"(sha256 {str(known[0])[:12]}). Give another name or seed."
+                f"(sha256 {str(known[0]['checkpoint_sha256'])[:12]}). Give another name or seed."
+            )
+        if (known[0]["embedding_key"], known[0]["mask_key"]) != (embedding_key or "", mask_key or ""):
+            raise CheckpointError(
+                f"{name!r} with seed {seed} is registered for dataset {dataset!r} with embedding_key "
+                f"{known[0]['embedding_key']!r} and mask_key {known[0]['mask_key']!r}. Give another name or seed."
             )
         return key
     ModelTask.insert1(
@@ -301,6 +311,7 @@ def register_checkpoint(
             "checkpoint_sha256": readout.sha256,
             "source": str(Path(path).resolve()),
             "embedding_key": embedding_key or "",
+            "mask_key": mask_key or "",
         }
     )
     return key
@@ -412,13 +423,14 @@ def raw_embedding(row: Any) -> NDArray[np.float32]:
     if kind == "decortex":
         weights: NDArray[np.float32] = network_from_bytes(data).embedding().detach().numpy()
         return weights
-    key = (ModelTask & row.proj()).fetch1("embedding_key")
-    return read_checkpoint_bytes(data, embedding_key=key or None).embedding
+    return read_checkpoint_bytes(
+        data, *(ModelTask & row.proj()).fetch1("embedding_key", "mask_key")
+    ).embedding
 
 
-def read_checkpoint_bytes(data: bytes, *, embedding_key: str | None) -> CheckpointReadout:
-    """Read an imported checkpoint from its bytes."""
+def read_checkpoint_bytes(data: bytes, embedding_key: str, mask_key: str) -> CheckpointReadout:
+    """Read an imported checkpoint from its bytes; a key that is '' was not given."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "checkpoint.pth"
         path.write_bytes(data)
-        return read_checkpoint(path, embedding_key=embedding_key)
+        return read_checkpoint(path, embedding_key=embedding_key or None, mask_key=mask_key or None)

@@ -21,11 +21,12 @@ from decortex_schemas.database import (
     Settings,
     check_server,
     check_version,
+    instance_of,
     read_settings,
 )
 from decortex_schemas.datasets import load_recordings, register_folder, register_simulation
 from decortex_schemas.frozen import check_frozen, freeze_study
-from decortex_schemas.models import register_checkpoint
+from decortex_schemas.models import raw_embedding, register_checkpoint
 from decortex_schemas.studies import declare_study
 
 
@@ -191,6 +192,17 @@ def test_a_checkpoint_of_other_neurons_is_refused(lab: str, tmp_path: Path) -> N
     )
     with pytest.raises(CheckpointError, match="holds 7 neurons, dataset 'small' 36"):
         register_checkpoint(path, dataset="small")
+
+
+def test_the_signs_of_masks_are_part_of_what_was_registered(database: dict[str, str], tmp_path: Path) -> None:
+    features, path = torch.rand(30, 4) + 0.1, tmp_path / "signed.pth"
+    flip = torch.where(torch.arange(30) % 2 == 0, 1.0, -1.0)[:, None]
+    torch.save({"feat": features * flip, "mask": flip * torch.ones(30, 6)}, path)
+    key = register_checkpoint(path, embedding_key="feat", mask_key="mask")
+    instance_of(schemas.TrainedModel).populate(key)
+    np.testing.assert_array_equal(raw_embedding(schemas.TrainedModel & key), features.numpy())
+    with pytest.raises(CheckpointError, match="with embedding_key 'feat' and mask_key 'mask'"):
+        register_checkpoint(path, embedding_key="feat")
 
 
 def test_a_registered_checkpoint_is_clustered(database: dict[str, str], tmp_path: Path) -> None:

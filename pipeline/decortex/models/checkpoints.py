@@ -96,7 +96,11 @@ def load_tensors(path: Path) -> Mapping[str, Any]:
 
 
 def read_checkpoint(
-    path: str | Path, *, embedding_key: str | None = None, masks: Masks = "free"
+    path: str | Path,
+    *,
+    embedding_key: str | None = None,
+    mask_key: str | None = None,
+    masks: Masks = "free",
 ) -> CheckpointReadout:
     """Read the readout embedding out of a checkpoint.
 
@@ -108,6 +112,10 @@ def read_checkpoint(
     embedding_key : str, optional
         Dotted path of the features where the names are others: a matrix (n_neurons, n_features), or
         (1, n_features, 1, n_neurons).
+    mask_key : str, optional
+        With `embedding_key`: dotted path of the spatial masks (n_neurons, ...) that multiply these features. A
+        product of mask and features may flip the sign of both, which makes two groups of neurons that are no
+        types: every neuron is turned so that its mask's sum is not negative.
     masks : {'free', 'normalised'}
         For factorised readouts: 'free' scales each mask's norm into the features; 'normalised' is for
         networks that divide masks by their norm (``normalize=True``). The file does not tell.
@@ -131,8 +139,12 @@ def read_checkpoint(
     """
     path = Path(path)
     content = load_tensors(path)
+    if mask_key is not None and embedding_key is None:
+        raise CheckpointError(
+            f"mask_key {mask_key!r} came without embedding_key: name the features that these masks multiply."
+        )
     if embedding_key is not None:
-        readouts = {embedding_key: _named(content, embedding_key, path)}
+        readouts = {embedding_key: _named(content, embedding_key, mask_key, path)}
     elif content.get("format") == CHECKPOINT_FORMAT:
         readouts = _own(content)
     else:
@@ -148,19 +160,36 @@ def read_checkpoint(
     return _concatenate(readouts, _sha256(path))
 
 
-def _named(content: Mapping[str, Any], key: str, path: Path) -> SessionReadout:
+def _named(content: Mapping[str, Any], key: str, mask_key: str | None, path: Path) -> SessionReadout:
+    tensor = _real_tensor(content, key, "embedding_key", path)
+    features: NDArray[np.float32] = as_rows(tensor, where=key).float().contiguous().numpy().copy()
+    if mask_key is not None:
+        features *= _signs(_real_tensor(content, mask_key, "mask_key", path), len(features), mask_key)
+    return SessionReadout(layout="named_key", features=features, positions=None, cortical=None)
+
+
+def _signs(masks: Tensor, n_neurons: int, where: str) -> NDArray[np.float32]:
+    """-1 where a neuron's mask sums to less than zero, else 1: (n_neurons, 1)."""
+    if masks.ndim < 1 or len(masks) != n_neurons:
+        raise CheckpointError(
+            f"{where!r} has shape {tuple(masks.shape)}, but one mask for each of {n_neurons} neurons was expected."
+        )
+    sums = masks.double().unsqueeze(-1).flatten(1).sum(dim=1).numpy()
+    return np.where(sums < 0, -1, 1).astype(np.float32)[:, None]
+
+
+def _real_tensor(content: Mapping[str, Any], key: str, option: str, path: Path) -> Tensor:
     tensor = _tensor_under(content, key)
-    if tensor is not None and (tensor.is_complex() or tensor.is_quantized):
+    if tensor is None:
+        raise CheckpointError(
+            f"{str(path)!r} has no tensor under {option} {key!r}; at its top are"
+            f" {[str(name) for name in content][:8]}. Give the full dotted path."
+        )
+    if tensor.is_complex() or tensor.is_quantized:
         raise CheckpointError(
             f"{key!r} of {str(path)!r} is of type {tensor.dtype}; features are real numbers."
         )
-    if tensor is None:
-        raise CheckpointError(
-            f"{str(path)!r} has no tensor under embedding_key {key!r}; at its top are"
-            f" {[str(name) for name in content][:8]}. Give the full dotted path."
-        )
-    features: NDArray[np.float32] = as_rows(tensor, where=key).float().contiguous().numpy().copy()
-    return SessionReadout(layout="named_key", features=features, positions=None, cortical=None)
+    return tensor
 
 
 def _tensor_under(value: object, path: str) -> Tensor | None:

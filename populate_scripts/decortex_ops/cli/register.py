@@ -57,6 +57,7 @@ def simulation(
 @app.command()
 def model(
     checkpoint: Annotated[Path, typer.Argument(help="Torch file with a state dict.")],
+    *,
     dataset_name: Annotated[
         str | None, typer.Option("--dataset", help="Dataset of the same neurons in the same order.")
     ] = None,
@@ -66,6 +67,12 @@ def model(
         str | None,
         typer.Option(help="Key of the (neurons, features) tensor, where the readout is not known."),
     ] = None,
+    mask_key: Annotated[
+        str | None,
+        typer.Option(
+            help="Key of the masks that multiply it: neurons are turned so that these are positive."
+        ),
+    ] = None,
 ) -> None:
     """Register a trained network by its readout. Example: decortex register model sensorium_sota_model.pth."""
     from decortex_schemas.datasets import Dataset
@@ -73,7 +80,12 @@ def model(
 
     open_tables()
     key = register_checkpoint(
-        checkpoint, dataset=dataset_name, name=name, seed=seed, embedding_key=embedding_key
+        checkpoint,
+        dataset=dataset_name,
+        name=name,
+        seed=seed,
+        embedding_key=embedding_key,
+        mask_key=mask_key,
     )
     n_neurons = (Dataset & {"dataset": key["dataset"]}).fetch1("n_neurons")
     out.print(f"registered {n_neurons} neurons; the network's key, for a study:", highlight=False)

@@ -249,6 +249,35 @@ def test_a_path_that_leads_nowhere_is_named(read, key: str) -> None:
         read({"feat": drawn(3, 2), "bias": drawn(3)}, embedding_key=key)
 
 
+def test_a_sign_that_mask_and_features_share_is_removed(read) -> None:
+    features, masks = drawn(5, C), drawn(5, 3, 4, seed=1)
+    flip = torch.tensor([1.0, -1.0, -1.0, 1.0, -1.0])
+    flipped = {"feat": features * flip[:, None], "mask": masks * flip[:, None, None]}
+    free = read({"feat": features, "mask": masks}, embedding_key="feat", mask_key="mask")
+    np.testing.assert_array_equal(
+        read(flipped, embedding_key="feat", mask_key="mask").embedding, free.embedding
+    )
+    sign = np.where(masks.sum(dim=(1, 2)).numpy() < 0, -1, 1)
+    assert {-1, 1} == set(sign)
+    np.testing.assert_array_equal(free.embedding, features.numpy() * sign[:, None])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mask_key": "mask"}, "mask_key 'mask' came without embedding_key"),
+        ({"embedding_key": "feat", "mask_key": "masks"}, "no tensor under mask_key 'masks'"),
+        (
+            {"embedding_key": "feat", "mask_key": "mask"},
+            r"shape \(4, 2\), but one mask for each of 3 neurons",
+        ),
+    ],
+)
+def test_masks_that_do_not_fit_are_refused(read, options, message: str) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        read({"feat": drawn(3, 2), "mask": drawn(4, 2)}, **options)
+
+
 @pytest.mark.real_data
 def test_the_sensorium_model(shared_data: Path) -> None:
     path = shared_data / "mouse_v1_sensorium" / "sensorium_sota_model.pth"
@@ -274,6 +303,9 @@ def test_three_seeds_of_the_macaque_v1_model_hold_the_same_neurons(shared_data: 
 @pytest.mark.real_data
 def test_the_macaque_v4_models_by_key(shared_data: Path) -> None:
     path = shared_data / "macaque_v4" / "models" / "shared_ensemble_10.torch.pt"
-    assert read_checkpoint(path, embedding_key="feat").embedding.shape == (219, 100)
+    free = read_checkpoint(path, embedding_key="feat").embedding
+    turned = read_checkpoint(path, embedding_key="feat", mask_key="mask").embedding
+    assert free.shape == turned.shape == (219, 100)
+    assert 80 < (np.sign(free[:, 0]) != np.sign(turned[:, 0])).sum() < 140
     with pytest.raises(CheckpointError, match="embedding_key"):
         read_checkpoint(path)
