@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+
 HOSTILE = "<img src=x onerror=alert(1)>\"'&"
 STUDY = {
     "study": "sweep",
@@ -64,6 +66,50 @@ FAILURE = {
 }
 
 
+N_NEURONS = 60
+LABELS = np.repeat([0, 1, 2, -1], [30, 20, 9, 1]).astype(np.int16)
+SCORES = np.where(np.arange(N_NEURONS) == 5, np.nan, np.linspace(0.1, 0.9, N_NEURONS))
+
+
+def neurons(dataset: str) -> dict[str, Any]:
+    """Sixty neurons of two animals."""
+    index = np.arange(N_NEURONS)
+    names = np.where(index % 2, "mouse-b", "mouse-a")
+    return {
+        "neuron_idx": index,
+        "session": names,
+        "unit_id": index + 100,
+        "animal": names,
+        "scan": index * 0,
+        "area": np.full(N_NEURONS, ""),
+        "x": np.full(N_NEURONS, np.nan),
+        "y": np.full(N_NEURONS, np.nan),
+        "z": np.full(N_NEURONS, np.nan),
+        "true_type": np.full(N_NEURONS, -1),
+    }
+
+
+def points() -> Any:
+    """Neurons on a diagonal; the last has no place."""
+    found = np.column_stack([np.arange(N_NEURONS), np.arange(N_NEURONS)]).astype(np.float32)
+    found[-1] = np.nan
+    return found
+
+
+VIEW = {
+    "dataset": "v4",
+    "model_spec_id": 1,
+    "model_seed": 0,
+    "embedding_spec_id": 2,
+    "view_spec_id": 4,
+    "view_seed": 0,
+    "view": "tsne",
+    "kind": "tsne",
+    "done": True,
+    "neighbours_kept": 0.5,
+}
+
+
 class Lab:
     """A source that answers from what it is given, and notes what was asked."""
 
@@ -75,12 +121,24 @@ class Lab:
             "workers": [],
             "throughput": [],
             "failures": [FAILURE],
+            "exists": True,
+            "labels": LABELS,
+            "scores": SCORES,
+            "neurons": neurons,
+            "views": [VIEW],
+            "view_points": lambda key: points(),
+            "clusters": [
+                {"cluster": c, "size": n, "share": n / 59, "spread": 1.0, "centre": np.array([c, -c, 0.5])}
+                for c, n in enumerate((30, 20, 9))
+            ],
             **answers,
         }
         self.asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
 
     def __call__(self, question: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         self.asked.append((question.__name__, args, kwargs))
+        if question.__module__.startswith("decortex_ops."):
+            return question(*args, **kwargs)  # a computation of a page, no question of the database
         answer = self.answers[question.__name__]
         return answer(*args, **kwargs) if callable(answer) else answer
 

@@ -248,3 +248,16 @@ def _known(asked: set[str], known: Sequence[str], what: str) -> None:
     unknown = sorted(asked - set(known))
     if unknown:
         raise ConfigError(f"cannot {what} {unknown[0]!r}; there are {', '.join(known)}.")
+
+
+def agreement_by_count(study: str, *, dataset: str, model_spec_id: int, embedding_spec_id: int) -> list[Row]:
+    """Agreement between networks and between starts over K: one row a method, K and fine-tuning."""
+    names = "ari_seeds, ari_seeds_min, n_pairs_seeds, ari_restarts, n_pairs_restarts, ari_truth, n_partitions"
+    return rows(
+        f"SELECT a.method_id, c.method_name, a.k, a.finetune_id, f.finetune, {names} "
+        f"FROM {name_of(SeedAgreement)} a JOIN {name_of(ClusteringMethod)} c ON c.method_id = a.method_id "
+        f"JOIN {name_of(FinetuneSpec)} f ON f.finetune_id = a.finetune_id "
+        "WHERE a.study = %s AND a.dataset = %s AND a.model_spec_id = %s AND a.embedding_spec_id = %s "
+        "ORDER BY a.method_id, a.finetune_id, a.k",
+        (study, dataset, model_spec_id, embedding_spec_id),
+    )

@@ -107,19 +107,19 @@ def choose_network(chosen: Chosen, *, specification_only: bool = False) -> Chose
         label = f"{row['dataset']} · {row['name']}" if several else str(row["name"])
         label += "" if specification_only else f" · seed {row['net']}"
         options[tuple(row[name] for name in names)] = label
-    return _choose(chosen, "network", "Network", names, options)
+    return choose(chosen, "network", "Network", names, options)
 
 
 def choose_embedding(chosen: Chosen) -> Chosen:
     """Choose one embedding."""
     options = {(row["embedding_spec_id"],): row["embedding"] for row in chosen.options["embeddings"]}
-    return _choose(chosen, "embedding", "Embedding", ("emb",), options)
+    return choose(chosen, "embedding", "Embedding", ("emb",), options)
 
 
 def choose_method(chosen: Chosen) -> Chosen:
     """Choose one clustering method."""
     options = {(row["method_id"],): row["method_name"] for row in chosen.options["methods"]}
-    return _choose(chosen, "method", "Method", ("method",), options)
+    return choose(chosen, "method", "Method", ("method",), options)
 
 
 def choose_count(chosen: Chosen) -> Chosen:
@@ -128,13 +128,13 @@ def choose_count(chosen: Chosen) -> Chosen:
     tuned = sorted({row["k"] for row in chosen.options["finetunings"] if row["kind"] != "none"})
     options = {(k,): str(k) for k in counts}
     default = (tuned or counts or [None])[len(tuned or counts) // 2 if (tuned or counts) else 0]
-    return _choose(chosen, "k", "K", ("k",), options, default=(default,))
+    return choose(chosen, "k", "K", ("k",), options, default=(default,))
 
 
 def choose_start(chosen: Chosen) -> Chosen:
     """Choose the seed of the clustering."""
     options = {(row["seed"],): str(row["seed"]) for row in chosen.options["seeds"]}
-    return _choose(chosen, "seed", "Start", ("seed",), options)
+    return choose(chosen, "seed", "Start", ("seed",), options)
 
 
 def choose_finetuning(chosen: Chosen, *, only_tuned: bool = False) -> Chosen:
@@ -148,7 +148,7 @@ def choose_finetuning(chosen: Chosen, *, only_tuned: bool = False) -> Chosen:
     ]
     options = {(row["finetune_id"],): row["finetune"] for row in rows}
     default = next(((row["finetune_id"],) for row in rows if row["kind"] == "none"), None)
-    return _choose(chosen, "finetuning", "Fine-tuning", ("ft",), options, default=default)
+    return choose(chosen, "finetuning", "Fine-tuning", ("ft",), options, default=default)
 
 
 def choose_partition(state: State, source: Source) -> Chosen:
@@ -184,7 +184,7 @@ def partition_key(chosen: Chosen) -> dict[str, Any]:
     }
 
 
-def _choose(
+def choose(
     chosen: Chosen,
     name: str,
     label: str,
@@ -193,6 +193,7 @@ def _choose(
     *,
     default: tuple[Any, ...] | None = None,
 ) -> Chosen:
+    """Choose one of some options; what the URL does not say, or says wrongly, falls to the first that fits."""
     asked = tuple(chosen.state[one] for one in fields)
     state, problem = chosen.state, chosen.problem
     if asked not in options:

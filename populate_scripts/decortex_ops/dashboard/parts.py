@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from typing import Any
 
-import numpy as np
 import plotly.graph_objects as go
 from dash import dcc, html
 
-from decortex_ops.dashboard.theme import number
 from decortex_ops.dashboard.urls import State, changes
 
 Rows = Sequence[Mapping[str, Any]]
@@ -215,122 +209,3 @@ def number_tiles(tiles: Sequence[tuple[str, str, str]]) -> html.Dl:
         ],
         className="tiles",
     )
-
-
-def table(
-    rows: Rows,
-    columns: Sequence[tuple[str, str]],
-    *,
-    caption: str,
-    state: State | None = None,
-    sortable: Sequence[str] = (),
-    cells: Mapping[str, Callable[[Any], Any]] | None = None,
-    row_class: Callable[[Any], str] | None = None,
-) -> html.Div:
-    """A table; headings of sortable columns are links that sort.
-
-    Parameters
-    ----------
-    rows : sequence of mappings
-        What is shown.
-    columns : sequence of (name, heading)
-        In this order.
-    caption : str
-        Read to those who do not see it.
-    state : State, optional
-        Of a page with fields ``sort`` and ``down``.
-    sortable : sequence of str
-        Columns that sort.
-    cells : mapping, optional
-        How to show a column; default: its value as text.
-    row_class : callable, optional
-        Class of a row.
-    """
-    cells = cells or {}
-    numeric = {
-        name
-        for name, _ in columns
-        if name not in cells
-        and rows
-        and all(isinstance(row.get(name), (int, float, type(None))) for row in rows)
-    }
-    head = []
-    for name, heading in columns:
-        marks: dict[str, Any] = {"className": "numeric"} if name in numeric else {}
-        content: Any = heading
-        if state is not None and name in sortable:
-            current = state["sort"] == name
-            down = bool(state["down"]) if current else None
-            marks["aria-sort"] = "none" if down is None else "descending" if down else "ascending"
-            arrow = "" if down is None else " ↓" if down else " ↑"
-            content = dcc.Link(
-                heading + arrow,
-                href=state.link(sort=name, down=0 if down else 1, page=None, pick=state["pick"]),
-            )
-        head.append(html.Th(content, scope="col", **marks))
-    body = [
-        html.Tr(
-            [
-                html.Td(
-                    cells[name](row) if name in cells else number(_shown(row.get(name))),
-                    className="numeric" if name in numeric else "",
-                )
-                for name, _ in columns
-            ],
-            className=row_class(row) if row_class else "",
-        )
-        for row in rows
-    ]
-    return html.Div(
-        html.Table([html.Caption(caption, className="unseen"), html.Thead(html.Tr(head)), html.Tbody(body)]),
-        className="table",
-        tabIndex=0,
-        role="region",
-        **aria(label=caption),
-    )
-
-
-def pages(state: State, total: int, size: int, shown: int) -> html.Nav:
-    """Links to the pages before and after, and where this one is."""
-    current = int(state["page"])
-    last = max(1, -(-total // size))
-    first = (current - 1) * size + 1 if shown else 0
-    return html.Nav(
-        [
-            dcc.Link("← before", href=state.link(page=current - 1)) if current > 1 else None,
-            html.Span(f"{first} to {first + shown - 1 if shown else 0} of {total}"),
-            dcc.Link("next →", href=state.link(page=current + 1)) if current < last else None,
-        ],
-        className="pages",
-        **aria(label="pages of the table"),
-    )
-
-
-def as_csv(rows: Rows) -> str:
-    """Rows as comma-separated values; an undefined value is an empty field, structures are JSON."""
-    if not rows:
-        return ""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _field(value) for name, value in row.items()} for row in rows)
-    return out.getvalue()
-
-
-def _field(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, (dict, list, tuple)):
-        return json.dumps(value, default=str)
-    if isinstance(value, float) and not np.isfinite(value):
-        return ""
-    return "" if value is None else value
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M")
-    return str(value) if isinstance(value, (date, dict, list)) else value

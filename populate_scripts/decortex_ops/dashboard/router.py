@@ -14,8 +14,9 @@ from datajoint.errors import DataJointError
 
 from decortex.errors import DecortexError
 from decortex_ops.dashboard.pages import PAGES
-from decortex_ops.dashboard.parts import Empty, Panel, View, aria, as_csv, show_choice, show_panel
+from decortex_ops.dashboard.parts import Empty, Panel, View, aria, show_choice, show_panel
 from decortex_ops.dashboard.source import Source
+from decortex_ops.dashboard.tables import as_csv
 from decortex_ops.dashboard.urls import State, decode
 
 logger = logging.getLogger(__name__)

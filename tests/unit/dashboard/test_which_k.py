@@ -7,7 +7,7 @@ from typing import Any
 from dashboard_lab import STUDY, Lab, text_of
 
 from decortex_ops.dashboard import router
-from decortex_ops.dashboard.pages import which_k
+from decortex_ops.dashboard.criteria import criteria_figure
 
 
 def value(number: float, *, low: float, high: float) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def test_the_query_asks_for_what_was_chosen() -> None:
 
 
 def test_bands_and_intervals_are_the_rows() -> None:
-    figure = which_k.criteria_figure(selection(8), ["stability", "silhouette"])
+    figure = criteria_figure(selection(8), ["stability", "silhouette"])
     data = [trace for trace in figure.data if trace.name == "data"]
     assert list(data[0].y) == [0.8, 0.8]
     assert [round(x, 9) for x in data[0].error_y.array] == [0.15, 0.15]

@@ -2,8 +2,28 @@
 
 from types import ModuleType
 
-from decortex_ops.dashboard.pages import queue, runs, which_k
+from decortex_ops.dashboard.pages import (
+    agreement,
+    cluster,
+    finetune,
+    map_view,
+    performance,
+    provenance,
+    queue,
+    runs,
+    which_k,
+)
 
-PAGES: tuple[ModuleType, ...] = (queue, runs, which_k)
+PAGES: tuple[ModuleType, ...] = (
+    queue,
+    runs,
+    map_view,
+    which_k,
+    agreement,
+    finetune,
+    performance,
+    cluster,
+    provenance,
+)
 
 __all__ = ["PAGES"]

@@ -11,8 +11,9 @@ from typing import Any
 import plotly.graph_objects as go
 from dash import html
 
-from decortex_ops.dashboard.parts import Choice, Empty, Panel, View, aria, number_tiles, table
+from decortex_ops.dashboard.parts import Choice, Empty, Panel, View, aria, number_tiles
 from decortex_ops.dashboard.source import Source
+from decortex_ops.dashboard.tables import table
 from decortex_ops.dashboard.theme import STATES, category_colour, duration, figure, number, plain
 from decortex_ops.dashboard.urls import Field, State
 from decortex_schemas import queries_queue

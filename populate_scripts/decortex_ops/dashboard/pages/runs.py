@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 from dash import dcc, html
 
 from decortex_ops.dashboard.choosing import METHOD, STUDY, K, choose_study
-from decortex_ops.dashboard.parts import Choice, Empty, Panel, View, pages, table
+from decortex_ops.dashboard.parts import Choice, Empty, Panel, View
 from decortex_ops.dashboard.source import Source
+from decortex_ops.dashboard.tables import pages, table
 from decortex_ops.dashboard.theme import category_colour, figure, number, plain
 from decortex_ops.dashboard.urls import Field, State
 from decortex_schemas import queries_browse

@@ -1,0 +1,300 @@
+"""Agreement: how far methods, networks and starts find the same partition, and the table behind every number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from decortex.evaluation.agreement import match_table, shared_table
+from decortex.evaluation.rand_matrix import rand_matrix
+from decortex_ops.dashboard.choosing import (
+    DATASET,
+    EMBEDDING,
+    FINETUNE,
+    MODEL,
+    STUDY,
+    Chosen,
+    K,
+    choose,
+    choose_count,
+    choose_embedding,
+    choose_network,
+    choose_study,
+)
+from decortex_ops.dashboard.parts import Choice, Empty, Panel, View
+from decortex_ops.dashboard.source import Source
+from decortex_ops.dashboard.theme import ACCENT, category_colour, cluster_symbol, figure, number, plain
+from decortex_ops.dashboard.urls import Field, State
+from decortex_schemas import queries_browse, queries_neurons
+
+PATH = "/agreement"
+TITLE = "Agreement"
+LEAD = "Do methods, networks and starts find the same partition? Click a cell, or choose two, to see where they differ."
+FIELDS = (STUDY, DATASET, MODEL, EMBEDDING, K, FINETUNE, Field("a"), Field("b"))
+CARRIED = FIELDS[:-2]
+
+
+def render(state: State, source: Source) -> View:
+    """The page."""
+    chosen = choose_study(state, source)
+    for step in (
+        lambda one: choose_network(one, specification_only=True),
+        choose_embedding,
+        choose_count,
+        _choose_finetuning,
+    ):
+        if chosen.problem is None:
+            chosen = step(chosen)
+    if chosen.problem is not None:
+        return View(chosen.state, chosen.choices, [chosen.problem], LEAD)
+    state = chosen.state
+    where = {"dataset": state["dataset"], "model_spec_id": state["model"], "embedding_spec_id": state["emb"]}
+    found = source(
+        queries_neurons.partitions_at, state["study"], **where, k=state["k"], finetune_id=state["ft"]
+    )
+    names = [name_of(row) for row in found]
+    state = _with_pair(state, found)
+    pair = [names.index(state[side]) for side in ("a", "b")] if len(found) > 1 else []
+    matrix = source(_matrix, _Once(found))
+    curves = source(queries_browse.agreement_by_count, state["study"], **where)
+    choices = [
+        *chosen.choices,
+        *(
+            Choice(side, label, [(name, {side: name}) for name in names], {side: state[side]})
+            for side, label in (("a", "Compare"), ("b", "with"))
+            if names
+        ),
+    ]
+    panels = [
+        matrix_panel(found, matrix, state, pair),
+        contingency_panel(found, pair),
+        curves_panel(chosen, curves, state),
+    ]
+    return View(state, choices, panels, LEAD)
+
+
+class _Once(tuple):  # type: ignore[type-arg]
+    """Partitions as an argument of a question whose answer is kept: told apart by their labels."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr([(name_of(row), hash(row["labels"].tobytes())) for row in self])
+
+
+def _matrix(partitions: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+    return rand_matrix([row["labels"] for row in partitions])
+
+
+def name_of(row: Mapping[str, Any]) -> str:
+    """Short name of a partition among those of one K."""
+    return f"{row['method_name']} · network {row['model_seed']} · start {row['seed']}"
+
+
+def _choose_finetuning(chosen: Chosen) -> Chosen:
+    rows = [row for row in chosen.options["finetunings"] if row["k"] == chosen.state["k"]]
+    options = {(row["finetune_id"],): row["finetune"] for row in rows}
+    default = next(((row["finetune_id"],) for row in rows if row["kind"] == "none"), None)
+    return choose(chosen, "finetuning", "Fine-tuning", ("ft",), options, default=default)
+
+
+def _with_pair(state: State, found: Sequence[Mapping[str, Any]]) -> State:
+    names = [name_of(row) for row in found]
+    if len(names) < 2:
+        return state.with_values(a=None, b=None)
+    first = state["a"] if state["a"] in names else names[0]
+    other = state["b"] if state["b"] in names else next(name for name in names if name != first)
+    return state.with_values(a=first, b=other)
+
+
+def matrix_panel(
+    found: Sequence[Mapping[str, Any]], matrix: NDArray[np.float64], state: State, pair: Sequence[int]
+) -> Panel:
+    """Heat map of all pairs."""
+    n = len(found)
+    neurons = len(found[0]["labels"]) if n else 0
+    upper = matrix[np.triu_indices(n, 1)]
+    names = [name_of(row) for row in found]
+    rows = [
+        {"a": names[i], "b": names[j], "ari": float(matrix[i, j])} for i in range(n) for j in range(i + 1, n)
+    ]
+    cut = f" (the first {n})" if n == queries_neurons.MOST_PARTITIONS else ""
+    return Panel(
+        "matrix",
+        "Adjusted Rand index of every pair",
+        f"n = {len(upper)} pairs of {n} partitions{cut}, {number(neurons)} neurons; "
+        "ARI, no unit: 1 is the same, 0 chance",
+        figure=matrix_figure(names, matrix, state, pair) if n > 1 else None,
+        rows=rows,
+        empty=None
+        if n > 1
+        else Empty(
+            "Fewer than two partitions are computed here.",
+            "decortex schedule    # then: decortex work --tables DECFinetune",
+        ),
+        graph_id={"type": "clickable", "name": "matrix"},
+        width="half",
+    )
+
+
+def matrix_figure(
+    names: Sequence[str], matrix: NDArray[np.float64], state: State, pair: Sequence[int]
+) -> go.Figure:
+    """Cells are links to their contingency table."""
+    links = [[state.link(a=a, b=b) for b in names] for a in names]
+    shown = [plain(name) for name in names]
+    values = matrix.copy()
+    np.fill_diagonal(values, np.nan)
+    made = figure(
+        go.Heatmap(
+            z=values,
+            x=shown,
+            y=shown,
+            customdata=links,
+            zmin=0,
+            zmax=1,
+            colorscale="Viridis",
+            xgap=1,
+            ygap=1,
+            colorbar={"title": {"text": "ARI", "side": "right"}, "thickness": 12, "outlinewidth": 0},
+            hovertemplate="%{y}<br>%{x}<br>ARI %{z:.3f}<extra></extra>",
+        ),
+        height=560,
+    )
+    many = len(names) > 24
+    made.update_xaxes(tickangle=-60, showgrid=False, showticklabels=not many, tickfont={"size": 10})
+    made.update_yaxes(autorange="reversed", showgrid=False, showticklabels=not many, tickfont={"size": 10})
+    if pair:
+        for row, column in (pair, pair[::-1]):
+            made.add_shape(
+                type="rect",
+                x0=column - 0.5,
+                x1=column + 0.5,
+                y0=row - 0.5,
+                y1=row + 0.5,
+                line={"color": "#ffffff", "width": 4},
+            )
+            made.add_shape(
+                type="rect",
+                x0=column - 0.5,
+                x1=column + 0.5,
+                y0=row - 0.5,
+                y1=row + 0.5,
+                line={"color": "#D55E00", "width": 2},
+            )
+    return made
+
+
+def contingency_panel(found: Sequence[Mapping[str, Any]], pair: Sequence[int]) -> Panel:
+    """Where two partitions put the same neurons."""
+    if not pair:
+        return Panel(
+            "contingency",
+            "Contingency table",
+            empty=Empty("Two partitions make one.", "decortex work"),
+            width="half",
+        )
+    first, second = (found[i] for i in pair)
+    counts = shared_table(first["labels"], second["labels"])
+    match = match_table(counts)
+    order = [int(match.second[list(match.first).index(i)]) for i in match.first]
+    columns = order + [j for j in range(counts.shape[1]) if j not in order]
+    rows = [
+        {"cluster_a": i, "cluster_b": j, "neurons": int(counts[i, j])}
+        for i in range(counts.shape[0])
+        for j in range(counts.shape[1])
+    ]
+    return Panel(
+        "contingency",
+        f"{name_of(first)} against {name_of(second)}",
+        f"n = {number(int(counts.sum()))} neurons that both place; {match.share:.1%} in matched clusters; "
+        "columns in matched order",
+        figure=contingency_figure(counts, columns, name_of(first), name_of(second)),
+        rows=rows,
+        width="half",
+    )
+
+
+def contingency_figure(
+    counts: NDArray[np.int64], columns: Sequence[int], first: str, second: str
+) -> go.Figure:
+    """Neurons that share a cluster of both; rows as shares of the first's cluster."""
+    table = counts[:, list(columns)]
+    share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    small = max(table.shape) <= 20
+    made = figure(
+        go.Heatmap(
+            z=share,
+            customdata=table,
+            x=[str(column) for column in columns],
+            y=[str(i) for i in range(len(table))],
+            text=table if small else None,
+            texttemplate="%{text}" if small else None,
+            zmin=0,
+            zmax=1,
+            colorscale=[[0, "#ffffff"], [1, ACCENT]],
+            xgap=1,
+            ygap=1,
+            colorbar={
+                "title": {"text": "share of the row", "side": "right"},
+                "thickness": 12,
+                "outlinewidth": 0,
+            },
+            hovertemplate="cluster %{y} and cluster %{x}: %{customdata} neurons (%{z:.0%})<extra></extra>",
+        ),
+        x=f"cluster of {plain(second)}",
+        y=f"cluster of {plain(first)}",
+        height=560,
+    )
+    made.update_xaxes(type="category", showgrid=False)
+    made.update_yaxes(type="category", autorange="reversed", showgrid=False)
+    return made
+
+
+def curves_panel(chosen: Chosen, curves: Sequence[Mapping[str, Any]], state: State) -> Panel:
+    """Agreement between networks over K."""
+    own = [row for row in curves if row["finetune_id"] == state["ft"]]
+    pairs = sum(row["n_pairs_seeds"] for row in own)
+    empty = None
+    if not own:
+        frozen = (chosen.study or {}).get("frozen_at") is not None
+        command = "decortex schedule    # then: decortex work --tables SeedAgreement"
+        empty = Empty(
+            "Agreement over K is compared once the study is frozen.",
+            command if frozen else f"decortex study freeze {state['study']}    # then schedule and work",
+        )
+    return Panel(
+        "curves",
+        "Agreement over K",
+        f"n = {number(pairs)} pairs of networks; mean ARI, no unit; raw ARI falls with K by itself",
+        figure=curves_figure(own) if own else None,
+        rows=[dict(row) for row in own],
+        empty=empty,
+        note="Solid: between networks trained from other seeds. Dotted: between starts on one network.",
+    )
+
+
+def curves_figure(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
+    """One colour a method; networks solid, starts dotted."""
+    traces = []
+    for index, method in enumerate(dict.fromkeys(row["method_id"] for row in rows)):
+        own = [row for row in rows if row["method_id"] == method]
+        for name, dash, kind in (("ari_seeds", "solid", "networks"), ("ari_restarts", "dot", "starts")):
+            points = [row for row in own if row[name] is not None]
+            if points:
+                traces.append(
+                    go.Scatter(
+                        x=[row["k"] for row in points],
+                        y=[row[name] for row in points],
+                        mode="lines+markers",
+                        name=f"{plain(own[0]['method_name'])}, {kind}",
+                        line={"color": category_colour(index), "dash": dash},
+                        marker={"symbol": cluster_symbol(7 * index), "size": 7},
+                        hovertemplate="K = %{x}: ARI %{y:.3f}<extra>%{fullData.name}</extra>",
+                    )
+                )
+    return figure(*traces, x="K", y="mean ARI", height=320)

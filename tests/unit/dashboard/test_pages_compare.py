@@ -1,0 +1,183 @@
+"""Agreement, Fine-tune and Provenance without a database: numbers of the figures, and what is missing."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from dashboard_lab import LABELS, Lab, run_row, text_of
+from sklearn.metrics import adjusted_rand_score
+
+from decortex.evaluation.rand_matrix import rand_matrix
+from decortex_ops.dashboard import router
+from decortex_ops.dashboard.pages import PAGES, agreement, finetune
+
+
+def partitions() -> list[dict[str, Any]]:
+    rng = np.random.default_rng(0)
+    found = []
+    for method, name in ((1, "kmeans"), (7, "gmm diag")):
+        for seed in (0, 1):
+            labels = np.where(rng.random(len(LABELS)) < 0.2, rng.integers(0, 3, len(LABELS)), LABELS)
+            found.append(
+                {
+                    "method_id": method,
+                    "method_name": name,
+                    "model_seed": seed,
+                    "seed": 0,
+                    "labels": labels.astype(np.int16),
+                }
+            )
+    return found
+
+
+def lab(**answers: Any) -> Lab:
+    return Lab(**{"partitions_at": partitions(), "agreement_by_count": [], **answers})
+
+
+def test_the_matrix_is_the_adjusted_rand_index() -> None:
+    own = partitions()
+    table = pd.read_csv(io.StringIO(router.csv_of("agreement", "matrix", "", lab())))
+    assert len(table) == 6
+    a, b = own[0]["labels"], own[3]["labels"]
+    placed = (a >= 0) & (b >= 0)
+    row = table[(table["a"] == agreement.name_of(own[0])) & (table["b"] == agreement.name_of(own[3]))]
+    assert row["ari"].item() == pytest.approx(adjusted_rand_score(a[placed], b[placed]))
+
+
+def test_trivial_partitions_have_no_index() -> None:
+    one, two = np.zeros(6, dtype=int), np.array([0, 0, 0, 1, 1, 1])
+    matrix = rand_matrix([one, two, two, np.full(6, -1)])
+    assert np.isnan(matrix[0, 0])
+    assert matrix[0, 1] == 0
+    assert matrix[1, 2] == 1
+    assert np.isnan(matrix[3]).all()
+
+
+def test_a_cell_leads_to_its_contingency_table() -> None:
+    view = router.view_of(agreement, "", lab())
+    matrix = next(panel for panel in view.panels if panel.name == "matrix")
+    link = matrix.figure.data[0].customdata[0][3]
+    path, _, search = link.partition("?")
+    assert path == "/agreement"
+    own = partitions()
+    table = pd.read_csv(io.StringIO(router.csv_of("agreement", "contingency", search, lab())))
+    counts = pd.crosstab(own[0]["labels"], own[3]["labels"])
+    for row in table.to_dict("records"):
+        i, j = row["cluster_a"], row["cluster_b"]
+        assert row["neurons"] == (counts.loc[i, j] if i in counts.index and j in counts.columns else 0)
+    assert "gmm diag · network 1 · start 0" in text_of(router.show(path, search, lab()).main)
+
+
+def test_too_few_partitions_name_the_command() -> None:
+    text = text_of(router.show("/agreement", "", lab(partitions_at=partitions()[:1])).main)
+    assert "decortex work --tables DECFinetune" in text
+
+
+def epoch(number: int, **values: Any) -> dict[str, Any]:
+    return {"epoch": number, "validation_correlation": 0.5 + number / 100, "validation_loss": -0.1, **values}
+
+
+def tuned(**changed: Any) -> dict[str, Any]:
+    return {
+        "finetune": "dec",
+        "kind": "dec",
+        "finetune_status": "ok",
+        "stop_reason": "tolerance",
+        "n_epochs": 2,
+        "kept_epoch": 2,
+        "share_changed": 0.05,
+        "distance_over_scale": 3.0,
+        "epochs": [
+            epoch(i, kl=0.2 / i, loss=0.1, train_loss=None, share_changed=0.1, mean_max_q=0.9, n_empty=i - 1)
+            for i in (1, 2)
+        ],
+        "control": [epoch(1), epoch(2)],
+        "price": {
+            "before": 0.9,
+            "after": 0.89,
+            "control": 0.9,
+            "difference": -0.01,
+            "interval_low": -0.02,
+            "interval_high": None,
+            "margin": 0.005,
+            "equivalent": 0,
+            "n_neurons": 60,
+            "clusters": [
+                {"cluster": 0, "n_neurons": 60, "difference_over_sessions": -0.01, "low": -0.03, "high": None}
+            ],
+        },
+        "qualities": [],
+        **changed,
+    }
+
+
+def tuned_lab(**changed: Any) -> Lab:
+    return Lab(finetuning=tuned(**changed), describe=lambda keys, study: [run_row(**key) for key in keys])
+
+
+def test_a_fine_tuning_is_found_without_naming_it() -> None:
+    screen = router.show("/fine-tune", "", tuned_lab())
+    assert "k=8&seed=0&ft=3" in screen.url
+    text = text_of(screen.main)
+    assert "-0.0100" in text
+    assert "not shown, margin 0.005" in text
+    assert "Empty clusters at worst: 1" in text
+
+
+def test_curves_are_the_epochs_and_undefined_terms_are_left_out() -> None:
+    view = router.view_of(finetune, "", tuned_lab())
+    losses = next(panel for panel in view.panels if getattr(panel, "name", "") == "losses").figure
+    names = [trace.name for trace in losses.data]
+    assert "prediction loss" not in names  # DEC alone shows no image
+    kl = next(trace for trace in losses.data if trace.name.startswith("KL"))
+    assert list(kl.y) == [0.2, 0.1]
+    table = pd.read_csv(io.StringIO(router.csv_of("fine-tune", "losses", "", tuned_lab())))
+    assert list(table["run"]) == ["dec", "dec", "control", "control"]
+
+
+def test_an_undefined_interval_is_no_bar() -> None:
+    clusters = tuned()["price"]["clusters"]
+    figure = finetune.price_figure(clusters, tuned()["price"])
+    assert list(figure.data[0].error_y.array) == [0]
+    assert figure.data[0].error_y.arrayminus[0] == pytest.approx(0.02)
+
+
+def test_what_is_not_computed_or_not_asked_is_told_apart() -> None:
+    assert "not computed yet" in text_of(router.show("/fine-tune", "", Lab(finetuning=None)).main)
+    assert "Nothing is fine-tuned" in text_of(router.show("/fine-tune", "?k=4", tuned_lab()).main)
+    assert "RetainedPerformance" in text_of(router.show("/fine-tune", "", tuned_lab(price=None)).main)
+
+
+def test_provenance_shows_chain_versions_and_three_lines() -> None:
+    found = {
+        "table": "DECFinetune",
+        "key": {"k": 4},
+        "chain": [{"table": "Dataset", "content_sha256": "ab" * 32}, {"table": "Environment", "env_id": 1}],
+        "row": {"labels_sha256": "cd" * 32},
+        "environment": {"git_commit": "ef" * 20, "python": "3.11", "packages": {"numpy": "2.0"}},
+        "recompute": ["one", "two", "three"],
+    }
+    text = text_of(router.show("/provenance", "", Lab(provenance=found)).main)
+    for expected in ("ab" * 32, "cd" * 32, "ef" * 20, "one\ntwo\nthree", "n = 2 rows", "n = 1 packages"):
+        assert expected in text
+
+
+def test_links_between_pages_keep_the_partition() -> None:
+    screen = router.show("/map", "?study=sweep&method=7&k=4&seed=0", Lab())
+    links = {item.children.children: item.children.href for item in screen.nav}
+    assert len(links) == len(PAGES)
+    assert "method=7&k=4" in links["Cluster"]
+    assert "view=" not in links["Cluster"]
+    assert links["Which K"].startswith("/which-k?study=sweep")
+    back = router.show("/which-k", links["Which K"].partition("?")[2], Lab(studies=[]))
+    assert "k=4" in back.url  # kept for the page after next
+
+
+def test_every_page_answers_any_query() -> None:
+    for page in PAGES:
+        for search in ("?study=%00", "?k=-1&method=x&page=0", "?" + "a" * 5000, "?dataset=../../etc&model=9"):
+            assert router.show(page.PATH, search, Lab(studies=[])).main
