@@ -16,13 +16,14 @@ from decortex_schemas.evaluation import (
     scores_before,
 )
 from decortex_schemas.finetune import ContinuedTraining, DECFinetune, partition_labels
-from decortex_schemas.frozen import members_of
+from decortex_schemas.frozen import FrozenStudy, members_of
 from decortex_schemas.nulls import NullFit
 from decortex_schemas.price import RetainedPerformance
 from decortex_schemas.provenance import Environment
 from decortex_schemas.queries import one_at_a_time, require_frozen
 from decortex_schemas.query_rows import PARTITION, Names, Row, average
-from decortex_schemas.specs import ClusteringMethod, EmbeddingSpec, ModelSpec
+from decortex_schemas.specs import ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec, TrainingSchedule
+from decortex_schemas.studies import Study
 
 # What a partition is called by in words; with it, people choose.
 CHOICE = ("dataset", "model", "embedding", "method", "k", "finetune", "model_seed", "seed")
@@ -178,12 +179,58 @@ def environments(env_ids: list[int]) -> list[Row]:
 
 @one_at_a_time
 def specifications(study: str) -> dict[str, list[Row]]:
-    """Parameters that a study's partitions were computed with, defaults filled in: networks, embeddings, methods."""
-    asked = members_of(study)
+    """Rows of the specifications that a study's partitions were computed with, parameters resolved.
+
+    ``networks``, ``embeddings``, ``methods`` and ``finetunings``; the last with ``schedule``, the resolved training
+    (None for 'none').
+    """
+    asked = members_of(study).proj()
+    schedules = {int(row["schedule_id"]): row["params"] for row in TrainingSchedule.to_dicts()}
+    tuned = [
+        {**row, "schedule": None if row["schedule_id"] is None else schedules[int(row["schedule_id"])]}
+        for row in (FinetuneSpec & asked).to_dicts(order_by="KEY")
+    ]
     return {
-        "networks": (ModelSpec & asked.proj()).to_dicts(order_by="KEY"),
-        "embeddings": (EmbeddingSpec & asked.proj()).to_dicts(order_by="KEY"),
-        "methods": (ClusteringMethod & asked.proj()).to_dicts(order_by="KEY"),
+        "networks": (ModelSpec & asked).to_dicts(order_by="KEY"),
+        "embeddings": (EmbeddingSpec & asked).to_dicts(order_by="KEY"),
+        "methods": (ClusteringMethod & asked).to_dicts(order_by="KEY"),
+        "finetunings": tuned,
+    }
+
+
+@one_at_a_time
+def about_study(study: str) -> Row:
+    """What a frozen study is: description, members, recordings, and what it asked for.
+
+    Raises
+    ------
+    ConfigError
+        If the study is not frozen.
+    """
+    require_frozen(study)
+    of = {"study": study}
+    datasets = (
+        (Dataset & (Study.Model & of)).proj("kind", "species", "n_neurons", "content_sha256").to_dicts()
+    )
+    for row in datasets:
+        row["sessions"] = len(Dataset.Session & {"dataset": row["dataset"]})
+    nulls = (Study.Null & of).to_dicts()
+
+    def values(part: Any, name: str) -> list[int]:
+        return sorted({int(value) for value in (part & of).to_arrays(name)})
+
+    return {
+        **(Study & of).fetch1(),
+        **(FrozenStudy & of).fetch1(),
+        "datasets": datasets,
+        "asked": {
+            "counts": values(Study.Count, "k"),
+            "seeds": values(Study.Restart, "seed"),
+            "model_seeds": values(Study.Model, "model_seed"),
+            "subsamples": len(Study.Subsample & of),
+            "nulls": sorted({row["null_kind"] for row in nulls}),
+            "n_surrogates": len({int(row["null_seed"]) for row in nulls}),
+        },
     }
 
 

@@ -7,9 +7,21 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from decortex.errors import InputError
-from decortex.figures.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, VERMILION
+from decortex.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SMALL,
+    TWO_COLUMNS,
+    VERMILION,
+    dress,
+    new_figure,
+)
 
 REQUIRED = ("epoch", "train_loss", "validation_correlation", "loss", "kl")
 _PENALTY = ("penalty", "L1 penalty", PURPLE)
@@ -51,17 +63,16 @@ def loss_curves(epochs: pd.DataFrame, control: pd.DataFrame | None = None, *, ti
         what = f"no column {', '.join(missing)}" if missing else "no epoch"
         raise InputError(f"loss curves need rows of DECFinetune.Epoch of one key, but there is {what}.")
     table = epochs.sort_values("epoch")
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
-    losses, performance, state = figure.subplots(1, 3)
     number = f"{len(table)} epoch{'s' if len(table) > 1 else ''}"
-    figure.suptitle(f"{title} ({number})" if title else number, fontsize=10)
+    figure = new_figure(TWO_COLUMNS, 2.3, f"{title} ({number})" if title else number)
+    losses, performance, state = figure.subplots(1, 3)
     _losses(losses, table)
     _performance(performance, table, control)
     _state(state, table)
     for axes in (losses, performance, state):
-        axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.spines[["top", "right"]].set_visible(False)
+        dress(axes, x="epoch", y=axes.get_ylabel())
+        axes.set_xlim(float(table["epoch"].min()) - 0.5, axes.get_xlim()[1] + 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
@@ -81,10 +92,9 @@ def _losses(axes: Axes, table: pd.DataFrame) -> None:
     drawn |= _line(axes, table, *_PENALTY)
     axes.set_ylabel("loss (mean over images and neurons)")
     beside = axes.twinx()
-    beside.spines["top"].set_visible(False)
     _line(beside, table, "loss", "β KL", ORANGE)
     _line(beside, table, "kl", "KL", VERMILION)
-    beside.set_ylabel("clustering loss (nats a neuron)")
+    _dress_beside(beside, "clustering loss (nats a neuron)")
     _legend(axes, [axes, beside] if drawn else [beside])
 
 
@@ -102,13 +112,19 @@ def _state(axes: Axes, table: pd.DataFrame) -> None:
     axes.set_ylim(-0.02, 1.02)
     axes.set_ylabel("share")
     beside = axes.twinx()
-    beside.spines["top"].set_visible(False)
     if _line(beside, table, "distance_over_scale", "centre distance / scale", VERMILION):
-        beside.set_ylabel("smallest centre distance / scale")
+        _dress_beside(beside, "smallest centre distance / scale")
         beside.set_ylim(bottom=0)
     else:
         beside.set_axis_off()
     _legend(axes, [axes, beside])
+
+
+def _dress_beside(axes: Axes, label: str) -> None:
+    """A second ordinate on the right."""
+    dress(axes, y=label)
+    axes.spines["left"].set_visible(False)
+    axes.spines["right"].set_visible(True)
 
 
 def _legend(axes: Axes, panels: Sequence[Axes]) -> None:
@@ -118,4 +134,4 @@ def _legend(axes: Axes, panels: Sequence[Axes]) -> None:
         handles += found[0]
         labels += found[1]
     if handles:
-        axes.legend(handles, labels, fontsize=7, frameon=False)
+        axes.legend(handles, labels, fontsize=SMALL, frameon=False)

@@ -70,8 +70,9 @@ def view_map(
     else:
         _classes(axes, placed, colour, label, size)
     kept = "" if neighbours_kept is None else f"keeps {figure3(neighbours_kept)} of nearest neighbours; "
-    dress(axes, x=f"{kept}a picture: islands and gaps mean nothing")
+    dress(axes, x=f"{kept}a picture:\nislands and gaps mean nothing")
     axes.xaxis.label.set_fontsize(SMALL)
+    axes.spines[:].set_visible(False)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_aspect("equal", adjustable="datalim")

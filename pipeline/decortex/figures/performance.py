@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from decortex.figures.style import (
     BLACK,
+    ONE_COLUMN,
     SMALL,
     TWO_COLUMNS,
     check_table,
@@ -20,6 +21,7 @@ from decortex.figures.style import (
     figure3,
     new_figure,
     numbers,
+    wrapped,
 )
 
 # A violin of fewer neurons would show the smoothing and not them.
@@ -63,9 +65,10 @@ def performance_by_cluster(
         f"epsilon² = {figure3(effect.get('epsilon2_corrected'))} [{interval}]; within sessions "
         f"{figure3(effect.get('epsilon2_within'))}, permutation p {'-' if p is None else f'= {p:.4f}'}",
     )
-    figure = new_figure(max(3.5, min(TWO_COLUMNS, 1 + 0.35 * len(clusters))), 2.7, lines[0])
+    width = max(ONE_COLUMN, min(TWO_COLUMNS, 1 + 0.35 * len(clusters)))
+    figure = new_figure(width, 2.7, lines[0])
     axes = figure.subplots()
-    axes.set_title(lines[1], fontsize=SMALL)
+    axes.set_title(wrapped(lines[1], width), fontsize=SMALL)
     for place, cluster in enumerate(clusters):
         scores = kept.loc[kept["cluster"] == cluster, "score"].to_numpy()
         colour = cluster_colour(cluster)

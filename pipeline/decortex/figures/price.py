@@ -137,7 +137,7 @@ def paired_change(rows: pd.DataFrame, *, title: str = "") -> Figure:
         ],
     )
     axes.invert_yaxis()
-    dress(axes, x="change of test correlation against the control (95 % over sessions)")
+    dress(axes, x="change of test correlation\nagainst the control (95 % over sessions)")
     axes.tick_params(axis="y", labelsize=SMALL - 1)
     legend(axes)
     return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from decortex.errors import InputError
 # Widths of one and two columns of a journal page, in inches (89 and 183 mm).
 ONE_COLUMN, TWO_COLUMNS = 3.504, 7.205
 SMALL, NORMAL = 6.0, 7.0  # points
+LETTERS_AN_INCH = 15
 
 # Okabe & Ito (2008): colours that colour-blind readers tell apart.
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = (
@@ -65,7 +67,7 @@ def check_table(table: pd.DataFrame, columns: Sequence[str], what: str) -> None:
 def new_figure(width: float, height: float, title: str) -> Figure:
     """An empty figure of this size in inches, with a title that may hold any text."""
     figure = Figure(figsize=(width, height), layout="constrained")
-    figure.suptitle(plain_text(title), fontsize=NORMAL)
+    figure.suptitle(wrapped(title, width), fontsize=NORMAL)
     return figure
 
 
@@ -99,6 +101,11 @@ def legend(axes: Axes, **where: Any) -> None:
 def plain_text(text: str) -> str:
     """Names as they are: what matplotlib would read as mathematics or a second line stays text."""
     return text.replace("$", r"\$").replace("\n", " ")
+
+
+def wrapped(text: str, width: float) -> str:
+    """A text in as many lines as its letters need on this width, in inches."""
+    return "\n".join(textwrap.wrap(plain_text(text), max(20, int(width * LETTERS_AN_INCH))))
 
 
 def numbers(column: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -19,6 +19,7 @@ from decortex_ops.cli import (
     figure,
     read,
     register,
+    report,
     run,
     store,
     study,
@@ -50,6 +51,7 @@ app.command("best-k")(read.best_k)
 app.command()(evaluate.stats)
 app.command()(evaluate.price)
 app.command()(figure.figure)
+app.command()(report.report)
 app.command()(read.errors)
 app.command()(run.retry)
 app.command()(read.provenance)

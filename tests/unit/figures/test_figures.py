@@ -203,7 +203,9 @@ def test_performance_by_cluster_counts_and_colours() -> None:
     figure = performance()
     assert title(figure) == "K = 3 (n = 34 neurons, 3 without a score)"
     axes = figure.axes[0]
-    assert axes.get_title() == "epsilon² = 0.250 [0.100 to 0.400]; within sessions -, permutation p = 0.0123"
+    said = axes.get_title().replace("\n", " ")
+    assert said == "epsilon² = 0.250 [0.100 to 0.400]; within sessions -, permutation p = 0.0123"
+    assert "\n" in axes.get_title()
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0\nn=19", "1\nn=12", "8\nn=3"]
     table = scored().dropna()
     medians = [offsets(axes, i)[0] for i, dots in enumerate(axes.collections) if len(dots.get_offsets()) == 1]
@@ -221,7 +223,7 @@ def test_a_map_places_neurons_and_says_what_it_is() -> None:
     figure = view_map()
     axes = figure.axes[0]
     assert title(figure) == "t-SNE (n = 19 neurons)"
-    assert axes.get_xlabel() == "keeps 0.280 of nearest neighbours; a picture: islands and gaps mean nothing"
+    assert axes.get_xlabel() == "keeps 0.280 of nearest neighbours; a picture:\nislands and gaps mean nothing"
     table = placed().dropna()
     for cluster, dots in enumerate(axes.collections):
         own = table[table["cluster"] == cluster]

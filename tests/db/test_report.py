@@ -1,0 +1,152 @@
+"""The report of a study: complete, self-contained, the same twice, and hostile names stay text."""
+
+from __future__ import annotations
+
+import base64
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_lab import plan_for
+
+import decortex_schemas as schemas
+from decortex.errors import ConfigError
+from decortex_ops.cli import main
+from decortex_ops.methods_text import flat, methods_text
+from decortex_ops.plans import declare_plan
+from decortex_ops.report import cell, report
+from decortex_schemas import queries
+from decortex_schemas.frozen import freeze_study
+from decortex_schemas.queries_figures import specifications
+
+HOSTILE = "<script>alert(1)</script>\"'&$x_1$"
+
+
+class Page(HTMLParser):
+    """Tags, addresses and text of a page."""
+
+    def __init__(self, content: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.words: list[str] = []
+        self.feed(content)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def written(lab: str) -> str:
+    return report(lab)
+
+
+def test_it_holds_what_the_queries_say(lab: str, written: str) -> None:
+    text = " ".join(" ".join(Page(written).words).split())
+    for row in queries.results(lab):
+        assert cell(row["ari_seeds"]) in text
+        assert cell(row["correlation_after"]) in text
+    frozen = (schemas.FrozenStudy & {"study": lab}).fetch1()
+    assert frozen["members_sha256"] in text
+    assert f"{frozen['n_members']} partitions, 0 failed" in text
+    assert "This study asked for no null models" in text
+    assert "decortex provenance DECFinetune" in text
+
+
+def test_its_methods_name_the_parameters_that_were_used(lab: str, written: str) -> None:
+    text = " ".join(" ".join(Page(written).words).split())
+    for words in (
+        "covariance = diag",
+        "batches of 32 images, at most 2 epochs",
+        "Each was run at K = 2, 3 with the seeds 0, 1.",
+        "'dec_joint' trains the network on with the DEC loss together with the prediction loss (",
+        "beta = 0.1; kind = dec_joint",
+        "9,999 permutations",
+    ):
+        assert words in text, words
+    for row in specifications(lab)["methods"]:
+        for name, value in flat(row["params"]):
+            assert f"{name} = {value}" in text
+
+
+def test_it_needs_nothing_from_anywhere(lab: str, written: str) -> None:
+    page = Page(written)
+    assert not {"script", "link", "iframe", "object", "form", "base"} & set(page.tags)
+    assert all(address.startswith(("#", "data:image/svg+xml;base64,")) for address in page.addresses)
+    images = [address for address in page.addresses if address.startswith("data:")]
+    assert len(images) >= 6
+    for address in images:
+        assert base64.b64decode(address.partition(",")[2]).startswith(b"<?xml")
+    assert "default-src 'none'" in written
+    assert "Not drawn" not in written
+    anchors = {address[1:] for address in page.addresses if address.startswith("#")}
+    assert anchors == set(re.findall(r'<h2 id="([a-z]+)"', written))
+    assert report(lab) == written
+
+
+def test_hostile_names_are_text(lab: str) -> None:
+    methods = [{"method": "kmeans", "name": HOSTILE[:60], "params": {"n_init": 7, "max_iter": 299}}]
+    plan = plan_for("small", description=HOSTILE, methods=methods, counts=[2], seeds=[0], finetunings=[])
+    declare_plan("<b>hostile</b>", plan)
+    from small_lab import fill
+
+    fill()
+    freeze_study("<b>hostile</b>")
+    fill()
+    written = report("<b>hostile</b>")
+    page = Page(written)
+    assert not {"script", "b"} & set(page.tags)
+    assert HOSTILE in " ".join(page.words)
+    assert "<title>&lt;b&gt;hostile&lt;/b&gt;: report</title>" in written
+    assert "This study fine-tuned nothing." in written
+
+
+def test_methods_of_imported_networks_and_of_a_choice_of_k() -> None:
+    specs: dict[str, Any] = {
+        "networks": [
+            {
+                "model_name": "sota",
+                "core": "imported",
+                "readout": "gaussian",
+                "network": None,
+                "training": None,
+            }
+        ],
+        "embeddings": [{"embedding_name": "raw", "kind": "raw", "params": {"rotation": "fft"}}],
+        "methods": [
+            {"method": "unheard", "method_name": "own", "algorithm_version": 3, "params": {"a": None}}
+        ],
+        "finetunings": [],
+    }
+    asked = {
+        "counts": [2],
+        "seeds": [0],
+        "model_seeds": [1, 2],
+        "subsamples": 4,
+        "nulls": ["gaussian", "t"],
+        "n_surrogates": 19,
+    }
+    text = dict(methods_text(specs, asked))
+    assert "imported with its gaussian readout" in text["Networks"]
+    assert "orientations together by 'fft'" in text["Embeddings"]
+    assert "'own' is unheard (version 3; a = none)" in text["Clustering"]
+    assert "4 random subsamples" in text["Clustering"]
+    assert "19 surrogates of each of the null models gaussian, t" in text["Number of clusters"]
+    assert "Fine-tuning" not in text
+
+
+def test_the_command(lab: str, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    target = tmp_path / "r.html"
+    monkeypatch.setattr("sys.argv", ["decortex", "report", lab, "-o", str(target)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 0
+    assert target.read_text().startswith("<!doctype html>")
+    with pytest.raises(ConfigError, match="is not frozen"):
+        report("unheard")
