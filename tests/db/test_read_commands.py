@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from decortex_ops.cli import main
+from decortex_ops.cli.selection import selection_rows
 from decortex_schemas import queries
 
 
@@ -48,3 +49,94 @@ def test_the_largest_share_is_that_of_the_partitions(lab: str) -> None:
     assert row["n_components"] is None
     tuned = next(r for r in queries.results(lab) if r["finetune"] == "dec")
     assert tuned["largest_share"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "columns"),
+    [
+        (("status",), {"table", "done", "pending"}),
+        (("agreement", "{lab}"), {"method", "k", "ari_seeds"}),
+        (("agreement", "{lab}", "--part", "methods"), {"method_a", "method_b", "ari_same"}),
+        (("stats", "{lab}", "--part", "confounds"), {"method", "ami_session"}),
+        (("price", "{lab}"), {"method", "difference", "equivalent"}),
+        (("price", "{lab}", "--part", "front"), {"beta", "on_front"}),
+        (("study", "show"), {"study", "members", "frozen_at"}),
+        (("study", "cost", "{lab}"), {"jobs", "done", "fits"}),
+        (("provenance", "TrainedModel", "dataset=small,model_seed=1"), {"table", "column", "value"}),
+    ],
+)
+def test_answers_as_csv_are_those_as_json(
+    lab: str,
+    words: tuple[str, ...],
+    columns: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = [word.format(lab=lab) for word in words]
+    table = pd.read_csv(io.StringIO(printed(monkeypatch, capsys, *asked, "--csv")))
+    assert columns <= set(table)
+    answer = json.loads(printed(monkeypatch, capsys, *asked, "--json"))
+    if words[0] == "provenance":
+        commit = table[(table["table"] == "TrainedModel") & (table["column"] == "checkpoint_sha256")]["value"]
+        assert list(commit) == [answer["row"]["checkpoint_sha256"]]
+        return
+    parts = {"agreement": "partitions", "stats": "predictability", "price": "price"}
+    if words[0] in parts:
+        answer = answer[words[words.index("--part") + 1] if "--part" in words else parts[words[0]]]
+    rows = answer if isinstance(answer, list) else [answer]
+    assert len(table) == len(rows) > 0
+    for name in columns:
+        if rows[0][name] is not None and not isinstance(rows[0][name], (dict, bool)):
+            assert str(table[name].iloc[0]) == str(rows[0][name])
+
+
+def test_failed_keys_as_csv_and_the_choice_of_k_as_rows(
+    lab: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert printed(monkeypatch, capsys, "errors", "--csv") == ""
+    curve = {"value": 0.5, "low": None, "high": None, "n_used": 36, "status": "ok"}
+    band = {"observed": 0.5, "null_mean": 0.1, "null_low": 0.0, "null_high": 0.2, "z": 4.0, "p": 0.05}
+    excess = {"stability": {"t": {**band, "n_surrogates": 19, "n_used": 36, "status": "ok"}}}
+    count = {"k": 2, "supported": True, "values": {"stability": curve}, "excess": excess}
+    one = {
+        "dataset": "d",
+        "model": "m",
+        "embedding": "e",
+        "method_name": "n",
+        "decision": 2,
+        "reason": "agreed",
+    }
+    rows = selection_rows([{**one, "counts": [count]}])
+    assert [(row["criterion"], row["null_kind"], row["value"], row["p"]) for row in rows] == [
+        ("stability", None, 0.5, None),
+        ("stability", "t", 0.5, 0.05),
+    ]
+    assert set(rows[0]) == set(rows[1])
+
+
+def test_variants_stand_side_by_side(
+    lab: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = ("--run", "method=kmeans,k=3,finetune=none", "--run", "method=kmeans,k=3,finetune=dec")
+    rows = json.loads(printed(monkeypatch, capsys, "compare", lab, *runs, "--json"))
+    expected = {
+        row["finetune"]: row for row in queries.results(lab) if (row["method"], row["k"]) == ("kmeans", 3)
+    }
+    assert [row["finetune"] for row in rows] == ["none", "dec"]
+    assert [row["ari_seeds"] for row in rows] == [expected[name]["ari_seeds"] for name in ("none", "dec")]
+    table = pd.read_csv(io.StringIO(printed(monkeypatch, capsys, "compare", lab, *runs, "--csv")))
+    assert list(table["finetune"]) == ["none", "dec"]
+    shown = printed(monkeypatch, capsys, "compare", lab, *runs)
+    line = next(line for line in shown.splitlines() if line.startswith("finetune"))
+    assert line.split() == ["finetune", "none", "dec"]
+    for wrong, message in (
+        (("--run", "k=3"), "takes 2 to 6 variants"),
+        (("--run", "k=3", "--run", "k=2"), "--where finetune=dec | dec_joint | none"),
+        (("--run", "k=9", "--run", "k=2"), "no variant with"),
+        (("--run", "seed=3", "--run", "k=2"), "is not chosen by 'seed'"),
+    ):
+        monkeypatch.setattr("sys.argv", ["decortex", "compare", lab, *wrong])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        assert caught.value.code == 1
+        assert message in capsys.readouterr().err

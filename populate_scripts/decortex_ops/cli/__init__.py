@@ -11,6 +11,7 @@ import typer
 from decortex.errors import DecortexError
 from decortex_ops.cli import (
     access,
+    compare,
     dashboard,
     data,
     db,
@@ -50,6 +51,7 @@ app.command()(read.agreement)
 app.command("best-k")(read.best_k)
 app.command()(evaluate.stats)
 app.command()(evaluate.price)
+app.command()(compare.compare)
 app.command()(figure.figure)
 app.command()(report.report)
 app.command()(read.errors)

@@ -26,7 +26,10 @@ def cowley_v4(
     size: Annotated[int, typer.Option(min=8, help="Side of the images in pixels (stored: 112).")] = 56,
     rgb: Annotated[bool, typer.Option("--rgb", help="Keep the colour channels.")] = False,
 ) -> None:
-    """Macaque V4 responses to natural images (Cowley et al. 2023): nine sessions, 434 neurons."""
+    """Macaque V4 responses to natural images (Cowley et al. 2023): nine sessions, 434 neurons.
+
+    Example: decortex import cowley-v4 CLONE recordings/v4
+    """
     from decortex.data.cowley import import_cowley_v4
 
     import_cowley_v4(

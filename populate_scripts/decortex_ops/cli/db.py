@@ -24,7 +24,7 @@ def _refuse_foreign() -> None:
 
 @app.command()
 def start() -> None:
-    """Start the embedded server, fetching MySQL first where the machine has none."""
+    """Start the embedded server, fetching MySQL first where the machine has none. Example: decortex db start."""
     _refuse_foreign()
     open_server()
     _print_status()
@@ -32,7 +32,7 @@ def start() -> None:
 
 @app.command()
 def stop() -> None:
-    """Stop the embedded server; its data stay."""
+    """Stop the embedded server; its data stay. Example: decortex db stop."""
     _refuse_foreign()
     EmbeddedServer().stop()
     _print_status()
@@ -40,7 +40,7 @@ def stop() -> None:
 
 @app.command()
 def status(json: JsonFlag = False) -> None:
-    """Show where the embedded server is and whether it runs."""
+    """Show where the embedded server is and whether it runs. Example: decortex db status --json."""
     _refuse_foreign()
     if json:
         print_json(asdict(EmbeddedServer().status()))
@@ -54,7 +54,10 @@ def _print_status() -> None:
 
 
 def init() -> None:
-    """Declare all tables and job queues, and insert the default specifications. Safe to repeat."""
+    """Declare all tables and job queues, and insert the default specifications. Safe to repeat.
+
+    Example: decortex init
+    """
     from decortex_ops.defaults import register_defaults
     from decortex_schemas.database import read_settings
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from decortex_ops.cli.output import JsonFlag, out, print_json, print_rows
+from decortex_ops.cli.output import CsvFlag, JsonFlag, choose_part, out, print_rows, said_plainly
 from decortex_ops.cli.session import open_to_read
 
 STATS_COLUMNS = (
@@ -67,12 +67,16 @@ SUMMARY_COLUMNS = (
     "silhouette_high",
 )
 FRONT_COLUMNS = ("method", "k", "finetune", "beta", "ari_networks", "difference", "on_front")
+STATS_PARTS = ("predictability", "confounds")
+PRICE_PARTS = ("price", "pairs", "summary", "front")
 NOTHING = "nothing compared yet; `decortex work` does once the scheduler has queued it"
 
 
 def stats(
     study: Annotated[str, typer.Argument(help="A frozen study.")],
     json: JsonFlag = False,
+    csv: CsvFlag = False,
+    part: Annotated[str, typer.Option(help=f"Table for --csv: {', '.join(STATS_PARTS)}.")] = "predictability",
 ) -> None:
     """Show whether predictability is tied to cluster, here and in the population. Example: decortex stats demo."""
     from decortex_schemas import queries_performance
@@ -83,8 +87,7 @@ def stats(
         "predictability": queries_performance.predictability(study),
         "confounds": queries_performance.confounds(study),
     }
-    if json:
-        print_json(found)
+    if said_plainly(found, choose_part(found, STATS_PARTS, part), json=json, csv=csv):
         return
     print_rows(
         found["predictability"],
@@ -101,6 +104,8 @@ def stats(
 def price(
     study: Annotated[str, typer.Argument(help="A frozen study.")],
     json: JsonFlag = False,
+    csv: CsvFlag = False,
+    part: Annotated[str, typer.Option(help=f"Table for --csv: {', '.join(PRICE_PARTS)}.")] = "price",
 ) -> None:
     """Show what fine-tuning cost, and whether it improved the clustering. Example: decortex price demo."""
     from decortex_schemas import queries_price
@@ -112,8 +117,7 @@ def price(
         **queries_price.improvement(study),
         "front": queries_price.front(study),
     }
-    if json:
-        print_json(found)
+    if said_plainly(found, choose_part(found, PRICE_PARTS, part), json=json, csv=csv):
         return
     print_rows(
         found["price"],
@@ -121,10 +125,10 @@ def price(
         title=f"study {study}: against the equal-epoch control",
         empty="no fine-tuning has been compared with its control yet",
     )
-    for part, columns, title in (
+    for other, columns, title in (
         ("summary", SUMMARY_COLUMNS, "after fine-tuning against its own start, mean over networks"),
         ("front", FRONT_COLUMNS, "agreement between networks against performance"),
     ):
-        if found[part]:
+        if found[other]:
             out.print()
-            print_rows(found[part], columns, title=title)
+            print_rows(found[other], columns, title=title)

@@ -9,7 +9,7 @@ import typer
 
 from decortex.errors import ConfigError, OperationError
 from decortex_ops.cli.output import JsonFlag, out, print_json, print_rows
-from decortex_ops.cli.session import open_tables
+from decortex_ops.cli.session import open_to_read
 
 KINDS = ("pdf", "svg", "png")
 
@@ -55,7 +55,7 @@ def figure(
     if kind not in KINDS:
         raise ConfigError(f"{output.name} should end in .pdf, .svg or .png, which says the format.")
     chosen = parse_where(where or [])
-    open_tables()
+    open_to_read()
     drawn = draw_figure(name, study, chosen)
     about = drawn.about()
     write(output, figure_bytes(drawn.figure, cast(Any, kind), about=about))

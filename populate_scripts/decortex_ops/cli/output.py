@@ -16,6 +16,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from decortex.errors import ConfigError
+
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of a table.")]
 
 CsvFlag = Annotated[bool, typer.Option("--csv", help="Print comma-separated values instead of a table.")]
@@ -36,11 +38,49 @@ def print_json(value: Any) -> None:
 
 
 def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows as comma-separated values, all columns; an undefined value is an empty field."""
+    """Print rows as comma-separated values, all columns; an undefined value is an empty field, a nested one JSON."""
     if rows:
-        writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(
+            sys.stdout, list(dict.fromkeys(n for row in rows for n in row)), lineterminator="\n"
+        )
         writer.writeheader()
-        writer.writerows(plain(row) for row in rows)
+        for row in rows:
+            writer.writerow({name: _field(value) for name, value in plain(row).items()})
+
+
+def said_plainly(value: Any, rows: Sequence[Mapping[str, Any]], *, json: bool, csv: bool) -> bool:
+    """Print the answer as JSON or its rows as CSV, if that is asked for; returns whether it was.
+
+    Raises
+    ------
+    ConfigError
+        If both are.
+    """
+    if json and csv:
+        raise ConfigError("--json and --csv are two answers; ask for one.")
+    if json:
+        print_json(value)
+    elif csv:
+        print_csv(rows)
+    return json or csv
+
+
+def choose_part(found: Mapping[str, Any], parts: Sequence[str], part: str) -> list[dict[str, Any]]:
+    """Rows of one of the tables that an answer has.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such table.
+    """
+    if part not in parts:
+        raise ConfigError(f"--part {part!r}: this answer has {', '.join(parts)}.")
+    rows: list[dict[str, Any]] = found[part]
+    return rows
+
+
+def _field(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else value
 
 
 def plain(value: Any) -> Any:

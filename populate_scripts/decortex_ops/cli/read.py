@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from decortex.errors import ConfigError
-from decortex_ops.cli.output import CsvFlag, JsonFlag, cell, out, print_csv, print_json, print_rows
-from decortex_ops.cli.selection import print_selection
+from decortex_ops.cli.output import CsvFlag, JsonFlag, cell, choose_part, out, print_rows, said_plainly
+from decortex_ops.cli.selection import print_selection, selection_rows
 from decortex_ops.cli.session import open_to_read
 
 RESULT_COLUMNS = (
@@ -89,6 +89,7 @@ MODEL_COLUMNS = (
     "matched_models",
     "n_pairs_models",
 )
+AGREEMENT_PARTS = ("partitions", "subsamples", "methods", "models", "nulls")
 NULL_COLUMNS = (
     "method",
     "k",
@@ -112,6 +113,7 @@ NULL_COLUMNS = (
 def status(
     watch: Annotated[float | None, typer.Option(min=0.5, help="Show again every so many seconds.")] = None,
     json: JsonFlag = False,
+    csv: CsvFlag = False,
 ) -> None:
     """Show, per table, what is done, waiting, in work and failed. Example: decortex status --watch 2."""
     from decortex_schemas import queries
@@ -119,14 +121,13 @@ def status(
     open_to_read()
     while True:
         rows = queries.progress()
-        if json:
-            print_json(rows)
-        else:
+        if not said_plainly(rows, rows, json=json, csv=csv):
+            if watch is not None and out.is_terminal:
+                out.clear()
             print_rows(rows, ["table", "done", *queries.JOB_STATES])
         if watch is None:
             return
         time.sleep(watch)
-        out.print()
 
 
 def results(
@@ -150,11 +151,7 @@ def results(
     rows = [
         row for row in everything if (not method or row["method_name"] in method) and (not k or row["k"] in k)
     ]
-    if json:
-        print_json(rows)
-    elif csv:
-        print_csv(rows)
-    else:
+    if not said_plainly(rows, rows, json=json, csv=csv):
         print_rows(rows, RESULT_COLUMNS, title=f"study {study}")
 
 
@@ -169,14 +166,15 @@ def _check_chosen(option: str, chosen: Sequence[Any] | None, known: set[Any]) ->
 def agreement(
     study: Annotated[str, typer.Argument(help="A frozen study.")],
     json: JsonFlag = False,
+    csv: CsvFlag = False,
+    part: Annotated[str, typer.Option(help=f"Table for --csv: {', '.join(AGREEMENT_PARTS)}.")] = "partitions",
 ) -> None:
     """Show whether networks, starts, subsamples and methods find one partition. Example: decortex agreement demo."""
     from decortex_schemas import queries_agreement
 
     open_to_read()
     found = queries_agreement.agreement(study)
-    if json:
-        print_json(found)
+    if said_plainly(found, choose_part(found, AGREEMENT_PARTS, part), json=json, csv=csv):
         return
     print_rows(
         found["partitions"],
@@ -184,28 +182,28 @@ def agreement(
         title=f"study {study}: between networks (seeds) and starts (restarts)",
         empty="nothing compared yet; `decortex work` does once the scheduler has queued it",
     )
-    for part, columns, title in (
+    for other, columns, title in (
         ("subsamples", SUBSAMPLE_COLUMNS, "between subsamples of 80 % of the neurons"),
         ("methods", METHOD_COLUMNS, "between methods, on the same network and on different ones"),
         ("models", MODEL_COLUMNS, "between networks of different specifications"),
         ("nulls", NULL_COLUMNS, "fine-tuning against the same fine-tuning of surrogates without types"),
     ):
-        if found[part]:
+        if found[other]:
             out.print()
-            print_rows(found[part], columns, title=title)
+            print_rows(found[other], columns, title=title)
 
 
 def best_k(
     study: Annotated[str, typer.Argument(help="A frozen study whose plan has a selection.")],
     json: JsonFlag = False,
+    csv: CsvFlag = False,
 ) -> None:
     """Show which number of clusters the data support, if any, and why. Example: decortex best-k v4-sweep."""
     from decortex_schemas import queries_selection
 
     open_to_read()
     found = queries_selection.best_k(study)
-    if json:
-        print_json(found)
+    if said_plainly(found, selection_rows(found), json=json, csv=csv):
         return
     if not found:
         out.print(
@@ -217,6 +215,7 @@ def best_k(
 
 def errors(
     json: JsonFlag = False,
+    csv: CsvFlag = False,
     trace: Annotated[bool, typer.Option("--trace", help="Print the tracebacks too.")] = False,
 ) -> None:
     """List the keys that failed, with the message. Example: decortex errors --trace."""
@@ -224,8 +223,7 @@ def errors(
 
     open_to_read()
     rows = queries.failed_jobs()
-    if json:
-        print_json(rows)
+    if said_plainly(rows, rows, json=json, csv=csv):
         return
     print_rows(rows, ["table", "key", "message", "when", "host_name"], empty="no failed keys")
     if trace:
@@ -237,14 +235,14 @@ def provenance(
     table: Annotated[str, typer.Argument(help="A computed table, for example Clustering.")],
     key: Annotated[str, typer.Argument(help="The row's key: JSON, or name=value pairs with commas.")],
     json: JsonFlag = False,
+    csv: CsvFlag = False,
 ) -> None:
     """Show what one row rests on. Example: decortex provenance TrainedModel dataset=v4,model_spec_id=1,model_seed=0."""
     from decortex_schemas import queries
 
     open_to_read()
     found = queries.provenance(table, parse_key(key))
-    if json:
-        print_json(found)
+    if said_plainly(found, _chain_rows(found), json=json, csv=csv):
         return
     for step in [*found["chain"], {"table": found["table"], **found["key"]}]:
         shown = {name: value for name, value in step.items() if name != "table" and _is_short(value)}
@@ -260,6 +258,18 @@ def provenance(
     out.print("\nTo compute it again:")
     for line in found["recompute"]:
         out.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _chain_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every value that a row rests on, one a line: table, column, value."""
+    steps = [*found["chain"], {"table": found["table"], **found["row"]}]
+    steps.append({"table": "Environment", **found["environment"]})
+    return [
+        {"table": step["table"], "column": name, "value": value}
+        for step in steps
+        for name, value in step.items()
+        if name != "table"
+    ]
 
 
 def parse_key(text: str) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def simulation(
         str, typer.Option(help="Generator parameters as JSON, for example '{\"spread\": 1.0}'.")
     ] = "{}",
 ) -> None:
-    """Register a simulated cortex with known functional types."""
+    """Register a simulated cortex with known functional types. Example: decortex register simulation s1 --seed 1."""
     from decortex.data.simulate import SimulationConfig
     from decortex_schemas.datasets import register_simulation
 

@@ -9,7 +9,7 @@ import typer
 
 from decortex_ops.cli.figure import write
 from decortex_ops.cli.output import JsonFlag, out, print_json
-from decortex_ops.cli.session import open_tables
+from decortex_ops.cli.session import open_to_read
 
 
 def report(
@@ -23,7 +23,7 @@ def report(
     """
     from decortex_ops.report import report as page
 
-    open_tables()
+    open_to_read()
     content = page(study).encode()
     write(output, content)
     if json:

@@ -50,6 +50,30 @@ def print_selection(one: dict[str, Any]) -> None:
     out.print()
 
 
+def selection_rows(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every figure of `queries_selection.best_k` as a row of its own: one a choice, K, criterion and null model.
+
+    ``null_kind`` and what belongs to it are None for the criterion itself.
+    """
+    rows = []
+    for one in found:
+        whose = {
+            name: one[name] for name in ("dataset", "model", "embedding", "method_name", "decision", "reason")
+        }
+        for count in one["counts"]:
+            head = {**whose, "k": count["k"], "supported": count["supported"]}
+            nothing = dict.fromkeys(("null_kind", "null_mean", "null_low", "null_high", "z", "p"))
+            for criterion, figure in count["values"].items():
+                rows.append({**head, "criterion": criterion, **figure, **nothing})
+            for criterion, kinds in count["excess"].items():
+                for kind, figure in kinds.items():
+                    bounds = {name: figure[name] for name in list(nothing)[1:]}
+                    value = {"value": figure["observed"], "low": None, "high": None}
+                    own = {"n_used": figure["n_used"], "status": figure["status"], "null_kind": kind}
+                    rows.append({**head, "criterion": criterion, **value, **own, **bounds})
+    return rows
+
+
 def _row(count: dict[str, Any]) -> dict[str, Any]:
     values, excess = count["values"], count["excess"].get("stability", {})
     return {

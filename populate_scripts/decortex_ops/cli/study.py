@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from decortex.errors import ConfigError
-from decortex_ops.cli.output import JsonFlag, out, print_json, print_rows
+from decortex_ops.cli.output import CsvFlag, JsonFlag, out, print_json, print_rows, said_plainly
 from decortex_ops.cli.session import open_tables, open_to_read
 
 app = typer.Typer(
@@ -66,14 +66,20 @@ def _print_null_cost(rows: list[dict[str, Any]]) -> None:
 
 
 @app.command()
-def cost(name: Annotated[str, typer.Argument(help="Name of the study.")], json: JsonFlag = False) -> None:
-    """Show what choosing the number of clusters costs: jobs, clusterings, and the time that is left."""
+def cost(
+    name: Annotated[str, typer.Argument(help="Name of the study.")],
+    json: JsonFlag = False,
+    csv: CsvFlag = False,
+) -> None:
+    """Show what choosing the number of clusters costs: jobs, clusterings, and the time that is left.
+
+    Example: decortex study cost v4-sweep
+    """
     from decortex_schemas import queries_selection
 
     open_to_read()
-    if json:
-        print_json(queries_selection.selection_cost(name))
-    else:
+    found = queries_selection.selection_cost(name)
+    if not said_plainly(found, [found], json=json, csv=csv):
         _say_cost(name)
 
 
@@ -106,7 +112,10 @@ def choose(
         ),
     ] = None,
 ) -> None:
-    """Record the number of clusters that you work with, beside the decision. `decortex best-k` shows both."""
+    """Record the number of clusters that you work with, beside the decision. `decortex best-k` shows both.
+
+    Example: decortex study choose v4-sweep --k 8 --why "three layers"
+    """
     from decortex_schemas.selection import record_choice
 
     open_tables()
@@ -120,7 +129,7 @@ def choose(
 
 @app.command()
 def freeze(name: Annotated[str, typer.Argument(help="Name of the study.")], json: JsonFlag = False) -> None:
-    """Freeze a complete study, so that what compares across it can be computed."""
+    """Freeze a complete study, so that what compares across it can be computed. Example: decortex study freeze demo."""
     from decortex_schemas.frozen import freeze_study
 
     open_tables()
@@ -136,13 +145,11 @@ def freeze(name: Annotated[str, typer.Argument(help="Name of the study.")], json
 
 
 @app.command()
-def show(json: JsonFlag = False) -> None:
-    """List the studies: what they ask for and how much of it exists."""
+def show(json: JsonFlag = False, csv: CsvFlag = False) -> None:
+    """List the studies: what they ask for and how much of it exists. Example: decortex study show --csv."""
     from decortex_schemas import queries
 
     open_to_read()
     rows = queries.studies()
-    if json:
-        print_json(rows)
-    else:
+    if not said_plainly(rows, rows, json=json, csv=csv):
         print_rows(rows, COLUMNS, empty="no study yet; `decortex study create NAME plan.json` declares one")

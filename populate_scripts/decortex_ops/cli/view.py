@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from decortex.errors import ConfigError
-from decortex_ops.cli.output import CsvFlag, JsonFlag, out, print_csv, print_json, print_rows
+from decortex_ops.cli.output import CsvFlag, JsonFlag, out, print_json, print_rows, said_plainly
 from decortex_ops.cli.session import open_tables, open_to_read
 
 app = typer.Typer(
@@ -74,11 +74,7 @@ def show(
 
     open_to_read()
     rows = queries_views.views(study)
-    if json:
-        print_json(rows)
-    elif csv:
-        print_csv(rows)
-    else:
+    if not said_plainly(rows, rows, json=json, csv=csv):
         print_rows(rows, COLUMNS, empty=f"no view; `decortex view add {study} tsne` asks for one")
 
 

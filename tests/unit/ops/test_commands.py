@@ -1,0 +1,77 @@
+"""Every command: help with an example that could be typed, machine-readable answers, completion. No database."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from decortex.errors import ConfigError
+from decortex_ops.cli import app
+from decortex_ops.cli.output import choose_part, print_csv, said_plainly
+
+# What changes something, or runs on; everything else answers a question.
+VERBS = {
+    "demo", "init", "work", "schedule", "retry", "dashboard", "figure", "report", "db start", "db stop", "db grant",
+    "db revoke", "import cowley-v4", "register dataset", "register simulation", "register model", "study create",
+    "study choose", "study freeze", "view add",
+}  # fmt: skip
+# One value or a few facts of this machine: JSON alone.
+FACTS = {"db status", "db users", "verify", "gc"}
+
+
+def commands(group: Any, head: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*head, name))
+        else:
+            yield " ".join((*head, name)), command
+
+
+GROUP = typer.main.get_command(app)
+ALL = dict(commands(GROUP))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_help_shows_an_example_that_parses(name: str) -> None:
+    text = " ".join((ALL[name].help or "").split())
+    found = re.search(r"Example: (decortex .*?)\.?$", text)
+    assert found, f"the help of `decortex {name}` has no example"
+    words = shlex.split(found[1])[1:]
+    assert " ".join(words[: len(name.split())]) == name
+    with ALL[name].make_context(name, words[len(name.split()) :], resilient_parsing=False):
+        pass
+
+
+@pytest.mark.parametrize("name", sorted(set(ALL) - VERBS))
+def test_questions_are_answered_for_machines_too(name: str) -> None:
+    options = {option for parameter in ALL[name].params for option in parameter.opts}
+    assert "--json" in options, name
+    assert name in FACTS or "--csv" in options, name
+
+
+def test_the_lists_above_name_commands_that_exist() -> None:
+    assert set(ALL) >= (VERBS | FACTS)
+
+
+def test_shells_complete() -> None:
+    runner = CliRunner()
+    asked = {"_DECORTEX_COMPLETE": "complete_bash", "COMP_WORDS": "decortex be", "COMP_CWORD": "1"}
+    said = runner.invoke(app, [], env=asked, prog_name="decortex")
+    assert said.output.split() == ["best-k"]
+    assert "--install-completion" in runner.invoke(app, ["--help"]).output
+
+
+def test_csv_holds_every_column_and_nested_values(capsys: pytest.CaptureFixture[str]) -> None:
+    print_csv([{"a": 1, "b": {"x": None}}, {"a": float("nan"), "c": "1,2"}])
+    assert capsys.readouterr().out == 'a,b,c\n1,"{""x"": null}",\n,,"1,2"\n'
+    with pytest.raises(ConfigError, match="ask for one"):
+        said_plainly([], [], json=True, csv=True)
+    assert not said_plainly([], [], json=False, csv=False)
+    with pytest.raises(ConfigError, match="this answer has one, two"):
+        choose_part({"one": []}, ("one", "two"), "three")
