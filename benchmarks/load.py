@@ -38,7 +38,7 @@ from decortex_ops import worker
 from decortex_ops.defaults import register_defaults
 from decortex_ops.scheduler import sweep
 from decortex_schemas import clustering
-from decortex_schemas.models import register_checkpoint
+from decortex_schemas.imports import register_checkpoint
 from decortex_schemas.specs import register_embedding_spec, register_method
 from decortex_schemas.studies import StudyPlan, declare_study
 

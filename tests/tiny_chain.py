@@ -15,7 +15,7 @@ import numpy as np, torch
 from pathlib import Path
 from decortex_ops.defaults import register_defaults
 from decortex_ops.plans import PlanFile, declare_plan
-from decortex_schemas.models import register_checkpoint
+from decortex_schemas.imports import register_checkpoint
 register_defaults()
 rng = np.random.default_rng(7)
 centres = rng.normal(size=(3, 5))

@@ -225,13 +225,8 @@ def _finetuning(
         raise ConfigError(
             f"fine-tuning {plan.name!r} starts from {unknown}; the plan's methods are {list(methods)}."
         )
-    if networks.imported is not None:
-        raise ConfigError(
-            f"fine-tuning {plan.name!r} needs networks that can be trained, but {networks.imported!r} is imported "
-            "by its readout alone and cannot be fine-tuned."
-        )
-    training = _configs(networks)[2]
-    schedule = TrainingConfig.from_params({**training.resolved(), **plan.schedule})
+    own = None if networks.imported is not None else _configs(networks)[2].resolved()
+    schedule = TrainingConfig.from_params({**(own or networks.training or {}), **plan.schedule})
     config = FinetuneConfig.from_params(plan.params)
     started = {name: methods[name]["method"] for name in plan.methods or methods}
     unfit = sorted(name for name, method in started.items() if method != "rotation_tmixture")

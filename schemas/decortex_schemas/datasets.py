@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import datajoint as dj
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from decortex.config import canonical_json
 from decortex.data.checks import check_responses
@@ -33,11 +34,13 @@ class Dataset(dj.Manual):
     # A set of recordings whose neurons are clustered together
     dataset : varchar(64)
     ---
-    kind : varchar(24)                 # 'simulated', 'filetree', 'neurons_only', 'null' (drawn, never recorded)
+    kind : varchar(24)                 # 'simulated', 'filetree', 'neurons_only', 'mapped' (a network's neurons, some
+                                       # of them recorded), 'own' (a network's own responses), 'null' (drawn)
     location = null : varchar(1024)    # folder of FileTreeDataset sessions
     simulation = null : json           # resolved SimulationConfig
     simulation_seed = null : int32
     species = '' : varchar(32)
+    recorded_in = null : varchar(64)   # of 'mapped': dataset that holds the recordings
     n_neurons : int32
     image_shape = null : json          # channels, height, width
     content_sha256 : char(64)          # of everything a result can depend on
@@ -75,6 +78,7 @@ class Dataset(dj.Manual):
         y = null : float64
         z = null : float64
         true_type = null : int16       # known for simulated neurons only
+        recorded_idx = null : int32    # of 'mapped': its neuron_idx in recorded_in; null: no recording
         """
 
 
@@ -104,39 +108,58 @@ def register_folder(name: str, folder: Path, *, species: str = "") -> None:
     _register(name, recordings, row)
 
 
-def register_neurons_only(name: str, readout: CheckpointReadout, *, species: str = "") -> None:
-    """Register the neurons of a checkpoint that comes without its recordings."""
-    order = checkpoint_order_sha256(readout)
-    row = {
-        "dataset": name,
-        "kind": "neurons_only",
-        "species": species,
-        "n_neurons": len(readout.embedding),
-        "content_sha256": readout.sha256,
-        "neuron_order_sha256": order,
-    }
-    if _is_registered(name, readout.sha256, order):
-        return
+def insert_neurons(
+    row: dict[str, Any],
+    readout: CheckpointReadout,
+    neurons: Sequence[Mapping[str, Any]] | None = None,
+    trials: Mapping[str, float] | None = None,
+) -> None:
+    """Insert a checkpoint's neurons as a dataset; the caller holds the transaction.
+
+    Parameters
+    ----------
+    row : dict
+        Columns of `Dataset` beside those that the checkpoint gives.
+    readout : CheckpointReadout
+        Its neurons.
+    neurons : sequence of mapping, optional
+        Columns of `Dataset.Neuron` beside those that the checkpoint gives, one mapping a neuron.
+    trials : mapping, optional
+        Columns of `Dataset.Session` that count trials, the same for every session; default: none.
+    """
+    name = {"dataset": row["dataset"]}
     names, counts = np.unique(readout.session, return_counts=True)
     none = {"n_train": 0, "n_validation": 0, "n_test": 0, "n_repeats": 0.0}
     place = readout.cortical
-    with schema.connection.transaction:
-        Dataset.insert1(row)
-        Dataset.Session.insert(
-            {"dataset": name, "session": str(session), "session_neurons": int(count), **none}
-            for session, count in zip(names, counts, strict=True)
-        )
-        Dataset.Neuron.insert(
-            {
-                "dataset": name,
-                "neuron_idx": i,
-                "session": str(readout.session[i]),
-                "unit_id": int(readout.index[i]),
-                "x": None if place is None else float(place[i, 0]),
-                "y": None if place is None else float(place[i, 1]),
-            }
-            for i in range(len(readout.embedding))
-        )
+    Dataset.insert1(
+        {
+            "n_neurons": len(readout.embedding),
+            "content_sha256": readout.sha256,
+            "neuron_order_sha256": checkpoint_order_sha256(readout),
+            **row,
+        }
+    )
+    Dataset.Session.insert(
+        {**none, **(trials or {}), **name, "session": str(session), "session_neurons": int(count)}
+        for session, count in zip(names, counts, strict=True)
+    )
+    Dataset.Neuron.insert(
+        {
+            **name,
+            **_UNKNOWN,
+            "neuron_idx": i,
+            "session": str(readout.session[i]),
+            "unit_id": int(readout.index[i]),
+            "x": None if place is None else float(place[i, 0]),
+            "y": None if place is None else float(place[i, 1]),
+            **({} if neurons is None else neurons[i]),
+        }
+        for i in range(len(readout.embedding))
+    )
+
+
+# Columns of `Dataset.Neuron` that a checkpoint does not tell.
+_UNKNOWN = {"animal": "", "scan": 0, "area": "", "z": None, "true_type": None, "recorded_idx": None}
 
 
 def checkpoint_order_sha256(readout: CheckpointReadout) -> str:
@@ -146,7 +169,7 @@ def checkpoint_order_sha256(readout: CheckpointReadout) -> str:
 
 
 def _register(name: str, recordings: Recordings, row: dict[str, Any]) -> None:
-    if _is_registered(name, recordings.content_sha256, recordings.neuron_order_sha256):
+    if is_registered(name, recordings.content_sha256, recordings.neuron_order_sha256):
         return
     with schema.connection.transaction:
         Dataset.insert1(
@@ -163,7 +186,14 @@ def _register(name: str, recordings: Recordings, row: dict[str, Any]) -> None:
         Dataset.Neuron.insert(_neuron_rows(name, recordings))
 
 
-def _is_registered(name: str, content: str, order: str) -> bool:
+def is_registered(name: str, content: str, order: str) -> bool:
+    """Whether a dataset of this name holds exactly this.
+
+    Raises
+    ------
+    DatasetError
+        If the name is too long, or taken by something else.
+    """
     if not name or len(name) > 64:
         raise DatasetError(f"a dataset's name has 1 to 64 characters, got {len(name)}.")
     found = (Dataset & {"dataset": name}).to_dicts()
@@ -230,6 +260,11 @@ def load_recordings(dataset: str) -> Recordings:
         return OPENERS[row["kind"]](row)
     if row["kind"] == "neurons_only":
         raise DatasetError(f"dataset {dataset!r} holds neurons only, no recordings: it cannot be predicted.")
+    if row["kind"] == "mapped":
+        raise DatasetError(
+            f"dataset {dataset!r} holds a network's neurons, some of which {row['recorded_in']!r} recorded: networks"
+            " are scored on them, but not trained. Train on the recordings' own dataset."
+        )
     recordings = _open(
         row["kind"], row["location"], canonical_json(row["simulation"]), row["simulation_seed"]
     )
@@ -247,6 +282,36 @@ def load_recordings(dataset: str) -> Recordings:
             "or register the new ones under another name."
         )
     return recordings
+
+
+def mapped_recordings(dataset: str) -> tuple[Recordings, NDArray[np.int64]]:
+    """Recordings of a network's neurons, and which neuron was recorded as which.
+
+    Returns
+    -------
+    recordings : Recordings
+        Of the dataset that holds them.
+    places : ndarray of int64, shape (n_neurons,)
+        Place of each neuron of ``dataset`` among those of the recordings; -1: no recording.
+    """
+    recorded_in = (Dataset & {"dataset": dataset}).fetch1("recorded_in")
+    if recorded_in is None:
+        recordings = load_recordings(dataset)
+        return recordings, np.arange(recordings.n_neurons, dtype=np.int64)
+    found = (Dataset.Neuron & {"dataset": dataset}).to_arrays("recorded_idx", order_by="neuron_idx")
+    places = np.array([-1 if pd.isna(place) else int(place) for place in found], dtype=np.int64)
+    return load_recordings(str(recorded_in)), places
+
+
+def scored_against(dataset: str) -> str:
+    """What scores on a dataset are scores against, in words that belong beside every one of them."""
+    kind = (Dataset & {"dataset": dataset}).fetch1("kind")
+    return {
+        "simulated": "simulated recordings",
+        "own": "the original model",
+        "null": "responses drawn from a network",
+        "neurons_only": "nothing: no recordings",
+    }.get(kind, "recordings")
 
 
 def true_types(dataset: str) -> np.ndarray[Any, np.dtype[np.int64]] | None:

@@ -16,7 +16,7 @@ from decortex.evaluation import (
     pairwise_tests,
 )
 from decortex_schemas.database import schema
-from decortex_schemas.datasets import sessions_of
+from decortex_schemas.datasets import Dataset, sessions_of
 from decortex_schemas.embeddings import load_embedding
 from decortex_schemas.finetune import DECFinetune, moved_embedding, partition_labels
 from decortex_schemas.leases import confirm_reservation
@@ -166,7 +166,7 @@ class ClusterPerformance(dj.Computed):
         """Relate the scores on held-out images to the clusters."""
         started = time.time()
         labels = partition_labels(key)
-        scores = scores_after(key) if kind != "none" else scores_before(key)
+        scores = compared_scores(key, kind)
         placed = labels >= 0
         found = asdict(
             associate(
@@ -196,6 +196,19 @@ class ClusterPerformance(dj.Computed):
         self.insert1({**key, **row, **run_stamp(started)})
         self.Cluster.insert({**key, **cluster} for cluster in clusters)
         self.Pair.insert({**key, **pair} for pair in pairs)
+
+
+def compared_scores(key: dict[str, Any], kind: str) -> NDArray[np.float64]:
+    """Test scores that clusters are compared by, one a neuron.
+
+    A network without recordings is scored against itself: before fine-tuning every score is 1 but for rounding, which
+    must not be compared; it is NaN.
+    """
+    if kind != "none":
+        return scores_after(key)
+    scores = scores_before(key)
+    own = (Dataset & key).fetch1("kind") == "own"
+    return np.full_like(scores, np.nan) if own else scores
 
 
 def scores_before(key: dict[str, Any]) -> NDArray[np.float64]:

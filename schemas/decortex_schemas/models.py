@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import datajoint as dj
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from decortex.data.recordings import Recordings
-from decortex.errors import CheckpointError, InputError
 from decortex.evaluation import Scores, concatenate_scores, score_neurons
 from decortex.finetune.null import readout_on_core
-from decortex.models.checkpoints import CheckpointReadout, read_checkpoint
 from decortex.models.network import Network, NetworkConfig
 from decortex.models.predict import predict
 from decortex.models.run_state import StateFile
 from decortex.models.training import EpochRecord, TrainingOutcome, fit_network
 from decortex.models.training_config import TrainingConfig
-from decortex_schemas.database import schema
-from decortex_schemas.datasets import (
-    Dataset,
-    checkpoint_order_sha256,
-    load_recordings,
-    register_neurons_only,
+from decortex_schemas.checkpoints import (
+    TASK_COLUMNS,
+    allowed_builders,
+    build_task,
+    check_order,
+    checkpoint_bytes,
+    load_network,
+    network_from_bytes,
+    order_of,
+    read_task,
+    rebuild_task,
+    score_foreign,
 )
+from decortex_schemas.database import schema
+from decortex_schemas.datasets import Dataset, load_recordings, mapped_recordings
 from decortex_schemas.leases import confirm_reservation
 from decortex_schemas.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
 from decortex_schemas.specs import (
@@ -39,12 +41,24 @@ from decortex_schemas.specs import (
     ModelSpec,
     Seed,  # noqa: F401  (foreign key)
     Tier,
-    register_imported_spec,
-    register_seeds,
 )
 from decortex_schemas.states import run_state
 
+__all__ = [
+    "ModelTask",
+    "Performance",
+    "TrainedModel",
+    "check_order",
+    "checkpoint_bytes",
+    "load_network",
+    "network_from_bytes",
+    "raw_embedding",
+    "score_network",
+    "score_rows",
+]
+
 SCORED_TIERS = ("validation", "test")
+PREDICTING_KINDS = ("decortex", "builder")
 QUANTILE_COLUMNS = {
     "quantile05": 0.05,
     "quantile25": 0.25,
@@ -80,6 +94,12 @@ class ModelTask(dj.Manual):
     source = '' : varchar(1024)          # where the checkpoint came from
     embedding_key = '' : varchar(255)    # dotted path of the embedding, where the readout is not recognised
     mask_key = '' : varchar(255)         # dotted path of its masks: neurons are turned so that these are positive
+    masks = 'free' : varchar(16)         # 'free' or 'normalised': of factorised readouts
+    sessions = null : json               # the checkpoint's sessions -> the dataset's, in the dataset's order
+    rebuild = null : json                # resolved RebuildConfig; null: the readout alone, or a builder
+    builder = '' : varchar(255)          # 'module:function'; runs only where DECORTEX_BUILDERS names the module
+    builder_config = null : json         # its keyword arguments
+    family = null : json                 # where it comes from: an nnfabrik row with its configs and hashes
     """
 
 
@@ -93,7 +113,7 @@ class TrainedModel(dj.Computed):
     ---
     checkpoint : <sealed_bytes@main>     # torch file, loads with weights_only=True
     checkpoint_sha256 : char(64)
-    source_kind : varchar(48)            # 'decortex', or the readout of an imported checkpoint
+    source_kind : varchar(48)            # 'decortex' (trained or rebuilt), 'builder', or an imported readout
     n_epochs : int32
     kept_epoch : int32
     stop_reason : varchar(24)
@@ -125,16 +145,15 @@ class TrainedModel(dj.Computed):
         """Fetch the task: digest of a checkpoint, or the configurations to train and where the core comes from."""
         from decortex_schemas.null_networks import core_donor  # noqa: PLC0415  (it rests on this table)
 
-        sha256, *where = (ModelTask & key).fetch1("checkpoint_sha256", "embedding_key", "mask_key")
+        sha256 = (ModelTask & key).fetch1("checkpoint_sha256")
         network, training = (ModelSpec & key).fetch1("network", "training")
         content = (Dataset & key).fetch1("content_sha256")
-        return sha256, where, network, training, content, core_donor(key)
+        return sha256, network, training, content, core_donor(key)
 
     def make_compute(
         self,
         key: dict[str, Any],
         sha256: str | None,
-        where: list[str],
         network: Any,
         training: Any,
         content: str,
@@ -143,10 +162,7 @@ class TrainedModel(dj.Computed):
         """Train, or take the checkpoint as it is."""
         started = time.time()
         if sha256 is not None:
-            data = (ModelTask & key).fetch1("checkpoint")
-            readout = read_checkpoint_bytes(data, *where)
-            row = {"source_kind": readout.kind, "n_epochs": 0, "kept_epoch": 0, "stop_reason": "imported"}
-            return {**row, "checkpoint": data}, [], started, None
+            return imported_row(key), [], started, None
         recordings = load_recordings(key["dataset"])
         how = TrainingConfig.from_params(training)
         if donor is None:
@@ -215,8 +231,9 @@ class Performance(dj.Computed):
 
     @property
     def key_source(self) -> Any:
-        """Networks trained here, on validation and test trials."""
-        asked = (TrainedModel & {"source_kind": "decortex"}).proj() * Tier.proj()
+        """Networks that predict, on validation and test trials of datasets with recordings."""
+        predicting = TrainedModel & [{"source_kind": kind} for kind in PREDICTING_KINDS]
+        asked = (predicting & (Dataset & "kind != 'neurons_only'").proj()).proj() * Tier.proj()
         return asked & [{"tier": tier} for tier in SCORED_TIERS]
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
@@ -226,8 +243,7 @@ class Performance(dj.Computed):
     def make_compute(self, key: dict[str, Any], sha256: str) -> tuple[Any, ...]:
         """Predict and score."""
         started = time.time()
-        recordings = load_recordings(key["dataset"])
-        scores, n_trials = score_network(load_network(TrainedModel & key), recordings, key["tier"])
+        scores, n_trials = score_task(key, key["tier"])
         return n_trials, score_rows(scores), started
 
     def make_insert(
@@ -237,104 +253,6 @@ class Performance(dj.Computed):
         confirm_reservation(self, key)
         self.insert1({**key, "n_trials": n_trials, **run_stamp(started)})
         self.Score.insert({**key, **score} for score in scores)
-
-
-def register_checkpoint(
-    path: Path,
-    *,
-    dataset: str | None = None,
-    name: str | None = None,
-    seed: int = 0,
-    embedding_key: str | None = None,
-    mask_key: str | None = None,
-) -> dict[str, Any]:
-    """Register a trained checkpoint so that its readout embedding can be clustered.
-
-    Parameters
-    ----------
-    path : Path
-        Torch file with a state dict.
-    dataset : str, optional
-        Registered dataset whose neurons these are, in the same order. Default: the checkpoint's own neurons
-        are registered as a dataset without recordings, named after the file.
-    name : str, optional
-        Name of the model family (default: the file's stem).
-    seed : int
-        The seed it was trained with, to tell members of a family apart.
-    embedding_key : str, optional
-        Dotted path of the (n_neurons, n_features) tensor, where the readout is not a known one.
-    mask_key : str, optional
-        Dotted path of the masks (n_neurons, ...) that multiply it, where their sign is free: every neuron is
-        turned so that its mask's sum is not negative.
-
-    Returns
-    -------
-    dict
-        Primary key of the task.
-
-    Raises
-    ------
-    CheckpointError
-        If it cannot be read, or its neurons are not as many as the dataset's. Nothing is registered then.
-    """
-    readout = read_checkpoint(Path(path), embedding_key=embedding_key, mask_key=mask_key)
-    data = Path(path).read_bytes()
-    name = name or Path(path).stem
-    if dataset is None:
-        dataset = name
-        register_neurons_only(dataset, readout)
-    else:
-        _check_neurons(path, readout, dataset)
-    register_seeds([seed])
-    key = {
-        "dataset": dataset,
-        "model_spec_id": register_imported_spec(name, readout.kind),
-        "model_seed": seed,
-    }
-    known = (ModelTask & key).to_dicts()
-    if known:
-        if known[0]["checkpoint_sha256"] != readout.sha256:
-            raise CheckpointError(
-                f"{name!r} with seed {seed} is registered for dataset {dataset!r} with another checkpoint "
-                f"(sha256 {str(known[0]['checkpoint_sha256'])[:12]}). Give another name or seed."
-            )
-        if (known[0]["embedding_key"], known[0]["mask_key"]) != (embedding_key or "", mask_key or ""):
-            raise CheckpointError(
-                f"{name!r} with seed {seed} is registered for dataset {dataset!r} with embedding_key "
-                f"{known[0]['embedding_key']!r} and mask_key {known[0]['mask_key']!r}. Give another name or seed."
-            )
-        return key
-    ModelTask.insert1(
-        {
-            **key,
-            "checkpoint": data,
-            "checkpoint_sha256": readout.sha256,
-            "source": str(Path(path).resolve()),
-            "embedding_key": embedding_key or "",
-            "mask_key": mask_key or "",
-        }
-    )
-    return key
-
-
-def _check_neurons(path: Path, readout: CheckpointReadout, dataset: str) -> None:
-    """Refuse a checkpoint whose neurons are not a dataset's, as far as the two can be compared."""
-    found = (Dataset & {"dataset": dataset}).to_dicts()
-    if not found:
-        raise CheckpointError(f"no dataset {dataset!r} is registered; `decortex register dataset` does.")
-    n_neurons = int(found[0]["n_neurons"])
-    if n_neurons != len(readout.embedding):
-        raise CheckpointError(
-            f"{path} holds {len(readout.embedding)} neurons, dataset {dataset!r} {n_neurons}: they must be the "
-            "same neurons in the same order. Register the checkpoint without a dataset to cluster its neurons "
-            "alone."
-        )
-    own = found[0]["kind"] == "neurons_only"
-    if own and found[0]["neuron_order_sha256"] != checkpoint_order_sha256(readout):
-        raise CheckpointError(
-            f"the sessions of {path} or the order of their neurons are not those of dataset {dataset!r}, which "
-            "came from another checkpoint; register it under a name of its own."
-        )
 
 
 def score_network(network: Network, recordings: Recordings, tier: str) -> tuple[dict[str, Scores], int]:
@@ -382,39 +300,17 @@ def epoch_rows(epochs: Sequence[EpochRecord]) -> list[dict[str, Any]]:
     ]
 
 
-def checkpoint_bytes(network: Network) -> bytes:
-    """Serialise a network so that it loads with ``weights_only=True``."""
-    buffer = io.BytesIO()
-    torch.save(network.checkpoint(), buffer)
-    return buffer.getvalue()
-
-
-def network_from_bytes(data: bytes) -> Network:
-    """Rebuild one of our networks from the bytes of its checkpoint."""
-    return Network.from_checkpoint(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
-
-
-def load_network(row: Any) -> Network:
-    """Rebuild the network of one row that has a ``checkpoint``."""
-    return network_from_bytes(row.fetch1("checkpoint"))
-
-
-def check_order(row: Any, neuron_order_sha256: str) -> None:
-    """Refuse a network of ours whose neurons are not the dataset's, in the same order.
-
-    Raises
-    ------
-    InputError
-        If the network was built for other neurons. A foreign checkpoint names none; its number is checked.
-    """
-    if row.fetch1("source_kind") != "decortex":
-        return
-    own = load_network(row).geometry.neuron_order_sha256
-    if own != neuron_order_sha256:
-        raise InputError(
-            f"the network was built for other neurons ({own[:12]}) than its dataset holds "
-            f"({neuron_order_sha256[:12]}); delete its row and train it again."
-        )
+def imported_row(key: dict[str, Any]) -> dict[str, Any]:
+    """Columns of `TrainedModel` for a checkpoint that was registered: rebuilt if its task says how, else as it is."""
+    task = (ModelTask & key).proj(*TASK_COLUMNS).fetch1()
+    data = (ModelTask & key).fetch1("checkpoint")
+    row = {"n_epochs": 0, "kept_epoch": 0, "stop_reason": "imported"}
+    if task["rebuild"] is not None:
+        order, shape = (Dataset & key).fetch1("neuron_order_sha256", "image_shape")
+        network = rebuild_task(task, data, order=order, image_shape=None if shape is None else tuple(shape))
+        return {**row, "source_kind": "decortex", "checkpoint": checkpoint_bytes(network)}
+    kind = "builder" if task["builder"] else read_task(task, data).kind
+    return {**row, "source_kind": kind, "checkpoint": data}
 
 
 def raw_embedding(row: Any) -> NDArray[np.float32]:
@@ -423,14 +319,21 @@ def raw_embedding(row: Any) -> NDArray[np.float32]:
     if kind == "decortex":
         weights: NDArray[np.float32] = network_from_bytes(data).embedding().detach().numpy()
         return weights
-    return read_checkpoint_bytes(
-        data, *(ModelTask & row.proj()).fetch1("embedding_key", "mask_key")
-    ).embedding
+    return read_task((ModelTask & row.proj()).proj(*TASK_COLUMNS).fetch1(), data).embedding
 
 
-def read_checkpoint_bytes(data: bytes, embedding_key: str, mask_key: str) -> CheckpointReadout:
-    """Read an imported checkpoint from its bytes; a key that is '' was not given."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "checkpoint.pth"
-        path.write_bytes(data)
-        return read_checkpoint(path, embedding_key=embedding_key or None, mask_key=mask_key or None)
+def score_task(key: dict[str, Any], tier: str) -> tuple[dict[str, Scores], int]:
+    """Score one row of `TrainedModel` on one tier of its dataset's recordings."""
+    row = TrainedModel & key
+    recorded_in = (Dataset & key).fetch1("recorded_in")
+    if row.fetch1("source_kind") == "decortex":
+        network = load_network(row)
+        if recorded_in is None:
+            return score_network(network, load_recordings(key["dataset"]), tier)
+        return score_foreign(network, order_of(network), *mapped_recordings(key["dataset"]), tier)
+    task = (ModelTask & key).proj(*TASK_COLUMNS).fetch1()
+    data = row.fetch1("checkpoint")
+    readout = read_task(task, data)
+    recordings, places = mapped_recordings(key["dataset"])
+    built = build_task(task, data, readout, image_shape=recordings.image_shape, allowed=allowed_builders())
+    return score_foreign(built, (readout.session, readout.index), recordings, places, tier)

@@ -258,7 +258,7 @@ def check_parent(parent: dict[str, Any], kind: str) -> None:
             "recordings it was drawn from."
         )
     trainable = ModelSpec & {"model_spec_id": parent["model_spec_id"]} & "network IS NOT NULL"
-    if not len(found) or found[0] == "neurons_only" or not len(trainable):
+    if not len(found) or found[0] in ("neurons_only", "mapped") or not len(trainable):
         raise ConfigError(
             f"no responses can be drawn for {name!r}: a fine-tuned null needs recordings and a network that was "
             "trained on them here, not an imported readout."

@@ -15,8 +15,8 @@ from decortex.data.summary import summarise_recordings
 from decortex.evaluation import CovariateConfig, covariate_columns
 from decortex.evaluation.covariates import log_rate, norms
 from decortex_schemas.database import schema
-from decortex_schemas.datasets import Dataset, load_recordings, sessions_of
-from decortex_schemas.evaluation import MAIN_METRIC, MAIN_TIER, scores_after, scores_before
+from decortex_schemas.datasets import Dataset, mapped_recordings, sessions_of
+from decortex_schemas.evaluation import MAIN_METRIC, MAIN_TIER, compared_scores, scores_after
 from decortex_schemas.finetune import DECFinetune
 from decortex_schemas.leases import confirm_reservation
 from decortex_schemas.models import Performance, TrainedModel, raw_embedding
@@ -34,7 +34,7 @@ class RecordingSummary(dj.Computed):
     # Mean responses, and the images that scores are read from
     -> Dataset
     ---
-    mean_response : <blob>               # float64[n_neurons], over training trials
+    mean_response : <blob>               # float64[n_neurons], over training trials; NaN without a recording
     n_test_images : int32                # different ones over all sessions, by content
     n_shared_images : int32              # those that some session shows for training or validation
     {STAMP}
@@ -52,9 +52,10 @@ class RecordingSummary(dj.Computed):
     def make_compute(self, key: dict[str, Any], sha256: str) -> tuple[Any, ...]:
         """Read all of them once."""
         started = time.time()
-        found = summarise_recordings(load_recordings(key["dataset"]))
+        recordings, places = mapped_recordings(key["dataset"])
+        found = summarise_recordings(recordings)
         row = {
-            "mean_response": found.mean_responses,
+            "mean_response": np.where(places < 0, np.nan, found.mean_responses[places]),
             "n_test_images": found.n_test_images,
             "n_shared_images": found.n_shared_images,
         }
@@ -102,12 +103,12 @@ def scores_of(key: dict[str, Any], kind: str) -> FloatArray | None:
     if kind != "none":
         return scores_after(key)
     at = {"tier": MAIN_TIER, "metric": MAIN_METRIC}
-    return scores_before(key) if len(Performance.Score & key & at) else None
+    return compared_scores(key, kind) if len(Performance.Score & key & at) else None
 
 
 def comparison(key: dict[str, Any], kind: str, params: dict[str, Any]) -> Comparison:
     """Gather what is compared: test scores only, and only where no test image was ever trained on."""
-    scores = scores_after(key) if kind != "none" else scores_before(key)
+    scores = compared_scores(key, kind)
     built = covariate_columns(CovariateConfig.from_params(params), covariates_of(key), scores)
     shared = (RecordingSummary & key).fetch1("n_shared_images")
     status = "shared_images" if shared else built.status

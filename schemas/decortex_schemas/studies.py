@@ -267,11 +267,18 @@ def _check_plan(name: str, plan: StudyPlan) -> None:
 def _check_finetunings(plan: StudyPlan, models: list[dict[str, Any]]) -> None:
     kinds = {int(row["finetune_id"]): row["kind"] for row in FinetuneSpec.proj("kind").to_dicts()}
     trained = [part for part in plan.finetunings if kinds[part.finetune_id] != "none"]
-    imported = ModelTask & models & "checkpoint_sha256 IS NOT NULL"
+    imported = ModelTask & models & "checkpoint_sha256 IS NOT NULL" & "rebuild IS NULL"
     if trained and len(imported):
         raise ConfigError(
             f"{len(imported)} of the study's networks are imported by their readout alone and cannot be "
-            "fine-tuned; ask for them in a study with the fine-tuning 'none' only."
+            "fine-tuned; ask for them in a study with the fine-tuning 'none' only, or register them so that the whole "
+            "network is rebuilt (--network, docs/models.md)."
+        )
+    silent = Dataset & (ModelTask & models).proj() & "kind IN ('neurons_only', 'mapped')"
+    if trained and len(silent):
+        raise ConfigError(
+            f"nothing can be fine-tuned on {', '.join(silent.to_arrays('dataset'))}: the responses of all neurons are "
+            "not recorded. Register the checkpoint with the dataset of its neurons, or with --own-responses."
         )
     for part in plan.finetunings:
         for what, asked, own in (

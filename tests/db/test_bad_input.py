@@ -26,7 +26,8 @@ from decortex_schemas.database import (
 )
 from decortex_schemas.datasets import load_recordings, register_folder, register_simulation
 from decortex_schemas.frozen import check_frozen, freeze_study
-from decortex_schemas.models import raw_embedding, register_checkpoint
+from decortex_schemas.imports import register_checkpoint
+from decortex_schemas.models import raw_embedding
 from decortex_schemas.studies import declare_study
 
 

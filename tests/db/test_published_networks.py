@@ -14,7 +14,7 @@ from decortex.errors import CheckpointError
 from decortex_ops.plans import declare_plan
 from decortex_schemas import queries
 from decortex_schemas.frozen import freeze_study
-from decortex_schemas.models import register_checkpoint
+from decortex_schemas.imports import register_checkpoint
 
 
 @pytest.mark.real_data

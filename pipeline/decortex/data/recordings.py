@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, overload
@@ -189,7 +189,14 @@ class Recordings:
     @cached_property
     def neuron_order_sha256(self) -> str:
         """Digest of the neurons' identities in order; guards every array that is kept per neuron."""
-        digest = hashlib.sha256()
-        for row in self.neurons[["session", "animal", "scan", "unit_id"]].itertuples(index=False):
-            digest.update("\x1f".join(str(value) for value in row).encode() + b"\x1e")
-        return digest.hexdigest()
+        return identities_sha256(
+            self.neurons[["session", "animal", "scan", "unit_id"]].itertuples(index=False)
+        )
+
+
+def identities_sha256(identities: Iterable[Iterable[object]]) -> str:
+    """Digest of neurons' identities, each (session, animal, scan, unit), in order."""
+    digest = hashlib.sha256()
+    for identity in identities:
+        digest.update("\x1f".join(str(value) for value in identity).encode() + b"\x1e")
+    return digest.hexdigest()

@@ -30,6 +30,7 @@ REASONS = (
     "low_fev",
     "negative_response",
     "negative_prediction",
+    "no_recording",
 )
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 FEV_THRESHOLD = 0.15

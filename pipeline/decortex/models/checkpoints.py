@@ -64,6 +64,36 @@ class CheckpointReadout:
     cortical: NDArray[np.float32] | None
     sha256: str
 
+    def arranged(self, sessions: Mapping[str, str]) -> CheckpointReadout:
+        """Give the same neurons with sessions renamed and in another order.
+
+        Parameters
+        ----------
+        sessions : mapping of str to str
+            New name by the checkpoint's, in the new order; every session once.
+
+        Raises
+        ------
+        CheckpointError
+            If it leaves a session out or names one that is not there.
+        """
+        if set(sessions) != set(self.sessions) or len(set(sessions.values())) != len(sessions):
+            raise CheckpointError(
+                f"the sessions {list(sessions)} -> {list(sessions.values())} do not name each of the checkpoint's"
+                f" sessions {list(self.sessions)} once."
+            )
+        order = np.concatenate([np.flatnonzero(self.session == name) for name in sessions])
+        return CheckpointReadout(
+            kind=self.kind,
+            sessions=tuple(sessions.values()),
+            embedding=self.embedding[order],
+            session=np.array([sessions[name] for name in self.session[order]]),
+            index=self.index[order],
+            positions=None if self.positions is None else self.positions[order],
+            cortical=None if self.cortical is None else self.cortical[order],
+            sha256=self.sha256,
+        )
+
 
 def load_tensors(path: Path) -> Mapping[str, Any]:
     """Load a checkpoint's values with ``weights_only=True``, onto the CPU.

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from decortex.data.recordings import Recordings, Session
-from decortex.errors import ConfigError, DatasetError
+from decortex.errors import ConfigError, DatasetError, InputError
+from decortex.models.built import BuiltNetwork
 from decortex.models.network import Network
 
 
@@ -58,10 +60,11 @@ def resolve_device(device: str) -> torch.device:
 
 
 def predictions(
-    network: Network,
+    network: Network | BuiltNetwork,
     session: Session,
     trials: NDArray[np.int64],
     *,
+    name: str | None = None,
     batch_size: int = 256,
     device: str = "auto",
 ) -> NDArray[np.float32]:
@@ -69,12 +72,14 @@ def predictions(
 
     Parameters
     ----------
-    network : Network
+    network : Network or BuiltNetwork
         Runs in evaluation mode; its mode and device are as before when the call ends.
     session : Session
-        One of the network's sessions.
+        Whose images are shown.
     trials : ndarray of int64, shape (n_trials,)
         Which trials, in any order.
+    name : str, optional
+        Session of the network that answers; default: the one of this name.
     batch_size : int
         Images at once; changes nothing but memory and time.
     device : str
@@ -90,9 +95,12 @@ def predictions(
     InputError
         If the network has no such session.
     """
-    name, n_neurons = session.name, network.readout(session.name).features.shape[0]
-    target, home, was_training = resolve_device(device), network.pixel_mean.device, network.training
-    predicted = np.empty((len(trials), n_neurons), dtype=np.float32)
+    name = session.name if name is None else name
+    if name not in network.slices:
+        raise InputError(f"the network has no session {name!r}; it has {', '.join(network.session_names)}.")
+    own = network.slices[name]
+    target, home, was_training = resolve_device(device), _home(network), network.training
+    predicted = np.empty((len(trials), own.stop - own.start), dtype=np.float32)
     try:
         network.to(target).eval()
         with torch.no_grad():
@@ -104,8 +112,14 @@ def predictions(
     return predicted
 
 
+def _home(network: nn.Module) -> torch.device:
+    """Device that a network's numbers are on."""
+    values = [*network.parameters(), *network.buffers()]
+    return values[0].device if values else torch.device("cpu")
+
+
 def predict(
-    network: Network,
+    network: Network | BuiltNetwork,
     recordings: Recordings,
     tier: str,
     *,
@@ -116,7 +130,7 @@ def predict(
 
     Parameters
     ----------
-    network : Network
+    network : Network or BuiltNetwork
         Trained on these recordings.
     recordings : Recordings
         Sessions in order.

@@ -93,6 +93,7 @@ def rebuild_network(
     *,
     neuron_order_sha256: str,
     image_shape: tuple[int, int, int] | None = None,
+    sessions: Mapping[str, str] | None = None,
 ) -> Network:
     """Rebuild a network of neuralpredictors' stacked core from its tensors.
 
@@ -106,7 +107,9 @@ def rebuild_network(
     neuron_order_sha256 : str
         Digest of the neurons' identities in order, see `Geometry`.
     image_shape : tuple of int, optional
-        (channels, height, width) of the images to predict for, where ``config`` names none.
+        (channels, height, width) of the images to predict for; default: that of ``config``.
+    sessions : mapping of str to str, optional
+        Other names for the sessions, in the order that the network should have them.
 
     Returns
     -------
@@ -128,6 +131,12 @@ def rebuild_network(
     _check_finite(state)
     core_state = _under(state, f"{prefix}core.")
     stacked = _core_config(core_state, config)
+    sessions = {name: name for name in tensors} if sessions is None else sessions
+    if set(sessions) != set(tensors):
+        raise CheckpointError(
+            f"the sessions {list(sessions)} that were named are not the checkpoint's, {list(tensors)}."
+        )
+    tensors = {name: tensors[name] for name in sessions}
     readouts = find_readouts(state, masks=_masks(readouts_kind(tensors), config))
     readout_config = _readout_config(tensors, stacked, config)
     shifters = {name: _under(state, f"{prefix}shifter.{name}.mlp.") for name in tensors}
@@ -141,15 +150,17 @@ def rebuild_network(
     shape = _image_shape(core_state, network_config, config, image_shape)
     geometry = Geometry(
         image_shape=shape,
-        sessions=tuple(SessionGeometry(name=s, n_neurons=len(one.features)) for s, one in readouts.items()),
+        sessions=tuple(
+            SessionGeometry(name=new, n_neurons=len(readouts[old].features)) for old, new in sessions.items()
+        ),
         neuron_order_sha256=neuron_order_sha256,
     )
     network = Network(network_config, geometry)
     _fill(network.core, core_state, "core")
-    for name, one in readouts.items():
-        _fill_readout(network, name, one, tensors[name], config)
+    for old, new in sessions.items():
+        _fill_readout(network, new, readouts[old], tensors[old], config)
         if network_config.shifter is not None:
-            _fill(network.shifters[network.session_index(name)], shifters[name], f"shifter.{name}")
+            _fill(network.shifters[network.session_index(new)], shifters[old], f"shifter.{old}")
     _set_pixels(network, config)
     return network.eval()
 

@@ -20,6 +20,7 @@ from decortex_ops.cli import (
     figure,
     read,
     register,
+    register_model,
     report,
     run,
     store,
@@ -40,6 +41,8 @@ app.command()(db.init)
 for _command in (access.grant, access.revoke, access.users):
     db.app.command()(_command)
 app.add_typer(data.app, name="import")
+register.app.command()(register_model.model)
+register.app.command()(register_model.nnfabrik)
 app.add_typer(register.app, name="register")
 app.add_typer(study.app, name="study")
 app.add_typer(view.app, name="view")

@@ -1,4 +1,4 @@
-"""`decortex register ...`: recordings, simulated cortices and trained networks, by name."""
+"""`decortex register dataset | simulation`: recordings and simulated cortices, by name. Networks: register_model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from decortex.errors import ConfigError
-from decortex_ops.cli.output import out, print_json
+from decortex_ops.cli.output import out
 from decortex_ops.cli.session import open_tables
 
 app = typer.Typer(help="Register recordings and trained networks.", no_args_is_help=True)
@@ -52,44 +52,6 @@ def simulation(
     open_tables()
     register_simulation(name, config, seed)
     _say_dataset(name)
-
-
-@app.command()
-def model(
-    checkpoint: Annotated[Path, typer.Argument(help="Torch file with a state dict.")],
-    *,
-    dataset_name: Annotated[
-        str | None, typer.Option("--dataset", help="Dataset of the same neurons in the same order.")
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the model family (default: the file's).")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed it was trained with.")] = 0,
-    embedding_key: Annotated[
-        str | None,
-        typer.Option(help="Key of the (neurons, features) tensor, where the readout is not known."),
-    ] = None,
-    mask_key: Annotated[
-        str | None,
-        typer.Option(
-            help="Key of the masks that multiply it: neurons are turned so that these are positive."
-        ),
-    ] = None,
-) -> None:
-    """Register a trained network by its readout. Example: decortex register model sensorium_sota_model.pth."""
-    from decortex_schemas.datasets import Dataset
-    from decortex_schemas.models import register_checkpoint
-
-    open_tables()
-    key = register_checkpoint(
-        checkpoint,
-        dataset=dataset_name,
-        name=name,
-        seed=seed,
-        embedding_key=embedding_key,
-        mask_key=mask_key,
-    )
-    n_neurons = (Dataset & {"dataset": key["dataset"]}).fetch1("n_neurons")
-    out.print(f"registered {n_neurons} neurons; the network's key, for a study:", highlight=False)
-    print_json(key)
 
 
 def _say_dataset(name: str) -> None:

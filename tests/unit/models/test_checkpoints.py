@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -309,3 +310,46 @@ def test_the_macaque_v4_models_by_key(shared_data: Path) -> None:
     assert 80 < (np.sign(free[:, 0]) != np.sign(turned[:, 0])).sum() < 140
     with pytest.raises(CheckpointError, match="embedding_key"):
         read_checkpoint(path)
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
+def test_complex_tensors_are_refused(read, dtype: torch.dtype) -> None:
+    state = {key: value.to(dtype) for key, value in full_gaussian("s", 3).items()}
+    with pytest.raises(
+        CheckpointError, match=r"is of type torch\.complex\d+: networks here hold real numbers"
+    ):
+        read(state)
+    with pytest.raises(CheckpointError, match="features are real numbers"):
+        read({"feat": drawn(3, 2).to(dtype)}, embedding_key="feat")
+
+
+def test_a_zip_that_points_out_of_its_folder_is_refused_and_writes_nothing(tmp_path: Path) -> None:
+    inside = tmp_path / "a" / "b"
+    inside.mkdir(parents=True)
+    path = inside / "evil.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("../../escaped.txt", "out")
+        archive.writestr("archive/data.pkl", b"\x80\x02}q\x00.")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(CheckpointError, match=r"cannot be read|no readout"):
+        read_checkpoint(path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_zip_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
+        archive.writestr("image0001.jpg", b"\xff\xd8")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        read_checkpoint(tmp_path / "images.zip")
+
+
+def test_sessions_are_renamed_and_rearranged_with_their_neurons(read) -> None:
+    found = read(full_gaussian("a", 2) | full_gaussian("b", 3))
+    turned = found.arranged({"b": "second", "a": "first"})
+    assert turned.sessions == ("second", "first")
+    assert turned.session.tolist() == ["second"] * 3 + ["first"] * 2
+    np.testing.assert_array_equal(
+        turned.embedding, np.concatenate([found.embedding[2:], found.embedding[:2]])
+    )
+    with pytest.raises(CheckpointError, match="do not name each of the checkpoint's sessions"):
+        found.arranged({"a": "first"})

@@ -1,0 +1,195 @@
+"""`decortex register model | nnfabrik`: trained networks, by their checkpoints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+
+from decortex.errors import ConfigError
+from decortex_ops.cli.output import out, print_json
+from decortex_ops.cli.session import open_tables
+
+_DATASET_HELP = "Dataset that recorded these neurons."
+_NETWORK_HELP = "How the whole network is rebuilt: a published name ('sensorium'), or a JSON file or text."
+_MAP_HELP = "CSV with the columns neuron, dataset_neuron (empty: no recording)."
+
+
+def model(
+    checkpoint: Annotated[Path, typer.Argument(help="Torch file with a state dict.")],
+    *,
+    dataset_name: Annotated[str | None, typer.Option("--dataset", help=_DATASET_HELP)] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model family (default: the file's).")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed it was trained with.")] = 0,
+    embedding_key: Annotated[
+        str | None,
+        typer.Option(help="Key of the (neurons, features) tensor, where the readout is not known."),
+    ] = None,
+    mask_key: Annotated[
+        str | None,
+        typer.Option(
+            help="Key of the masks that multiply it: neurons are turned so that these are positive."
+        ),
+    ] = None,
+    masks: Annotated[
+        str | None, typer.Option(help="Factorised readouts: 'free', or 'normalised' (normalize=True).")
+    ] = None,
+    network: Annotated[str | None, typer.Option(help=_NETWORK_HELP)] = None,
+    builder: Annotated[
+        str | None, typer.Option(help="'module:function' that builds the network, where none here does.")
+    ] = None,
+    builder_config: Annotated[
+        str, typer.Option(help="Its keyword arguments, as a JSON file or text.")
+    ] = "{}",
+    neuron_map: Annotated[Path | None, typer.Option(help=_MAP_HELP)] = None,
+    own_responses: Annotated[
+        bool, typer.Option(help="Take its own responses to natural images as recordings.")
+    ] = False,
+) -> None:
+    """Register a trained network. Example: decortex register model sensorium_sota_model.pth --network sensorium."""
+    if masks not in (None, "free", "normalised"):
+        raise ConfigError(f"--masks is {masks!r}; it is 'free' or 'normalised'.")
+    register(
+        checkpoint,
+        dataset=dataset_name,
+        name=name,
+        seed=seed,
+        embedding_key=embedding_key,
+        mask_key=mask_key,
+        masks=masks,
+        rebuild=rebuild_option(network),
+        builder=builder,
+        builder_config=None if builder is None else json_option("--builder-config", builder_config),
+        neuron_map=None if neuron_map is None else read_map(neuron_map),
+        own_responses=own_option(own_responses),
+    )
+
+
+def nnfabrik(
+    checkpoint: Annotated[Path, typer.Argument(help="The row's model_state: a file with a state dict.")],
+    row: Annotated[Path, typer.Argument(help="The row as JSON: model_fn, model_config and the hashes.")],
+    *,
+    dataset_name: Annotated[str | None, typer.Option("--dataset", help=_DATASET_HELP)] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model family (default: the file's).")] = None,
+    embedding_key: Annotated[
+        str | None,
+        typer.Option(help="Key of the (neurons, features) tensor, where the readout is not known."),
+    ] = None,
+    image_shape: Annotated[
+        str | None, typer.Option(help="channels,height,width of its images, where no dataset tells.")
+    ] = None,
+    neuron_map: Annotated[Path | None, typer.Option(help=_MAP_HELP)] = None,
+    own_responses: Annotated[
+        bool, typer.Option(help="Take its own responses to natural images as recordings.")
+    ] = False,
+) -> None:
+    """Register a row of an nnfabrik TrainedModel table. Example: decortex register nnfabrik model.pth.tar row.json."""
+    from decortex.models.nnfabrik_rows import read_row
+
+    found = read_row(json_option("ROW", str(row)))
+    shape = None if image_shape is None else _shape(image_shape)
+    # Without the size of its images only the readout can be registered.
+    rebuilt = None if shape is None and dataset_name is None else found.rebuild_config(shape)
+    register(
+        checkpoint,
+        dataset=dataset_name,
+        name=name or found.name,
+        seed=found.seed,
+        embedding_key=embedding_key,
+        rebuild=rebuilt,
+        builder=None if rebuilt is not None or dataset_name is None else found.builder,
+        builder_config=None if rebuilt is not None or dataset_name is None else dict(found.model_config),
+        neuron_map=None if neuron_map is None else read_map(neuron_map),
+        own_responses=own_option(own_responses),
+        family=found.family,
+    )
+
+
+def register(checkpoint: Path, **options: Any) -> None:
+    """Register and say under which key."""
+    from decortex_schemas.datasets import Dataset, scored_against
+    from decortex_schemas.imports import register_checkpoint
+
+    open_tables()
+    key = register_checkpoint(checkpoint, **options)
+    n_neurons = (Dataset & {"dataset": key["dataset"]}).fetch1("n_neurons")
+    predicts = options.get("rebuild") is not None or options.get("builder") is not None
+    say = f"scores will be against {scored_against(key['dataset'])}" if predicts else "its readout alone"
+    out.print(f"registered {n_neurons} neurons, {say}; the network's key, for a study:", highlight=False)
+    print_json(key)
+
+
+def rebuild_option(text: str | None) -> Any:
+    """A published name, or a RebuildConfig out of a JSON file or text."""
+    from decortex.models.rebuild import PUBLISHED, RebuildConfig
+
+    if text is None or text in PUBLISHED:
+        return text
+    return RebuildConfig.from_params(json_option("--network", text))
+
+
+def own_option(asked: bool) -> Any:
+    """The default images, if a network's own responses are asked for."""
+    from decortex.models.own_responses import OwnResponsesConfig
+
+    return OwnResponsesConfig() if asked else None
+
+
+def json_option(name: str, text: str) -> dict[str, Any]:
+    """Read an object from JSON text, or from a file that holds it."""
+    content = text if text.lstrip().startswith("{") else _read(name, Path(text))
+    try:
+        found = json.loads(content)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{name} is not JSON ({error}).") from None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{name} holds a {type(found).__name__}; expected an object in braces.")
+    return found
+
+
+def read_map(path: Path) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Read a neuron map, one row a neuron of the checkpoint, in any order.
+
+    Raises
+    ------
+    ConfigError
+        If a column is missing, or the neurons are not 0 to n - 1, each once.
+    """
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"the neuron map {str(path)!r} cannot be read: {error}.") from None
+    missing = {"neuron", "dataset_neuron"} - set(table.columns)
+    if missing:
+        raise ConfigError(
+            f"the neuron map {str(path)!r} lacks the columns {sorted(missing)}; it has {list(table.columns)}."
+        )
+    neurons = table["neuron"].to_numpy()
+    if sorted(neurons.tolist()) != list(range(len(neurons))):
+        raise ConfigError(
+            f"the column 'neuron' of {str(path)!r} should name 0 to {len(neurons) - 1}, each once."
+        )
+    places = table["dataset_neuron"].fillna(-1).to_numpy()
+    if not np.issubdtype(places.dtype, np.number) or not (places == np.round(places)).all():
+        raise ConfigError(f"the column 'dataset_neuron' of {str(path)!r} holds whole numbers, or nothing.")
+    mapped = np.empty(len(neurons), dtype=np.int64)
+    mapped[neurons.astype(np.int64)] = places.astype(np.int64)
+    return mapped
+
+
+def _read(name: str, path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{name} names no file that can be read: {error}.") from None
+
+
+def _shape(text: str) -> tuple[int, int, int]:
+    parts = [int(part) for part in text.split(",") if part.strip().isdigit()]
+    if len(parts) != 3:
+        raise ConfigError(f"--image-shape is {text!r}; expected channels,height,width, for example 1,36,64.")
+    return parts[0], parts[1], parts[2]
