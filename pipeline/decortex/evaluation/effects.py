@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, rankdata
+from scipy.optimize import brentq
+from scipy.stats import ncx2, norm, rankdata
 
 from decortex.errors import InputError
 
 FloatArray = NDArray[np.float64]
 
-# Below this corrected share the interval is taken at this share: its scale has no slope at 0.
+# Below this corrected share the scale of the interval, which has no slope at 0, is taken at this share.
 _SMALLEST_SHARE = 1e-4
 
 
@@ -122,7 +123,9 @@ def share_interval(
 
     The variance of the estimate is :math:`\sum_i IF_i^2/(n \, df_w)`, the delta method's, plus
     :math:`2 q (1 - R^2)^2/n^2`, the chi-square part that is left where the effect is 0 and the influence vanishes.
-    The interval is symmetric in :math:`\operatorname{artanh} \sqrt{R^2}` and cut at 0 and 1.
+    The interval is symmetric in :math:`\operatorname{artanh} \sqrt{R^2}` and cut at 0 and 1. That scale has no
+    slope at 0: an estimate near chance, below :math:`5 q/n`, has the upper bound of the noncentral chi-square
+    distribution (`chance_bound`) where that is the lower one.
     """
     n = len(influence)
     r2 = min(max(corrected, _SMALLEST_SHARE), 1 - 1e-12)
@@ -130,7 +133,29 @@ def share_interval(
     root = np.sqrt(r2)
     half = norm.ppf((1 + level) / 2) * np.sqrt(variance) / (2 * root * (1 - r2))
     low, high = np.arctanh(root) - half, np.arctanh(root) + half
-    return float(np.tanh(max(low, 0.0)) ** 2), float(np.tanh(high) ** 2)
+    upper = float(np.tanh(high) ** 2)
+    if corrected < 5 * df / n:
+        upper = min(upper, chance_bound(corrected, df=df, df_residual=df_residual, level=level))
+    return float(np.tanh(max(low, 0.0)) ** 2), upper
+
+
+def chance_bound(corrected: float, *, df: int, df_residual: int, level: float = 0.95) -> float:
+    r"""Largest share under which so small an estimate is not rare, where the effect is of the size of chance.
+
+    q F of clusters without an effect is chi-square with q degrees of freedom, and noncentral with :math:`\lambda = n
+    R^2/(1 - R^2)` otherwise. The bound is the share at which a value as small as the observed one has probability
+    (1 - level)/2; an estimate below its own expectation without an effect counts as that expectation.
+    """
+    n = df + df_residual
+    share = 1 - (1 - min(corrected, 1 - 1e-12)) * df_residual / n
+    observed = max(df_residual * share / (1 - share), float(df))
+    tail = (1 - level) / 2
+
+    def excess(noncentrality: float) -> float:
+        return float(ncx2.cdf(observed, df, noncentrality)) - tail
+
+    largest = brentq(excess, 0.0, 10 * observed + 100.0)
+    return float(largest / (largest + n))
 
 
 def orthonormal(columns: FloatArray, *, scale: float | None = None) -> FloatArray:

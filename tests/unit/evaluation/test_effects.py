@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from scipy.stats import f_oneway, kruskal, rankdata
+from scipy.stats import f_oneway, kruskal, ncx2, rankdata
 from statsmodels.stats.multitest import multipletests
 
 from decortex.errors import ConfigError, InputError
 from decortex.evaluation import CovariateConfig, benjamini_hochberg, covariate_columns, holm
 from decortex.evaluation.covariates import log_rate, norms
-from decortex.evaluation.effects import adjusted_share, orthonormal, ranked_share
+from decortex.evaluation.effects import adjusted_share, chance_bound, orthonormal, ranked_share
 
 
 def draw(seed, n=150):
@@ -120,3 +120,28 @@ def test_covariates_become_standardised_powers_of_the_neurons_that_have_them():
 def test_rates_and_norms():
     np.testing.assert_allclose(log_rate(np.array([1.0, 0.0, np.e])), [0, np.nan, 1])
     np.testing.assert_allclose(norms(np.array([[3.0, 4.0], [0.0, 0.0]])), [5, 0])
+
+
+def test_an_effect_of_the_size_of_chance_has_a_bound_of_that_size():
+    rng = np.random.default_rng(0)
+    labels = np.arange(400) % 5
+    found = [adjusted_share(rng.normal(size=400), labels) for _ in range(300)]
+    assert all(one.low == 0 for one in found if one.corrected < 0.005)
+    # Chance moves the share by sqrt(2 q)/n = .007; the bound of the smallest is that of an estimate of 0.
+    assert max(one.high for one in found if one.corrected <= 0) < 0.04
+    assert min(one.high for one in found) > 0.02
+    # An effect that an estimate of 0 would have one time in forty.
+    bound = chance_bound(0.0, df=4, df_residual=395)
+    noncentrality = 399 * bound / (1 - bound)
+    assert ncx2.cdf(395 * 4 / 395, 4, noncentrality) == pytest.approx(0.025, abs=1e-6)
+
+
+def test_bounds_near_chance_cover():
+    rng = np.random.default_rng(1)
+    labels = np.arange(300) % 4
+    step = np.array([0.0, 0.0, 0.0, 0.25])
+    true = 0.25**2 * 3 / 16 / (1 + 0.25**2 * 3 / 16)
+    found = [adjusted_share(rng.normal(size=300) + step[labels], labels) for _ in range(600)]
+    assert 0.935 < np.mean([one.low <= true <= one.high for one in found]) < 0.995
+    above = [one.high for one in found if one.corrected > 5 * 3 / 300]
+    assert len(above) > 5  # a few are no longer near chance, and keep Fisher's scale
