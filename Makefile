@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 SOURCES = pipeline schemas populate_scripts tests benchmarks
 
-.PHONY: setup demo demo-real test lint types bench toy calibrate calibrate-k diagram clean help
+.PHONY: setup demo demo-real test lint types bench toy calibrate calibrate-k diagram docs clean help
 
 help:
 	@echo "make demo       the whole chain on a simulated cortex, on an embedded MySQL"
@@ -14,7 +14,7 @@ help:
 	@echo "make bench      benchmarks   make toy          fine-tuning on a problem with known centres"
 	@echo "make calibrate-k  how often the choice of K is right, one JSON object a line (SEEDS=10)"
 	@echo "make calibrate  error rates of the tests on simulated null data (SETS=100 for a quick look)"
-	@echo "make diagram    tables of docs/architecture.md"
+	@echo "make diagram    tables of docs/architecture.md    make docs   the documentation site, in site/"
 
 setup: $(READY)
 
@@ -56,6 +56,10 @@ calibrate: setup
 
 diagram: setup
 	$(BIN)/python docs/make_diagram.py
+
+docs: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
