@@ -5,12 +5,13 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 SOURCES = pipeline schemas populate_scripts tests benchmarks
 
-.PHONY: setup demo demo-real test lint types bench toy calibrate calibrate-k diagram docs clean help
+.PHONY: setup demo demo-real test lint types e2e dashboard-load bench toy calibrate calibrate-k diagram docs clean help
 
 help:
 	@echo "make demo       the whole chain on a simulated cortex, on an embedded MySQL"
 	@echo "make demo-real  the same on recordings: make demo-real DATA=folder"
 	@echo "make test       all tests    make lint types   style, layers, types"
+	@echo "make e2e        the dashboard in headless Chromium, on a demo (needs chromium and npm; 10 minutes the first time)"
 	@echo "make bench      benchmarks   make toy          fine-tuning on a problem with known centres"
 	@echo "make calibrate-k  how often the choice of K is right, one JSON object a line (SEEDS=10)"
 	@echo "make calibrate  error rates of the tests on simulated null data (SETS=100 for a quick look)"
@@ -40,6 +41,15 @@ lint: setup
 
 types: setup
 	$(BIN)/mypy
+
+# The demo's database of these tests stays in .e2e, so that a second run starts at once.
+e2e: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,dash,e2e]'
+	npm install --no-save --silent --prefix .e2e axe-core@4.14.1
+	DECORTEX_E2E=.e2e/home AXE=.e2e/node_modules/axe-core/axe.min.js $(BIN)/python -m pytest tests/browser
+
+dashboard-load: setup
+	$(BIN)/python benchmarks/dashboard_load.py
 
 bench: setup
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

@@ -115,19 +115,6 @@ def _add_callbacks(app: dash.Dash, source: Source) -> None:
         prevent_initial_call=True,
     )
     in_browser(
-        ClientsideFunction("decortex", "choose"),
-        Output("url", "search", allow_duplicate=True),
-        Input({"type": "choice", "name": ALL}, "value"),
-        prevent_initial_call=True,
-    )
-    in_browser(
-        ClientsideFunction("decortex", "pick"),
-        Output("url", "search", allow_duplicate=True),
-        Input({"type": "pick", "word": ALL}, "value"),
-        State({"type": "pick", "word": ALL}, "id"),
-        prevent_initial_call=True,
-    )
-    in_browser(
         ClientsideFunction("decortex", "lasso"),
         Output("url", "search", allow_duplicate=True),
         Input({"type": "lasso", "name": ALL}, "selectedData"),

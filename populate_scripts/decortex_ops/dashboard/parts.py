@@ -184,16 +184,19 @@ def show_choice(choice: Choice) -> html.Div:
         {"label": label, "value": changes(**{name: sets.get(name) for name in sorted(names)})}
         for label, sets in choice.options
     ]
-    known = {option["value"] for option in options}
+    if chosen not in {option["value"] for option in options}:
+        options.insert(0, {"label": "choose", "value": chosen})
+    # The browser's own control: Dash's drop-down hides its focus from those who do not see it.
     return html.Div(
         [
-            html.Label(choice.label, htmlFor=f"choice-{choice.name}", id=f"label-{choice.name}"),
-            dcc.Dropdown(
-                id={"type": "choice", "name": choice.name},
-                options=options,
-                value=chosen if chosen in known else None,
-                clearable=False,
-                searchable=len(options) > 12,
+            html.Label(choice.label, htmlFor=f"choice-{choice.name}"),
+            html.Select(
+                [
+                    html.Option(one["label"], value=one["value"], selected=one["value"] == chosen)
+                    for one in options
+                ],
+                id=f"choice-{choice.name}",
+                **data(choice=choice.name),
             ),
         ],
         className="choice",

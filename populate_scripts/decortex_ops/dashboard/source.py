@@ -12,6 +12,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 KEPT_SECONDS = 5.0
 MOST_KEPT = 256
+# A declared study and registered neurons never change.
+LASTING = ("decortex_schemas.queries_browse.choices", "decortex_schemas.queries_neurons.neurons")
+LASTING_SECONDS = 600.0
 
 
 class Source(Protocol):
@@ -66,6 +69,7 @@ class CachedSource:
 
     def _fresh(self, key: str) -> tuple[Any] | None:
         found = self._kept.get(key)
-        if found is None or time.monotonic() - found[0] > self._seconds:
+        lasting = key.startswith(LASTING)
+        if found is None or time.monotonic() - found[0] > (LASTING_SECONDS if lasting else self._seconds):
             return None
         return (found[1],)

@@ -48,23 +48,6 @@
       lastPath = path;
       return window.location.search;
     },
-    choose: function () {
-      const changed = triggered().filter((one) => typeof one.value === "string");
-      if (changed.length !== 1) { return window.dash_clientside.no_update; }
-      return push(merged(changed[0].value.split("&").map((pair) => {
-        const at = pair.indexOf("=");
-        return [pair.slice(0, at), decodeURIComponent(pair.slice(at + 1).replace(/\+/g, " "))];
-      })));
-    },
-    pick: function (values, ids) {
-      if (!triggered().length) { return window.dash_clientside.no_update; }
-      const shown = new Set(ids.map((one) => one.word));
-      const before = (new URLSearchParams(window.location.search).get("pick") || "").split(",").filter(Boolean);
-      const now = new Set(values.flat());
-      const kept = before.filter((word) => !shown.has(word) || now.has(word));
-      const added = [...now].filter((word) => !kept.includes(word));
-      return push(merged([["pick", [...kept, ...added].join(",")]]));
-    },
     lasso: function () {
       const found = triggered().filter((one) => one.value);
       if (found.length !== 1) { return window.dash_clientside.no_update; }
@@ -119,9 +102,26 @@
     });
   }
 
+  document.addEventListener("change", (event) => {
+    const control = event.target.closest("select[data-choice]");
+    if (!control) { return; }
+    const search = merged(control.value.split("&").map((pair) => {
+      const at = pair.indexOf("=");
+      return [pair.slice(0, at), decodeURIComponent(pair.slice(at + 1).replace(/\+/g, " "))];
+    }));
+    if (!same(search, window.location.search)) { window.dash_clientside.set_props("url", { search: search }); }
+  });
+
   document.addEventListener("click", (event) => {
     const svg = event.target.closest("[data-svg]");
     if (svg) { asSvg(svg.getAttribute("data-svg")); }
+    const tick = event.target.closest("[data-pick]");
+    if (tick) {
+      const word = tick.getAttribute("data-pick");
+      const before = (new URLSearchParams(window.location.search).get("pick") || "").split(",").filter(Boolean);
+      const now = before.includes(word) ? before.filter((one) => one !== word) : [...before, word];
+      window.dash_clientside.set_props("url", { search: merged([["pick", now.join(",")]]) });
+    }
     const copy = event.target.closest("#copy");
     if (copy && navigator.clipboard) {
       navigator.clipboard.writeText(window.location.href).then(() => {

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from dash import dcc, html
 
 from decortex_ops.dashboard.choosing import METHOD, STUDY, K, choose_study
-from decortex_ops.dashboard.parts import Choice, Empty, Panel, View
+from decortex_ops.dashboard.parts import Choice, Empty, Panel, View, aria, data
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import pages, table
 from decortex_ops.dashboard.theme import category_colour, figure, number, plain
@@ -174,10 +174,13 @@ def runs_panel(state: State, found: Mapping[str, Any], *, rows: Any) -> Panel:
             f"{row['method_name']}, K {row['k']}, {row['finetune']}, network {row['model_seed']}, "
             f"start {row['seed']}"
         )
-        return dcc.Checklist(
-            id={"type": "pick", "word": word},
-            options=[{"label": html.Span(f"compare {name}", className="unseen"), "value": word}],
-            value=[word] if word in picked else [],
+        chosen = "true" if word in picked else "false"
+        return html.Button(
+            type="button",
+            role="checkbox",
+            className="tick",
+            **aria(checked=chosen, label=f"compare {name}"),
+            **data(pick=word),
         )
 
     def more(row: Mapping[str, Any]) -> Any:
