@@ -100,7 +100,7 @@ Digests = dict[Group, tuple[str, int]]
 def members_of(study: str, key: Mapping[str, Any] | None = None) -> Any:
     """`DECFinetune` rows of a study, or those of them that a key picks."""
     picked = _picks(key)
-    return DECFinetune & picked & (_asked(study) & picked)
+    return DECFinetune & picked & (asked_members(study) & picked)
 
 
 def subsamples_of(study: str, key: Mapping[str, Any] | None = None) -> Any:
@@ -127,7 +127,7 @@ def freeze_study(study: str) -> dict[str, Any]:
     n_asked = waiting = 0
     failed: list[dict[str, Any]] = []
     for table, asked in (
-        (DECFinetune, _asked(study)),
+        (DECFinetune, asked_members(study)),
         (SubsampleClustering, _asked_subsamples(study)),
         (KCriteria, asked_criteria(study)),
         (NullFit, asked_nulls(study)),
@@ -265,8 +265,8 @@ def _group_rows(study: str, digests: Digests, names: tuple[str, ...]) -> list[di
     ]
 
 
-def _asked(study: str) -> Any:
-    """Keys of `DECFinetune` that a study asks for, computed or not."""
+def asked_members(study: str) -> Any:
+    """Keys of `DECFinetune` that a study asks for, computed or not; computed rows are restricted by it at once."""
     asked = Study.Model.proj() * Study.Embedding.proj() * Study.Finetuning.proj() & {"study": study}
     return asked.proj()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
@@ -16,20 +16,17 @@ import datajoint as dj
 import numpy as np
 
 from decortex.errors import ConfigError
-from decortex_schemas.clustering import Clustering
 from decortex_schemas.comparison import SeedAgreement
 from decortex_schemas.database import computed_tables, queue_of, schema
 from decortex_schemas.evaluation import (
     MAIN_METRIC,
     MAIN_TIER,
-    ClusterPerformance,
-    ClusterQuality,
 )
 from decortex_schemas.finetune import DECFinetune
 from decortex_schemas.frozen import FrozenStudy
 from decortex_schemas.models import Performance
-from decortex_schemas.price import RetainedPerformance
 from decortex_schemas.provenance import Environment
+from decortex_schemas.result_rows import averaged
 from decortex_schemas.specs import ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec
 from decortex_schemas.studies import Study
 
@@ -37,6 +34,21 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _lock = threading.RLock()
 
+# Columns of `results` that are means over partitions, but ``p`` their median and ``p_max`` their maximum.
+AVERAGED = (
+    "correlation_before",
+    "correlation_after",
+    "correlation_control",
+    "silhouette",
+    "silhouette_moved",
+    "share_changed",
+    "largest_share",
+    "n_components",
+    "epsilon2",
+    "epsilon2_within",
+    "p",
+    "p_max",
+)
 JOB_STATES = ("pending", "reserved", "error", "ignore")
 
 
@@ -142,7 +154,7 @@ def results(study: str) -> list[dict[str, Any]]:
         If the study is not frozen.
     """
     require_frozen(study)
-    partitions = _partitions(study)
+    partitions = averaged(study)
     failures = (FrozenStudy & {"study": study}).fetch1("failed")
     failed = Counter(_group(failure["key"]) for failure in failures)
     agreements = (SeedAgreement * FinetuneSpec.proj("finetune", "kind") & {"study": study}).to_dicts()
@@ -151,7 +163,7 @@ def results(study: str) -> list[dict[str, Any]]:
     embeddings = {int(row["embedding_spec_id"]): row["embedding_name"] for row in EmbeddingSpec.to_dicts()}
     rows = []
     for row in agreements:
-        own = partitions[_group(row)]
+        own = partitions.get(_group(row), {})
         rows.append(
             {
                 "dataset": row["dataset"],
@@ -162,23 +174,10 @@ def results(study: str) -> list[dict[str, Any]]:
                 "method_id": int(row["method_id"]),
                 "k": int(row["k"]),
                 "finetune": row["finetune"],
-                "status": worst_status([part["status"] for part in own] + ["failed"] * failed[_group(row)]),
-                "n_partitions": len(own),
-                "ari_truth": row["ari_truth"],
-                "ari_seeds": row["ari_seeds"],
-                "ari_restarts": row["ari_restarts"],
-                "correlation_before": _mean(own, "before"),
-                "correlation_after": _mean(own, "after"),
-                "correlation_control": _mean(own, "control"),
-                "silhouette": _mean(own, "silhouette"),
-                "silhouette_moved": _mean(own, "silhouette_moved"),
-                "share_changed": _mean(own, "share_changed"),
-                "largest_share": _mean(own, "largest_share"),
-                "n_components": _mean(own, "n_components"),
-                "epsilon2": _mean(own, "epsilon2"),
-                "epsilon2_within": _mean(own, "epsilon2_within"),
-                "p": _median(own, "p_permutation"),
-                "p_max": max(_values(own, "p_permutation"), default=None),
+                "status": worst_status(own.get("statuses", []) + ["failed"] * failed[_group(row)]),
+                "n_partitions": own.get("n_partitions", 0),
+                **{name: row[name] for name in ("ari_truth", "ari_seeds", "ari_restarts")},
+                **{name: own.get(name) for name in AVERAGED},
             }
         )
     return sorted(
@@ -214,69 +213,10 @@ def _group(row: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(row[name] for name in names)
 
 
-def _partitions(study: str) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
-    """Every partition of a study with its scores, by method, K and fine-tuning."""
-    asked = (Study.Model.proj() * Study.Embedding.proj() * Study.Finetuning.proj() & {"study": study}).proj()
-    partitions = DECFinetune.proj("finetune_status", "share_changed") * FinetuneSpec.proj("kind")
-    partitions = partitions * Clustering.proj("largest_share", "n_components")
-    members = (partitions & asked).to_dicts()
-    key_names = DECFinetune().primary_key
-    before = {
-        tuple(row[name] for name in ("dataset", "model_spec_id", "model_seed")): row["mean"]
-        for row in (Performance.Score & {"tier": MAIN_TIER, "metric": MAIN_METRIC}).proj("mean").to_dicts()
-    }
-
-    def by_key(query: dj.QueryExpression) -> dict[tuple[Any, ...], dict[str, Any]]:
-        return {tuple(row[name] for name in key_names): row for row in (query & asked).to_dicts()}
-
-    performance = by_key(ClusterPerformance.proj("epsilon2", "epsilon2_within", "p_permutation"))
-    price = by_key(RetainedPerformance.proj("before", "after", "control"))
-    untouched = by_key((ClusterQuality.Space & {"space": "untouched"}).proj("silhouette"))
-    moved = by_key((ClusterQuality.Space & {"space": "moved"}).proj("silhouette"))
-    grouped = defaultdict(list)
-    for row in members:
-        key = tuple(row[name] for name in key_names)
-        start = before.get((row["dataset"], row["model_spec_id"], row["model_seed"]))
-        grouped[_group(row)].append(
-            {
-                "status": row["finetune_status"],
-                "share_changed": row["share_changed"],
-                # of the partition as its method left it; a fine-tuning moves neurons between clusters
-                "largest_share": row["largest_share"] if row["kind"] == "none" else None,
-                "n_components": row["n_components"] if row["kind"] == "none" else None,
-                "before": price[key]["before"] if key in price else start,
-                # A fine-tuning whose price is not known is not one that cost nothing.
-                "after": price[key]["after"] if key in price else start if row["kind"] == "none" else None,
-                "control": price[key]["control"] if key in price else None,
-                **{
-                    name: performance[key][name] if key in performance else None
-                    for name in ("epsilon2", "epsilon2_within", "p_permutation")
-                },
-                "silhouette": untouched[key]["silhouette"] if key in untouched else None,
-                "silhouette_moved": moved[key]["silhouette"] if key in moved else None,
-            }
-        )
-    return grouped
-
-
 def worst_status(statuses: list[str]) -> str:
     """'ok' if all are; else every other status with how often it came."""
     others = sorted({status for status in statuses if status != "ok"})
     return ", ".join(f"{status} {statuses.count(status)}/{len(statuses)}" for status in others) or "ok"
-
-
-def _values(rows: list[dict[str, Any]], name: str) -> list[float]:
-    return [row[name] for row in rows if row[name] is not None and not np.isnan(row[name])]
-
-
-def _mean(rows: list[dict[str, Any]], name: str) -> float | None:
-    values = _values(rows, name)
-    return float(np.mean(values)) if values else None
-
-
-def _median(rows: list[dict[str, Any]], name: str) -> float | None:
-    values = _values(rows, name)
-    return float(np.median(values)) if values else None
 
 
 @one_at_a_time

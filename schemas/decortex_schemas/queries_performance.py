@@ -7,21 +7,20 @@ from collections import defaultdict
 from decortex_schemas.adjusted import AdjustedPValue, GridAssociation
 from decortex_schemas.association import ClusterAssociation
 from decortex_schemas.confounds import ClusterConfound
-from decortex_schemas.frozen import members_of
+from decortex_schemas.frozen import asked_members
+from decortex_schemas.grouped import defined, grouped, values
 from decortex_schemas.queries import one_at_a_time, require_frozen, worst_status
-from decortex_schemas.query_rows import (
-    GROUP,
-    PARTITION,
-    Key,
-    Names,
-    Row,
-    average,
-    largest,
-    mean,
-    median,
-    pick,
-)
+from decortex_schemas.query_rows import GROUP, Key, Names, Row, middle, pick
 from decortex_schemas.specs import CovariateSet
+
+_GRID = (
+    "dataset",
+    "model_spec_id",
+    "embedding_spec_id",
+    "method_id",
+    "finetune_id",
+    "covariate_set_id",
+)
 
 
 @one_at_a_time
@@ -38,39 +37,51 @@ def predictability(study: str) -> list[Row]:
         If the study is not frozen.
     """
     require_frozen(study)
-    asked = members_of(study).proj()
     names = {int(row["covariate_set_id"]): row["covariate_set"] for row in CovariateSet.to_dicts()}
-    own = (*PARTITION, "covariate_set_id")
-    adjusted = {pick(row, own): row for row in (AdjustedPValue.Partition & {"study": study}).to_dicts()}
-    grids: dict[Key, list[float]] = defaultdict(list)
-    for row in (GridAssociation & {"study": study} & "p_grid IS NOT NULL").proj("p_grid").to_dicts():
-        grids[_grid(row)].append(row["p_grid"])
-    groups: dict[Key, list[Row]] = defaultdict(list)
-    for row in (ClusterAssociation & asked).to_dicts():
-        groups[pick(row, (*GROUP, "covariate_set_id"))].append(
-            {**row, **_prefixed(adjusted.get(pick(row, own)))}
-        )
+    own = (*GROUP, "covariate_set_id")
+    tests = grouped(
+        AdjustedPValue.Partition & {"study": study},
+        own,
+        n="COUNT(*)",
+        population=values("population_status"),
+        p_sessions=values("p_sessions"),
+        p_sessions_bh_max="MAX(p_sessions_bh)",
+        p_population=values("p_population"),
+        p_population_bh_max="MAX(p_population_bh)",
+    )
+    grids = grouped(GridAssociation & {"study": study}, _GRID, p_grid="MAX(p_grid)")
+    compared = grouped(
+        ClusterAssociation & asked_members(study),
+        own,
+        n="COUNT(*)",
+        statuses=values("covariate_status"),
+        n_neurons="MIN(n_neurons)",
+        omega2="AVG(omega2_partial)",
+        omega2_low="AVG(omega2_low)",
+        omega2_high="AVG(omega2_high)",
+    )
     label = Names()
     rows = []
-    for key in sorted(groups):
-        members = groups[key]
-        first = members[0]
+    for key, found in compared.items():
+        first = dict(zip(own, key, strict=True))
+        test = tests.get(key, {"n": 0, "population": []})
+        waiting = ["waiting"] * max(found["n"] - test["n"], 0)
         rows.append(
             {
                 **label.of(first),
                 "covariates": names[int(first["covariate_set_id"])],
-                "status": worst_status([row["covariate_status"] for row in members]),
-                "n_partitions": len(members),
-                "n_neurons": min(int(row["n_neurons"]) for row in members),
-                "omega2": mean(members, "omega2_partial"),
-                "omega2_low": mean(members, "omega2_low"),
-                "omega2_high": mean(members, "omega2_high"),
-                "p_sessions": median(members, "p_sessions"),
-                "p_sessions_bh_max": largest(members, "p_sessions_bh"),
-                "p_grid": max(grids[_grid(first)], default=None),
-                "population": worst_status([row.get("population_status", "waiting") for row in members]),
-                "p_population": median(members, "p_population"),
-                "p_population_bh_max": largest(members, "p_population_bh"),
+                "status": worst_status(found["statuses"]),
+                "n_partitions": found["n"],
+                "n_neurons": int(found["n_neurons"]),
+                "omega2": found["omega2"],
+                "omega2_low": found["omega2_low"],
+                "omega2_high": found["omega2_high"],
+                "p_sessions": middle(defined(test, "p_sessions")),
+                "p_sessions_bh_max": test.get("p_sessions_bh_max"),
+                "p_grid": grids.get(pick(first, _GRID), {}).get("p_grid"),
+                "population": worst_status(test["population"] + waiting),
+                "p_population": middle(defined(test, "p_population")),
+                "p_population_bh_max": test.get("p_population_bh_max"),
             }
         )
     return rows
@@ -86,14 +97,20 @@ def confounds(study: str) -> list[Row]:
         If the study is not frozen.
     """
     require_frozen(study)
-    asked = members_of(study).proj()
-    groups: dict[Key, Row] = defaultdict(lambda: defaultdict(list))
-    for row in (ClusterConfound.Grouping & asked).to_dicts():
-        for name in ("ami", "cramers_v_corrected"):
-            groups[pick(row, GROUP)][f"{name}_{row['grouping']}"].append(row[name])
-    for row in (ClusterConfound.LeftOut & asked).to_dicts():
-        for name in ("share_kept", "ari", "score_correlation"):
-            groups[pick(row, GROUP)][f"transfer_{name}"].append(row[name])
+    asked = asked_members(study)
+    groups: dict[Key, Row] = defaultdict(dict)
+    names = ("ami", "cramers_v_corrected")
+    of_grouping = grouped(
+        ClusterConfound.Grouping & asked, (*GROUP, "grouping"), **{name: f"AVG({name})" for name in names}
+    )
+    for key, found in of_grouping.items():
+        groups[key[:-1]] |= {f"{name}_{key[-1]}": found[name] for name in names}
+    names = ("share_kept", "ari", "score_correlation")
+    left_out = grouped(
+        ClusterConfound.LeftOut & asked, GROUP, **{f"transfer_{name}": f"AVG({name})" for name in names}
+    )
+    for key, found in left_out.items():
+        groups[key] |= found
     label = Names()
     columns = (
         "ami_session",
@@ -107,17 +124,7 @@ def confounds(study: str) -> list[Row]:
     return [
         {
             **label.of(dict(zip(GROUP, key, strict=True))),
-            **{name: average(groups[key][name]) for name in columns},
+            **{name: groups[key].get(name) for name in columns},
         }
         for key in sorted(groups)
     ]
-
-
-def _prefixed(row: Row | None) -> Row:
-    names = ("p_sessions", "p_sessions_bh", "population_status", "p_population", "p_population_bh")
-    return {} if row is None else {name: row[name] for name in names}
-
-
-def _grid(row: Row) -> Key:
-    names = ("dataset", "model_spec_id", "embedding_spec_id", "method_id", "finetune_id", "covariate_set_id")
-    return pick(row, names)

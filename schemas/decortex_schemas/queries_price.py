@@ -12,10 +12,11 @@ from decortex.evaluation.retained import t_interval
 from decortex_schemas.comparison import SeedAgreement
 from decortex_schemas.evaluation import ClusterPerformance, ClusterQuality
 from decortex_schemas.finetune import DECFinetune
-from decortex_schemas.frozen import members_of
+from decortex_schemas.frozen import asked_members
+from decortex_schemas.grouped import grouped_sql
 from decortex_schemas.price import RetainedPerformance
 from decortex_schemas.queries import one_at_a_time, require_frozen
-from decortex_schemas.query_rows import LABEL, PARTITION, START, Key, Names, Row, average, mean, pick
+from decortex_schemas.query_rows import GROUP, LABEL, PARTITION, START, Key, Names, Row, average, mean, pick
 from decortex_schemas.specs import FinetuneSpec
 
 FIGURES = ("silhouette", "ari_networks", "epsilon2")
@@ -53,7 +54,7 @@ def price(study: str) -> list[Row]:
         "wild_p",
         "worst_cluster_difference",
     )
-    rows = (RetainedPerformance & members_of(study).proj()).proj(*columns).to_dicts(order_by="KEY")
+    rows = (RetainedPerformance & asked_members(study)).proj(*columns).to_dicts(order_by="KEY")
     return [
         {
             **label.of(row),
@@ -86,18 +87,18 @@ def improvement(study: str) -> dict[str, list[Row]]:
         If the study is not frozen.
     """
     require_frozen(study)
-    asked = members_of(study).proj()
-    kinds = FinetuneSpec.proj("kind")
-    figures = _figures(study, asked)
+    tuned = DECFinetune.proj("share_changed") * FinetuneSpec.proj("kind") & asked_members(study)
+    tuned = tuned & "kind != 'none'"
+    figures = _figures(study, tuned)
+    untouched = {int(row["finetune_id"]) for row in (FinetuneSpec & {"kind": "none"}).to_dicts()}
     before = {
-        pick(row, START): figures[pick(row, PARTITION)]
-        for row in (DECFinetune.proj() * kinds & asked & "kind = 'none'").to_dicts()
+        tuple(value for name, value in zip(PARTITION, key, strict=True) if name != "finetune_id"): found
+        for key, found in figures.items()
+        if key[PARTITION.index("finetune_id")] in untouched
     }
     label = Names()
     pairs = []
-    for row in (DECFinetune.proj("share_changed") * kinds & asked & "kind != 'none'").to_dicts(
-        order_by="KEY"
-    ):
+    for row in tuned.to_dicts(order_by="KEY"):
         start, end = before.get(pick(row, START), {}), figures[pick(row, PARTITION)]
         changes: Row = {}
         for name in FIGURES:
@@ -133,7 +134,7 @@ def front(study: str) -> list[Row]:
     """
     require_frozen(study)
     label = Names()
-    asked = members_of(study).proj()
+    asked = asked_members(study)
     betas: dict[Key, list[float]] = defaultdict(list)
     for row in (DECFinetune & asked & "beta IS NOT NULL").proj("beta").to_dicts():
         betas[tuple(label.of(row).values())].append(row["beta"])
@@ -162,22 +163,27 @@ def front(study: str) -> list[Row]:
     )
 
 
-def _figures(study: str, asked: Any) -> dict[Key, Row]:
-    """What a partition is judged by, for every partition of a study."""
+def _figures(study: str, tuned: Any) -> dict[Key, Row]:
+    """What a partition is judged by, for every fine-tuned partition and its start."""
+    asked = asked_members(study)
+    starts = tuned.proj(tuned_id="finetune_id")
     figures: dict[Key, Row] = defaultdict(dict)
-    untouched = ClusterQuality.Space & asked & {"space": "untouched"}
-    for row in untouched.proj("silhouette").to_dicts():
+    quality = ClusterQuality.Space & asked & starts & {"space": "untouched"}
+    for row in quality.proj("silhouette").to_dicts():
         figures[pick(row, PARTITION)]["silhouette"] = row["silhouette"]
-    for row in (ClusterPerformance & asked).proj("epsilon2_corrected").to_dicts():
+    for row in (ClusterPerformance & asked & starts).proj("epsilon2_corrected").to_dicts():
         figures[pick(row, PARTITION)]["epsilon2"] = row["epsilon2_corrected"]
-    pairs = SeedAgreement.Pair & {"study": study, "pair_kind": "model_seeds"} & "ari IS NOT NULL"
-    found: dict[Key, list[float]] = defaultdict(list)
-    for row in pairs.proj("ari").to_dicts():
-        for side in "ab":
-            own = {**row, "model_seed": row[f"model_seed_{side}"], "seed": row[f"seed_{side}"]}
-            found[pick(own, PARTITION)].append(row["ari"])
-    for key, values in found.items():
-        figures[key]["ari_networks"] = average(values)
+    groups = tuned.proj(tuned_id="finetune_id", tuned_model="model_seed", tuned_seed="seed")
+    pairs = SeedAgreement.Pair & {"study": study, "pair_kind": "model_seeds"} & groups
+    kept = pairs.proj("ari").make_sql()
+    columns = ", ".join(f"`{name}`" for name in GROUP)
+    sides = " UNION ALL ".join(
+        f"SELECT {columns}, model_seed_{side} AS model_seed, seed_{side} AS seed, ari FROM ({kept}) AS {side}"
+        for side in "ab"
+    )
+    for key, found in grouped_sql(f"({sides}) AS own", PARTITION, {"ari_networks": "AVG(ari)"}).items():
+        if found["ari_networks"] is not None:
+            figures[key] |= found
     return figures
 
 

@@ -67,15 +67,9 @@ def mean(rows: Sequence[Row], name: str) -> float | None:
     return average(defined(rows, name))
 
 
-def median(rows: Sequence[Row], name: str) -> float | None:
-    """Median of one column where it is defined."""
-    values = defined(rows, name)
-    return float(np.median(values)) if values else None
-
-
-def largest(rows: Sequence[Row], name: str) -> float | None:
-    """Largest value of one column."""
-    return max(defined(rows, name), default=None)
+def middle(found: Sequence[float]) -> float | None:
+    """Median of defined values; None of none."""
+    return float(np.median(found)) if len(found) else None
 
 
 def average(values: Sequence[float | None]) -> float | None:
