@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 SOURCES = pipeline schemas populate_scripts tests benchmarks
 
-.PHONY: setup demo demo-real test lint types e2e dashboard-load bench toy calibrate calibrate-k diagram docs clean help
+.PHONY: setup demo demo-real test lint types e2e dashboard-load bench toy calibrate calibrate-k diagram docs slurm load clean help
 
 help:
 	@echo "make demo       the whole chain on a simulated cortex, on an embedded MySQL"
@@ -15,6 +15,8 @@ help:
 	@echo "make bench      benchmarks   make toy          fine-tuning on a problem with known centres"
 	@echo "make calibrate-k  how often the choice of K is right, one JSON object a line (SEEDS=10)"
 	@echo "make calibrate  error rates of the tests on simulated null data (SETS=100 for a quick look)"
+	@echo "make slurm      a job array on a one-node Slurm of the test's own (as root; slurm-wlm and munge installed)"
+	@echo "make load       what the pipeline costs beside the science (KEYS=20000)"
 	@echo "make diagram    tables of docs/architecture.md    make docs   the documentation site, in site/"
 
 setup: $(READY)
@@ -63,6 +65,12 @@ calibrate-k: setup
 
 calibrate: setup
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibrate.py --sets $(or $(SETS),2000)
+
+slurm: setup
+	DECORTEX_TEST_SLURM=1 $(BIN)/python -m pytest tests/e2e/test_slurm.py
+
+load: setup
+	$(BIN)/python benchmarks/load.py --keys $(or $(KEYS),20000)
 
 diagram: setup
 	$(BIN)/python docs/make_diagram.py

@@ -105,9 +105,9 @@ def confounds(study: str) -> list[Row]:
     )
     for key, found in of_grouping.items():
         groups[key[:-1]] |= {f"{name}_{key[-1]}": found[name] for name in names}
-    names = ("share_kept", "ari", "score_correlation")
+    moved = ("share_kept", "ari", "score_correlation")
     left_out = grouped(
-        ClusterConfound.LeftOut & asked, GROUP, **{f"transfer_{name}": f"AVG({name})" for name in names}
+        ClusterConfound.LeftOut & asked, GROUP, **{f"transfer_{name}": f"AVG({name})" for name in moved}
     )
     for key, found in left_out.items():
         groups[key] |= found

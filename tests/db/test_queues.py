@@ -12,6 +12,7 @@ from small_lab import plan_for
 import decortex_schemas as schemas
 from decortex_ops.plans import declare_plan
 from decortex_schemas import queues
+from decortex_schemas.database import COMPRESSED
 from decortex_schemas.leases import connection_info
 from decortex_schemas.queues import refresh_queue
 
@@ -78,3 +79,11 @@ def test_what_nobody_asks_for_is_removed(asked: Any) -> None:
     )
     assert refresh_queue(schemas.Clustering, priority=5).removed == 6
     assert [row["status"] for row in asked.to_dicts()] == ["ignore"]
+
+
+def test_large_tables_are_kept_compressed(database: dict[str, str]) -> None:
+    rows = schemas.schema.connection.query(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND row_format = 'Compressed'",
+        args=(database["DECORTEX_DATABASE"],),
+    ).fetchall()
+    assert {row[0] for row in rows} == set(COMPRESSED)

@@ -1,0 +1,582 @@
+"""A database as a lab has after a year: synthetic rows of a whole grid, made by SQL. Used by `queries.py`.
+
+One dataset, networks from ten seeds, five methods, forty numbers of clusters, as many clustering seeds as the number
+of clusterings asked for needs, a run of DEC for every network and method, and what the pipeline computes from them:
+quality, performance by cluster, agreement, p-values, the price of DEC. Sizes, types and keys are those of real rows;
+numbers are random, and mean nothing. Nothing here is a result: the database's name must say that it is synthetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import datajoint as dj
+import numpy as np
+from datajoint.blob import pack
+
+import decortex_schemas as schemas
+from decortex.embeddings import EmbeddingConfig
+from decortex.errors import ConfigError
+from decortex.finetune import FinetuneConfig
+from decortex.models.recipes import RECIPES
+from decortex.models.training_config import TrainingConfig
+from decortex_ops.defaults import register_defaults
+from decortex_ops.plans import register_none
+from decortex_schemas.association import ClusterAssociation
+from decortex_schemas.database import schema
+from decortex_schemas.embeddings import array_sha256
+from decortex_schemas.provenance import run_stamp
+from decortex_schemas.specs import (
+    CovariateSet,
+    register_embedding_spec,
+    register_finetune,
+    register_method,
+    register_model_spec,
+    register_schedule,
+)
+from decortex_schemas.studies import FinetunePlan, StudyPlan, declare_study
+
+Row = dict[str, Any]
+METHODS = ("kmeans", "gmm", "tmixture", "spectral", "sec")
+N_SESSIONS = 10
+N_ANIMALS = 5
+DEC_COUNTS = (20,)
+NAME = "lab"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the lab is.
+
+    Parameters
+    ----------
+    n_clusterings : int
+        Networks times methods times numbers of clusters times clustering seeds; rounded up to whole seeds.
+    n_neurons : int
+        Labels a clustering.
+    n_features : int
+        Of the embedding.
+    n_networks : int
+        Trained from as many seeds.
+    counts : tuple of int
+        Numbers of clusters.
+    """
+
+    n_clusterings: int = 40000
+    n_neurons: int = 50000
+    n_features: int = 64
+    n_networks: int = 10
+    counts: tuple[int, ...] = field(default=tuple(range(2, 42)))
+
+    @property
+    def n_seeds(self) -> int:
+        """Clustering seeds."""
+        return -(-self.n_clusterings // (self.n_networks * len(METHODS) * len(self.counts)))
+
+
+def fill_lab(size: Size, *, seed: int = 0, say: Callable[[str], None] = lambda line: None) -> str:
+    """Fill the connected, empty database; returns the study's name.
+
+    Parameters
+    ----------
+    size : Size
+        How large.
+    seed : int
+        Of the random numbers.
+    say : callable
+        Takes one line a stage.
+
+    Raises
+    ------
+    ConfigError
+        If the database is not called ``synthetic...``, or holds clusterings.
+    """
+    if not schema.database.startswith("synthetic") or len(schemas.Clustering()):
+        raise ConfigError(
+            f"synthetic rows go into an empty database whose name begins with 'synthetic', not {schema.database!r}: "
+            "set DECORTEX_DATABASE."
+        )
+    return _Filler(size, np.random.default_rng(seed), say).fill()
+
+
+class _Filler:
+    """Base rows are made here, one a method and number of clusters; the server multiplies them over the seeds."""
+
+    def __init__(self, size: Size, rng: np.random.Generator, say: Callable[[str], None]) -> None:
+        self.size = size
+        self.rng = rng
+        self.say = say
+        self.stamp = {**run_stamp(0.0), "host_name": "synthetic", "seconds": 1.0}
+        self.networks = range(size.n_networks)
+        self.seeds = range(size.n_seeds)
+
+    def fill(self) -> str:
+        self.declare()
+        schema.connection.query(f"USE `{schema.database}`")
+        for name in ("foreign_key_checks", "unique_checks"):
+            schema.connection.query(f"SET SESSION {name} = 0")
+        try:
+            self.partitions()
+            self.evaluations()
+            self.comparisons()
+            self.decisions()
+        finally:
+            for name in ("foreign_key_checks", "unique_checks"):
+                schema.connection.query(f"SET SESSION {name} = 1")
+        for table, _ in schema.declare_list:
+            schema.connection.query(f"ANALYZE TABLE {table().full_table_name}").fetchall()
+        return NAME
+
+    def declare(self) -> None:
+        """Dataset, networks, embeddings, specifications and the study, as a lab registers them."""
+        self.say("specifications")
+        register_defaults()
+        size = self.size
+        n = size.n_neurons
+        self.put(schemas.Dataset, [{"dataset": NAME, "kind": "filetree", "n_neurons": n, "species": "mouse"}])
+        sessions = [f"session{i}" for i in range(N_SESSIONS)]
+        self.put(schemas.Dataset.Session, [{"dataset": NAME, "session": name} for name in sessions])
+        self.put(
+            schemas.Dataset.Neuron,
+            (
+                {
+                    "dataset": NAME,
+                    "neuron_idx": i,
+                    "session": sessions[i % N_SESSIONS],
+                    "animal": f"animal{i % N_ANIMALS}",
+                    "unit_id": i,
+                    "scan": 1,
+                    "area": "V1",
+                    "true_type": None,
+                }
+                for i in range(n)
+            ),
+        )
+        recipe = RECIPES[sorted(RECIPES)[0]]()
+        self.model = {"dataset": NAME, "model_spec_id": register_model_spec("synthetic", *recipe)}
+        self.embedding = {"embedding_spec_id": register_embedding_spec("l2", EmbeddingConfig(kind="l2"))}
+        self.methods = [register_method(name, {}, name=name) for name in METHODS]
+        schedule = register_schedule("synthetic", TrainingConfig(max_epochs=10))
+        self.none = register_none()
+        self.dec = register_finetune("dec", FinetuneConfig(kind="dec"), schedule_id=schedule, control_seed=0)
+        ids = tuple(int(method["method_id"]) for method in self.methods)
+        plan = StudyPlan(
+            models=tuple({**self.model, "model_seed": i} for i in self.networks),
+            embedding_spec_ids=(self.embedding["embedding_spec_id"],),
+            method_ids=ids,
+            counts=size.counts,
+            seeds=tuple(self.seeds),
+            finetunings=(
+                FinetunePlan(finetune_id=self.none, methods=(), counts=(), seeds=()),
+                FinetunePlan(finetune_id=self.dec, methods=ids, counts=self.dec_counts, seeds=(0,)),
+            ),
+        )
+        declare_study(NAME, plan, description="synthetic rows; no result")
+        self.put(schemas.TrainedModel, ({**self.model, "model_seed": i} for i in self.networks))
+        for i in self.networks:
+            x = self.rng.normal(size=(n, size.n_features))
+            schemas.Embedding.insert1(
+                {
+                    **self.model,
+                    **self.embedding,
+                    "model_seed": i,
+                    "array": x,
+                    "embedding_sha256": array_sha256(x),
+                    "neuron_order_sha256": "0" * 64,
+                    "n_neurons": n,
+                    "n_features": size.n_features,
+                    "n_excluded": 0,
+                    "excluded": {},
+                    **self.stamp,
+                },
+                allow_direct_insert=True,
+            )
+
+    @property
+    def dec_counts(self) -> tuple[int, ...]:
+        return tuple(k for k in self.size.counts if k in DEC_COUNTS) or self.size.counts[:1]
+
+    def partitions(self) -> None:
+        """Labels, parameters, clusters, and their fine-tunings."""
+        self.say("partitions")
+        size, rng = self.size, self.rng
+        cells = self.cells()
+        labels = {}
+        for method, k in ((cell["method"], cell["k"]) for cell in cells):
+            shares = rng.dirichlet(np.full(k, 5.0))
+            drawn = np.searchsorted(np.cumsum(np.sort(shares)[::-1])[:-1], rng.random(size.n_neurons))
+            labels[method, k] = pack(drawn.astype(np.int16), compress=True)
+
+        def parameters(cell: Row) -> bytes:
+            shape = (cell["k"], size.n_features)
+            found = {"centres": rng.normal(size=shape)}
+            if cell["method"] in ("gmm", "tmixture"):
+                found |= {"scales": rng.random(shape), "weights": rng.random(cell["k"])}
+            return pack(found, compress=True)
+
+        self.multiply(
+            schemas.Clustering,
+            [
+                {
+                    **cell,
+                    "labels": labels[cell["method"], cell["k"]],
+                    "parameters": parameters(cell),
+                    "k_effective": cell["k"],
+                    "fit_status": "ok",
+                }
+                for cell in cells
+            ],
+        )
+        centre = [pack(rng.normal(size=size.n_features), compress=True) for _ in range(64)]
+        self.multiply(
+            schemas.Clustering.Cluster,
+            [{**cell, "cluster": i, "centre": centre[i]} for cell in cells for i in range(cell["k"])],
+        )
+        self.multiply(
+            schemas.DECFinetune,
+            [
+                {
+                    **cell,
+                    "finetune_status": "ok",
+                    "labels": None,
+                    "checkpoint": None,
+                    "embedding": None,
+                    "beta": None,
+                }
+                for cell in self.members()
+            ],
+        )
+        scores = pack(rng.random(size.n_neurons), compress=True)
+        at = [
+            {"tier": tier, "metric": metric} for tier in ("validation", "test") for metric in self.metrics()
+        ]
+        for row in at:
+            row |= {"score_values": scores}
+        self.multiply(
+            schemas.DECFinetune.Score, [{**cell, **row} for cell in self.members(dec_only=True) for row in at]
+        )
+        self.multiply(
+            schemas.DECFinetune.Epoch,
+            [{**cell, "epoch": i} for cell in self.members(dec_only=True) for i in range(1, 11)],
+        )
+        tiers = [{"tier": tier, "n_trials": 1000} for tier in ("validation", "test")]
+        self.multiply(schemas.Performance, [{**self.model, **row} for row in tiers])
+        self.multiply(schemas.Performance.Score, [{**self.model, **row} for row in at])
+
+    def evaluations(self) -> None:
+        """What is computed from one partition."""
+        self.say("evaluations")
+        members = self.members()
+        self.multiply(schemas.ClusterQuality, members)
+        self.multiply(
+            schemas.ClusterQuality.Space,
+            [
+                {**cell, "space": space, "quality_status": "ok"}
+                for cell in members
+                for space in ("untouched", "moved")
+                if space == "untouched" or cell["finetune_id"] == self.dec
+            ],
+        )
+        scored = [{**cell, "metric": "correlation_to_average"} for cell in members]
+        self.multiply(schemas.ClusterPerformance, [{**cell, "association_status": "ok"} for cell in scored])
+        self.multiply(
+            schemas.ClusterPerformance.Cluster,
+            [{**cell, "cluster": i} for cell in scored for i in range(cell["k"])],
+        )
+        self.say("pairs of clusters")
+        self.multiply(
+            schemas.ClusterPerformance.Pair,
+            [
+                {**cell, "first": i, "second": j}
+                for cell in scored
+                for i in range(cell["k"])
+                for j in range(i + 1, cell["k"])
+            ],
+        )
+        self.say("associations")
+        self.put(
+            schemas.RecordingSummary,
+            [{"dataset": NAME, "mean_response": self.rng.random(self.size.n_neurons)}],
+        )
+        sets = [int(row["covariate_set_id"]) for row in CovariateSet.to_dicts()]
+        compared = [{**cell, "covariate_set_id": i} for cell in members for i in sets]
+        self.multiply(
+            ClusterAssociation,
+            [
+                {
+                    **cell,
+                    "covariate_status": "ok",
+                    "effect_status": "ok",
+                    "mixed_status": "ok",
+                    "n_neurons": 50000,
+                }
+                for cell in compared
+            ],
+        )
+        units = [{**cell, "unit_kind": kind} for cell in compared for kind in ("session", "animal")]
+        self.multiply(ClusterAssociation.Population, [{**cell, "population_status": "ok"} for cell in units])
+        self.multiply(
+            ClusterAssociation.Contrast,
+            [{**cell, "cluster": i} for cell in units for i in range(cell["k"])],
+        )
+        self.multiply(
+            ClusterAssociation.Session,
+            [{**cell, "session": f"session{i}"} for cell in compared for i in range(N_SESSIONS)],
+        )
+        self.multiply(schemas.ClusterConfound, members)
+        self.multiply(
+            schemas.ClusterConfound.Grouping,
+            [
+                {**cell, "grouping": kind, "confound_status": "ok"}
+                for cell in members
+                for kind in ("session", "animal")
+            ],
+        )
+        self.multiply(
+            schemas.ClusterConfound.LeftOut,
+            [
+                {**cell, "animal": f"animal{i}", "transfer_status": "ok"}
+                for cell in members
+                for i in range(N_ANIMALS)
+            ],
+        )
+        tuned = self.members(dec_only=True)
+        self.multiply(
+            schemas.RetainedPerformance,
+            [{**cell, "retained_status": "ok", "equivalent": 1} for cell in tuned],
+        )
+        self.multiply(
+            schemas.RetainedPerformance.Session,
+            [{**cell, "session": f"session{i}"} for cell in tuned for i in range(N_SESSIONS)],
+        )
+        self.multiply(
+            schemas.RetainedPerformance.Cluster,
+            [{**cell, "cluster": i} for cell in tuned for i in range(cell["k"])],
+        )
+
+    def comparisons(self) -> None:
+        """What is compared over the frozen study."""
+        self.say("comparisons")
+        self.put(schemas.FrozenStudy, [{"study": NAME, "failed": []}])
+        groups = [{"study": NAME, **cell} for cell in self.members()]
+        self.put(schemas.FrozenStudy.Group, groups)
+        self.put(schemas.SeedAgreement, groups)
+        n = len(self.seeds)
+        networks = [(a, s, b, s) for a in self.networks for b in self.networks if a < b for s in range(n)]
+        starts = [(m, a, m, b) for m in self.networks for a in range(n) for b in range(a + 1, n)]
+        names = ("model_seed_a", "seed_a", "model_seed_b", "seed_b")
+        pairs = [
+            {"pair_kind": kind, **dict(zip(names, pair, strict=True))}
+            for kind, found in (("model_seeds", networks), ("clustering_seeds", starts))
+            for pair in found
+        ]
+        base = []
+        for cell in groups:
+            k = cell["k"]
+            confusion = self.rng.poisson(self.size.n_neurons / k**2 / 5, size=(k, k)).astype(np.int32)
+            confusion[np.diag_indices(k)] += self.size.n_neurons * 4 // (5 * k)
+            base.append(
+                {
+                    **cell,
+                    "pair_status": "ok",
+                    "matched": pack(np.arange(k, dtype=np.int16), compress=True),
+                    "confusion": pack(confusion, compress=True),
+                }
+            )
+        self.multiply(schemas.SeedAgreement.Pair, base, over=pairs)
+        rng = self.rng
+        self.put(
+            schemas.ConsensusPartition,
+            (
+                {
+                    **cell,
+                    "consensus_status": "ok",
+                    "labels": rng.integers(0, cell["k"], self.size.n_neurons).astype(np.int16),
+                    "support": rng.random(self.size.n_neurons),
+                }
+                for cell in groups
+            ),
+        )
+        self.put(
+            schemas.ConsensusPartition.Cluster,
+            ({**cell, "cluster": i} for cell in groups for i in range(cell["k"])),
+        )
+        self.between()
+
+    def between(self) -> None:
+        """All pairs of methods, at every number of clusters and fine-tuning."""
+        without = ("method", "method_id")
+        masters = [
+            {"study": NAME, **{name: value for name, value in cell.items() if name not in without}}
+            for cell in self.members()
+            if cell["method"] == METHODS[0]
+        ]
+        self.put(schemas.MethodAgreement, masters)
+        self.put(
+            schemas.MethodAgreement.Between,
+            (
+                {
+                    **cell,
+                    **{f"{name}_a": value for name, value in a.items()},
+                    **{f"{name}_b": value for name, value in b.items()},
+                }
+                for cell in masters
+                for i, a in enumerate(self.methods)
+                for b in self.methods[i + 1 :]
+            ),
+        )
+
+    def decisions(self) -> None:
+        """P-values corrected over the study."""
+        self.say("p-values")
+        sets = [int(row["covariate_set_id"]) for row in CovariateSet.to_dicts()]
+        grids = [
+            {
+                "study": NAME,
+                **self.model,
+                **self.embedding,
+                "model_seed": i,
+                **method,
+                "finetune_id": self.none,
+                "covariate_set_id": covariates,
+            }
+            for i in self.networks
+            for method in self.methods
+            for covariates in sets
+        ]
+        self.put(schemas.GridAssociation, grids)
+        self.put(schemas.AdjustedPValue, ({"study": NAME, "covariate_set_id": i} for i in sets))
+        members = [{"study": NAME, **cell, "covariate_set_id": i} for cell in self.members() for i in sets]
+        self.multiply(
+            schemas.AdjustedPValue.Partition, [{**cell, "population_status": "ok"} for cell in members]
+        )
+        of_grid = [cell for cell in members if cell["finetune_id"] == self.none]
+        self.multiply(schemas.GridAssociation.Member, [{**cell, "member_status": "ok"} for cell in of_grid])
+
+    def metrics(self) -> list[str]:
+        return [str(row["metric"]) for row in schemas.Metric().to_dicts()]
+
+    def cells(self) -> list[Row]:
+        """One key a method and number of clusters, without seeds."""
+        return [
+            {**self.model, **self.embedding, **method, "k": k}
+            for method in self.methods
+            for k in self.size.counts
+        ]
+
+    def members(self, *, dec_only: bool = False) -> list[Row]:
+        """Keys of partitions without seeds; those of DEC exist for the first clustering seed alone."""
+        none = [] if dec_only else [{**cell, "finetune_id": self.none} for cell in self.cells()]
+        return none + [
+            {**cell, "finetune_id": self.dec} for cell in self.cells() if cell["k"] in self.dec_counts
+        ]
+
+    def put(self, table: type[dj.Table], rows: Iterable[Row]) -> None:
+        """Insert rows as they are, what they do not say made up."""
+        complete = _Maker(table, self.stamp, self.rng)
+        batch: list[Row] = []
+        for row in rows:
+            batch.append(complete(row))
+            if len(batch) == 5000:
+                table().insert(batch, allow_direct_insert=True)
+                batch = []
+        table().insert(batch, allow_direct_insert=True)
+
+    def multiply(self, table: type[dj.Table], base: Sequence[Row], over: Sequence[Row] | None = None) -> None:
+        """Insert base rows over all seeds, with other numbers; blobs are given packed and shared.
+
+        The rows of one network are one statement, in the order of the table's key as far as the base goes.
+        """
+        target = table()
+        columns = list(target.heading.names)
+        seeds = [
+            name for name in ("model_seed", "seed") if name in columns and not (base and name in base[0])
+        ]
+        if over is None:
+            over = [
+                {name: value for name, value in (("model_seed", m), ("seed", s)) if name in seeds}
+                for m in (self.networks if "model_seed" in seeds else [0])
+                for s in (self.seeds if "seed" in seeds else [0])
+            ]
+        over_names = list(over[0])
+        complete = _Maker(table, self.stamp, self.rng, packed=True)
+        query = schema.connection.query
+        query("DROP TEMPORARY TABLE IF EXISTS base_rows, other_keys")
+        kept = [name for name in columns if name not in over_names]
+        listed = ", ".join(f"`{name}`" for name in kept)
+        query(f"CREATE TEMPORARY TABLE base_rows SELECT {listed} FROM {target.full_table_name} LIMIT 0")
+        for rows in _chunks(base, 500):
+            made = [complete(row) for row in rows]
+            values = ", ".join([f"({', '.join(['%s'] * len(kept))})"] * len(made))
+            query(f"INSERT INTO base_rows VALUES {values}", args=[row[name] for row in made for name in kept])
+        others = ", ".join(f"`{name}`" for name in over_names)
+        query(f"CREATE TEMPORARY TABLE other_keys SELECT {others} FROM {target.full_table_name} LIMIT 0")
+        for rows in _chunks(over, 2000):
+            values = ", ".join([f"({', '.join(['%s'] * len(over_names))})"] * len(rows))
+            query(
+                f"INSERT INTO other_keys VALUES {values}",
+                args=[row[name] for row in rows for name in over_names],
+            )
+        chosen = []
+        for name in columns:
+            if name in over_names:
+                chosen.append(f"o.`{name}`")
+            elif target.heading[name].type == "double" and not target.heading[name].in_key:
+                chosen.append(f"LEAST(0.999, b.`{name}` * (0.5 + RAND()))")
+            else:
+                chosen.append(f"b.`{name}`")
+        dec = " OR ".join(["b.finetune_id <> %s", *(["o.seed = 0"] if "seed" in seeds else [])])
+        where = f"({dec})" if "finetune_id" in kept and "seed" in seeds else "TRUE"
+        args: tuple[Any, ...] = (self.dec,) if "finetune_id" in kept and "seed" in seeds else ()
+        parts = self.networks if "model_seed" in seeds else [None]
+        for network in parts:
+            own = where if network is None else f"{where} AND o.model_seed = {network}"
+            query(
+                f"INSERT INTO {target.full_table_name} ({', '.join(f'`{name}`' for name in columns)}) "
+                f"SELECT STRAIGHT_JOIN {', '.join(chosen)} FROM base_rows AS b JOIN other_keys AS o WHERE {own}",
+                args=args,
+            )
+        query("DROP TEMPORARY TABLE base_rows, other_keys")
+
+
+class _Maker:
+    """Completes a row of one table: stamps, and values of the right type for what it does not say."""
+
+    def __init__(
+        self, table: type[dj.Table], stamp: Row, rng: np.random.Generator, *, packed: bool = False
+    ) -> None:
+        self._heading = table().heading
+        self._stamp = stamp
+        self._rng = rng
+        self._packed = packed
+
+    def __call__(self, row: Row) -> Row:
+        return {name: self._value(name, row) for name in self._heading.names}
+
+    def _value(self, name: str, row: Row) -> Any:
+        for known in (row, self._stamp):
+            if name in known:
+                return known[name]
+        kind = str(self._heading[name].original_type or self._heading[name].type)
+        made: Any = ""
+        if kind.startswith(("float", "double")):
+            made = float(self._rng.random())
+        elif kind.startswith(("int", "tinyint", "smallint", "bool", "bigint")):
+            made = 1
+        elif kind.startswith("char(64)"):
+            made = "0" * 64
+        elif kind.startswith("json"):
+            made = "{}" if self._packed else {}
+        elif kind.startswith("datetime"):
+            made = self._stamp["started_at"]
+        elif "bytes" in kind:
+            made = b"0"
+        elif kind.startswith("<"):
+            made = pack(np.zeros(1), compress=True) if self._packed else np.zeros(1)
+        return made
+
+
+def _chunks(rows: Sequence[Row], length: int) -> Iterable[Sequence[Row]]:
+    return (rows[start : start + length] for start in range(0, len(rows), length))
