@@ -22,6 +22,8 @@ from decortex.config import config_hash
 from decortex.errors import OperationError
 from decortex_schemas.database import schema
 
+# Set to 1, rows of a shared database may be computed by code that is not committed.
+ALLOW_DIRTY = "DECORTEX_ALLOW_DIRTY"
 # What every computed row carries beside its result.
 STAMP = """
 -> Environment
@@ -81,11 +83,23 @@ class _Current:
 
 
 def register_environment(*, threads: int) -> int:
-    """Register this process's environment, once; returns its ``env_id``."""
+    """Register this process's environment, once; returns its ``env_id``.
+
+    Raises
+    ------
+    OperationError
+        If the code has uncommitted changes, the database is a shared one and nobody allowed it.
+    """
     process = (os.getpid(), threads)
     if _Current.env_id is not None and _Current.process == process:
         return _Current.env_id
     facts = {**describe_environment(), "threads": threads}
+    if facts["dirty"] and os.environ.get("DJ_HOST") and os.environ.get(ALLOW_DIRTY) != "1":
+        raise OperationError(
+            f"the code at commit {facts['git_commit'][:12]} has uncommitted changes (sha256 "
+            f"{facts['diff_sha256'][:12]}), from which nobody could compute the same rows again: commit them, or set "
+            f"{ALLOW_DIRTY}=1 to work all the same; rows then carry the digest of the changes."
+        )
     digest = config_hash(facts)
     _Current.env_hash = digest
     _Current.env_id = register_row(Environment, "env_id", {"env_hash": digest}, facts)

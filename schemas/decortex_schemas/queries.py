@@ -219,9 +219,8 @@ def worst_status(statuses: list[str]) -> str:
     return ", ".join(f"{status} {statuses.count(status)}/{len(statuses)}" for status in others) or "ok"
 
 
-@one_at_a_time
-def provenance(table_name: str, key: dict[str, Any]) -> dict[str, Any]:
-    """Everything one row rests on: its ancestors' keys and digests, its environment, and how to recompute it.
+def whole_key(table_name: str, key: dict[str, Any]) -> tuple[type[dj.Computed], dict[str, Any]]:
+    """Computed table of a name, and the whole key of the one row that a part of it names.
 
     Raises
     ------
@@ -243,7 +242,19 @@ def provenance(table_name: str, key: dict[str, Any]) -> dict[str, Any]:
             f"the key {key} names {len(found)} rows of {table_name}, not one; a whole key has "
             f"{', '.join(table().primary_key)}."
         )
-    whole = dict(found[0])
+    return table, dict(found[0])
+
+
+@one_at_a_time
+def provenance(table_name: str, key: dict[str, Any]) -> dict[str, Any]:
+    """Everything one row rests on: its ancestors' keys and digests, its environment, and how to recompute it.
+
+    Raises
+    ------
+    ConfigError
+        If the table is unknown, or the key does not name exactly one row.
+    """
+    table, whole = whole_key(table_name, key)
     row = (table & whole).fetch1()
     known = dict(row)
     chain: list[dict[str, Any]] = []

@@ -17,8 +17,10 @@ from decortex_ops.cli import (
     db,
     demo,
     evaluate,
+    export,
     figure,
     read,
+    recompute,
     register,
     register_model,
     report,
@@ -60,6 +62,9 @@ app.command()(report.report)
 app.command()(read.errors)
 app.command()(run.retry)
 app.command()(read.provenance)
+app.command()(recompute.recompute)
+app.command()(export.export)
+app.command("check-export")(export.check_export)
 app.command()(dashboard.dashboard)
 app.command()(store.verify)
 app.command()(store.gc)
