@@ -37,7 +37,7 @@ from decortex.embeddings import EmbeddingConfig
 from decortex_ops.plans import register_none
 from decortex_ops.scheduler import sweep
 from decortex_schemas.database import read_settings
-from decortex_schemas.models import register_checkpoint
+from decortex_schemas.imports import register_checkpoint
 from decortex_schemas.query_rows import START
 from decortex_schemas.specs import register_embedding_spec, register_method
 from decortex_schemas.studies import FinetunePlan, Study, StudyPlan, declare_study

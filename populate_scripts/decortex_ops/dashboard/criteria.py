@@ -42,20 +42,36 @@ def criteria_figure(one: Mapping[str, Any], shown: Sequence[str]) -> go.Figure:
         horizontal_spacing=0.07,
     )
     named: set[str] = set()
+    traces: list[go.Scatter] = []
+    places: list[tuple[int, int]] = []
+    axes: dict[str, Any] = {}
     for index, name in enumerate(shown):
-        at = {"row": index // _COLUMNS + 1, "col": index % _COLUMNS + 1}
+        own: list[go.Scatter] = []
         for kind in NULLS:
-            for trace in null_band(one, name, kind, show_legend=kind not in named):
-                made.add_trace(trace, **at)
-                named.add(kind)
-        made.add_trace(curve(one, name), **at)
+            band = null_band(one, name, kind, show_legend=kind not in named)
+            own += band
+            named |= {kind} if band else set()
+        own.append(curve(one, name))
         choice = one["single"].get(name)
         if choice is not None:
-            made.add_trace(_mark(one, name, choice), **at)
-        made.update_yaxes(title_text=CRITERIA[name][1], **at)
-        made.update_xaxes(title_text="K" if index >= len(shown) - _COLUMNS else "", **at)
-        if one["decision"] is not None:
-            made.add_vline(x=one["decision"], line={"color": MUTED, "dash": "dot", "width": 1.2}, **at)
+            own.append(_mark(one, name, choice))
+        traces += own
+        places += [(index // _COLUMNS + 1, index % _COLUMNS + 1)] * len(own)
+        number = "" if index == 0 else str(index + 1)
+        last = index >= len(shown) - _COLUMNS
+        axes[f"yaxis{number}"] = {
+            "title": {"text": CRITERIA[name][1], "font": {"size": 11, "color": MUTED}},
+            "gridcolor": LINE,
+            "zeroline": False,
+            "automargin": True,
+        }
+        axes[f"xaxis{number}"] = {
+            "title": {"text": "K" if last else "", "font": {"color": MUTED, "size": 12}},
+            "gridcolor": LINE,
+            "zeroline": False,
+        }
+    # All at once: plotly checks the whole figure anew at every call.
+    made.add_traces(traces, rows=[row for row, _ in places], cols=[column for _, column in places])
     look = figure(height=60 + 235 * n_rows).layout
     made.update_layout(
         height=look.height,
@@ -65,13 +81,26 @@ def criteria_figure(one: Mapping[str, Any], shown: Sequence[str]) -> go.Figure:
         hoverlabel=look.hoverlabel,
         margin={"l": 60, "r": 16, "t": 62, "b": 40},
         legend={"orientation": "h", "y": 1, "yref": "container", "yanchor": "top", "x": 0},
-    )
-    made.update_xaxes(look.xaxis.to_plotly_json() | {"title": {"font": {"color": MUTED, "size": 12}}})
-    made.update_yaxes(
-        gridcolor=LINE, zeroline=False, automargin=True, title_font={"size": 11, "color": MUTED}
+        shapes=[] if one["decision"] is None else [_decision(one["decision"], i) for i in range(len(shown))],
+        **axes,
     )
     made.update_annotations(font={"size": 13, "color": INK})
     return made
+
+
+def _decision(k: int, index: int) -> dict[str, Any]:
+    number = "" if index == 0 else str(index + 1)
+    line = {"color": MUTED, "dash": "dot", "width": 1.2}
+    return {
+        "type": "line",
+        "x0": k,
+        "x1": k,
+        "y0": 0,
+        "y1": 1,
+        "xref": f"x{number}",
+        "yref": f"y{number} domain",
+        "line": line,
+    }
 
 
 def curve(one: Mapping[str, Any], name: str) -> go.Scatter:
