@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from decortex.data.summary import summarise_recordings
 from decortex.evaluation import CovariateConfig, covariate_columns
 from decortex.evaluation.covariates import log_rate, norms
+from decortex.evaluation.reliability import reliability_of
 from decortex_schemas.database import schema
 from decortex_schemas.datasets import Dataset, mapped_recordings, sessions_of
-from decortex_schemas.evaluation import MAIN_METRIC, MAIN_TIER, compared_scores, scores_after
+from decortex_schemas.evaluation import EVALUATION_SEED, MAIN_METRIC, MAIN_TIER, compared_scores, scores_after
 from decortex_schemas.finetune import DECFinetune
 from decortex_schemas.leases import confirm_reservation
 from decortex_schemas.models import Performance, TrainedModel, raw_embedding
@@ -35,6 +36,8 @@ class RecordingSummary(dj.Computed):
     -> Dataset
     ---
     mean_response : <blob>               # float64[n_neurons], over training trials; NaN without a recording
+    spearman_brown : <blob>              # float64[n_neurons], of averages over the repeats of test images; NaN: none
+    oracle : <blob>                      # float64[n_neurons], a test response against the others to its image
     n_test_images : int32                # different ones over all sessions, by content
     n_shared_images : int32              # those that some session shows for training or validation
     {STAMP}
@@ -54,8 +57,11 @@ class RecordingSummary(dj.Computed):
         started = time.time()
         recordings, places = mapped_recordings(key["dataset"])
         found = summarise_recordings(recordings)
+        repeats = reliability_of(recordings, MAIN_TIER, seed=EVALUATION_SEED)
         row = {
             "mean_response": np.where(places < 0, np.nan, found.mean_responses[places]),
+            "spearman_brown": np.where(places < 0, np.nan, repeats.spearman_brown[places]),
+            "oracle": np.where(places < 0, np.nan, repeats.oracle[places]),
             "n_test_images": found.n_test_images,
             "n_shared_images": found.n_shared_images,
         }

@@ -110,6 +110,12 @@ def test_unmapped_neurons_have_no_score_and_are_not_dropped(lab: str, tmp_path: 
     assert np.isfinite(expected).sum() == 20
     np.testing.assert_allclose(score["score_values"], expected, atol=1e-6)
     assert len((schemas.Embedding & key).fetch1("array").load()) == 63
+    mapped = (schemas.RecordingSummary & {"dataset": "mapped"}).fetch1()
+    for column in ("mean_response", "spearman_brown", "oracle"):
+        own = (schemas.RecordingSummary & {"dataset": "small"}).fetch1(column)
+        expected = [np.nan if place < 0 else own[place] for place in places]
+        np.testing.assert_array_equal(mapped[column], expected)
+        assert np.isfinite(mapped[column]).any()
     with pytest.raises(ConfigError, match="all neurons are not recorded"):
         declare_plan("mapped-dec", plan_for("mapped", networks=[{"dataset": "mapped", "imported": "mapped"}]))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +16,7 @@ from torch.nn import functional
 from decortex.data.recordings import Recordings
 from decortex.errors import DatasetError
 
+_AHEAD = 2  # batches that are read while one is trained on
 _PIECE = 256  # trials read at once when the cache is filled
 
 
@@ -94,6 +97,24 @@ class TierBatches:
         """
         order = np.random.default_rng([seed, epoch]).permutation(self.n_trials)
         return [np.sort(rows) for rows in np.array_split(order, self.n_batches)]
+
+    def stream(self, order: Sequence[NDArray[np.int64]]) -> Iterator[Batch]:
+        """Yield the batches of an epoch; those that come from disk are read ahead by one thread, in order."""
+        if self._inputs is not None:
+            yield from (self.batch(rows) for rows in order)
+            return
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="decortex-read") as reader:
+            ahead: deque[Future[Batch]] = deque()
+            try:
+                for rows in order:
+                    ahead.append(reader.submit(self.batch, rows))
+                    if len(ahead) > _AHEAD:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                for waiting in ahead:
+                    waiting.cancel()
 
     def in_order(self) -> Iterator[Batch]:
         """Yield all trials once, session after session."""

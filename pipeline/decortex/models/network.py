@@ -28,6 +28,8 @@ CHECKPOINT_FORMAT = "decortex-network-1"
 
 # The starting drive of a neuron that never responded in training: softplus(-7) is .001.
 _SILENT_DRIVE = -7.0
+# A scale of the log-norm penalty may not start at zero, where its logarithm ends.
+_LEAST_SCALE = 1e-2
 
 
 class Network(nn.Module):
@@ -266,10 +268,22 @@ class Network(nn.Module):
         """Readout features of all neurons, (n_neurons, n_features), sessions in order; differentiable."""
         return torch.cat([self.readout(name).features for name in self.session_names])
 
+    def penalty_scales(self) -> Tensor:
+        """Learned scales of the adaptive log-norm penalty, (n_neurons,), sessions in order.
+
+        Raises
+        ------
+        ConfigError
+            If the readouts were built without (``adaptive_penalty``).
+        """
+        if not self.config.readout.adaptive_penalty:
+            raise ConfigError("the adaptive log-norm penalty needs a readout with adaptive_penalty=True.")
+        return torch.cat([self.readout(name).get_parameter("penalty_scale") for name in self.session_names])
+
     def positions(self) -> NDArray[np.float64]:
         """Where on the image each neuron reads, (n_neurons, 2), x then y in pixels (0 the first pixel)."""
         with torch.no_grad():
-            centre = torch.cat([self.readout(name).centre() for name in self.session_names]).double().cpu()
+            centre = torch.cat([self.readout(name).centre() for name in self.session_names]).cpu().double()
         pixels = [self.map_columns.to_pixels(centre[:, 0]), self.map_rows.to_pixels(centre[:, 1])]
         return torch.stack(pixels, dim=1).numpy()
 
@@ -318,6 +332,9 @@ class Network(nn.Module):
         readout.features.normal_(
             0.0, self.config.readout.feature_start / n_features**0.5, generator=generator
         )
+        if self.config.readout.adaptive_penalty:
+            scales = readout.get_parameter("penalty_scale").normal_(1.0, 1.0, generator=generator)
+            scales.copy_(torch.where(scales.abs() < _LEAST_SCALE, _LEAST_SCALE, scales))
         if isinstance(readout, GaussianReadout) and readout.predictor is not None:
             _start_linear(readout.predictor, generator)
         if found.peak is not None:

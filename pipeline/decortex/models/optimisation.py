@@ -14,6 +14,8 @@ from decortex.models.network import Network
 from decortex.models.training_config import TrainingConfig
 
 _POISSON_EPSILON = 1e-12
+# Sensorium's: the rate falls to this share after as many epochs without a better one.
+_PLATEAU_FACTOR, _PLATEAU_EPOCHS = 0.3, 5
 _DRAW_STREAM = 2  # a random stream of its own: batch order and shifts do not depend on draws
 
 
@@ -77,13 +79,14 @@ def build_optimiser(
     kernels = [p for p in network.core.parameters() if p.ndim > 1]
     vectors = [p for p in network.core.parameters() if p.ndim <= 1]
     readouts = [network.readout(name) for name in network.session_names]
+    scales = [p for readout in readouts for name, p in readout.named_parameters() if name == "penalty_scale"]
     shifters = list(network.shifters.parameters())
     position_rate = config.position_rate or config.learning_rate
     groups = [
         (kernels, config.learning_rate, config.weight_decay),
         (vectors, config.learning_rate, 0.0),
         ([readout.features for readout in readouts], config.learning_rate, config.feature_weight_decay),
-        ([readout.bias for readout in readouts], config.learning_rate, 0.0),
+        ([readout.bias for readout in readouts] + scales, config.learning_rate, 0.0),
         ([p for readout in readouts for p in readout.place_parameters()] + shifters, position_rate, 0.0),
         (list(term.parameters()) if term is not None else [], config.learning_rate, 0.0),
     ]
@@ -98,7 +101,16 @@ def build_optimiser(
 def build_schedule(
     optimiser: torch.optim.Optimizer, config: TrainingConfig, *, n_steps: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    """One cycle over all steps (Smith & Topin 2019), or a constant rate."""
+    """One cycle over all steps (Smith & Topin 2019), a constant rate, or a fall where validation stands still."""
+    if config.schedule == "plateau":
+        return torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimiser,
+            mode="max",
+            factor=_PLATEAU_FACTOR,
+            patience=_PLATEAU_EPOCHS,
+            threshold=1e-6,
+            threshold_mode="abs",
+        )
     if config.schedule == "constant":
         return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
     rates = [group["lr"] for group in optimiser.param_groups]

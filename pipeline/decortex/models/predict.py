@@ -39,7 +39,7 @@ class SessionPredictions:
 
 
 def resolve_device(device: str) -> torch.device:
-    """Turn 'auto', 'cpu', 'cuda', 'cuda:1', ... into a device that is there.
+    """Turn 'auto', 'cpu', 'mps', 'cuda', 'cuda:1', ... into a device that is there.
 
     Raises
     ------
@@ -47,14 +47,16 @@ def resolve_device(device: str) -> torch.device:
         If torch does not know the device or cannot use it here.
     """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         found = torch.device(device)
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(
             f"device {device!r} cannot be used here ({str(error).splitlines()[0]})."
-            " Use 'auto', 'cpu', or a GPU that torch.cuda.is_available() sees."
+            " Use 'auto', 'cpu', or a GPU that torch.cuda.is_available() or torch.backends.mps sees."
         ) from error
     return found
 

@@ -62,6 +62,10 @@ class ReadoutConfig(Config):
         default=2, ge=1, le=16, description="'point_pooled' only: side and stride of pooling"
     )
 
+    adaptive_penalty: bool = Field(
+        default=False, description="a learned scale a neuron for the adaptive log-norm penalty of training"
+    )
+
     @model_validator(mode="after")
     def _belongs(self) -> ReadoutConfig:
         if self.grid_predictor is not None and self.kind != "gaussian":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import torch
+from torch import nn
+
 from decortex.models.mask_readouts import FactorisedReadout, FreeMaskReadout, GaussianMaskReadout
 from decortex.models.point_readouts import GaussianReadout, PointReadout, PooledPointReadout
 from decortex.models.readout_base import GridPredictorConfig, MapShape, Readout, ReadoutConfig
@@ -11,6 +14,13 @@ __all__ = ["GridPredictorConfig", "Readout", "ReadoutConfig", "build_readout"]
 
 def build_readout(config: ReadoutConfig, n_neurons: int, map_shape: MapShape) -> Readout:
     """Build the readout of one session; features are zero until the network starts them."""
+    readout = _of_kind(config, n_neurons, map_shape)
+    if config.adaptive_penalty:
+        readout.register_parameter("penalty_scale", nn.Parameter(torch.ones(n_neurons)))
+    return readout
+
+
+def _of_kind(config: ReadoutConfig, n_neurons: int, map_shape: MapShape) -> Readout:
     if config.kind == "point":
         return PointReadout(n_neurons, map_shape)
     if config.kind == "gaussian":

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from decortex.models.cores import LayerConfig
 from decortex.models.network import NetworkConfig
-from decortex.models.readouts import ReadoutConfig
+from decortex.models.readout_base import GridPredictorConfig, ReadoutConfig
+from decortex.models.stacked2d import Stacked2dConfig
 from decortex.models.training_config import TrainingConfig
 
 Spec = tuple[NetworkConfig, TrainingConfig]
@@ -82,8 +83,91 @@ def macaque_v4_spec() -> Spec:
     return network, training
 
 
+def sensorium_2022_spec() -> Spec:
+    """Return the baseline of Sensorium 2022 (Willeke et al.): mouse V1, grey images of 36 x 64 pixels.
+
+    Core and readout are the published configuration, option for option. Its loss is a sum over a batch of 128 images
+    and all neurons, times the root of (training images / 128), so that a published penalty of 1 is 1 / (128 x 5.9)
+    of the mean over neurons of the features' L1 norm here, and 1 / (128 x 5.9 x 7,776) of the first kernels'
+    roughness, at the competition's 4,470 images and 7,776 neurons. Positions come from where neurons lie in
+    cortex; use readout kind 'gaussian' without a grid predictor where that is not known.
+    """
+    network = NetworkConfig(
+        stacked=Stacked2dConfig(
+            hidden_channels=64,
+            input_kern=9,
+            hidden_kern=7,
+            layers=4,
+            pad_input=False,
+            stack=-1,
+            depth_separable=True,
+            bias=False,
+            momentum=0.9,
+        ),
+        readout=ReadoutConfig(
+            kind="gaussian",
+            start="centre",
+            covariance="full",
+            sigma_start=0.1,
+            grid_predictor=GridPredictorConfig(hidden_layers=1, hidden_features=30, final_tanh=True),
+        ),
+        output="elu",
+        response_scale="std",
+    )
+    scale = 128 * (4470 / 128) ** 0.5
+    training = TrainingConfig(
+        loss="poisson",
+        optimiser="adam",
+        learning_rate=9e-3,
+        schedule="plateau",
+        feature_l1=0.0076 / scale,
+        input_laplace=6.3831 / (scale * 7776),
+        batch_size=128,
+        max_epochs=200,
+        patience=24,
+    )
+    return network, training
+
+
+def reproducible_v1_spec() -> Spec:
+    """Return a rotation-equivariant network for mouse V1 whose readout norms are held (Turishcheva et al. 2024).
+
+    Kernels of 13, 5 and 5 pixels, 16 features at 8 orientations (Ecker et al. 2019), no scale or bias in the last
+    normalisation; point readout drawn around a learned position; adaptive log-norm penalty of 10 with width .1. The
+    authors sum it, over the neurons of one batch, beside a summed loss; here both are means, so that 10 becomes
+    10 / (128 x 5.9), and the width of the scales is kept by the same factor.
+    """
+    network = NetworkConfig(
+        layers=(
+            LayerConfig(channels=16, kernel=13),
+            LayerConfig(channels=16, kernel=5),
+            LayerConfig(channels=16, kernel=5, norm="plain"),
+        ),
+        n_orientations=8,
+        kernel_basis="hermite",
+        readout=ReadoutConfig(kind="gaussian", start="correlation", sigma_start=0.1, adaptive_penalty=True),
+        output="elu",
+        response_scale="std",
+    )
+    scale = 128 * (4470 / 128) ** 0.5
+    training = TrainingConfig(
+        loss="poisson",
+        optimiser="adam",
+        learning_rate=8e-3,
+        schedule="plateau",
+        feature_log_norm=10 / scale,
+        log_norm_width=0.1 * scale**0.5,
+        batch_size=128,
+        max_epochs=200,
+        patience=24,
+    )
+    return network, training
+
+
 RECIPES: dict[str, Callable[[], Spec]] = {
     "simulated_cortex": simulated_cortex_spec,
     "simulated_cortex_rotation": rotation_cortex_spec,
     "macaque_v4": macaque_v4_spec,
+    "sensorium_2022": sensorium_2022_spec,
+    "reproducible_v1": reproducible_v1_spec,
 }

@@ -28,6 +28,7 @@ from decortex.models.optimisation import (
     prediction_loss,
 )
 from decortex.models.outcome import EpochRecord, TrainingOutcome
+from decortex.models.penalties import penalty
 from decortex.models.predict import resolve_device
 from decortex.models.run_state import RunState
 from decortex.models.training_config import TrainingConfig
@@ -222,6 +223,8 @@ class _Run:
                 log.watched.append(watch(self.network))
         seconds = time.perf_counter() - began
         log.records.append(EpochRecord(epoch, train_loss, loss, correlation, term_values, seconds, penalty))
+        if isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            self.schedule.step(correlation)
         if correlation > log.best:
             log.best, log.best_epoch = correlation, epoch
         if self.config.keep == "last" or log.best_epoch == epoch:
@@ -289,7 +292,9 @@ class _Run:
         self.network.train()
         if self.config.trains == "readout":
             self.network.core.eval()
-        for step, rows in enumerate(self.training.order(self.seed, epoch)):
+        order = self.training.order(self.seed, epoch)
+        batches = self.training.stream(order) if self.shows_images else (None for _ in order)
+        for step, batch in enumerate(batches):
             self.optimiser.zero_grad(set_to_none=True)
             objective = torch.zeros((), device=self.device)
             if self.term is not None:
@@ -298,12 +303,12 @@ class _Run:
                 objective = objective + term_loss
                 if step == 0:
                     norms["gradient_norm_term"] = self.gradient_norm(term_loss)
-            if self.shows_images:
-                loss = self.prediction_loss(self.training.batch(rows), shifts)
+            if batch is not None:
+                loss = self.prediction_loss(batch, shifts)
                 prediction_losses.append(loss.item())
-                penalty = self.penalty()
-                penalties.append(penalty.item())
-                objective = objective + self.prediction_weight * (loss + penalty)
+                held = penalty(self.network, self.config)
+                penalties.append(held.item())
+                objective = objective + self.prediction_weight * (loss + held)
                 if self.term is not None and step == 0:
                     norms["gradient_norm_prediction"] = self.gradient_norm(self.prediction_weight * loss)
             if not math.isfinite(objective.item()):
@@ -318,7 +323,8 @@ class _Run:
         if self.config.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.trained, self.config.gradient_clip)
         self.optimiser.step()
-        self.schedule.step()
+        if self.config.schedule != "plateau":
+            self.schedule.step()
         self.average.update()
         if self.term is not None:
             self.term.after_step(self.network.embedding().detach())
@@ -326,28 +332,23 @@ class _Run:
     def prediction_loss(self, batch: Batch, shifts: np.random.Generator) -> Tensor:
         """Loss of one mixed batch."""
         batch = batch.to(self.device)
-        if self.trains_on_maps:
-            maps = batch.inputs
-        else:
-            maps = self.network.maps(shift_images(batch.inputs, self.config.shift, shifts))
-        return self.loss_of(self.network.forward_maps(maps, batch.parts), batch)
+        with self.mixed_precision():
+            if self.trains_on_maps:
+                maps = batch.inputs
+            else:
+                maps = self.network.maps(shift_images(batch.inputs, self.config.shift, shifts))
+            predicted = self.network.forward_maps(maps, batch.parts)
+        return self.loss_of([part.float() for part in predicted], batch)
+
+    def mixed_precision(self) -> torch.autocast:
+        """Products in bfloat16 inside the block, on a GPU where the configuration asks for it."""
+        asked = self.config.precision == "bfloat16" and self.device.type == "cuda"
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=asked)
 
     def loss_of(self, predictions: list[Tensor], batch: Batch) -> Tensor:
         """Mean loss of predictions for a batch."""
         scales = [self.network.response_scale[self.network.slices[session]] for session, _ in batch.parts]
         return prediction_loss(predictions, batch.responses, scales, loss=self.config.loss)
-
-    def penalty(self) -> Tensor:
-        """L1 norm of the features, and of their norms over orientations, means over neurons."""
-        penalty = torch.zeros((), device=self.device)
-        if self.config.feature_l1:
-            penalty = penalty + self.config.feature_l1 * self.network.embedding().abs().sum(dim=1).mean()
-        if self.config.feature_group_l1:
-            features = self.network.embedding()
-            turns = features.reshape(len(features), self.network.n_orientations, -1)
-            groups = torch.linalg.vector_norm(turns, dim=1)  # (n_neurons, F)
-            penalty = penalty + self.config.feature_group_l1 * groups.sum(dim=1).mean()
-        return penalty
 
     def gradient_norm(self, loss: Tensor) -> float:
         """Norm of a loss's gradient on the embedding; Adam hides how small a term's is."""
@@ -383,6 +384,12 @@ def _check(
             f"the network was built for {_summary(network.geometry)}, but the recordings are"
             f" {_summary(found)}."
             " Build a network for these recordings, or give it its own."
+        )
+    if config.feature_log_norm:
+        network.penalty_scales()  # says what to do where there are none
+    if config.input_laplace and network.config.n_orientations is not None:
+        raise ConfigError(
+            "input_laplace smooths kernels on pixels; a rotation-equivariant core turns its own."
         )
     if term is not None and config.trains == "core":
         raise ConfigError(

@@ -24,8 +24,10 @@ class TrainingConfig(Config):
     position_rate: float | None = Field(
         default=None, gt=0, le=1, description="peak rate of readout positions and widths; null: as the others"
     )
-    schedule: Literal["one_cycle", "constant"] = Field(
-        default="one_cycle", description="rate rises and falls over max_epochs, or stays"
+    schedule: Literal["one_cycle", "constant", "plateau"] = Field(
+        default="one_cycle",
+        description="rate rises and falls over max_epochs, stays, or falls to .3 of itself whenever the validation"
+        " correlation has not risen for six epochs",
     )
     weight_decay: float = Field(default=0.0, ge=0, le=100, description="decay of the core's kernels")
     feature_weight_decay: float = Field(default=0.0, ge=0, le=100, description="decay of readout features")
@@ -38,6 +40,22 @@ class TrainingConfig(Config):
         le=100,
         description="factor of the mean over neurons of the sum over features of their norm over orientations"
         " (rotation-equivariant cores; for a plain core this is feature_l1)",
+    )
+    feature_log_norm: float = Field(
+        default=0.0,
+        ge=0,
+        le=1000,
+        description="factor of the adaptive log-norm penalty: a learned scale a neuron weighs its L1 norm"
+        " (Turishcheva et al. 2024); the core's last layer should have neither scale nor bias",
+    )
+    log_norm_width: float = Field(
+        default=0.1, gt=0, le=10, description="how far those scales may lie from 1, in logarithms"
+    )
+    input_laplace: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e6,
+        description="factor of the first kernels' roughness: mean squared Laplacian over mean squared weight",
     )
     gradient_clip: float | None = Field(
         default=None, gt=0, description="largest norm of the whole gradient; null: not clipped"
@@ -53,6 +71,10 @@ class TrainingConfig(Config):
     )
     keep: Literal["best", "last"] = Field(
         default="best", description="keep the epoch of the best validation correlation, or the last"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description="of the core's and readout's products on a GPU; losses, weights and scores stay float32",
     )
     max_cache_bytes: int = Field(
         default=2 * 1024**3, ge=0, description="images up to this size are kept in memory, else streamed"

@@ -2,33 +2,74 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
+from decortex.data.recordings import Recordings
+from decortex.errors import ConfigError
 from decortex.models.network import Network, NetworkConfig
-from decortex.models.recipes import macaque_v4_spec, rotation_cortex_spec, simulated_cortex_spec
+from decortex.models.rebuild import PUBLISHED
+from decortex.models.recipes import (
+    RECIPES,
+    macaque_v4_spec,
+    reproducible_v1_spec,
+    rotation_cortex_spec,
+    sensorium_2022_spec,
+    simulated_cortex_spec,
+)
 from decortex.models.training import TrainingConfig, fit_network
 
 
+def placed(recordings: Recordings) -> Recordings:
+    """The same neurons, each somewhere in cortex."""
+    sessions = [
+        replace(
+            one,
+            neurons=one.neurons.assign(x=np.arange(one.n_neurons) * 10.0, y=[7.0, 3.0, 9.0][: one.n_neurons]),
+        )
+        for one in recordings.sessions
+    ]
+    return Recordings(sessions, recordings.image_shape, recordings.content_sha256)
+
+
 @pytest.mark.parametrize(
-    ("spec", "side"), [(simulated_cortex_spec, 36), (rotation_cortex_spec, 36), (macaque_v4_spec, 56)]
+    ("spec", "side"),
+    [
+        (simulated_cortex_spec, 36),
+        (rotation_cortex_spec, 36),
+        (macaque_v4_spec, 56),
+        (sensorium_2022_spec, 16),
+        (reproducible_v1_spec, 26),
+    ],
 )
 def test_a_recipe_builds_and_trains(make_recordings, spec, side: int) -> None:
     network_config, training = spec()
-    recordings = make_recordings(n_trials=40, neurons=(3, 2), side=side)
+    recordings = placed(make_recordings(n_trials=40, neurons=(3, 2), side=side))
     network = Network.build(network_config, recordings, seed=0)
     short = TrainingConfig.from_params(training.resolved() | {"max_epochs": 1, "batch_size": 16})
     outcome = fit_network(network, recordings, short, seed=0, device="cpu")
     assert outcome.stop_reason == "max_epochs"
-    assert network.embedding().shape == (
-        5,
-        network_config.layers[-1].channels * (network_config.n_orientations or 1),
-    )
+    assert network.embedding().shape == (5, network_config.n_features)
     assert all(torch.isfinite(value).all() for value in outcome.state_dict.values())
 
 
-@pytest.mark.parametrize("spec", [simulated_cortex_spec, rotation_cortex_spec, macaque_v4_spec])
+@pytest.mark.parametrize("spec", RECIPES.values())
 def test_a_recipe_survives_as_parameters(spec) -> None:
     network_config, training = spec()
     assert NetworkConfig.from_params(network_config.resolved()) == network_config
     assert TrainingConfig.from_params(training.resolved()) == training
+
+
+def test_the_sensorium_recipe_is_the_published_network() -> None:
+    network, _ = sensorium_2022_spec()
+    published = PUBLISHED["sensorium"].core
+    own = network.stacked.resolved()
+    assert {name: own[name] for name in published} == published
+
+
+def test_a_grid_predictor_without_cortical_places_is_refused(make_recordings) -> None:
+    with pytest.raises(ConfigError, match="needs where every neuron lies in cortex"):
+        Network.build(sensorium_2022_spec()[0], make_recordings(side=16), seed=0)
