@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -316,17 +316,19 @@ POWER: list[tuple[str, str, Test, World]] = [
 EFFECTS = {"sessions": (0.1, 0.2, 0.3), "population": (0.2, 0.4, 0.8)}
 
 
-def rates(n_sets: int) -> Iterator[Row]:
-    """Rejection rates without an effect, then power."""
+def rates(n_sets: int, only: Sequence[str] = ()) -> Iterator[Row]:
+    """Rejection rates without an effect, then power; of these tests only, where some are named."""
     for name, estimand, test, scenarios in TESTS:
         for scenario, world, recommended in scenarios:
             row = Row(name, estimand, recommended, scenario, 0.0, n_sets, None, None)
-            yield reject(row, test, world)
+            if not only or name in only:
+                yield reject(row, test, world)
     for name, estimand, test, world in POWER:
         for effect in EFFECTS[estimand]:
             scenario = f"power, {world.n_sessions} sessions"
             row = Row(name, estimand, True, scenario, effect, max(n_sets // 4, 50), None, None)
-            yield reject(row, test, replace(world, effect=effect))
+            if not only or name in only:
+                yield reject(row, test, replace(world, effect=effect))
 
 
 def reject(row: Row, test: Test, world: World) -> Row:
@@ -495,13 +497,18 @@ def main() -> None:
     """Print one line a test and scenario, progress beside it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sets", type=int, default=2000, help="simulated data sets a row")
+    parser.add_argument("--tests", nargs="+", default=[], help="rejection rates of these only, no intervals")
     parser.add_argument("--table", type=Path, help="print this file of rows as a table instead")
     options = parser.parse_args()
     if options.table:
         print(table(options.table))
         return
     started = time.monotonic()
-    for rows in (rates(options.sets), intervals(options.sets)):
+    known = {name for name, *_ in TESTS}
+    if unknown := sorted(set(options.tests) - known):
+        parser.error(f"--tests {unknown[0]}: there are {', '.join(sorted(known))}")
+    last = iter(()) if options.tests else intervals(options.sets)
+    for rows in (rates(options.sets, options.tests), last):
         for row in rows:
             print(json.dumps(row.__dict__), flush=True)
             print(f"{time.monotonic() - started:.0f} s: {row.test}, {row.scenario}", file=sys.stderr)
