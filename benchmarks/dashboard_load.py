@@ -132,7 +132,7 @@ def fill(n_clusterings: int, n_neurons: int) -> dict[str, Any]:
 
 
 @contextmanager
-def dashboard() -> Iterator[str]:
+def dashboard() -> Iterator[tuple[str, int]]:
     """A dashboard in a process of its own."""
     settings = read_settings()
     environment = {
@@ -152,7 +152,7 @@ def dashboard() -> Iterator[str]:
         )
         assert process.stdout is not None
         try:
-            yield process.stdout.readline().split()[-1].rstrip("/")
+            yield process.stdout.readline().split()[-1].rstrip("/"), process.pid
         finally:
             process.terminate()
             process.wait(30)
@@ -213,7 +213,13 @@ def view(url: str, number: int, until: float, taken: dict[str, list[float]], fai
         time.sleep(THINK_SECONDS * (0.5 + rng.random()))
 
 
-def measure(url: str, viewers: int, seconds: float) -> dict[str, Any]:
+def processor_seconds(pid: int) -> float:
+    """Time that a process has computed, on Linux; other load on the machine does not enter it."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(url: str, pid: int, viewers: int, seconds: float) -> dict[str, Any]:
     """Many viewers and a worker."""
     for path, search in PAGES:  # what a dashboard that has been up for a while has loaded
         open_page(url, path, search.format(study=STUDY, k=3, seed=1, page=1))
@@ -226,6 +232,9 @@ def measure(url: str, viewers: int, seconds: float) -> dict[str, Any]:
         stderr=subprocess.STDOUT,
         text=True,
     )
+    while len(schemas.Clustering()) == before and worker.poll() is None:
+        time.sleep(0.2)
+    computed = processor_seconds(pid)
     taken: dict[str, list[float]] = defaultdict(list)
     failed: list[str] = []
     until = time.monotonic() + seconds
@@ -245,6 +254,8 @@ def measure(url: str, viewers: int, seconds: float) -> dict[str, Any]:
         "median_by_page": {
             path: round(float(np.median(values)), 3) for path, values in sorted(taken.items())
         },
+        "processor_seconds_a_page": round((processor_seconds(pid) - computed) / max(len(everything), 1), 3),
+        "load_of_the_machine": round(os.getloadavg()[0], 1),
         "failed": failed,
         "rows_by_worker": len(schemas.Clustering()) - before,
         "failed_jobs": sum(
@@ -266,8 +277,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     with database():
         found = fill(asked.clusterings, asked.neurons)
-        with dashboard() as url:
-            found |= measure(url, asked.viewers, asked.seconds)
+        with dashboard() as (url, pid):
+            found |= measure(url, pid, asked.viewers, asked.seconds)
     print(json.dumps(found, indent=1))
 
 

@@ -36,18 +36,18 @@ class Visit:
 
     def settled(self) -> None:
         """Wait until figures are drawn and the address names every default."""
-        self.page.wait_for_selector("h1", timeout=60_000)
+        self.page.wait_for_selector("h1", timeout=180_000)
         self.page.wait_for_function(
             "[...document.querySelectorAll('.dash-graph')].every(g => g.querySelector('.main-svg'))",
-            timeout=60_000,
+            timeout=180_000,
         )
-        self.page.wait_for_function("!document.querySelector('[data-dash-is-loading]')", timeout=60_000)
+        self.page.wait_for_function("!document.querySelector('[data-dash-is-loading]')", timeout=180_000)
         self.page.wait_for_timeout(250)
 
     def at(self, text: str) -> None:
         """Wait until the address holds a text, and the page that it asks for is there."""
         self.page.wait_for_function(
-            "text => decodeURIComponent(location.href).includes(text)", arg=text, timeout=60_000
+            "text => decodeURIComponent(location.href).includes(text)", arg=text, timeout=180_000
         )
         self.settled()
 
@@ -57,7 +57,7 @@ class Visit:
 
     def tile(self, label: str) -> str:
         """Value of a tile."""
-        return str(self.page.locator(".tile", has_text=label).locator("dd").inner_text())
+        return str(self.page.locator(".tile", has_text=label).locator("dd").first.inner_text())
 
 
 def watch(visit: Visit) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import dash
 from dash import ALL, ClientsideFunction, Input, Output, State, dcc, html
+from dash.exceptions import DependencyException
 from flask import Response, request
 
 from decortex_ops.dashboard import router
@@ -143,6 +144,9 @@ def _add_routes(app: dash.Dash, source: Source) -> None:
     def health() -> Response:
         return Response("ok\n", mimetype="text/plain")
 
+    def unknown(_: Exception) -> Response:
+        return Response("there is no such file\n", status=404, mimetype="text/plain")
+
     policy: list[str] = []
 
     def headers(response: Response) -> Response:
@@ -162,3 +166,5 @@ def _add_routes(app: dash.Dash, source: Source) -> None:
     server.add_url_rule("/csv/<page>/<panel>", view_func=csv)
     server.add_url_rule("/health", view_func=health)
     server.after_request(headers)
+    # Dash answers a file that none of its packages has as if it had failed itself.
+    server.register_error_handler(DependencyException, unknown)
