@@ -98,7 +98,8 @@ def _commands() -> Iterator[str]:
 
     from decortex_ops.cli import app  # noqa: PLC0415
 
-    yield "# Commands\n\nMade from the help texts. Exit status: 0 ok, 1 failed, 2 usage, 3 some jobs failed.\n"
+    yield "# Commands\n\nMade from the help texts. Exit status: 0 ok, 1 failed, 2 usage, 3 some jobs failed. "
+    yield "`decortex --install-completion` teaches your shell to complete them.\n"
     yield from _command_group("decortex", typer.main.get_command(app))
 
 

@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Your own model
 #
-# Somebody else's network takes part by its readout alone: one vector a neuron. It needs no recordings here and no code of
-# its authors; what it cannot do is be fine-tuned. (Continues with the database of the [first tutorial](01_first_results.md).)
+# Somebody else's network takes part by its readout alone: one vector a neuron. That needs no recordings here and no code of
+# its authors; to score or fine-tune it, the whole network is rebuilt, which [models](../models.md) describes. (Continues with
+# the database of the [first tutorial](01_first_results.md).)
 
 # %%
 import tempfile
@@ -36,7 +37,7 @@ for seed in (0, 1):
 # `decortex register model mine-0.pth --name mine --seed 0 --embedding-key readout.weights`.
 
 # %%
-from decortex_schemas.models import register_checkpoint
+from decortex_schemas.imports import register_checkpoint
 
 register_checkpoint(folder / "mine-0.pth", name="mine", seed=0, embedding_key="readout.weights")
 register_checkpoint(

@@ -274,6 +274,18 @@ def _map(study: str, where: Where) -> Drawn:
     return Drawn(figure, key, (partition["env_id"],))
 
 
+def _nulls(study: str, where: Where) -> Drawn:
+    rows = matching(queries_figures.finetuned_nulls(study), where, "fine-tuning with its null")
+    groups = [
+        dict(zip(_OF_ROWS, one, strict=True)) for one in dict.fromkeys(_pick(row, _OF_ROWS) for row in rows)
+    ]
+    chosen = one_of(groups, where, _OF_ROWS, "fine-tuning")
+    kept = [row for row in rows if _pick(row, _OF_ROWS) == _pick(chosen, _OF_ROWS)]
+    title = f"{chosen['dataset']}, {chosen['embedding']}, {chosen['method']} K = {chosen['k']}, {chosen['finetune']}"
+    figure = draw.finetuned_nulls(pd.DataFrame(kept), title=title)
+    return Drawn(figure, _key("nulls", study, chosen, _OF_ROWS))
+
+
 def _words(row: Row) -> str:
     return (
         f"{row['dataset']}, {row['embedding']}, {row['method']} K = {row['k']}, {row['finetune']}, "
@@ -313,6 +325,9 @@ RECIPES: dict[str, Recipe] = {
     ),
     "performance": Recipe(
         "performance by cluster with the size of the effect", queries_figures.CHOICE, _performance
+    ),
+    "nulls": Recipe(
+        "fine-tuning of the recordings beside that of surrogates without types", _OF_ROWS, _nulls
     ),
     "map": Recipe(
         "neurons on a view of their embedding (colour: cluster, score, session, animal, true_type, z)",

@@ -17,6 +17,7 @@ from decortex_schemas.evaluation import (
 )
 from decortex_schemas.finetune import ContinuedTraining, DECFinetune, partition_labels
 from decortex_schemas.frozen import FrozenStudy, members_of
+from decortex_schemas.null_comparison import FinetunedNull
 from decortex_schemas.nulls import NullFit
 from decortex_schemas.price import RetainedPerformance
 from decortex_schemas.provenance import Environment
@@ -165,6 +166,29 @@ def surrogates(selection: Row, criterion: str) -> list[Row]:
     return [
         {"null_kind": kind, "null_seed": seed, "k": k, "value": average(of)}
         for (kind, seed, k), of in found.items()
+    ]
+
+
+@one_at_a_time
+def finetuned_nulls(study: str) -> list[Row]:
+    """Every surrogate's figure beside the recordings', before and after fine-tuning: one row a surrogate.
+
+    Raises
+    ------
+    ConfigError
+        If the study is not frozen.
+    """
+    require_frozen(study)
+    label = Names()
+    return [
+        {
+            **label.of(part),
+            **{name: part[name] for name in ("measure", "state", "null_kind", "observed", "p")},
+            "null_dataset": dataset,
+            "null_value": value,
+        }
+        for part in (FinetunedNull.Measure & {"study": study}).to_dicts(order_by="KEY")
+        for dataset, value in sorted(part["null_values"].items())
     ]
 
 

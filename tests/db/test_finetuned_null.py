@@ -15,6 +15,7 @@ from decortex.data.recordings import Recordings
 from decortex.errors import ConfigError, DatasetError
 from decortex.evaluation import excess_over_null
 from decortex_ops.cli import main
+from decortex_ops.figures import draw_figure
 from decortex_ops.plans import PlanFile, declare_plan
 from decortex_schemas import null_networks, queries
 from decortex_schemas.datasets import load_recordings
@@ -142,6 +143,18 @@ def test_fine_tuning_is_compared_with_that_of_the_null(study: str) -> None:
     assert found["silhouette_moved", "after"]["observed"] == pytest.approx(
         moved.to_arrays("silhouette").mean()
     )
+
+
+def test_the_figure_shows_every_surrogate(study: str) -> None:
+    figure = draw_figure("nulls", study, {}).figure
+    panel = next(axes for axes in figure.axes if axes.get_title().startswith("ari seeds: p of the change"))
+    stored = (
+        schemas.FinetunedNull.Measure & {"study": study, "measure": "ari_seeds", "state": "after"}
+    ).fetch1()
+    dots = [np.asarray(one.get_offsets()) for one in panel.collections]
+    after = [points for points in dots if points[0, 0] == 1]
+    assert sorted(after[0][:, 1]) == sorted(stored["null_values"].values())
+    assert after[1][0, 1] == stored["observed"]
 
 
 def test_a_changed_member_of_the_null_is_refused(study: str) -> None:

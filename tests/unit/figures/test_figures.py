@@ -131,7 +131,24 @@ def surrogates() -> Figure:
     return figures.surrogate_values(pd.DataFrame(rows), observed, criterion="stability", title="v4")
 
 
-ALL = [criteria, agreement, front, price, performance, view_map, surrogates]
+NULLS = pd.DataFrame(
+    [
+        {"measure": "ari_seeds", "state": state, "null_kind": "t", "null_value": v, "observed": o, "p": 0.25}
+        for state, o, values in (
+            ("before", 0.5, [0.1, 0.2, None]),
+            ("after", 0.7, [0.4, 0.3, 0.2]),
+            ("change", 0.2, [0.3, 0.1, None]),
+        )
+        for v in values
+    ]
+)
+
+
+def nulls() -> Figure:
+    return figures.finetuned_nulls(NULLS, title="joint")
+
+
+ALL = [criteria, agreement, front, price, performance, view_map, surrogates, nulls]
 
 
 def title(figure: Figure) -> str:
@@ -251,6 +268,15 @@ def test_surrogates_stand_at_their_k() -> None:
     assert np.array_equal(np.unique(np.round(dots[:, 0])), K)
 
 
+def test_fine_tuning_stands_beside_that_of_surrogates() -> None:
+    (axes,) = nulls().axes
+    assert axes.get_title() == "ari seeds: p of the change 0.250"
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["before", "after", "change"]
+    np.testing.assert_array_equal(np.ma.filled(axes.collections[0].get_offsets(), np.nan)[:2, 1], [0.1, 0.2])
+    np.testing.assert_allclose(offsets(axes, 3), [[1, 0.7]])
+    assert axes.get_legend_handles_labels()[1] == ["surrogates: t", "recordings"]
+
+
 @pytest.mark.parametrize("draw", ALL)
 def test_equal_rows_are_equal_bytes(draw: Callable[[], Figure]) -> None:
     one, other = (figures.figure_bytes(draw(), "pdf", about={"title": "t", "key": "k"}) for _ in range(2))
@@ -282,6 +308,7 @@ def test_tables_without_what_a_figure_needs_are_refused() -> None:
         lambda: figures.paired_change(PRICE.iloc[:0]),
         lambda: figures.performance_by_cluster(scored().assign(cluster=-1), EFFECT),
         lambda: figures.view_map(placed(), colour="depth", label=""),
+        lambda: figures.finetuned_nulls(NULLS.drop(columns="p")),
         lambda: figures.surrogate_values(empty, empty, criterion="stability"),
     ):
         with pytest.raises(InputError, match="needs rows with"):
