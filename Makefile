@@ -5,13 +5,14 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 SOURCES = pipeline schemas populate_scripts tests benchmarks
 
-.PHONY: setup demo demo-real test lint types e2e dashboard-load bench toy calibrate calibrate-k diagram docs slurm load clean help
+.PHONY: setup demo demo-real test lint types e2e dashboard-load bench toy calibrate calibrate-k diagram docs slurm load clean help faults
 
 help:
 	@echo "make demo       the whole chain on a simulated cortex, on an embedded MySQL"
 	@echo "make demo-real  the same on recordings: make demo-real DATA=folder"
 	@echo "make test       all tests    make lint types   style, layers, types"
 	@echo "make e2e        the dashboard in headless Chromium, on a demo (needs chromium and npm; 10 minutes the first time)"
+	@echo "make faults     kills, cuts and fills what workers rest on, each 20 times (REPEATS=n); a line a fault"
 	@echo "make bench      benchmarks   make toy          fine-tuning on a problem with known centres"
 	@echo "make calibrate-k  how often the choice of K is right, one JSON object a line (SEEDS=10)"
 	@echo "make calibrate  error rates of the tests on simulated null data (SETS=100 for a quick look)"
@@ -35,6 +36,9 @@ demo-real: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+faults: setup
+	REPEATS=$(or $(REPEATS),20) AWAY_SECONDS=$(or $(AWAY_SECONDS),30) $(BIN)/python -m pytest -q tests/e2e/test_faults.py
 
 lint: setup
 	$(BIN)/ruff check $(SOURCES)

@@ -26,7 +26,7 @@ class ForkedProcess:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.pid = int(_await_text(folder / "pid", 30))
+        self.pid = int(_await_text(folder / "pid", 300))
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
@@ -65,11 +65,11 @@ class ForkedProcess:
 
     @property
     def stdout(self) -> str:
-        return (self._folder / "out").read_text(errors="replace")
+        return _text(self._folder / "out")
 
     @property
     def stderr(self) -> str:
-        return (self._folder / "err").read_text(errors="replace")
+        return _text(self._folder / "err")
 
 
 class Yard:
@@ -92,9 +92,7 @@ class Yard:
             [sys.executable, str(Path(__file__).resolve())], stdin=subprocess.PIPE, text=True, env=environment
         )
 
-    def start(
-        self, words: tuple[str, ...], environment: dict[str, str], *, code: str = "", limit: int | None = None
-    ) -> ForkedProcess:
+    def start(self, words: tuple[str, ...], environment: dict[str, str], *, code: str = "") -> ForkedProcess:
         """Fork a child that runs ``code`` and then `decortex` with these words, if there are any.
 
         Parameters
@@ -105,18 +103,10 @@ class Yard:
             The child's whole environment.
         code : str
             Python that runs first, with decortex loaded.
-        limit : int, optional
-            Largest file that it may write, in bytes.
         """
         folder = self._folder / str(next(self._numbers))
         folder.mkdir()
-        order = {
-            "words": words,
-            "environment": environment,
-            "code": code,
-            "limit": limit,
-            "folder": str(folder),
-        }
+        order = {"words": words, "environment": environment, "code": code, "folder": str(folder)}
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
@@ -126,7 +116,8 @@ class Yard:
         """End the forking process; children that still run go on."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.kill()
+        self._process.wait()
 
 
 @dataclass(frozen=True)
@@ -143,15 +134,19 @@ class ForkedLab(Lab):
         assert not check or status == 0, f"{words}: {status}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def start(self, *words: str, code: str = "", limit: int | None = None, **changed: str) -> ForkedProcess:  # type: ignore[override]
+    def start(self, *words: str, code: str = "", **changed: str) -> ForkedProcess:  # type: ignore[override]
         """Start `decortex` with these words."""
-        return self.yard.start(words, {**self.environment, **changed}, code=code, limit=limit)
+        return self.yard.start(words, {**self.environment, **changed}, code=code)
 
     def python(self, code: str) -> str:
         """Run lines of Python in a connected process of their own; returns what they print."""
         process = self.yard.start((), self.environment, code=CONNECT + code)
         assert process.wait(300) == 0, process.stderr
         return process.stdout
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""
 
 
 def _await_text(path: Path, seconds: float) -> str:
@@ -202,7 +197,6 @@ def _supervise(order: dict[str, Any]) -> None:
 
 def _command(order: dict[str, Any], folder: Path) -> int:
     import atexit
-    import resource
 
     os.setsid()
     for number, name in ((1, "out"), (2, "err")):
@@ -211,8 +205,6 @@ def _command(order: dict[str, Any], folder: Path) -> int:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.environ.clear()
     os.environ.update(order["environment"])
-    if order["limit"] is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (order["limit"], order["limit"]))
     try:
         exec(compile(order["code"], "<test>", "exec"), {"__name__": "__test__"})
         if order["words"]:

@@ -72,11 +72,16 @@ class Lab:
 
     def link(self) -> Any:
         """Open a connection to the database."""
+        link = self.link_without_database()
+        link.select_db(self.environment["DECORTEX_DATABASE"])
+        return link
+
+    def link_without_database(self) -> Any:
+        """Open a connection to the server."""
         return pymysql.connect(
             host=self.environment["DJ_HOST"],
             port=int(self.environment["DJ_PORT"]),
             user=self.environment["DJ_USER"],
             password=self.environment["DJ_PASS"],
-            database=self.environment["DECORTEX_DATABASE"],
             autocommit=True,
         )

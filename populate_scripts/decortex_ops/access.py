@@ -23,8 +23,14 @@ MEANING: dict[Role, str] = {
     "admin": "everything in this database: declares, deletes, drops",
 }
 _NAME_LENGTH = 32  # of a user or role, by MySQL
-# Inserting "what is not there yet" is an update of the key by itself to MySQL.
-_KEY_COLUMNS = {"#seed": "seed", "#cluster_count": "k", "model_task": "dataset", "null_study": "null_study"}
+# Inserting "what is not there yet" is an update of the key by itself to MySQL; a study's priority may change.
+_KEY_COLUMNS = {
+    "#seed": "seed",
+    "#cluster_count": "k",
+    "model_task": "dataset",
+    "null_study": "null_study",
+    "study": "priority",
+}
 _CODES = {
     1227: "this account may not manage users (it needs CREATE USER and GRANT OPTION, as the server's root has)",
     1044: "this account may not grant rights on this database (it needs GRANT OPTION)",
@@ -82,7 +88,7 @@ def table_rights(table: str, role: Role) -> tuple[str, ...]:
         return ("INSERT", "UPDATE", "DELETE")
     if table.startswith("_") or table == "environment":
         return ("INSERT",)
-    if role != "author" or table.startswith("~") or table == "#schema_version":
+    if role != "author" or table.startswith("~") or table in ("#schema_version", "deletion"):
         return ()
     if table == "k_choice":  # a person's own, which may be replaced
         return ("INSERT", "DELETE")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import datajoint as dj
+import pymysql
 
-from decortex_schemas.database import computed_tables
+from decortex_ops.events import Log
+from decortex_ops.making import recover
+from decortex_ops.surroundings import Patience, trouble_of
+from decortex_schemas.database import computed_tables, schema
 from decortex_schemas.leases import (
     INTERRUPTED,
     forget_old_leases,
@@ -15,6 +20,7 @@ from decortex_schemas.leases import (
     leases_can_be_trusted,
     requeue_errors,
 )
+from decortex_schemas.priorities import apply_priorities
 from decortex_schemas.queries import progress
 from decortex_schemas.queues import refresh_queue
 from decortex_schemas.states import discard_stale_states
@@ -48,12 +54,56 @@ def sweep() -> Sweep:
     forget_old_leases()
     discard_stale_states()
     for table in computed_tables():
-        freed += free_dead_reservations(table) if trusted else 0
-        freed += requeue_errors(table, INTERRUPTED)
-        changes = refresh_queue(table, priority=PRIORITY)
+        try:
+            freed += free_dead_reservations(table) if trusted else 0
+            freed += requeue_errors(table, INTERRUPTED)
+            changes = refresh_queue(table, priority=PRIORITY)
+        except pymysql.MySQLError as error:
+            if trouble_of(error) != "busy":
+                raise
+            continue  # a row is locked; the next round comes to it again
         added += changes.added
         removed += changes.removed
+    apply_priorities(computed_tables(), usual=PRIORITY)
     return Sweep(added, removed, freed)
+
+
+def keep_sweeping(every: float | None, log: Log) -> None:
+    """Sweep once, or a round every so many seconds, until interrupted; a server that is away is waited for.
+
+    Parameters
+    ----------
+    every : float, optional
+        Seconds between rounds; None: one round.
+    log : Log
+        Takes what was done.
+
+    Raises
+    ------
+    OperationError
+        If the server does not come back within an hour.
+    """
+    patience = Patience(3600.0)
+    while True:
+        try:
+            found = sweep()
+        except Exception as error:
+            trouble = trouble_of(error)
+            if every is None or trouble is None:
+                raise
+            log("trouble", f"{trouble}: {error.__class__.__name__}: {error}; waiting", trouble=trouble)
+            recover(schema.connection, trouble, error, patience)
+            continue
+        patience.calm()
+        if every is None or found.added or found.removed or found.freed:
+            log(
+                "swept",
+                f"{found.added} queued, {found.removed} removed, {found.freed} freed",
+                **asdict(found),
+            )
+        if every is None:
+            return
+        time.sleep(every)
 
 
 def queues_empty() -> bool:

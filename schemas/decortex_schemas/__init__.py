@@ -18,6 +18,7 @@ from decortex_schemas.confounds import ClusterConfound  # noqa: E402
 from decortex_schemas.cross_agreement import MethodAgreement, ModelAgreement  # noqa: E402
 from decortex_schemas.database import connect, schema  # noqa: E402
 from decortex_schemas.datasets import Dataset  # noqa: E402
+from decortex_schemas.deletions import Deletion  # noqa: E402
 from decortex_schemas.embeddings import Embedding  # noqa: E402
 from decortex_schemas.evaluation import ClusterPerformance, ClusterQuality  # noqa: E402
 from decortex_schemas.finetune import ContinuedTraining, DECFinetune  # noqa: E402
@@ -64,6 +65,7 @@ __all__ = [
     "CovariateSet",
     "DECFinetune",
     "Dataset",
+    "Deletion",
     "Embedding",
     "EmbeddingSpec",
     "EmbeddingView",

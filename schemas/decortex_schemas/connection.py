@@ -9,6 +9,8 @@ import datajoint as dj
 
 # A peer that answers nothing for so long is gone: the statement in flight ends as a lost connection.
 SILENCE_SECONDS = 90
+# A process that stops in the middle of an insert holds locks that others wait for; after so long the server ends it.
+IDLE_IN_TRANSACTION_SECONDS = 600
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
 
 
@@ -26,6 +28,21 @@ class LabConnection(dj.Connection):
         if self.conn_info["ssl_input"] is False:
             arguments["use_tls"] = False
         return arguments
+
+    def start_transaction(self) -> None:
+        """Begin a transaction, which the server rolls back if nothing comes from us for too long."""
+        self.query(f"SET SESSION wait_timeout = {IDLE_IN_TRANSACTION_SECONDS:d}")
+        super().start_transaction()
+
+    def commit_transaction(self) -> None:
+        """Commit; from here on, silence is nothing special again."""
+        super().commit_transaction()
+        self.query("SET SESSION wait_timeout = DEFAULT")
+
+    def cancel_transaction(self) -> None:
+        """Roll back."""
+        super().cancel_transaction()
+        self.query("SET SESSION wait_timeout = DEFAULT")
 
     def get_user(self) -> str:
         """Who the server takes us for; asked once, though DataJoint asks for every key that it reserves."""

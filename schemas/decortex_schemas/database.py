@@ -34,6 +34,7 @@ MODULES = (
     "codecs",
     "provenance",
     "leases",
+    "deletions",
     "specs",
     "datasets",
     "checkpoints",
@@ -180,7 +181,7 @@ def connect(*, threads: int = 1) -> dj.Connection:
     if not _is_open():
         connection = open_connection(read_settings())
         if _recorded_version(connection, database_name()) is None:
-            declare_everything(connection)
+            declare_everything(connection, anew=False)
         activate(connection)
     prepare_store(store_folder())
     pin_threads(threads)
@@ -372,8 +373,15 @@ def queue_of(table: type[dj.Computed]) -> Any:
     return instance_of(table).jobs
 
 
-def declare_everything(connection: dj.Connection) -> None:
+def declare_everything(connection: dj.Connection, *, anew: bool = True) -> None:
     """Declare all tables and all jobs tables; one process at a time, under a lock of the server.
+
+    Parameters
+    ----------
+    connection : datajoint.Connection
+        Of a user who may create tables.
+    anew : bool
+        Whether to look at every table again where another process has declared them all.
 
     Raises
     ------
@@ -385,6 +393,8 @@ def declare_everything(connection: dj.Connection) -> None:
         raise DatabaseError("another `decortex init` is still declaring tables; try again when it has ended.")
     name = database_name()
     try:
+        if not anew and _recorded_version(connection, name) is not None:
+            return  # another process did while this one waited
         connection.query(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
         activate(connection, create_tables=True)
         for table in computed_tables():

@@ -6,6 +6,7 @@ import atexit
 import os
 import platform
 import threading
+import time
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -25,6 +26,8 @@ INTERRUPTED = "error_message LIKE 'SystemExit%%' OR error_message LIKE 'Keyboard
 LEASE_SECONDS = 60
 # After a start of the server, every living process has beaten again within this time.
 MINIMUM_UPTIME = 30
+# More than this between two looks at the server's clock and ours: one of them was set.
+STEP_SECONDS = 5.0
 
 
 @schema
@@ -110,6 +113,53 @@ def end_heartbeat() -> None:
         beat.end()
 
 
+def reserve(table: dj.Computed, key: dict[str, Any]) -> bool:
+    """Take a pending key; returns whether this process has it now.
+
+    Asking again is free, for a statement whose answer was lost with its connection.
+    """
+    where, values = _is_key(table, key)
+    jobs = table.jobs
+    taken = table.connection.query(
+        f"UPDATE {jobs.full_table_name} SET status = 'reserved', host = %s, pid = %s, connection_id = %s, user = %s, "
+        f"version = '', reserved_time = CURRENT_TIMESTAMP(3) WHERE {where} AND ((status = 'pending' AND "
+        "scheduled_time <= CURRENT_TIMESTAMP(3)) OR (status = 'reserved' AND host = %s AND pid = %s))",
+        args=(*_me(), table.connection.connection_id, table.connection.get_user(), *values, *_me()),
+    )
+    return bool(taken.rowcount)
+
+
+def holds(table: dj.Computed, key: dict[str, Any]) -> bool:
+    """Whether this process has the reservation of a key."""
+    where, values = _is_key(table, key)
+    row = table.connection.query(
+        f"SELECT COUNT(*) FROM {table.jobs.full_table_name} WHERE {where} AND status = 'reserved' AND host = %s "
+        "AND pid = %s",
+        args=(*values, *_me()),
+    ).fetchone()
+    return bool(row[0])
+
+
+def complete(table: dj.Computed, key: dict[str, Any]) -> None:
+    """Take a key that is in the table from the queue, unless another process has reserved it meanwhile."""
+    where, values = _is_key(table, key)
+    table.connection.query(
+        f"DELETE FROM {table.jobs.full_table_name} WHERE {where} AND (status = 'pending' OR (status = 'reserved' "
+        "AND host = %s AND pid = %s))",
+        args=(*values, *_me()),
+    )
+
+
+def _is_key(table: dj.Computed, key: dict[str, Any]) -> tuple[str, tuple[Any, ...]]:
+    """Condition in SQL that a queue's row is of this key, and its values."""
+    names = [name for name in table.jobs.primary_key if name in key]
+    return " AND ".join(f"`{name}` = %s" for name in names), tuple(key[name] for name in names)
+
+
+def _me() -> tuple[str, int]:
+    return platform.node(), os.getpid()
+
+
 def confirm_reservation(table: dj.Computed, key: dict[str, Any]) -> None:
     """Refuse to insert a key whose reservation meanwhile went to another process.
 
@@ -122,56 +172,86 @@ def confirm_reservation(table: dj.Computed, key: dict[str, Any]) -> None:
     OperationError
         If another process holds the key now. Nothing is lost: that process computes the same row.
     """
-    jobs = table.jobs
-    names = [name for name in jobs.primary_key if name in key]
-    where = " AND ".join(f"`{name}` = %s" for name in names)
+    where, values = _is_key(table, key)
     row = table.connection.query(
-        f"SELECT status, host, pid FROM {jobs.full_table_name} WHERE {where} FOR UPDATE",
-        args=tuple(key[name] for name in names),
+        f"SELECT status, host, pid FROM {table.jobs.full_table_name} WHERE {where} FOR UPDATE", args=values
     ).fetchone()
-    if row is None or row[0] != "reserved":
-        return
-    if (row[1], row[2]) != (platform.node(), os.getpid()):
+    if row is not None and row[0] == "reserved" and (row[1], row[2]) != _me():
         raise OperationError(
             f"the reservation of {dict(key)} in {table.table_name} went to process {row[2]} on {row[1]} while "
             "this one was silent for longer than its lease; the late result is dropped."
         )
 
 
+class _ServerClock:
+    """Whether the server's clock runs as ours does; leases are counted on it, and a step would end them all."""
+
+    def __init__(self) -> None:
+        self._offset: float | None = None
+        self._stepped: float | None = None
+
+    def is_steady(self, server_seconds: float) -> bool:
+        """Whether the clock has not been set lately; call it at every round."""
+        now = time.monotonic()
+        offset = server_seconds - now
+        if self._offset is not None and abs(offset - self._offset) > STEP_SECONDS:
+            self._stepped = now
+        self._offset = offset
+        return self._stepped is None or now - self._stepped > MINIMUM_UPTIME
+
+
+_clock = _ServerClock()
+
+
 def leases_can_be_trusted() -> bool:
     """Whether a stale lease means a dead process.
 
-    It does not just after the server was away: then every lease is stale, until its process has beaten again.
+    It does not just after the server was away, or its clock was set: then every lease is stale, until its process
+    has beaten again.
     """
     connection = schema.connection
     uptime = int(connection.query("SHOW GLOBAL STATUS LIKE 'Uptime'").fetchone()[1])
+    seconds = connection.query("SELECT UNIX_TIMESTAMP(CURRENT_TIMESTAMP(3))").fetchone()[0]
     own = _running.get(os.getpid())
-    if uptime < MINIMUM_UPTIME or own is None:
+    if not _clock.is_steady(float(seconds)) or uptime < MINIMUM_UPTIME or own is None:
         return False
     age = connection.query(
         f"SELECT TIMESTAMPDIFF(SECOND, last_seen, CURRENT_TIMESTAMP(3)) FROM {WorkerLease().full_table_name} "
         "WHERE lease_id = %s",
         args=(own.lease_id,),
     ).fetchone()
-    return age is not None and int(age[0]) < 2 * HEARTBEAT_SECONDS
+    return age is not None and 0 <= int(age[0]) < 2 * HEARTBEAT_SECONDS
 
 
 def free_dead_reservations(table: type[dj.Computed]) -> int:
     """Hand back the keys that are reserved by a process without a living lease; returns how many.
 
     A lease lives if it was seen within the last minute by the server's clock, has not ended, and began before
-    the reservation (a new process may carry a dead one's number). Looked at and freed in one statement: a key
-    that another process reserves meanwhile is not touched.
+    the reservation (a new process may carry a dead one's number). A key whose row is locked, because its process
+    stopped in the middle of an insert, is left until the server has ended that transaction.
     """
-    updated = schema.connection.query(
-        f"UPDATE {queue_of(table).full_table_name} AS j SET j.status = 'pending', "
-        "j.scheduled_time = CURRENT_TIMESTAMP(3) WHERE j.status = 'reserved' AND NOT EXISTS ("
+    queue = queue_of(table)
+    dead = (
+        f"FROM {queue.full_table_name} AS j WHERE j.status = 'reserved' AND NOT EXISTS ("
         f"SELECT 1 FROM {WorkerLease().full_table_name} AS w WHERE w.host_name = j.host "
         "AND w.process_id = j.pid AND w.ended = 0 AND w.started_at <= j.reserved_time "
-        "AND w.last_seen > CURRENT_TIMESTAMP(3) - INTERVAL %s SECOND)",
-        args=(LEASE_SECONDS,),
+        f"AND w.last_seen > CURRENT_TIMESTAMP(3) - INTERVAL {LEASE_SECONDS} SECOND)"
     )
-    return int(updated.rowcount)
+    connection = schema.connection
+    if not connection.query(f"SELECT COUNT(*) {dead}").fetchone()[0]:
+        return 0
+    names = ", ".join(f"j.`{name}`" for name in queue.primary_key)
+    where = " AND ".join(f"`{name}` = %s" for name in queue.primary_key)
+    freed = 0
+    with connection.transaction:
+        for values in connection.query(f"SELECT {names} {dead} FOR UPDATE OF j SKIP LOCKED").fetchall():
+            updated = connection.query(
+                f"UPDATE {queue.full_table_name} SET status = 'pending', scheduled_time = CURRENT_TIMESTAMP(3) "
+                f"WHERE {where} AND status = 'reserved'",
+                args=tuple(values),
+            )
+            freed += int(updated.rowcount)
+    return freed
 
 
 def requeue_errors(table: type[dj.Computed], condition: str, args: Sequence[Any] = ()) -> int:

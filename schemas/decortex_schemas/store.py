@@ -90,26 +90,25 @@ class Orphan:
 def references() -> list[Reference]:
     """Every file that a row of this database refers to."""
     found = []
-    for table in _tables():
-        heading = table.heading
-        columns = [name for name in heading.names if isinstance(heading.attributes[name].codec, SealedCodec)]
-        for column in columns:
-            for row in table.proj(column).cursor(as_dict=True):
-                stored = row.pop(column)
-                if stored is None:
-                    continue
-                known = json.loads(stored) if isinstance(stored, str) else stored
-                found.append(
-                    Reference(
-                        _class_name(table),
-                        column,
-                        dict(row),
-                        str(known["path"]),
-                        int(known["size"]),
-                        str(known["sha256"]),
-                    )
-                )
+    for table, column in sealed_columns():
+        for row in table.proj(column).cursor(as_dict=True):
+            stored = row.pop(column)
+            if stored is None:
+                continue
+            known = json.loads(stored) if isinstance(stored, str) else stored
+            path, size, sha256 = str(known["path"]), int(known["size"]), str(known["sha256"])
+            found.append(Reference(_class_name(table), column, dict(row), path, size, sha256))
     return found
+
+
+def sealed_columns() -> list[tuple[Any, str]]:
+    """Tables, as instances, and their columns that refer to files of the store."""
+    return [
+        (table, name)
+        for table in _tables()
+        for name in table.heading.names
+        if isinstance(table.heading.attributes[name].codec, SealedCodec)
+    ]
 
 
 def check_files(on_file: OnFile = lambda done, of: None) -> tuple[list[Fault], int]:

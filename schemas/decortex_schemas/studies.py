@@ -43,6 +43,7 @@ class Study(dj.Manual):
     ---
     description = '' : varchar(1024)
     plan_sha256 : char(64)
+    priority = 5 : int8              # of its keys in the queues: 0 before all others, 9 after them
     created_by : varchar(96)
     created_at = CURRENT_TIMESTAMP : datetime
     """

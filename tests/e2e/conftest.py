@@ -13,6 +13,22 @@ from other_processes import Lab
 from tiny_chain import declare_tiny, fill_tiny
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """End a run of the faults with a line a fault: name, runs, failures."""
+    counts: dict[str, list[int]] = {}
+    for outcome in ("passed", "failed", "error"):
+        for report in terminalreporter.stats.get(outcome, []):
+            fault = dict(getattr(report, "user_properties", ())).get("fault")
+            if fault is not None and (outcome != "passed" or report.when == "call"):
+                count = counts.setdefault(str(fault), [0, 0])
+                count[0] += 1
+                count[1] += outcome != "passed"
+    if counts:
+        terminalreporter.section("faults")
+        for name, (runs, failures) in counts.items():
+            terminalreporter.write_line(f"{name}: {runs} runs, {failures} failures")
+
+
 def _make(server: dict[str, str], folder: Path) -> Lab:
     environment = {
         **os.environ,
@@ -20,7 +36,9 @@ def _make(server: dict[str, str], folder: Path) -> Lab:
         "DECORTEX_DATABASE": f"e2e_{uuid.uuid4().hex[:12]}",
         "DECORTEX_STORE": str(folder / "store"),
         "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
+        "PYTHONPATH": os.pathsep.join(
+            [str(Path(__file__).resolve().parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+        ),
     }
     folder.mkdir(exist_ok=True)
     return Lab(environment, folder)

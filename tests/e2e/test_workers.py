@@ -1,137 +1,151 @@
-"""Workers as processes: two fill the database as one does, and a killed one loses nothing."""
+"""Workers as processes: two fill the database as one does, and each takes what it should. Faults: test_faults.py."""
 
 from __future__ import annotations
 
-import os
-import pickle
-import signal
-import subprocess
-import sys
+import json
 from collections.abc import Callable
 from pathlib import Path
 
-from other_processes import Lab
-
-from decortex_schemas.database import computed_tables
+from forked_commands import ForkedLab
+from tiny_chain import declare_tiny, dump, jobs
 
 DECLARE = """
+from decortex.data.simulate import SimulationConfig
 from decortex_ops.defaults import register_defaults
-from small_lab import declare_small_study
+from decortex_ops.plans import declare_plan
+from decortex_schemas.datasets import register_simulation
+from small_lab import SCHEDULE, SMALL, plan_for
 register_defaults()
-declare_small_study('small', 'study')
+register_simulation('small', SimulationConfig.from_params({**SMALL, 'n_train': 96}), seed=3)
+start = dict(schedule=SCHEDULE, counts=[2], seeds=[0], methods=['kmeans'])
+declare_plan('study', plan_for('small', counts=[2], seeds=[0], finetunings=[
+    dict(name='dec', params=dict(kind='dec'), **start),
+]))
 """
-FILL = """
-from decortex_ops.fleet import run_until_empty
-from decortex_schemas.queries import failed_jobs
-run_until_empty(workers={workers})
-assert failed_jobs() == [], failed_jobs()
-"""
-FREEZE = """
-from decortex_schemas.frozen import freeze_study
-freeze_study('study')
-"""
-# Everything that is a result, by table, without when, where and how long.
-DUMP = """
-import pickle, sys
-import numpy as np
-from decortex_schemas.database import computed_tables
-circumstance = {'env_id', 'db_user', 'host_name', 'started_at', 'seconds', 'epoch_seconds'}
-def plain(value):
-    if hasattr(value, 'load'):
-        value = value.load()
-    if isinstance(value, np.ndarray):
-        return (value.dtype.str, value.shape, value.tobytes())
-    if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items()}
-    return value
-found = {}
-for table in computed_tables():
-    for part in [table, *(getattr(table, n) for n in sorted(vars(table)) if n[0].isupper())]:
-        rows = part().to_dicts(order_by='KEY')
-        found[part.__qualname__] = [{k: plain(v) for k, v in r.items() if k not in circumstance} for r in rows]
-sys.stdout.write(pickle.dumps(found).hex())
+FILL = "from small_lab import fill; fill()\n"
+FREEZE = "from decortex_schemas.frozen import freeze_study; freeze_study('study')\n"
+# The scheduler of two workers: until nothing is queued, in work or about to be.
+SCHEDULE = """
+import time
+from decortex_ops.scheduler import queues_empty, sweep
+while True:
+    empty = queues_empty()
+    if not sweep().added and empty:
+        break
+    time.sleep(0.2)
 """
 
 
-def test_two_workers_fill_the_database_as_one_does(make_lab: Callable[[str], Lab]) -> None:
-    dumps: list[dict[str, list[object]]] = []
-    for workers in (1, 2):
-        lab = make_lab(f"with-{workers}")
-        fill = FILL.format(workers=workers)
-        dumps.append(pickle.loads(bytes.fromhex(lab.python(DECLARE + fill + FREEZE + fill + DUMP))))
-        assert waiting(lab) == {}
-    one, two = dumps
-    assert set(one) == set(two)
-    assert (len(one["DECFinetune"]), len(one["RetainedPerformance"]), len(one["SeedAgreement"])) == (20, 4, 6)
-    for table, rows in one.items():
-        assert rows == two[table], table
+def fill_with_two(lab: ForkedLab) -> None:
+    """Fill with two workers and a scheduler; all three are processes."""
+    workers = [lab.start("work", "--quiet") for _ in range(2)]
+    try:
+        lab.python(SCHEDULE)
+    finally:
+        for worker in workers:
+            worker.terminate()
+    assert [worker.wait() for worker in workers] == [0, 0], [worker.stderr for worker in workers]
 
 
-def waiting(lab: Lab) -> dict[str, int]:
-    """Jobs by state, over all queues."""
-    tables = [row[0] for row in lab.query("SHOW TABLES") if row[0].startswith("~~")]
-    assert len(tables) == len(computed_tables())
-    states = [row[0] for name in tables for row in lab.query(f"SELECT status FROM `{name}`")]
-    return {state: states.count(state) for state in set(states)}
-
-
-def started_on(lab: Lab, queue: str) -> subprocess.Popen[str]:
-    """Start a worker and wait until it has reserved a key of this queue."""
-    worker = lab.start("work")
-    while not (held := lab.query(f"SELECT pid FROM `{queue}` WHERE status = 'reserved'")):
-        assert worker.poll() is None, worker.communicate()[0]
-    assert held[0][0] == worker.pid
-    return worker
-
-
-def test_an_interrupted_worker_loses_nothing(make_lab: Callable[[str], Lab]) -> None:
-    lab = make_lab("interrupted")
-    lab.python(DECLARE + "from decortex_ops.scheduler import sweep; sweep()")
-
-    # SIGTERM: the key in work goes back to the queue, the worker ends in order.
-    worker = started_on(lab, "~~trained_model")
-    worker.send_signal(signal.SIGTERM)
-    text = worker.communicate(timeout=60)[0]
-    assert worker.returncode == 0, text
-    assert "1 handed back" in text
-    # Two networks, and the summary of their recordings, which the worker had not come to.
-    assert waiting(lab) == {"pending": 3}
-
-    # SIGKILL: its lease is still fresh, so the key stays reserved; when the lease has run out, it is freed.
-    worker = started_on(lab, "~~trained_model")
-    os.kill(worker.pid, signal.SIGKILL)
-    worker.wait()
-    assert waiting(lab) == {"reserved": 1, "pending": 2}
-    lab.python(
-        "from decortex_ops.scheduler import sweep\n"
-        "from decortex_schemas import leases\n"
-        "leases.MINIMUM_UPTIME = 0\n"  # this run's server may be younger
-        "assert sweep().freed == 0\n"
-        "schemas.schema.connection.query(\n"
-        "    f'UPDATE {schemas.WorkerLease().full_table_name} SET last_seen = last_seen - INTERVAL 61 SECOND '\n"
-        f"    'WHERE process_id = {worker.pid}'\n"
-        ")\n"
-        "assert sweep().freed == 1\n" + FILL.format(workers=1)
+def test_two_workers_fill_the_database_as_one_does(make_forked_lab: Callable[[str], ForkedLab]) -> None:
+    one, two = make_forked_lab("with-1"), make_forked_lab("with-2")
+    one.python(DECLARE + FILL + FREEZE + FILL)
+    two.python(DECLARE)
+    fill_with_two(two)
+    two.python(FREEZE)
+    fill_with_two(two)
+    assert jobs(one) == jobs(two) == {}
+    found, other = dump(one), dump(two)
+    assert set(found) == set(other)
+    assert (len(found["DECFinetune"]), len(found["RetainedPerformance"]), len(found["SeedAgreement"])) == (
+        6,
+        2,
+        3,
     )
-    assert waiting(lab) == {}
-    assert lab.query("SELECT COUNT(*) FROM `__trained_model`") == [(2,)]
-    assert lab.query("SELECT COUNT(*) FROM `__d_e_c_finetune`") == [(20,)]
+    for table, rows in found.items():
+        assert rows == other[table], table
 
 
-def test_the_scripts_fill_the_chain_without_our_worker(make_lab: Callable[[str], Lab]) -> None:
-    lab = make_lab("scripts")
+def test_the_scripts_fill_the_chain_without_our_worker(make_forked_lab: Callable[[str], ForkedLab]) -> None:
+    lab = make_forked_lab("scripts")
     lab.python(DECLARE)
     scripts = Path(__file__).resolve().parents[2] / "populate_scripts"
     for stage in ("models", "embeddings", "clustering", "finetune", "evaluation"):
-        done = subprocess.run(
-            [sys.executable, str(scripts / f"populate_{stage}.py")],
-            env=lab.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=900,
-        )
-        assert done.returncode == 0, done.stderr
+        lab.python(f"import runpy; runpy.run_path({str(scripts / f'populate_{stage}.py')!r})")
     for table in ("d_e_c_finetune", "cluster_performance", "cluster_quality"):
-        assert lab.query(f"SELECT COUNT(*) FROM `__{table}`") == [(20,)]
-    assert waiting(lab) == {}
+        assert lab.query(f"SELECT COUNT(*) FROM `__{table}`") == [(6,)]
+    assert jobs(lab) == {}
+
+
+def test_the_local_fleet_works_until_all_queues_are_empty(
+    make_forked_lab: Callable[[str], ForkedLab],
+) -> None:
+    lab = make_forked_lab("fleet")
+    declare_tiny(lab)
+    lab.python("from decortex_ops.fleet import run_until_empty\nrun_until_empty(workers=1)")
+    assert jobs(lab) == {}
+    assert lab.query("SELECT COUNT(*) FROM `__d_e_c_finetune`") == [(8,)]
+
+
+def test_a_worker_takes_what_it_has_memory_for_and_what_is_urgent(
+    make_forked_lab: Callable[[str], ForkedLab],
+) -> None:
+    lab = make_forked_lab("choosy")
+    declare_tiny(lab)
+    lab.python(
+        "from decortex_ops.scheduler import sweep\n"
+        "from decortex_ops.worker import work\n"
+        "for table in (schemas.TrainedModel, schemas.Embedding):\n"
+        "    sweep()\n"
+        "    work([table], stop_when_idle=0.0)\n"
+        "sweep()\n"
+    )
+
+    # Memory: a process that loaded torch holds more than 100 MB already.
+    small = lab.run("work", "--tables", "Clustering", "--stop-when-idle", "0", "--max-memory", "100M")
+    assert "0 done, 0 failed" in small.stdout
+    assert small.stderr.count("left to others: Clustering") == 8
+    assert "this worker may hold 100 MiB" in small.stderr
+    assert lab.query("SELECT status, COUNT(*) FROM `~~clustering` GROUP BY status") == [("pending", 8)]
+
+    # A GPU is kept for keys that run a network; where there is none, that is said.
+    refused = lab.run("work", "--device", "cuda", check=False, CUDA_VISIBLE_DEVICES="")
+    assert refused.returncode == 1
+    assert "shows torch" in refused.stderr
+    assert lab.run("work", "--device", "abacus", check=False).returncode == 2
+    assert lab.run("work", "--max-memory", "much", check=False).returncode == 1
+
+    # Urgency: half of the queue belongs to a study that is urgent.
+    plan = lab.folder / "urgent.json"
+    plan.write_text(
+        json.dumps(
+            {
+                "networks": [{"dataset": "tiny", "imported": "tiny"}],
+                "embeddings": [{"name": "l2", "params": {"kind": "l2"}}],
+                "methods": [{"method": "gmm", "params": {"covariance": "diag"}}],
+                "counts": [3],
+            }
+        )
+    )
+    lab.run("study", "create", "urgent", str(plan))
+    assert "has priority 1" in lab.run("study", "priority", "urgent", "1").stdout
+    lab.run("schedule")
+    urgent = ("SELECT COUNT(*), MIN(k), MAX(k), MIN(method) FROM `~~clustering` WHERE priority = 1",)
+    assert lab.query(*urgent) == [(1, 3, 3, "gmm")]
+
+    # What it says, for machines: one JSON object a line.
+    done = lab.run(
+        "work", "--tables", "Clustering", "--max-calls", "1", "--max-memory", "64G", "--log", "json"
+    )
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [event["event"] for event in events] == ["started", "made", "batch", "stopped"]
+    made = events[1]
+    assert (made["table"], made["key"]["method"], made["key"]["k"]) == ("Clustering", "gmm", 3)
+    assert {"time", "host", "pid", "seconds"} <= set(made)
+    assert lab.environment["DJ_PASS"] not in done.stderr + done.stdout
+
+    # Usual again: nothing is urgent any more, and what is left is done.
+    lab.run("study", "priority", "urgent", "5")
+    lab.run("schedule")
+    assert lab.query("SELECT DISTINCT priority FROM `~~clustering`") == [(5,)]
+    assert lab.run("study", "priority", "nobody", "1", check=False).returncode == 1

@@ -19,6 +19,7 @@ from decortex_ops.cli import (
     evaluate,
     export,
     figure,
+    keeping,
     read,
     recompute,
     register,
@@ -40,7 +41,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.add_typer(db.app, name="db")
 app.command()(db.init)
-for _command in (access.grant, access.revoke, access.users):
+for _command in (access.grant, access.revoke, access.users, keeping.backup, keeping.restore):
     db.app.command()(_command)
 app.add_typer(data.app, name="import")
 register.app.command()(register_model.model)
@@ -68,6 +69,7 @@ app.command("check-export")(export.check_export)
 app.command()(dashboard.dashboard)
 app.command()(store.verify)
 app.command()(store.gc)
+app.command()(keeping.delete)
 
 
 def _database_errors() -> tuple[type[BaseException], ...]:

@@ -2,66 +2,119 @@
 
 from __future__ import annotations
 
-import time
-from typing import Annotated
+import os
+from typing import Annotated, Any, cast
 
 import typer
 
 from decortex_ops.cli.output import EXIT_SOME_FAILED, err, out
 from decortex_ops.cli.session import open_tables
 
+LogOption = Annotated[
+    str, typer.Option(help="text: lines for people; json: one JSON object a line for a log collector.")
+]
+
 
 def work(
     tables: Annotated[
         list[str] | None, typer.Option("--tables", help="Only these tables; repeat the option for several.")
     ] = None,
+    *,
     max_calls: Annotated[int | None, typer.Option(min=1, help="Stop after this many keys.")] = None,
     stop_when_idle: Annotated[
-        float | None, typer.Option(min=0, help="Stop after so many seconds without a pending key.")
+        float | None, typer.Option(min=0, help="Stop after so many seconds without a key to compute.")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the numerical libraries.")] = 1,
+    device: Annotated[
+        str,
+        typer.Option(help="auto, cpu, cuda or cuda:N; with cuda, only keys that run a network are taken."),
+    ] = "auto",
+    max_memory: Annotated[
+        str | None, typer.Option(help="Leave keys that need more to other workers, for example 8G.")
+    ] = None,
+    patience: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for a server that is away or a store that is full.")
+    ] = 3600.0,
+    log: LogOption = "text",
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
 ) -> None:
     """Work on queued keys until interrupted; start any number, on any machine.
 
-    SIGTERM and Ctrl-C hand the key in work back. Example: decortex work --tables Clustering --max-calls 100
+    SIGTERM and Ctrl-C hand the key in work back. Example: decortex work --tables Clustering --max-memory 8G
     """
+    form = _form(log)
+    memory_and_device = _limits(device, max_memory)
     from decortex_ops import worker
+    from decortex_ops.events import Log
 
     open_tables(threads=threads)
-
-    def report(line: str) -> None:
-        if not quiet:
-            err.print(line, highlight=False, markup=False)
-
     summary = worker.work(
-        worker.choose_tables(tables), max_calls=max_calls, stop_when_idle=stop_when_idle, report=report
+        worker.choose_tables(tables),
+        max_calls=max_calls,
+        stop_when_idle=stop_when_idle,
+        limits=memory_and_device,
+        patience=patience,
+        log=Log(_nothing if quiet and form == "text" else _say, form),
     )
-    for line in summary.failed:
-        err.print(f"failed: {line}", style="red", highlight=False, markup=False, soft_wrap=True)
-    if not quiet:
+    if form == "text":
+        for line in summary.failed:
+            err.print(f"failed: {line}", style="red", highlight=False, markup=False, soft_wrap=True)
+    if not quiet and form == "text":
         back = f", {summary.handed_back} handed back" if summary.handed_back else ""
-        out.print(f"{summary.done} done, {len(summary.failed)} failed{back}", highlight=False)
+        left = f", {summary.left} left to others" if summary.left else ""
+        out.print(f"{summary.done} done, {len(summary.failed)} failed{back}{left}", highlight=False)
     if summary.failed:
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _form(log: str) -> Any:
+    if log not in ("text", "json"):
+        raise typer.BadParameter(f"{log!r} is neither text nor json.", param_hint="--log")
+    return log
+
+
+def _limits(device: str, max_memory: str | None) -> Any:
+    """What the worker has; chooses the device for all libraries, before they look for one."""
+    kind, _, number = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (number and (kind != "cuda" or not number.isdigit())):
+        raise typer.BadParameter(f"{device!r} is none of auto, cpu, cuda, cuda:N.", param_hint="--device")
+    if kind == "cpu" or number:
+        os.environ["CUDA_VISIBLE_DEVICES"] = number
+    import torch
+
+    from decortex.errors import ConfigError
+    from decortex_ops.needs import Device, Limits, parse_bytes
+
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            f"--device {device}: this machine shows torch {torch.__version__} no such GPU; take cpu."
+        )
+    memory = None if max_memory is None else parse_bytes(max_memory)
+    return Limits(memory, cast(Device, kind))
+
+
+def _say(line: str) -> None:
+    err.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _nothing(line: str) -> None:
+    """Say nothing."""
 
 
 def schedule(
     every: Annotated[
         float | None, typer.Option(min=0.2, help="Go on, one round every so many seconds.")
     ] = None,
+    log: LogOption = "text",
 ) -> None:
     """Queue what studies ask for, and free the keys of dead workers. Example: decortex schedule --every 5."""
-    from decortex_ops.scheduler import sweep
+    form = _form(log)
+    from decortex_ops.events import Log
+    from decortex_ops.scheduler import keep_sweeping
 
     open_tables()
-    while True:
-        found = sweep()
-        if every is None or found.added or found.removed or found.freed:
-            out.print(f"{found.added} queued, {found.removed} removed, {found.freed} freed", highlight=False)
-        if every is None:
-            return
-        time.sleep(every)
+    tell = Log(lambda line: out.print(line, highlight=False, markup=False, soft_wrap=True), form)
+    keep_sweeping(every, tell)
 
 
 def retry(

@@ -128,6 +128,24 @@ def choose(
 
 
 @app.command()
+def priority(
+    name: Annotated[str, typer.Argument(help="Name of the study.")],
+    number: Annotated[
+        int, typer.Argument(min=0, max=9, help="0: before all others; 5: usual; 9: after them.")
+    ],
+) -> None:
+    """Say how urgent a study is; its waiting keys are sorted at the scheduler's next round.
+
+    Example: decortex study priority v4-sweep 2
+    """
+    from decortex_schemas.priorities import set_priority
+
+    open_tables()
+    set_priority(name, number)
+    out.print(f"study {name} has priority {number}", highlight=False, markup=False)
+
+
+@app.command()
 def freeze(name: Annotated[str, typer.Argument(help="Name of the study.")], json: JsonFlag = False) -> None:
     """Freeze a complete study, so that what compares across it can be computed. Example: decortex study freeze demo."""
     from decortex_schemas.frozen import freeze_study
