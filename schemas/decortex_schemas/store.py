@@ -203,7 +203,7 @@ def store_lock() -> Iterator[None]:
 def backend() -> StorageBackend:
     """The store, by DataJoint's abstraction of file systems and object stores."""
     try:
-        return get_store_backend(STORE, config=schema.connection._config)
+        return get_store_backend(STORE, config=dj.config)
     except FileNotFoundError as error:
         raise OperationError(f"the store cannot be read ({error}); set DECORTEX_STORE.") from None
 
@@ -253,7 +253,7 @@ def _class_name(table: Any) -> str:
 
 def _listing(store: StorageBackend) -> Iterator[tuple[str, tuple[int, float]]]:
     """Files of this database in the store: path within it, size and when it was written (seconds since 1970)."""
-    spec = schema.connection._config.get_store_spec(STORE)
+    spec = dj.config.get_store_spec(STORE)
     base = store._full_path("").rstrip("/")
     for prefix in (spec["schema_prefix"], spec["hash_prefix"]):
         folder = store._full_path(f"{prefix.strip('/')}/{database_name()}")

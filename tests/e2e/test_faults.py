@@ -183,12 +183,22 @@ def unreachable(lab: FaultLab) -> None:
     lab.finish()
 
 
-# A file may have so many bytes and no more, until a signal says that somebody has made space.
+# From the first insert on a file may have so many bytes and no more, until a signal says that somebody made space.
 FULL = """
 import resource, signal
 most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-resource.setrlimit(resource.RLIMIT_FSIZE, (1500, most))
-signal.signal(signal.SIGUSR1, lambda *_: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)))
+space = []
+def limit(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+def make_space(*_):
+    space.append(True)
+    limit(most)
+signal.signal(signal.SIGUSR1, make_space)
+insert = table.make_insert
+def make_insert(self, *rest):
+    limit(most if space else 1500)
+    insert(self, *rest)
+table.make_insert = make_insert
 """
 
 
