@@ -6,6 +6,7 @@ READY = $(VENV)/.ready
 SOURCES = pipeline schemas populate_scripts tests benchmarks
 
 .PHONY: setup demo demo-real test lint types e2e dashboard-load bench toy calibrate calibrate-k diagram docs slurm load clean help faults
+.PHONY: setup demo demo-real test lint types e2e dashboard-load bench toy calibrate calibrate-k diagram docs slurm load fuzz clean help
 
 help:
 	@echo "make demo       the whole chain on a simulated cortex, on an embedded MySQL"
@@ -17,6 +18,7 @@ help:
 	@echo "make calibrate-k  how often the choice of K is right, one JSON object a line (SEEDS=10)"
 	@echo "make calibrate  error rates of the tests on simulated null data (SETS=100 for a quick look)"
 	@echo "make slurm      a job array on a one-node Slurm of the test's own (as root; slurm-wlm and munge installed)"
+	@echo "make fuzz       damaged configurations and checkpoints against their loaders (MINUTES=10)"
 	@echo "make load       what the pipeline costs beside the science (KEYS=20000)"
 	@echo "make diagram    tables of docs/architecture.md    make docs   the documentation site, in site/"
 
@@ -54,7 +56,10 @@ e2e: setup
 	npm install --no-save --silent --prefix .e2e axe-core@4.14.1
 	DECORTEX_E2E=.e2e/home AXE=.e2e/node_modules/axe-core/axe.min.js $(BIN)/python -m pytest tests/browser
 
-dashboard-load: setup
+dashboard-fuzz: setup
+	PYTHONPATH=tests $(BIN)/python tests/fuzzing.py --minutes $(or $(MINUTES),10)
+
+load: setup
 	$(BIN)/python benchmarks/dashboard_load.py
 
 bench: setup

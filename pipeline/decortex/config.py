@@ -29,6 +29,11 @@ class Config(BaseModel):
         ConfigError
             If a name is unknown or a value out of range; the message lists every fault and the legal names.
         """
+        if not isinstance(params, Mapping):
+            raise ConfigError(
+                f"{cls.__name__} takes its parameters by name, got a {type(params).__name__}; "
+                f"it has {', '.join(cls.model_fields)}."
+            )
         try:
             return cls.model_validate_json(canonical_json(dict(params)))
         except ValidationError as error:
@@ -68,8 +73,10 @@ def config_hash(value: Any) -> str:
 
 
 def _plain(value: Any, where: str) -> Any:
-    if value is None or type(value) in (str, bool, int):
+    if value is None or type(value) in (bool, int):
         return value
+    if type(value) is str:
+        return _text(value, where)
     if type(value) is float:
         if not math.isfinite(value):
             raise ConfigError(f"{where} is {value}: a configuration takes finite numbers only; use null.")
@@ -80,8 +87,17 @@ def _plain(value: Any, where: str) -> Any:
         for name in value:
             if type(name) is not str:
                 raise ConfigError(f"{where} has the key {name!r}: keys of a configuration are strings.")
+            _text(name, where)
         return {name: _plain(item, f"{where}.{name}") for name, item in value.items()}
     raise ConfigError(
         f"{where} is a {type(value).__module__}.{type(value).__qualname__}: a configuration holds only str, "
         "int, float, bool, None, list and dict. Convert it first (for numpy values: .item() or .tolist())."
     )
+
+
+def _text(value: str, where: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"{where} is not text: {error.reason} at character {error.start}.") from None
+    return value

@@ -11,9 +11,20 @@
         `-- DatabaseError              the database cannot be reached, refuses us or is not what we need
 """
 
+# Of a longer message the beginning and the end are shown: what was given may be a megabyte.
+LONGEST_MESSAGE = 6000
+
 
 class DecortexError(Exception):
     """Anything that decortex itself reports."""
+
+    def __str__(self) -> str:
+        """Return the message, without the middle of a very long one."""
+        text = super().__str__()
+        if len(text) <= LONGEST_MESSAGE:
+            return text
+        half = LONGEST_MESSAGE // 2
+        return f"{text[:half]} [... {len(text) - 2 * half} characters ...] {text[-half:]}"
 
 
 class InputError(DecortexError, ValueError):

@@ -96,7 +96,8 @@ class FinetuneConfig(Config):
     @classmethod
     def _default_of_the_kind(cls, values: Any) -> Any:
         if isinstance(values, dict) and "detach_target" not in values:
-            allowed = _DETACHED.get(values.get("kind", ""))
+            kind = values.get("kind")
+            allowed = _DETACHED.get(kind) if isinstance(kind, str) else None
             if allowed is not None:
                 return {**values, "detach_target": allowed[0]}
         return values

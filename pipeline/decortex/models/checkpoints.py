@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +106,7 @@ def load_tensors(path: Path) -> Mapping[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no checkpoint {str(path)!r}. Check the path.") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if "GLOBAL" in str(error) or "TorchScript" in str(error):
             raise CheckpointError(
@@ -169,6 +168,26 @@ def read_checkpoint(
     """
     path = Path(path)
     content = load_tensors(path)
+    try:
+        return _read(content, path, embedding_key, mask_key, masks)
+    except CheckpointError:
+        raise
+    except (TypeError, ValueError, LookupError, RuntimeError, NotImplementedError, AttributeError) as error:
+        first = (str(error).strip().splitlines() or [""])[0]
+        raise CheckpointError(
+            f"the tensors of {str(path)!r} do not have the shapes and types of a readout "
+            f"({type(error).__name__}: {first}). Name the matrix of features by embedding_key='path.to.key', or save "
+            "the state dict again from the network that was trained."
+        ) from error
+
+
+def _read(
+    content: Mapping[str, Any],
+    path: Path,
+    embedding_key: str | None,
+    mask_key: str | None,
+    masks: Masks,
+) -> CheckpointReadout:
     if mask_key is not None and embedding_key is None:
         raise CheckpointError(
             f"mask_key {mask_key!r} came without embedding_key: name the features that these masks multiply."

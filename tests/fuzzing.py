@@ -1,0 +1,288 @@
+"""Throws damaged configurations and checkpoints at the loaders: each must give a result or one of our errors.
+
+`make fuzz` (MINUTES=10) runs it for long; tests/unit/test_fuzzing.py a few rounds of it. A failure prints the seed of
+its round, with which the round can be repeated:
+
+    python tests/fuzzing.py [--minutes 10] [--seed 0] [--rounds N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import io
+import json
+import random
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from small_lab import plan_for
+
+from decortex.clustering import methods
+from decortex.clustering.registry import method_config
+from decortex.config import Config, config_hash
+from decortex.data.simulate import SimulationConfig
+from decortex.embeddings import EmbeddingConfig
+from decortex.errors import DecortexError
+from decortex.evaluation import CovariateConfig
+from decortex.finetune import FinetuneConfig
+from decortex.models.checkpoints import read_checkpoint
+from decortex.models.network import NetworkConfig
+from decortex.models.recipes import RECIPES
+from decortex.models.training_config import TrainingConfig
+from decortex_ops.cli.read import parse_key
+from decortex_ops.plans import PlanFile
+
+# What people and programs put where a name, a number or a path is expected.
+TEXTS = (
+    "'; DROP TABLE `study`; --", '"', "`", "\\", "%s", "%", "{}", "../../etc/passwd", "/dev/zero", "", " ",
+    "\0", "a\nb", "Zürich\u202e\U0001f9e0", "\ud800", "x" * 1_000_000, "nan", "1e999", "__class__", "[bold]",
+)  # fmt: skip
+NUMBERS = (0, -1, 1, 2, 2**31, 2**63, -(2**63), 10**400, 0.0, -0.0, 1e-320, 1e308, float("nan"), float("inf"))
+HOSTILE: tuple[Any, ...] = (*TEXTS, *NUMBERS, None, True, False, [], {}, [[]], {"": {}}, [None])
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A round that ended in something else than a result or an error of ours."""
+
+    target: str
+    seed: int
+    trace: str
+
+
+def mutated(value: Any, chance: random.Random) -> Any:
+    """A copy of nested plain values with one to three places changed."""
+    found = copy.deepcopy(value)
+    for _ in range(chance.randint(1, 3)):
+        found = _mutate(found, chance)
+    return found
+
+
+def _mutate(value: Any, chance: random.Random) -> Any:  # noqa: PLR0911
+    if isinstance(value, dict) and value and chance.random() < 0.85:
+        name = chance.choice(list(value))
+        kind = chance.random()
+        if kind < 0.08:
+            return {key: one for key, one in value.items() if key != name}
+        if kind < 0.16:
+            return {**value, chance.choice(TEXTS): value[name]}
+        return {**value, name: _mutate(value[name], chance)}
+    if isinstance(value, list) and value and chance.random() < 0.85:
+        i = chance.randrange(len(value))
+        kind = chance.random()
+        if kind < 0.1:
+            return value[:i] + value[i + 1 :]
+        if kind < 0.2:
+            return [*value, *value[i : i + 1] * chance.choice([1, 1, 1, 1000])]
+        return [*value[:i], _mutate(value[i], chance), *value[i + 1 :]]
+    if (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and abs(value) < 1e300
+        and chance.random() < 0.4
+    ):
+        return value * chance.choice([-1, 2, 1000, 0.5, 1e-9]) + chance.choice([0, 0, 1, -1])
+    return copy.deepcopy(chance.choice(HOSTILE))
+
+
+def config_target(
+    cls: type[Config] | Callable[[Any], Any], starts: list[Any]
+) -> Callable[[random.Random], None]:
+    """Loads mutations of valid parameters; what is accepted must have a hash."""
+    load = cls.from_params if isinstance(cls, type) else cls
+
+    def run(chance: random.Random) -> None:
+        config_hash(load(mutated(chance.choice(starts), chance)).resolved())
+
+    return run
+
+
+def method_target(chance: random.Random) -> None:
+    """Loads the parameters of a clustering method."""
+    name = chance.choice(methods())
+    params = mutated(method_config(name).resolved(), chance)
+    if chance.random() < 0.25:
+        name = str(chance.choice(TEXTS))
+    config_hash(method_config(name, params).resolved())
+
+
+def key_target(chance: random.Random) -> None:
+    """Reads the key of a row from a command line."""
+    start = {"dataset": "v4", "k": 8, "method": "kmeans"}
+    changed = mutated(start, chance)
+    if chance.random() < 0.5:
+        parse_key(json.dumps(changed)[: chance.choice([None, 5, 20])])
+    else:
+        pairs = changed.items() if isinstance(changed, dict) else [("", changed)]
+        parse_key(",".join(f"{name}={value}" for name, value in pairs))
+
+
+def checkpoint_target(folder: Path) -> Callable[[random.Random], None]:
+    """Reads checkpoints with damaged bytes, and whole ones that hold something else than is expected."""
+    path = folder / "checkpoint.pth"
+    starts = [_saved(content) for content in _contents()]
+
+    def run(chance: random.Random) -> None:
+        kind = chance.random()
+        if kind < 0.5:
+            path.write_bytes(_damaged(chance.choice(starts), chance))
+        else:
+            try:
+                path.write_bytes(_saved(_mutated_content(chance)))
+            except (RuntimeError, TypeError, AttributeError, UnicodeError):
+                return  # torch does not write it: no file can hold it
+        key = chance.choice([None, None, "readout.weight", "readout", "", "../x", "a" * 10000, "\0"])
+        read_checkpoint(path, embedding_key=key)
+
+    return run
+
+
+def _contents() -> list[Any]:
+    weights = torch.randn(12, 4, generator=torch.Generator().manual_seed(0))
+    gaussian = {
+        "readout.data_1._mu": torch.rand(1, 12, 1, 2),
+        "readout.data_1._features": torch.randn(1, 4, 1, 12),
+        "readout.data_1.bias": torch.zeros(12),
+        "core.weight": torch.randn(4, 1, 3, 3),
+    }
+    factorised = {
+        "readout.a.spatial": torch.rand(12, 5, 5),
+        "readout.a.features": torch.randn(12, 4),
+        "readout.a.bias": torch.zeros(12),
+    }
+    nested = [{"state_dict": gaussian}, {"model": {"state_dict": factorised}}]
+    return [{"readout.weight": weights}, gaussian, factorised, *nested]
+
+
+def _mutated_content(chance: random.Random) -> Any:
+    content = copy.deepcopy(chance.choice(_contents()))
+    for _ in range(chance.randint(1, 3)):
+        content = _mutate_tensors(content, chance)
+    return content
+
+
+def _mutate_tensors(value: Any, chance: random.Random) -> Any:
+    if isinstance(value, dict) and value and chance.random() < 0.9:
+        name = chance.choice(list(value))
+        if chance.random() < 0.15:
+            other = chance.choice(
+                ["", "readout._features", "readout.b._features", 5, None, ("a",), "x" * 1000]
+            )
+            return {**{key: one for key, one in value.items() if key != name}, other: value[name]}
+        return {**value, name: _mutate_tensors(value[name], chance)}
+    if isinstance(value, torch.Tensor) and value.ndim and chance.random() < 0.8:
+        flat = value.flatten()
+        return chance.choice(
+            [
+                flat,
+                flat[:0],
+                value[:0],
+                value.unsqueeze(0),
+                value.double(),
+                value.half(),
+                value.to(torch.complex64),
+                value.long(),
+                value > 0,
+                value * float("nan"),
+                value * float("inf"),
+                value.expand(3, *value.shape),
+                value.to_sparse(),
+                value.to("meta"),
+                torch.tensor(1.0),
+            ]
+        )
+    return copy.deepcopy(
+        chance.choice([one for one in HOSTILE if not isinstance(one, str) or len(one) < 10**5])
+    )
+
+
+def _damaged(data: bytes, chance: random.Random) -> bytes:
+    kind = chance.random()
+    if kind < 0.2:
+        return data[: chance.randrange(len(data))]
+    if kind < 0.3:
+        return chance.randbytes(chance.randrange(200))
+    changed = bytearray(data)
+    for _ in range(chance.choice([1, 1, 4, 40])):
+        changed[chance.randrange(len(changed))] = chance.randrange(256)
+    return bytes(changed)
+
+
+def _saved(content: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def targets(folder: Path) -> dict[str, Callable[[random.Random], None]]:
+    """Every loader by name."""
+    recipes = [recipe() for recipe in RECIPES.values()]
+    plan = plan_for("v4").model_dump(mode="json", exclude_none=True)
+    return {
+        "network": config_target(NetworkConfig, [network.resolved() for network, _ in recipes]),
+        "training": config_target(TrainingConfig, [training.resolved() for _, training in recipes]),
+        "embedding": config_target(EmbeddingConfig, [EmbeddingConfig().resolved()]),
+        "finetuning": config_target(FinetuneConfig, [FinetuneConfig(kind="dec").resolved()]),
+        "covariates": config_target(CovariateConfig, [CovariateConfig(names=("norm",)).resolved()]),
+        "simulation": config_target(SimulationConfig, [SimulationConfig().resolved()]),
+        "plan": config_target(PlanFile, [plan]),
+        "method": method_target,
+        "key": key_target,
+        "checkpoint": checkpoint_target(folder),
+    }
+
+
+def fuzz(
+    *, seed: int, rounds: int | None = None, seconds: float | None = None
+) -> Iterable[tuple[int, Failure | None]]:
+    """Run rounds until there were enough or the time is over; gives each round's number and failure."""
+    ends = None if seconds is None else time.monotonic() + seconds
+    with tempfile.TemporaryDirectory() as temporary:
+        every = targets(Path(temporary))
+        number = 0
+        while (rounds is None or number < rounds) and (ends is None or time.monotonic() < ends):
+            name = list(every)[number % len(every)]
+            own = seed * 10**9 + number
+            failure = None
+            try:
+                every[name](random.Random(own))
+            except DecortexError as error:
+                if not str(error).strip() or len(str(error)) > 20_000:
+                    failure = Failure(name, own, f"a message of {len(str(error))} characters")
+            except Exception:  # noqa: BLE001  (what is looked for)
+                failure = Failure(name, own, traceback.format_exc())
+            number += 1
+            yield number, failure
+
+
+def main() -> None:
+    """Run for minutes; one line a kind of failure, exit status 1 if there is one."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rounds", type=int)
+    asked = parser.parse_args()
+    number, seen = 0, set()
+    for number, failure in fuzz(seed=asked.seed, rounds=asked.rounds, seconds=60 * asked.minutes):  # noqa: B007
+        if failure is not None:
+            last = failure.trace.strip().splitlines()[-1][:200]
+            if (failure.target, last[:60]) not in seen:
+                seen.add((failure.target, last[:60]))
+                sys.stdout.write(f"{failure.target} (seed {failure.seed}): {last}\n{failure.trace[-1500:]}\n")
+                sys.stdout.flush()
+    sys.stdout.write(f"{number} rounds, {len(seen)} kinds of failure\n")
+    sys.exit(1 if seen else 0)
+
+
+if __name__ == "__main__":
+    main()
