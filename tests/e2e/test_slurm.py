@@ -22,7 +22,7 @@ ASK = """
 import tempfile, torch
 from pathlib import Path
 from decortex.embeddings import EmbeddingConfig
-from decortex_schemas.models import register_checkpoint
+from decortex_schemas.imports import register_checkpoint
 from decortex_schemas.specs import register_embedding_spec, register_method
 from decortex_schemas.studies import StudyPlan, declare_study
 path = Path(tempfile.mkdtemp()) / "cells.pth"
