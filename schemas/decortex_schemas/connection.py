@@ -7,6 +7,8 @@ from typing import Any
 
 import datajoint as dj
 
+from decortex.errors import InputError
+
 # A peer that answers nothing for so long is gone: the statement in flight ends as a lost connection.
 SILENCE_SECONDS = 90
 # A process that stops in the middle of an insert holds locks that others wait for; after so long the server ends it.
@@ -49,6 +51,21 @@ class LabConnection(dj.Connection):
         if self._user is None:
             self._user = super().get_user()
         return self._user
+
+    def query(self, query: str, args: Any = (), **options: Any) -> Any:
+        """Run one statement; text that is no Unicode is refused before it is sent.
+
+        Raises
+        ------
+        InputError
+            If a value holds half a surrogate pair, as words of a command line that are not UTF-8 do.
+        """
+        try:
+            return super().query(query, args, **options)
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"a name or value is not Unicode text ({error.reason}); write it in UTF-8."
+            ) from None
 
     def connect(self) -> None:
         """Connect, or connect again."""
