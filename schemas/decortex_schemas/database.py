@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import logging
 import os
 import platform
@@ -92,7 +93,8 @@ class Settings:
     database : str
         Name of the MySQL database that holds the tables (``DECORTEX_DATABASE``, default ``decortex``).
     store : Path
-        Folder of the arrays and checkpoints (``DECORTEX_STORE``); all workers must see the same one.
+        Folder of the arrays and checkpoints (``DECORTEX_STORE``); all workers must see the same one. See
+        `object_store` for one on S3.
     tls : dict, False or None
         See `decortex_schemas.tls.read_tls`.
     """
@@ -121,9 +123,41 @@ def database_name() -> str:
 
 
 def store_folder() -> Path:
-    """Folder of the arrays and checkpoints."""
+    """Folder of the arrays and checkpoints; with an object store, of what runs keep while they compute."""
     default = Path(platformdirs.user_data_dir("decortex")) / "store"
-    return Path(os.environ.get("DECORTEX_STORE") or default).expanduser().resolve()
+    named = "" if object_store() else os.environ.get("DECORTEX_STORE")
+    return Path(named or default).expanduser().resolve()
+
+
+def object_store() -> dict[str, Any] | None:
+    """The bucket that ``DECORTEX_STORE`` names as ``s3://bucket/folder``, as DataJoint takes it; None for a folder.
+
+    ``DECORTEX_S3_ENDPOINT`` says where it is served, Amazon by default. Credentials are those that boto3 finds
+    (``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``, its files, the machine's role); none are kept here.
+
+    Raises
+    ------
+    ConfigError
+        If it names no bucket, or s3fs is not installed.
+    """
+    named = os.environ.get("DECORTEX_STORE", "")
+    if not named.startswith("s3://"):
+        return None
+    bucket, _, folder = named.removeprefix("s3://").partition("/")
+    if not bucket or ".." in folder.split("/"):
+        raise ConfigError(f"DECORTEX_STORE is {named!r}: expected s3://bucket/folder.")
+    if importlib.util.find_spec("s3fs") is None:
+        raise ConfigError("a store on S3 needs s3fs: pip install 'decortex[s3]'.")
+    endpoint = os.environ.get("DECORTEX_S3_ENDPOINT") or "https://s3.amazonaws.com"
+    return {
+        "protocol": "s3",
+        "endpoint": endpoint.removeprefix("https://").removeprefix("http://"),
+        "bucket": bucket,
+        "location": folder.strip("/"),
+        "secure": not endpoint.startswith("http://"),
+        "access_key": "",
+        "secret_key": "",
+    }
 
 
 def read_settings() -> Settings:
@@ -282,7 +316,8 @@ def prepare_store(folder: Path) -> None:
 
 def configure_store(folder: Path) -> None:
     """Tell DataJoint where arrays and checkpoints lie; the folder is not touched."""
-    dj.config["stores"] = {"default": "main", "main": {"protocol": "file", "location": str(folder)}}
+    main = object_store() or {"protocol": "file", "location": str(folder)}
+    dj.config["stores"] = {"default": "main", "main": main}
 
 
 def pin_threads(threads: int) -> None:
