@@ -36,7 +36,8 @@ def test_after_a_disaster_everything_is_brought_back(make_forked_lab: Callable[[
     fill_tiny(lab)
     with lab.link() as link, link.cursor() as cursor:
         cursor.execute("SET FOREIGN_KEY_CHECKS = 0")
-        for table in ("__cluster_confound__grouping", "__cluster_confound"):
+        cursor.execute("SHOW TABLES LIKE '\\_\\_cluster\\_confound%'")
+        for (table,) in cursor.fetchall():
             cursor.execute(f"DELETE FROM `{table}`")
     lab.python("from decortex_ops.scheduler import sweep; sweep()")
     lab.query("UPDATE `~~cluster_confound` SET status = 'reserved', host = 'gone', pid = 1 LIMIT 1")
