@@ -5,8 +5,8 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 SOURCES = pipeline schemas populate_scripts tests benchmarks
 
-.PHONY: setup demo demo-real test lint types e2e dashboard-load bench toy calibrate calibrate-k diagram docs slurm load clean help faults
-.PHONY: setup demo demo-real test lint types e2e dashboard-load bench toy calibrate calibrate-k diagram docs slurm load fuzz clean help
+.PHONY: help setup demo demo-real test lint types e2e faults fuzz slurm load dashboard-load bench toy calibrate calibrate-k
+.PHONY: diagram docs clean
 
 help:
 	@echo "make demo       the whole chain on a simulated cortex, on an embedded MySQL"
@@ -20,6 +20,7 @@ help:
 	@echo "make slurm      a job array on a one-node Slurm of the test's own (as root; slurm-wlm and munge installed)"
 	@echo "make fuzz       damaged configurations and checkpoints against their loaders (MINUTES=10)"
 	@echo "make load       what the pipeline costs beside the science (KEYS=20000)"
+	@echo "make dashboard-load  twenty viewers on a large database, beside a worker"
 	@echo "make diagram    tables of docs/architecture.md    make docs   the documentation site, in site/"
 
 setup: $(READY)
@@ -56,11 +57,11 @@ e2e: setup
 	npm install --no-save --silent --prefix .e2e axe-core@4.14.1
 	DECORTEX_E2E=.e2e/home AXE=.e2e/node_modules/axe-core/axe.min.js $(BIN)/python -m pytest tests/browser
 
-dashboard-fuzz: setup
-	PYTHONPATH=tests $(BIN)/python tests/fuzzing.py --minutes $(or $(MINUTES),10)
-
-load: setup
+dashboard-load: setup
 	$(BIN)/python benchmarks/dashboard_load.py
+
+fuzz: setup
+	PYTHONPATH=tests $(BIN)/python tests/fuzzing.py --minutes $(or $(MINUTES),10)
 
 bench: setup
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
