@@ -33,6 +33,7 @@ declare_plan('tiny', PlanFile.from_params(dict(
 # Rows by table when all is computed.
 ROWS = {
     "TrainedModel": 1,
+    "EmbeddingView": 2,
     "Embedding": 2,
     "Clustering": 8,
     "DECFinetune": 8,

@@ -30,6 +30,7 @@ _KEY_COLUMNS = {
     "model_task": "dataset",
     "null_study": "null_study",
     "study": "priority",
+    "view_request": "study",
 }
 _CODES = {
     1227: "this account may not manage users (it needs CREATE USER and GRANT OPTION, as the server's root has)",

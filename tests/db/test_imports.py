@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_lab import fill, plan_for
+from small_lab import SMALL, fill, plan_for
 from torch import nn
 
 import decortex_schemas as schemas
+from decortex.data.simulate import SimulationConfig
 from decortex.errors import CheckpointError, ConfigError, DatasetError, InputError
 from decortex.models.nnfabrik_rows import config_md5, read_row
 from decortex.models.own_responses import OwnResponsesConfig
@@ -20,7 +21,7 @@ from decortex.models.rebuild import RebuildConfig
 from decortex_ops.plans import declare_plan
 from decortex_ops.scheduler import retry_failed, sweep
 from decortex_ops.worker import work
-from decortex_schemas.datasets import load_recordings, scored_against
+from decortex_schemas.datasets import load_recordings, register_simulation, scored_against
 from decortex_schemas.imports import register_checkpoint
 from decortex_schemas.models import load_network
 
@@ -42,6 +43,13 @@ def rebuild(name: str, **changed: Any) -> RebuildConfig:
 def saved(folder: Path, name: str, file: str = "weights.pt") -> Path:
     torch.save(case(name)["state"], folder / file)
     return folder / file
+
+
+@pytest.fixture(scope="module")
+def recorded(lab: str) -> str:
+    """The small lab's recordings under a name of this module's own: other tests count the networks on theirs."""
+    register_simulation("recorded", SimulationConfig.from_params(SMALL), seed=3)
+    return "recorded"
 
 
 def counts() -> dict[str, int]:
@@ -92,21 +100,21 @@ def test_a_network_without_recordings_is_scored_and_fine_tuned_against_itself(
     assert np.nanmin(after) < 1.0 - 1e-6  # it moved, and its score says how far from the original
 
 
-def test_unmapped_neurons_have_no_score_and_are_not_dropped(lab: str, tmp_path: Path) -> None:
+def test_unmapped_neurons_have_no_score_and_are_not_dropped(recorded: str, tmp_path: Path) -> None:
     path = saved(tmp_path, "many_sessions")
     places = np.full(63, -1)
     places[:40:2] = 35 - np.arange(20)  # every other neuron was recorded, in the opposite order
     how = rebuild("many_sessions", image_shape=None)
-    key = register_checkpoint(path, name="mapped", dataset="small", rebuild=how, neuron_map=places)
+    key = register_checkpoint(path, name="mapped", dataset="recorded", rebuild=how, neuron_map=places)
     declare_plan("mapped-study", _clustered("mapped", "mapped"))
     fill()
     rows = (schemas.Dataset.Neuron & {"dataset": "mapped"}).to_dicts(order_by="neuron_idx")
-    recorded = (schemas.Dataset.Neuron & {"dataset": "small"}).to_dicts(order_by="neuron_idx")
+    recorded = (schemas.Dataset.Neuron & {"dataset": "recorded"}).to_dicts(order_by="neuron_idx")
     assert [row["recorded_idx"] for row in rows] == [None if place < 0 else place for place in places]
     assert rows[0]["animal"] == recorded[35]["animal"]
     score = (schemas.Performance.Score & key & {"tier": "test", "metric": "correlation_to_average"}).fetch1()
     assert score["undefined"] == {"no_recording": 43}
-    expected = _literal_score(load_network(schemas.TrainedModel & key), load_recordings("small"), places)
+    expected = _literal_score(load_network(schemas.TrainedModel & key), load_recordings("recorded"), places)
     assert np.isfinite(expected).sum() == 20
     np.testing.assert_allclose(score["score_values"], expected, atol=1e-6)
     assert len((schemas.Embedding & key).fetch1("array").load()) == 63
@@ -178,7 +186,7 @@ def build(n_neurons: int, data_info: dict[str, Any], seed: int) -> Mixture:
 
 
 def test_a_worker_runs_a_builder_only_if_its_own_configuration_allows_it(
-    lab: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recorded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
     path = tmp_path / "mixture.pt"
@@ -187,7 +195,7 @@ def test_a_worker_runs_a_builder_only_if_its_own_configuration_allows_it(
     key = register_checkpoint(
         path,
         name="mixture",
-        dataset="small",
+        dataset="recorded",
         seed=4,
         embedding_key="mix.weight",
         builder=builder,
@@ -195,7 +203,7 @@ def test_a_worker_runs_a_builder_only_if_its_own_configuration_allows_it(
     )
     (info,) = BUILT[-1]["data_info"].values()
     assert (info["input_dimensions"], info["output_dimension"], BUILT[-1]["seed"]) == ((1, 1, 36, 36), 36, 4)
-    declare_plan("mixture-study", _clustered("small", "mixture"))
+    declare_plan("mixture-study", _clustered("recorded", "mixture"))
     built = len(BUILT)
     sweep()
     work([schemas.TrainedModel], stop_when_idle=0.0)  # reads tensors only
@@ -221,29 +229,29 @@ def mixing_weights(path: Path) -> np.ndarray:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"dataset": "small"}, CheckpointError, "holds 4 neurons, dataset 'small' 36.*--neuron-map"),
+        ({"dataset": "recorded"}, CheckpointError, "holds 4 neurons, dataset 'recorded' 36.*--neuron-map"),
         ({"dataset": "nowhere"}, CheckpointError, "no dataset 'nowhere'"),
         (
-            {"dataset": "small", "neuron_map": np.array([0, 1, 2])},
+            {"dataset": "recorded", "neuron_map": np.array([0, 1, 2])},
             InputError,
             "3 entries for the network's 4",
         ),
-        ({"dataset": "small", "neuron_map": np.array([0, 1, 2, 36])}, InputError, "there are 0 to 35"),
+        ({"dataset": "recorded", "neuron_map": np.array([0, 1, 2, 36])}, InputError, "there are 0 to 35"),
         (
-            {"dataset": "small", "neuron_map": np.array([0, 1, 1, -1])},
+            {"dataset": "recorded", "neuron_map": np.array([0, 1, 1, -1])},
             InputError,
             "recorded neuron 1 2 times",
         ),
-        ({"dataset": "small", "neuron_map": np.array([-1] * 4)}, InputError, "maps no neuron"),
+        ({"dataset": "recorded", "neuron_map": np.array([-1] * 4)}, InputError, "maps no neuron"),
         ({"neuron_map": np.array([0, 1, 2, 3])}, ConfigError, "name the dataset"),
         ({"rebuild": "nonesuch"}, ConfigError, "no published network 'nonesuch'; there are sensorium"),
         ({"rebuild": "sensorium"}, CheckpointError, "built with hidden_channels=4, not with 64"),
         ({"builder": "mylab.models:build"}, ConfigError, "name the dataset"),
-        ({"builder": "os.system('x')", "dataset": "small"}, ConfigError, "'module:function'"),
+        ({"builder": "os.system('x')", "dataset": "recorded"}, ConfigError, "'module:function'"),
         (
             {
                 "builder": "no_such_module_here:build",
-                "dataset": "small",
+                "dataset": "recorded",
                 "neuron_map": np.array([0, 1, 2, 3]),
             },
             ConfigError,
@@ -253,7 +261,7 @@ def mixing_weights(path: Path) -> np.ndarray:
     ],
 )
 def test_what_does_not_fit_is_refused_and_nothing_is_registered(
-    lab: str, tmp_path: Path, options: dict[str, Any], error: type[Exception], message: str
+    recorded: str, tmp_path: Path, options: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     before = counts()
     with pytest.raises(error, match=message):
@@ -274,8 +282,8 @@ def test_another_checkpoint_or_reading_under_a_known_name_is_refused(
     assert counts() == before
 
 
-def test_sessions_are_found_by_their_names_whatever_the_order(lab: str, tmp_path: Path) -> None:
-    recordings = load_recordings("small")
+def test_sessions_are_found_by_their_names_whatever_the_order(recorded: str, tmp_path: Path) -> None:
+    recordings = load_recordings("recorded")
     names = [session.name for session in recordings.sessions]
     state = {}
     for place, session in reversed(list(enumerate(recordings.sessions))):
@@ -283,16 +291,16 @@ def test_sessions_are_found_by_their_names_whatever_the_order(lab: str, tmp_path
         state[f"readout.{session.name}._features"] = features + torch.arange(session.n_neurons) / 100
         state[f"readout.{session.name}._mu"] = torch.zeros(1, session.n_neurons, 1, 2)
     torch.save(state, tmp_path / "reversed.pt")
-    key = register_checkpoint(tmp_path / "reversed.pt", dataset="small")
+    key = register_checkpoint(tmp_path / "reversed.pt", dataset="recorded")
     assert (schemas.ModelTask & key).fetch1("sessions") == {name: name for name in names}
-    declare_plan("reversed-study", _clustered("small", "reversed"))
+    declare_plan("reversed-study", _clustered("recorded", "reversed"))
     fill()
     array = (schemas.Embedding & key).fetch1("array").load()
     owner = np.repeat(np.arange(len(names)), [session.n_neurons for session in recordings.sessions])
     np.testing.assert_array_equal(np.floor(array[:, 0]), owner)
     torch.save({k.replace(names[0], "elsewhere"): v for k, v in state.items()}, tmp_path / "other.pt")
     with pytest.raises(CheckpointError, match="must be named in one of the other"):
-        register_checkpoint(tmp_path / "other.pt", dataset="small")
+        register_checkpoint(tmp_path / "other.pt", dataset="recorded")
 
 
 def test_a_row_of_nnfabrik_registers_with_its_configuration_and_hashes(

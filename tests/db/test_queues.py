@@ -7,7 +7,7 @@ from typing import Any
 
 import pymysql
 import pytest
-from small_lab import plan_for
+from small_lab import fill, plan_for
 
 import decortex_schemas as schemas
 from decortex_ops.plans import declare_plan
@@ -20,7 +20,8 @@ from decortex_schemas.queues import refresh_queue
 @pytest.fixture
 def asked(lab: str) -> Iterator[Any]:
     """Eight clusterings that a study asks for and nobody has queued; gone afterwards."""
-    declare_plan("filled", plan_for("small", counts=[5], finetunings=[]))
+    fill()  # what other tests asked for and left
+    declare_plan("filled", plan_for("small", counts=[19], finetunings=[]))
     jobs = schemas.Clustering.jobs
     assert len(jobs) == 0
     yield jobs
@@ -33,7 +34,7 @@ def test_missing_keys_are_queued_once(asked: Any, monkeypatch: pytest.MonkeyPatc
     assert refresh_queue(schemas.Clustering, priority=4).added == 8
     assert refresh_queue(schemas.Clustering, priority=4).added == 0
     rows = asked.to_dicts()
-    assert {(row["status"], row["priority"], row["k"]) for row in rows} == {("pending", 4, 5)}
+    assert {(row["status"], row["priority"], row["k"]) for row in rows} == {("pending", 4, 19)}
     assert asked.reserve(rows[0])  # at once
     assert refresh_queue(schemas.Clustering, priority=4).added == 0
     assert len(asked.pending) == 7

@@ -96,7 +96,7 @@ def test_the_queue_counts_what_datajoint_counts(lab: str) -> None:
 
 def test_neurons_labels_and_scores_are_the_stored_ones(lab: str) -> None:
     columns = queries_neurons.neurons("small")
-    stored = Dataset.Neuron.to_dicts(order_by="neuron_idx")
+    stored = (Dataset.Neuron & {"dataset": "small"}).to_dicts(order_by="neuron_idx")
     assert list(columns["session"]) == [row["session"] for row in stored]
     assert list(columns["neuron_idx"]) == list(range(len(stored)))
     for kind in ("none", "dec"):

@@ -121,6 +121,7 @@ def test_an_author_declares_and_deletes_nothing(tiny: ForkedLab, people: dict[st
     assert refused(author, "DROP TABLE study")
     viewer = people["viewer"].run("study", "create", "other", str(plan), check=False)
     assert viewer.returncode == 1
+    people["admin"].query("DELETE FROM view_request WHERE study = 'mine'")
     people["admin"].query("DELETE FROM study__model WHERE study = 'mine'")
     for part in ("embedding", "method", "count", "restart", "finetuning"):
         people["admin"].query(f"DELETE FROM study__{part} WHERE study = 'mine'")
