@@ -55,9 +55,10 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
 
 
 def test_a_study_computes_what_it_asks_for_and_no_more(study: str) -> None:
-    assert len(schemas.KCriteria()) == 2 * 2
-    assert len(schemas.NullFit()) == 2 * 2 * 2 * 2
-    assert len(schemas.KSelection()) == 1
+    here = {"dataset": "small"}
+    assert len(schemas.KCriteria & here) == 2 * 2
+    assert len(schemas.NullFit & here) == 2 * 2 * 2 * 2
+    assert len(schemas.KSelection & {"study": study}) == 1
     assert set(schemas.NullModel().to_arrays("null_kind")) == {"gaussian", "t", "permuted", "copula"}
     cost = selection_cost(study)
     assert (cost["jobs"], cost["done"], cost["seconds_left"]) == (24, 24, 0.0)
@@ -66,7 +67,7 @@ def test_a_study_computes_what_it_asks_for_and_no_more(study: str) -> None:
 
 
 def test_rows_are_what_the_science_finds(study: str) -> None:
-    key = (schemas.KCriteria & {"model_seed": 1, "k": 3}).keys()[0]
+    key = (schemas.KCriteria & {"dataset": "small", "model_seed": 1, "k": 3}).keys()[0]
     x = load_embedding(key)
     clusterer = Clusterer("kmeans", (schemas.ClusteringMethod & key).fetch1("params"))
     found = count_criteria(x, clusterer, 3, SELECTION)
@@ -136,7 +137,7 @@ def test_agreement_between_networks_stands_against_joint_surrogates(study: str) 
         for kind in SELECT["nulls"]:
             one = count["excess"]["seed_agreement"][kind]
             assert one["observed"] == pytest.approx(observed, abs=1e-12)
-            stored = schemas.SeedNullFit.Value & {"at_k": count["k"], "null_kind": kind}
+            stored = schemas.SeedNullFit.Value & {"study": study, "at_k": count["k"], "null_kind": kind}
             assert one["null_mean"] == pytest.approx(stored.to_arrays("value").mean())
             assert one["n_used"] == 36
     key = {"null_kind": "gaussian", "null_seed": 1}
@@ -185,9 +186,9 @@ def test_the_command_shows_it(study: str, monkeypatch: Any, capsys: Any) -> None
 
 
 def test_changed_figures_are_refused(study: str) -> None:
-    selection = schemas.KSelection().keys()[0]
+    selection = (schemas.KSelection & {"study": study}).keys()[0]
     for table in (schemas.KCriteria, schemas.NullFit, schemas.SeedNullFit):
-        key = table().keys()[0]
+        key = (table & selection).keys()[0]
         digest = (table & key).fetch1("figures_sha256")
         table.update1({**key, "figures_sha256": "0" * 64})
         try:
