@@ -18,7 +18,7 @@ from decortex_schemas.evaluation import (
 from decortex_schemas.finetune import ContinuedTraining, DECFinetune, partition_labels
 from decortex_schemas.frozen import FrozenStudy, members_of
 from decortex_schemas.null_comparison import FinetunedNull
-from decortex_schemas.nulls import NullFit
+from decortex_schemas.nulls import NullFit, asked_nulls
 from decortex_schemas.price import RetainedPerformance
 from decortex_schemas.provenance import Environment
 from decortex_schemas.queries import one_at_a_time, require_frozen
@@ -159,7 +159,7 @@ def surrogates(selection: Row, criterion: str) -> list[Row]:
     }
     counts = [{"k": int(one["k"])} for one in selection["counts"]]
     found: dict[tuple[Any, ...], list[float | None]] = {}
-    values = NullFit.Value & asked & counts & {"criterion": criterion}
+    values = NullFit.Value & asked & counts & {"criterion": criterion} & asked_nulls(selection["study"])
     for row in values.proj("value").to_dicts(order_by="KEY"):
         group = (row["null_kind"], int(row["null_seed"]), int(row["k"]))
         found.setdefault(group, []).append(row["value"])

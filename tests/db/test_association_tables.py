@@ -64,7 +64,7 @@ def test_rows_are_those_of_the_science_functions(lab: str) -> None:
     assert row["p_fixed"] == pytest.approx(mixed.p_fixed, rel=1e-8)
     found = sessions_test(scores[defined], labels[defined], sessions, seed=0, n_permutations=N_PERMUTATIONS)
     assert row["omega2_partial"] == pytest.approx(found.effect.corrected, rel=1e-8)
-    member = one(GridAssociation.Member, k=3, seed=0, **NONE)
+    member = one(GridAssociation.Member, study=lab, k=3, seed=0, **NONE)
     assert member["p_sessions"] == found.p
     units = (schemas.ClusterAssociation.Population & key).to_dicts()
     assert {unit["population_status"] for unit in units} == {"too_few_units"}
@@ -109,7 +109,7 @@ def test_confounds_are_those_of_the_stored_labels(lab: str) -> None:
 
 def test_a_grid_has_one_p_and_the_study_corrects_all(lab: str) -> None:
     study = {"study": lab}
-    grid = one(GridAssociation, **NONE)
+    grid = one(GridAssociation, **study, **NONE)
     members = (GridAssociation.Member & key_of(grid)).to_dicts()
     assert (grid["n_partitions"], grid["grid_correction"]) == (4, "max_t")
     assert grid["p_grid"] == min(member["p_adjusted"] for member in members)
@@ -119,7 +119,7 @@ def test_a_grid_has_one_p_and_the_study_corrects_all(lab: str) -> None:
 
     sets = len(schemas.CovariateSet())
     assert len(schemas.AdjustedPValue & study) == sets
-    master = one(schemas.AdjustedPValue.proj() * schemas.DECFinetune.proj(), **NONE)
+    master = one(schemas.AdjustedPValue.proj() * schemas.DECFinetune.proj(), **study, **NONE)
     rows = (
         schemas.AdjustedPValue.Partition & study & {"covariate_set_id": master["covariate_set_id"]}
     ).to_dicts()

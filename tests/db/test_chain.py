@@ -12,16 +12,18 @@ from decortex.config import config_hash
 from decortex_schemas import queries
 from decortex_schemas.embeddings import load_embedding
 from decortex_schemas.finetune import partition_labels
+from decortex_schemas.frozen import asked_members
 from decortex_schemas.price import scores_of_control
 
 
 def test_every_partition_asked_for_exists_once(lab: str) -> None:
-    own = "dataset = 'small' AND k <= 3"  # other tests ask this dataset for more
+    own = asked_members(lab)  # other tests ask this dataset for more
     assert len(schemas.TrainedModel() & "dataset = 'small'") == 2
-    assert len(schemas.Embedding() & "dataset = 'small'") == 2
+    assert len(schemas.Embedding() & own) == 2
     assert len(schemas.Clustering() & own) == 2 * 2 * 2 * 2
     assert len(schemas.DECFinetune() & own) == 16 + 2 * 2
-    assert len(schemas.ContinuedTraining() & "dataset = 'small'") == 2
+    schedules = schemas.TrainingSchedule & (schemas.FinetuneSpec & own)
+    assert len(schemas.ContinuedTraining() & "dataset = 'small'" & schedules) == 2
     assert len(schemas.RetainedPerformance() & own) == 4
     assert len(schemas.ClusterPerformance() & own) == 20
     assert len(schemas.SeedAgreement() & {"study": lab}) == 2 * 2 + 2
@@ -78,7 +80,7 @@ def test_agreement_is_the_adjusted_rand_index_of_the_stored_labels(lab: str) -> 
 
 
 def test_the_price_is_read_against_the_control_at_the_same_epoch(lab: str) -> None:
-    for row in (schemas.RetainedPerformance & "dataset = 'small'").to_dicts():
+    for row in (schemas.RetainedPerformance & asked_members(lab)).to_dicts():
         after = (
             schemas.DECFinetune.Score & row & {"tier": "test", "metric": "correlation_to_average"}
         ).fetch1("score_values")
@@ -89,7 +91,7 @@ def test_the_price_is_read_against_the_control_at_the_same_epoch(lab: str) -> No
 
 
 def test_dec_alone_and_joint_share_one_control(lab: str) -> None:
-    rows = (schemas.RetainedPerformance & "dataset = 'small' AND model_seed = 0").to_dicts()
+    rows = (schemas.RetainedPerformance & asked_members(lab) & "model_seed = 0").to_dicts()
     assert len({row["finetune_id"] for row in rows}) == 2
     assert len({(row["schedule_id"], row["control_seed"]) for row in rows}) == 1
 
