@@ -24,6 +24,7 @@ NETWORK = {
     "readout": {"kind": "point"},
 }
 TRAINING = {"max_epochs": 2, "batch_size": 32}
+CHOICE = {"nulls": ["gaussian", "permuted"], "surrogates": 2}  # of K; too few surrogates to make one
 SCHEDULE = {"max_epochs": 2, "batch_size": 32, "learning_rate": 0.001, "schedule": "constant", "keep": "last"}
 
 

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from decortex.config import canonical_json
 from decortex.errors import ConfigError
 from decortex.figures import figure_bytes
+from decortex_ops.choice_rows import curve_rows
 from decortex_ops.figures import draw_figure
 from decortex_ops.methods_text import flat, methods_text
 from decortex_schemas import (
@@ -124,7 +125,7 @@ def report(study: str) -> str:
         version=version("decortex"),
         results=queries.results(study),
         result_columns=RESULT_COLUMNS,
-        choices=choices,
+        choices=[(one, *curve_rows(one)) for one in choices],
         criteria=[
             picture("criteria", study, _named(one), "Criteria over K; bands: null models; red: the decision.")
             for one in choices

@@ -6,9 +6,10 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from small_lab import declare_small_study, fill
+from small_lab import CHOICE, declare_small_study, fill, plan_for
 
 from decortex_ops.defaults import register_defaults
+from decortex_ops.plans import declare_plan
 from decortex_schemas.database import connect, declare_everything, open_connection, read_settings
 from decortex_schemas.frozen import freeze_study
 
@@ -40,3 +41,15 @@ def lab(database: dict[str, str]) -> str:
     freeze_study("small-study")
     fill()
     return "small-study"
+
+
+@pytest.fixture(scope="session")
+def selection(lab: str) -> str:
+    """Name of a frozen study of the same networks with a choice of K, and too few surrogates to make one."""
+    study = "selection-study"
+    plan = plan_for("small", methods=[{"method": "kmeans"}], selection=CHOICE, finetunings=[])
+    declare_plan(study, plan)
+    fill()
+    freeze_study(study)
+    fill()
+    return study

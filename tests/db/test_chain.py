@@ -22,8 +22,8 @@ def test_every_partition_asked_for_exists_once(lab: str) -> None:
     assert len(schemas.Embedding() & own) == 2
     assert len(schemas.Clustering() & own) == 2 * 2 * 2 * 2
     assert len(schemas.DECFinetune() & own) == 16 + 2 * 2
-    schedules = schemas.TrainingSchedule & (schemas.FinetuneSpec & own)
-    assert len(schemas.ContinuedTraining() & "dataset = 'small'" & schedules) == 2
+    controls = schemas.ContinuedTraining & (schemas.RetainedPerformance & own).proj("schedule_id")
+    assert len(controls & "dataset = 'small'") == 2
     assert len(schemas.RetainedPerformance() & own) == 4
     assert len(schemas.ClusterPerformance() & own) == 20
     assert len(schemas.SeedAgreement() & {"study": lab}) == 2 * 2 + 2

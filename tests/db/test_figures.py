@@ -8,17 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_lab import fill, plan_for
 
 import decortex_schemas as schemas
 from decortex.figures import figure_bytes
 from decortex_ops.cli import main
 from decortex_ops.figures import RECIPES, draw_figure
-from decortex_ops.plans import declare_plan
-from decortex_schemas.frozen import freeze_study
 from decortex_schemas.queries_selection import best_k
 
-STUDY = "figures-study"
 KMEANS = {"method": "kmeans", "k": "3", "model_seed": "0", "seed": "0"}
 CHOSEN = {
     "criteria": {},
@@ -37,17 +33,6 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     with pytest.raises(SystemExit) as caught:
         main()
     return int(caught.value.code or 0)
-
-
-@pytest.fixture(scope="module")
-def selection(lab: str) -> str:
-    """A study of the same networks with a choice of K, and too few surrogates to make one."""
-    select = {"nulls": ["permuted"], "surrogates": 2}
-    declare_plan(STUDY, plan_for("small", methods=[{"method": "kmeans"}], selection=select, finetunings=[]))
-    fill()
-    freeze_study(STUDY)
-    fill()
-    return STUDY
 
 
 def study_of(name: str, lab: str, selection: str) -> str:
@@ -109,7 +94,7 @@ def test_criteria_are_those_of_best_k(selection: str) -> None:
     expected = [[one["k"], one["values"]["silhouette"]["value"]] for one in row["counts"]]
     np.testing.assert_allclose(line.get_xydata(), expected)
     dots = draw_figure("surrogates", selection, {"criterion": "silhouette"}).figure.axes[0].collections[0]
-    band = row["counts"][0]["excess"]["silhouette"]["permuted"]
+    band = row["counts"][0]["excess"]["silhouette"]["gaussian"]
     assert np.mean(np.asarray(dots.get_offsets())[:2, 1]) == pytest.approx(band["null_mean"])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_lab import plan_for
+from small_lab import CHOICE, plan_for
 
 import decortex_schemas as schemas
 from decortex.errors import ConfigError
@@ -20,6 +20,7 @@ from decortex_ops.report import cell, report
 from decortex_schemas import queries
 from decortex_schemas.frozen import freeze_study
 from decortex_schemas.queries_figures import specifications
+from decortex_schemas.queries_selection import best_k
 
 HOSTILE = "<script>alert(1)</script>\"'&$x_1$"
 
@@ -57,6 +58,20 @@ def test_it_holds_what_the_queries_say(lab: str, written: str) -> None:
     assert f"{frozen['n_members']} partitions, 0 failed" in text
     assert "This study asked for no null models" in text
     assert "decortex provenance DECFinetune" in text
+
+
+def test_a_choice_of_k_is_reported_with_its_reasons(selection: str) -> None:
+    page = Page(report(selection))
+    text = " ".join(" ".join(page.words).split())
+    (row,) = best_k(selection)
+    assert row["decision"] is None
+    assert "No K is supported" in text
+    for count in row["counts"]:
+        for kind in CHOICE["nulls"]:
+            assert cell(count["excess"]["stability"][kind]["z"]) in text
+        assert ", ".join(count["reasons"]) in text
+    assert "2 surrogates" in text
+    assert "This study asked for no null models" not in text
 
 
 def test_its_methods_name_the_parameters_that_were_used(lab: str, written: str) -> None:

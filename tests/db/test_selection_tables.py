@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_lab import fill, plan_for
+from small_lab import CHOICE, plan_for
 
 import decortex_schemas as schemas
 from decortex.embeddings import EmbeddingConfig
@@ -27,24 +27,17 @@ from decortex.evaluation import (
 from decortex_ops.cli import main
 from decortex_ops.plans import PlanFile, declare_plan
 from decortex_schemas.embeddings import load_embedding
-from decortex_schemas.frozen import freeze_study
 from decortex_schemas.models import raw_embedding
 from decortex_schemas.nulls import SELECTION
 from decortex_schemas.queries_selection import best_k, selection_cost
 
-STUDY = "selection-study"
 METHODS = [{"method": "kmeans"}]
-SELECT = {"nulls": ["gaussian", "permuted"], "surrogates": 2}
 
 
 @pytest.fixture(scope="module")
-def study(lab: str) -> str:
+def study(selection: str) -> str:
     """The small lab's networks with a choice of K; its partitions exist already."""
-    declare_plan(STUDY, plan_for("small", methods=METHODS, selection=SELECT, finetunings=[]))
-    fill()
-    freeze_study(STUDY)
-    fill()
-    return STUDY
+    return selection
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
@@ -93,7 +86,7 @@ def test_the_decision_is_that_of_choose_k_on_each_network(study: str) -> None:
     (row,) = best_k(study)
     assert (row["n_networks"], row["n_surrogates"]) == (2, 2)
     config = SelectionConfig.from_params(
-        {**SELECTION.resolved(), "n_surrogates": 2, "nulls": SELECT["nulls"]}
+        {**SELECTION.resolved(), "n_surrogates": 2, "nulls": CHOICE["nulls"]}
     )
     for network in row["networks"]:
         key = (schemas.Embedding & {"dataset": "small", "model_seed": network["model_seed"]}).keys()[0]
@@ -134,7 +127,7 @@ def test_agreement_between_networks_stands_against_joint_surrogates(study: str) 
     }
     for count in row["counts"]:
         observed = (agreed & {"method": "kmeans", "k": count["k"]}).fetch1("ari_seeds")
-        for kind in SELECT["nulls"]:
+        for kind in CHOICE["nulls"]:
             one = count["excess"]["seed_agreement"][kind]
             assert one["observed"] == pytest.approx(observed, abs=1e-12)
             stored = schemas.SeedNullFit.Value & {"study": study, "at_k": count["k"], "null_kind": kind}
@@ -206,6 +199,6 @@ def test_plans(lab: str) -> None:
         plan_for("small", selection={"nulls": ["wishful"]})
     with pytest.raises(ConfigError, match="needs a number of clusters of at least 2"):
         declare_plan("no k", plan_for("small", selection={}, counts=[1], finetunings=[]))
-    declare_plan("unfrozen selection", plan_for("small", selection=SELECT, methods=METHODS, finetunings=[]))
+    declare_plan("unfrozen selection", plan_for("small", selection=CHOICE, methods=METHODS, finetunings=[]))
     with pytest.raises(ConfigError, match="is not frozen"):
         best_k("unfrozen selection")

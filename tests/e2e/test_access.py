@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -101,6 +103,41 @@ def test_a_worker_computes_and_can_neither_drop_nor_delete_a_result(
     assert {row[0].partition("@")[0] for row in tiny.query("SELECT db_user FROM __cluster_quality")} == {
         worker.environment["DJ_USER"]
     }
+
+
+# A computation that fails with the password in its hands: as an argument, and in a message of the server's.
+FAIL = """
+import os
+import pymysql
+import decortex_schemas as schemas
+def make_compute(self, key, *rest):
+    mine = os.environ
+    server = {"host": mine["DJ_HOST"], "port": int(mine["DJ_PORT"])}
+    pymysql.connect(**server, user=mine["DJ_USER"], password=mine["DJ_PASS"] + "?")
+schemas.ClusterQuality.make_compute = make_compute
+"""
+
+
+def test_a_password_is_in_no_log_traceback_or_table(tiny: ForkedLab, people: dict[str, ForkedLab]) -> None:
+    before, worker = dump(tiny), people["worker"]
+    for table in ("__cluster_quality__space", "__cluster_quality"):
+        people["admin"].query(f"DELETE FROM `{table}`")
+    worker.run("schedule")
+    failing = worker.start("work", "--stop-when-idle", "0", "--log", "json", code=FAIL)
+    said = failing.communicate()[0]
+    assert failing.returncode == 3
+    traces = tiny.run("errors", "--trace").stdout
+    saved = tiny.folder / "with errors"
+    tiny.run("db", "backup", str(saved))
+    everything = gzip.decompress((saved / "dump.sql.gz").read_bytes()).decode()
+    for text in (said, traces, everything):
+        assert "Access denied" in text
+        assert PASSWORD not in text
+    assert tiny.environment["DJ_PASS"] not in everything
+    shutil.rmtree(saved)
+    assert "8 queued again" in worker.run("retry", "--match", "Access denied").stdout
+    worker.run("work", "--stop-when-idle", "0", "--quiet")
+    assert dump(tiny) == before
 
 
 def test_an_author_declares_and_deletes_nothing(tiny: ForkedLab, people: dict[str, ForkedLab]) -> None:

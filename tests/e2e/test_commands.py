@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from forked_commands import ForkedLab
 from other_processes import Lab
 from small_lab import SMALL, plan_for
 
@@ -22,8 +23,8 @@ def recordings(tmp_path: Path) -> Path:
     return out
 
 
-def test_from_a_folder_to_the_results(make_lab: Callable[[str], Lab], recordings: Path) -> None:
-    lab = make_lab("chain")
+def test_from_a_folder_to_the_results(make_forked_lab: Callable[[str], ForkedLab], recordings: Path) -> None:
+    lab = make_forked_lab("chain")
     lab.run("init")
     assert (
         "36 neurons, 2 sessions" in lab.run("register", "dataset", str(recordings), "--name", "mine").stdout
@@ -41,7 +42,7 @@ def test_from_a_folder_to_the_results(make_lab: Callable[[str], Lab], recordings
 
     scheduler = lab.start("schedule", "--every", "0.5")
     try:
-        lab.run("work", "--quiet", "--stop-when-idle", "15")
+        lab.run("work", "--quiet", "--stop-when-idle", "5")
     finally:
         scheduler.terminate()
         scheduler.communicate(timeout=30)
@@ -60,8 +61,10 @@ def test_from_a_folder_to_the_results(make_lab: Callable[[str], Lab], recordings
     ]
 
 
-def test_a_failed_key_is_shown_and_retried(make_lab: Callable[[str], Lab], recordings: Path) -> None:
-    lab = make_lab("failing")
+def test_a_failed_key_is_shown_and_retried(
+    make_forked_lab: Callable[[str], ForkedLab], recordings: Path
+) -> None:
+    lab = make_forked_lab("failing")
     lab.run("init")
     lab.run("register", "dataset", str(recordings), "--name", "mine")
     plan = lab.folder / "plan.json"

@@ -8,13 +8,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from forked_commands import ForkedLab
 from other_processes import Lab
 
 boto3 = pytest.importorskip("boto3", reason="pip install 'decortex[s3]'")
 pytest.importorskip("moto", reason="pip install -e '.[dev]'")
 
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
 CHAIN = """
 import tempfile, torch
 from pathlib import Path
@@ -70,22 +78,23 @@ def endpoint() -> Iterator[str]:
         server.wait(20)
 
 
-def test_a_store_on_s3(make_lab: Callable[[str], Lab], endpoint: str) -> None:
-    lab = make_lab("s3")
-    credentials = {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    lab.environment.update(credentials)
-    lab.environment.update(DECORTEX_STORE="s3://cells/lab one", DECORTEX_S3_ENDPOINT=endpoint)
-    bucket = boto3.resource(
+def open_bucket(endpoint: str, name: str) -> Any:
+    """A new bucket."""
+    service = boto3.resource(
         "s3",
         endpoint_url=endpoint,
         aws_access_key_id="test",
         aws_secret_access_key="test",
         region_name="us-east-1",
-    ).create_bucket(Bucket="cells")
+    )
+    return service.create_bucket(Bucket=name)
+
+
+def test_a_store_on_s3(make_forked_lab: Callable[[str], ForkedLab], endpoint: str) -> None:
+    lab = make_forked_lab("s3")
+    lab.environment.update(CREDENTIALS)
+    lab.environment.update(DECORTEX_STORE="s3://cells/lab one", DECORTEX_S3_ENDPOINT=endpoint)
+    bucket = open_bucket(endpoint, "cells")
     assert lab.python(CHAIN).split() == ["(40,", "4)", "2"]
     stored = {one.key: one for one in bucket.objects.all()}
     assert len(stored) == 3  # the checkpoint of the task and of the network, and the embedding's array
@@ -102,6 +111,27 @@ def test_a_store_on_s3(make_lab: Callable[[str], Lab], endpoint: str) -> None:
     assert [fault["problem"] for fault in json.loads(damaged.stdout)["faults"]] == ["altered"]
     stored[array].delete()
     assert "holds no file" in lab.python(READ)
+
+
+def test_a_backup_of_a_bucket_comes_back_into_another(
+    make_forked_lab: Callable[[str], ForkedLab], endpoint: str, tmp_path: Path
+) -> None:
+    lab = make_forked_lab("s3 backup")
+    lab.environment.update(CREDENTIALS)
+    lab.environment.update(DECORTEX_STORE="s3://kept/lab one", DECORTEX_S3_ENDPOINT=endpoint)
+    bucket = open_bucket(endpoint, "kept")
+    lab.python(CHAIN)
+    saved = tmp_path / "saved"
+    lab.run("db", "backup", str(saved))
+    before = {one.key.removeprefix("lab one/"): one.e_tag for one in bucket.objects.all()}
+    assert len(before) == len([file for file in (saved / "store").rglob("*") if file.is_file()]) == 3
+    lab.query(f"DROP DATABASE `{lab.environment['DECORTEX_DATABASE']}`")
+    lab.environment.update(DECORTEX_STORE="s3://kept/lab two")
+    lab.run("db", "restore", str(saved))
+    back = bucket.objects.filter(Prefix="lab two/")
+    assert {one.key.removeprefix("lab two/"): one.e_tag for one in back} == before
+    assert lab.python(READ).split() == ["(40,", "4)"]
+    assert json.loads(lab.run("verify", "--json").stdout)["faults"] == []
 
 
 def test_a_store_without_a_bucket_is_refused(declared: Lab) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from one_node_slurm import missing, one_node, slurm
 from other_processes import Lab
 
@@ -60,6 +61,12 @@ def test_a_script_starts_a_worker(name: str, declared: Lab) -> None:
     done = subprocess.run(
         ["bash", SCRIPTS / name], env=environment, capture_output=True, text=True, check=False, timeout=300
     )
+    if (
+        name == "worker-gpu.sbatch" and not torch.cuda.is_available()
+    ):  # it never trains on a processor instead
+        assert done.returncode == 1
+        assert "--device cuda" in done.stderr
+        return
     assert done.returncode == 0, done.stderr
     assert "0 done, 0 failed" in done.stdout
 

@@ -13,7 +13,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_sample_images
 
 from decortex.errors import InputError
 
@@ -70,6 +69,8 @@ class Placement:
 @lru_cache(maxsize=1)
 def photographs() -> NDArray[np.float64]:
     """Return scikit-learn's two photographs as luminance from 0 to 1, (2, 427, 640), read-only."""
+    from sklearn.datasets import load_sample_images  # noqa: PLC0415  (a fifth of a second for every command)
+
     grey = np.stack([picture @ LUMINANCE / 255 for picture in load_sample_images().images])
     grey.flags.writeable = False
     return grey

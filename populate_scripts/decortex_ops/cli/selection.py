@@ -4,33 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from decortex_ops.choice_rows import curve_rows
 from decortex_ops.cli.output import cell, out, print_rows
-
-CURVES = {
-    "stability": "stability",
-    "valley_share": "valleys",
-    "separated_groups": "groups",
-    "prediction_strength": "strength",
-    "silhouette": "silhouette",
-    "gap": "gap",
-    "bic": "bic",
-    "held_out_likelihood": "held out",
-    "method_agreement": "methods",
-    "seed_agreement": "seeds",
-}
-NULLS = ("gaussian", "t", "permuted", "copula")
 
 
 def print_selection(one: dict[str, Any]) -> None:
     """Print one row of `queries_selection.best_k`."""
-    rows = [_row(count) for count in one["counts"]]
-    columns = ["k", "supported", *CURVES.values(), *(f"z {kind}" for kind in NULLS), "against it"]
-    empty = {name for name in columns if all(row.get(name) is None for row in rows)}
-    kept = [name for name in columns if name not in empty]
+    rows, columns = curve_rows(one)
     decision = "no K is supported" if one["decision"] is None else f"K = {one['decision']}"
     print_rows(
         rows,
-        kept,
+        columns,
         title=f"{one['dataset']}, {one['model']}, {one['embedding']}, {one['method_name']}: {decision}"
         f" ({one['reason']})",
     )
@@ -72,14 +56,3 @@ def selection_rows(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
                     own = {"n_used": figure["n_used"], "status": figure["status"], "null_kind": kind}
                     rows.append({**head, "criterion": criterion, **value, **own, **bounds})
     return rows
-
-
-def _row(count: dict[str, Any]) -> dict[str, Any]:
-    values, excess = count["values"], count["excess"].get("stability", {})
-    return {
-        "k": count["k"],
-        "supported": "yes" if count["supported"] else "no",
-        **{heading: values.get(name, {}).get("value") for name, heading in CURVES.items()},
-        **{f"z {kind}": own["z"] for kind, own in excess.items()},
-        "against it": ", ".join(count["reasons"]),
-    }
