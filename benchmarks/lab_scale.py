@@ -2,8 +2,9 @@
 
 One dataset, networks from ten seeds, five methods, forty numbers of clusters, as many clustering seeds as the number
 of clusterings asked for needs, a run of DEC for every network and method, and what the pipeline computes from them:
-quality, performance by cluster, agreement, p-values, the price of DEC. Sizes, types and keys are those of real rows;
-numbers are random, and mean nothing. Nothing here is a result: the database's name must say that it is synthetic.
+quality, performance by cluster, agreement, p-values, the price of DEC, the choice of K with its surrogates. Sizes,
+types and keys are those of real rows; numbers are random, and mean nothing. Nothing here is a result: the database's
+name must say that it is synthetic.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from datajoint.blob import pack
 import decortex_schemas as schemas
 from decortex.embeddings import EmbeddingConfig
 from decortex.errors import ConfigError
+from decortex.evaluation import CRITERIA, NullKind
 from decortex.finetune import FinetuneConfig
 from decortex.models.recipes import RECIPES
 from decortex.models.training_config import TrainingConfig
@@ -27,6 +29,7 @@ from decortex_ops.plans import register_none
 from decortex_schemas.association import ClusterAssociation
 from decortex_schemas.database import schema
 from decortex_schemas.embeddings import array_sha256
+from decortex_schemas.nulls import SELECTION
 from decortex_schemas.provenance import run_stamp
 from decortex_schemas.specs import (
     CovariateSet,
@@ -43,6 +46,8 @@ METHODS = ("kmeans", "gmm", "tmixture", "spectral", "sec")
 N_SESSIONS = 10
 N_ANIMALS = 5
 DEC_COUNTS = (20,)
+NULLS: tuple[NullKind, ...] = ("gaussian", "t", "permuted", "copula")
+N_SURROGATES = 19
 NAME = "lab"
 
 
@@ -122,6 +127,7 @@ class _Filler:
             self.evaluations()
             self.comparisons()
             self.decisions()
+            self.choices()
         finally:
             for name in ("foreign_key_checks", "unique_checks"):
                 schema.connection.query(f"SET SESSION {name} = 1")
@@ -172,6 +178,8 @@ class _Filler:
                 FinetunePlan(finetune_id=self.none, methods=(), counts=(), seeds=()),
                 FinetunePlan(finetune_id=self.dec, methods=ids, counts=self.dec_counts, seeds=(0,)),
             ),
+            nulls=NULLS,
+            n_surrogates=N_SURROGATES,
         )
         declare_study(NAME, plan, description="synthetic rows; no result")
         self.put(schemas.TrainedModel, ({**self.model, "model_seed": i} for i in self.networks))
@@ -454,6 +462,59 @@ class _Filler:
         )
         of_grid = [cell for cell in members if cell["finetune_id"] == self.none]
         self.multiply(schemas.GridAssociation.Member, [{**cell, "member_status": "ok"} for cell in of_grid])
+
+    def choices(self) -> None:
+        """Criteria of every K, surrogates of every network, and the decisions made from them."""
+        self.say("choices of K")
+        cells, criteria = self.cells(), sorted(CRITERIA)
+        self.multiply(schemas.KCriteria, [{**cell, "fit_status": "ok"} for cell in cells])
+        self.multiply(
+            schemas.KCriteria.Value,
+            [
+                {**cell, "criterion": name, "at_k": k, "criterion_status": "ok"}
+                for cell in cells
+                for name in criteria
+                for k in (1, cell["k"])
+            ],
+        )
+        surrogates = [{"model_seed": m, "null_seed": s} for m in self.networks for s in range(N_SURROGATES)]
+        fits = [{**cell, "null_kind": kind} for cell in cells for kind in NULLS]
+        self.multiply(schemas.NullFit, fits, over=surrogates)
+        values = [
+            {**fit, "criterion": name, "criterion_status": "ok"}
+            for fit in fits
+            for name in SELECTION.null_criteria
+        ]
+        self.multiply(schemas.NullFit.Value, values, over=surrogates)
+        chosen = [{"study": NAME, **self.model, **self.embedding, **method} for method in self.methods]
+        joint = [
+            {**one, "null_kind": kind, "null_seed": s}
+            for one in chosen
+            for kind in NULLS
+            for s in range(N_SURROGATES)
+        ]
+        self.put(schemas.SeedNullFit, joint)
+        at = [{"at_k": k, "criterion": name} for k in self.size.counts for name in criteria]
+        agreed = [{"at_k": k, "criterion": "seed_agreement"} for k in self.size.counts]
+        self.put(schemas.SeedNullFit.Value, ({**one, **figure} for one in joint for figure in agreed))
+        self.put(schemas.KSelection, ({**one, "decision_k": 8} for one in chosen))
+        self.put(
+            schemas.KSelection.Count,
+            ({**one, "k": k, "reasons": ["synthetic"]} for one in chosen for k in self.size.counts),
+        )
+        self.put(
+            schemas.KSelection.Choice,
+            ({**one, "criterion": name, "choice": 8} for one in chosen for name in criteria),
+        )
+        self.put(schemas.KSelection.Value, ({**one, **figure} for one in chosen for figure in at))
+        self.put(
+            schemas.KSelection.Excess,
+            ({**one, **figure, "null_kind": kind} for one in chosen for figure in at for kind in NULLS),
+        )
+        self.put(
+            schemas.KSelection.Network,
+            ({**one, "model_seed": m, "decision_k": 8} for one in chosen for m in self.networks),
+        )
 
     def metrics(self) -> list[str]:
         return [str(row["metric"]) for row in schemas.Metric().to_dicts()]

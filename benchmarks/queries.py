@@ -25,7 +25,7 @@ from lab_scale import NAME, Size, fill_lab
 
 import decortex_schemas as schemas
 from decortex_ops.scheduler import sweep
-from decortex_schemas import queries, queries_agreement, queries_performance, queries_price
+from decortex_schemas import queries, queries_agreement, queries_performance, queries_price, queries_selection
 
 ROUNDS = 3
 QUESTIONS: dict[str, Callable[[], Any]] = {
@@ -34,6 +34,7 @@ QUESTIONS: dict[str, Callable[[], Any]] = {
     "decortex study show": queries.studies,
     "decortex results": lambda: queries.results(NAME),
     "decortex agreement": lambda: queries_agreement.agreement(NAME),
+    "decortex best-k": lambda: queries_selection.best_k(NAME),
     "decortex stats (predictability)": lambda: queries_performance.predictability(NAME),
     "decortex stats (confounds)": lambda: queries_performance.confounds(NAME),
     "decortex price (price)": lambda: queries_price.price(NAME),

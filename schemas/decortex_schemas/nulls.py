@@ -215,14 +215,21 @@ class NullFit(dj.Computed):
 
 def asked_criteria(study: str | None = None) -> Any:
     """Keys of `KCriteria` that studies which choose K ask for."""
-    choosing = (Study & Study.Null).proj() & ({} if study is None else {"study": study})
-    asked = choosing * Study.Model.proj() * Study.Embedding.proj() * Study.Method.proj() * Study.Count.proj()
-    return (asked & "k > 1").proj()
+    # DISTINCT: MySQL would join a study's null models to every key and throw them out again, 76 rows for one.
+    choosing = dj.U("study") & Study.Null
+    return (_grid(study) & choosing).proj()
 
 
 def asked_nulls(study: str | None = None) -> Any:
     """Keys of `NullFit` that studies which choose K ask for."""
-    return (asked_criteria(study) * Study.Null.proj()).proj()
+    return (_grid(study) * Study.Null.proj()).proj()
+
+
+def _grid(study: str | None) -> Any:
+    """Embeddings, methods and numbers of clusters above one, by study."""
+    studies = Study.proj() & ({} if study is None else {"study": study})
+    grid = studies * Study.Model.proj() * Study.Embedding.proj() * Study.Method.proj() * Study.Count.proj()
+    return grid & "k > 1"
 
 
 def value_row(one: CriterionValue) -> dict[str, Any]:

@@ -114,7 +114,7 @@ class SeedNullFit(dj.Computed):
 def asked_seed_nulls(study: str | None = None) -> Any:
     """Keys of `SeedNullFit` that studies which choose K ask for: groups of at least two networks, all trained."""
     own = {} if study is None else {"study": study}
-    choosing = (Study & own & Study.Null).proj()
+    choosing = (Study & own).proj()
     pairs = Study.Model.proj(seed_a="model_seed") * Study.Model.proj(seed_b="model_seed") & "seed_a < seed_b"
     groups = choosing * Dataset.proj() * ModelSpec.proj() & pairs
     trained = groups - (Study.Model.proj() - TrainedModel.proj())
