@@ -25,7 +25,14 @@ STUDY = {
 }
 CHOICES = {
     "networks": [
-        {"dataset": "v4", "model_spec_id": 1, "model_seed": seed, "model": "cnn"} for seed in (0, 1)
+        {
+            "dataset": "v4",
+            "model_spec_id": 1,
+            "model_seed": seed,
+            "model": "cnn",
+            "scored_against": "the original model",
+        }
+        for seed in (0, 1)
     ],
     "embeddings": [{"embedding_spec_id": 2, "embedding": "l2"}],
     "methods": [

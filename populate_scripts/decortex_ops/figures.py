@@ -15,6 +15,7 @@ from decortex import figures as draw
 from decortex.config import canonical_json
 from decortex.errors import ConfigError
 from decortex_schemas import queries_figures, queries_price, queries_selection, queries_views
+from decortex_schemas.datasets import scored_against
 
 Row = dict[str, Any]
 Where = Mapping[str, str]
@@ -226,7 +227,7 @@ def _curves(study: str, where: Where) -> Drawn:
 def _front(study: str, where: Where) -> Drawn:
     rows = matching(queries_price.front(study), where, "fine-tuning")
     return Drawn(
-        draw.agreement_front(pd.DataFrame(rows), title=f"study {study}"),
+        draw.agreement_front(pd.DataFrame(rows), title=f"study {study}{_against(rows)}"),
         {"figure": "front", "study": study, **where},
     )
 
@@ -234,7 +235,7 @@ def _front(study: str, where: Where) -> Drawn:
 def _price(study: str, where: Where) -> Drawn:
     rows = matching(queries_price.price(study), where, "fine-tuning")
     return Drawn(
-        draw.paired_change(pd.DataFrame(rows), title=f"study {study}"),
+        draw.paired_change(pd.DataFrame(rows), title=f"study {study}{_against(rows)}"),
         {"figure": "price", "study": study, **where},
     )
 
@@ -242,7 +243,9 @@ def _price(study: str, where: Where) -> Drawn:
 def _performance(study: str, where: Where) -> Drawn:
     row = one_of(queries_figures.partitions(study), where, queries_figures.CHOICE, "partition")
     neurons = pd.DataFrame(queries_figures.neurons(row["key"]))
-    figure = draw.performance_by_cluster(neurons, queries_figures.effect(row["key"]), title=_words(row))
+    figure = draw.performance_by_cluster(
+        neurons, queries_figures.effect(row["key"]), title=_words(row) + _against([row])
+    )
     return Drawn(figure, _key("performance", study, row, queries_figures.CHOICE), (row["env_id"],))
 
 
@@ -284,6 +287,12 @@ def _nulls(study: str, where: Where) -> Drawn:
     title = f"{chosen['dataset']}, {chosen['embedding']}, {chosen['method']} K = {chosen['k']}, {chosen['finetune']}"
     figure = draw.finetuned_nulls(pd.DataFrame(kept), title=title)
     return Drawn(figure, _key("nulls", study, chosen, _OF_ROWS))
+
+
+def _against(rows: Sequence[Row]) -> str:
+    """What scores are scores against, where that is no recording of neurons."""
+    found = sorted({scored_against(str(row["dataset"])) for row in rows} - {"recordings"})
+    return f", scored against {' and '.join(found)}" if found else ""
 
 
 def _words(row: Row) -> str:

@@ -118,12 +118,14 @@ def report(study: str) -> str:
     chosen = _chosen(about, partitions)
     choices = queries_selection.best_k(study) if about["asked"]["nulls"] else []
     improved = queries_price.improvement(study)["summary"]
+    results = queries.results(study)
     specifications = queries_figures.specifications(study)
     return page.get_template("report.html.j2").render(
         study=study,
         about=about,
         version=version("decortex"),
-        results=queries.results(study),
+        results=results,
+        against=" and ".join(sorted({row["scored_against"] for row in results})),
         result_columns=RESULT_COLUMNS,
         choices=[(one, *curve_rows(one)) for one in choices],
         criteria=[

@@ -26,6 +26,15 @@ from decortex_schemas.database import schema
 OPENERS: dict[str, Callable[[dict[str, Any]], Recordings]] = {}
 
 
+# By the kind of a dataset, in words that belong beside every score on it.
+SCORED_AGAINST = {
+    "simulated": "simulated recordings",
+    "own": "the original model",
+    "null": "responses drawn from a network",
+    "neurons_only": "nothing: no recordings",
+}
+
+
 @schema
 class Dataset(dj.Manual):
     """A set of recordings whose neurons are clustered together."""
@@ -305,13 +314,7 @@ def mapped_recordings(dataset: str) -> tuple[Recordings, NDArray[np.int64]]:
 
 def scored_against(dataset: str) -> str:
     """What scores on a dataset are scores against, in words that belong beside every one of them."""
-    kind = (Dataset & {"dataset": dataset}).fetch1("kind")
-    return {
-        "simulated": "simulated recordings",
-        "own": "the original model",
-        "null": "responses drawn from a network",
-        "neurons_only": "nothing: no recordings",
-    }.get(kind, "recordings")
+    return SCORED_AGAINST.get((Dataset & {"dataset": dataset}).fetch1("kind"), "recordings")
 
 
 def true_types(dataset: str) -> np.ndarray[Any, np.dtype[np.int64]] | None:

@@ -18,6 +18,7 @@ import numpy as np
 from decortex.errors import ConfigError
 from decortex_schemas.comparison import SeedAgreement
 from decortex_schemas.database import computed_tables, queue_of, schema
+from decortex_schemas.datasets import scored_against
 from decortex_schemas.evaluation import (
     MAIN_METRIC,
     MAIN_TIER,
@@ -161,6 +162,7 @@ def results(study: str) -> list[dict[str, Any]]:
     methods = {int(row["method_id"]): row["method_name"] for row in ClusteringMethod.to_dicts()}
     models = {int(row["model_spec_id"]): row["model_name"] for row in ModelSpec.to_dicts()}
     embeddings = {int(row["embedding_spec_id"]): row["embedding_name"] for row in EmbeddingSpec.to_dicts()}
+    against = {name: scored_against(name) for name in {str(row["dataset"]) for row in agreements}}
     rows = []
     for row in agreements:
         own = partitions.get(_group(row), {})
@@ -176,6 +178,7 @@ def results(study: str) -> list[dict[str, Any]]:
                 "finetune": row["finetune"],
                 "status": worst_status(own.get("statuses", []) + ["failed"] * failed[_group(row)]),
                 "n_partitions": own.get("n_partitions", 0),
+                "scored_against": against[row["dataset"]],
                 **{name: row[name] for name in ("ari_truth", "ari_seeds", "ari_restarts")},
                 **{name: own.get(name) for name in AVERAGED},
             }

@@ -8,6 +8,7 @@ from typing import Any
 from decortex.errors import ConfigError
 from decortex_schemas.clustering import Clustering
 from decortex_schemas.comparison import SeedAgreement
+from decortex_schemas.datasets import SCORED_AGAINST, Dataset
 from decortex_schemas.evaluation import MAIN_METRIC, ClusterPerformance, ClusterQuality
 from decortex_schemas.finetune import DECFinetune
 from decortex_schemas.frozen import FrozenStudy
@@ -71,8 +72,9 @@ def choices(study: str) -> dict[str, list[Row]]:
     Returns
     -------
     dict
-        ``networks`` (dataset, model_spec_id, model_seed, model), ``embeddings``, ``methods``, ``counts`` (k),
-        ``seeds``, ``finetunings`` (with kind, and the method, K and seed they start from).
+        ``networks`` (dataset, model_spec_id, model_seed, model, scored_against), ``embeddings``,
+        ``methods``, ``counts`` (k), ``seeds``, ``finetunings`` (with kind, and the method, K and seed they
+        start from).
     """
     of = {"study": study}
 
@@ -83,13 +85,18 @@ def choices(study: str) -> dict[str, list[Row]]:
             of,
         )
 
+    networks = rows(
+        "SELECT p.dataset, p.model_spec_id, p.model_seed, s.model_name AS model, d.kind AS dataset_kind "
+        f"FROM {name_of(Study.Model)} p JOIN {name_of(ModelSpec)} s USING (model_spec_id) "
+        f"JOIN {name_of(Dataset)} d USING (dataset) WHERE p.study = %(study)s "
+        "ORDER BY p.dataset, p.model_spec_id, p.model_seed",
+        of,
+    )
     return {
-        "networks": rows(
-            f"SELECT p.dataset, p.model_spec_id, p.model_seed, s.model_name AS model FROM {name_of(Study.Model)} p "
-            f"JOIN {name_of(ModelSpec)} s USING (model_spec_id) WHERE p.study = %(study)s "
-            "ORDER BY p.dataset, p.model_spec_id, p.model_seed",
-            of,
-        ),
+        "networks": [
+            {**row, "scored_against": SCORED_AGAINST.get(row.pop("dataset_kind"), "recordings")}
+            for row in networks
+        ],
         "embeddings": named(
             Study.Embedding,
             EmbeddingSpec,

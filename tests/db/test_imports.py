@@ -18,10 +18,14 @@ from decortex.errors import CheckpointError, ConfigError, DatasetError, InputErr
 from decortex.models.nnfabrik_rows import config_md5, read_row
 from decortex.models.own_responses import OwnResponsesConfig
 from decortex.models.rebuild import RebuildConfig
+from decortex_ops.figures import draw_figure
 from decortex_ops.plans import declare_plan
+from decortex_ops.report import report
 from decortex_ops.scheduler import retry_failed, sweep
 from decortex_ops.worker import work
+from decortex_schemas import queries, queries_browse
 from decortex_schemas.datasets import load_recordings, register_simulation, scored_against
+from decortex_schemas.frozen import freeze_study
 from decortex_schemas.imports import register_checkpoint
 from decortex_schemas.models import load_network
 
@@ -83,6 +87,15 @@ def test_a_network_without_recordings_is_scored_and_fine_tuned_against_itself(
     )
     declare_plan("itself-study", plan)
     fill()
+    freeze_study("itself-study")
+    fill()
+    assert {row["scored_against"] for row in queries.results("itself-study")} == {"the original model"}
+    (offered,) = queries_browse.choices("itself-study")["networks"]
+    assert offered["scored_against"] == "the original model"
+    assert (
+        "scored against the original model" in draw_figure("price", "itself-study", {}).figure.get_suptitle()
+    )
+    assert "mean test correlation (against the original model)" in report("itself-study")
     network = load_network(schemas.TrainedModel & key)
     found = case("many_sessions")
     for session, expected in found["predicted"].items():

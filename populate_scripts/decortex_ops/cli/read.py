@@ -143,7 +143,6 @@ def results(
 ) -> None:
     """Show a frozen study's results, one row a method, K and fine-tuning. Example: decortex results demo --k 8."""
     from decortex_schemas import queries
-    from decortex_schemas.datasets import scored_against
 
     open_to_read()
     everything = queries.results(study)
@@ -153,7 +152,7 @@ def results(
         row for row in everything if (not method or row["method_name"] in method) and (not k or row["k"] in k)
     ]
     if not said_plainly(rows, rows, json=json, csv=csv):
-        against = sorted({scored_against(name) for name in {str(row["dataset"]) for row in rows}})
+        against = sorted({row["scored_against"] for row in rows})
         print_rows(rows, RESULT_COLUMNS, title=f"study {study}, scored against {' and '.join(against)}")
 
 

@@ -54,6 +54,14 @@ class Chosen:
     problem: Panel | None = None
 
 
+def against(chosen: Chosen) -> str:
+    """What the scores of the chosen network are scores against, as a sentence behind a page's first."""
+    names = ("dataset", "model_spec_id", "model_seed")
+    own = (chosen.state["dataset"], chosen.state["model"], chosen.state["net"])
+    words = {tuple(row[name] for name in names): row["scored_against"] for row in chosen.options["networks"]}
+    return f" Scores are against {words[own]}."
+
+
 def choose_study(state: State, source: Source) -> Chosen:
     """Choose the study of the URL, else the latest."""
     known = source(queries_browse.studies)

@@ -123,6 +123,7 @@ def test_a_fine_tuning_is_found_without_naming_it() -> None:
     screen = router.show("/fine-tune", "", tuned_lab())
     assert "k=8&seed=0&ft=3" in screen.url
     text = text_of(screen.main)
+    assert "Scores are against the original model." in text
     assert "-0.0100" in text
     assert "not shown, margin 0.005" in text
     assert "Empty clusters at worst: 1" in text

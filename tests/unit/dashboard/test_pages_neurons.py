@@ -166,6 +166,12 @@ def test_a_partition_that_is_not_computed_names_the_command() -> None:
         assert "decortex work" in text_of(router.show(path, "", lab).main), path
 
 
+def test_pages_with_scores_say_what_they_are_scores_against() -> None:
+    lab = Lab(performance=performance_row())
+    for path in ("/map", "/cluster", "/performance"):
+        assert "Scores are against the original model." in text_of(router.show(path, "", lab).main), path
+
+
 def test_points_of_the_lab_are_what_the_tests_take_them_for() -> None:
     assert np.isnan(points()[-1]).all()
     assert len(points()) == len(LABELS) == len(SCORES) == N_NEURONS

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from dash import dcc, html
 from numpy.typing import NDArray
 
-from decortex_ops.dashboard.choosing import PARTITION, choose, choose_partition, partition_key
+from decortex_ops.dashboard.choosing import PARTITION, against, choose, choose_partition, partition_key
 from decortex_ops.dashboard.parts import Empty, Panel, View, number_tiles
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import pages, table
@@ -68,7 +68,7 @@ def render(state: State, source: Source) -> View:
         overview_panel(state, labels, scores, centres if kind == "none" else ()),
         members_panel(state, neurons, members, scores),
     ]
-    return View(state, chosen.choices, panels, LEAD)
+    return View(state, chosen.choices, panels, LEAD + against(chosen))
 
 
 def tiles(

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from decortex_ops.dashboard.choosing import (
     PARTITION,
     Chosen,
+    against,
     choose_count,
     choose_embedding,
     choose_finetuning,
@@ -74,7 +75,7 @@ def render(state: State, source: Source) -> View:
         price_panel(found),
         compared_panel(both, found),
     ]
-    return View(state, chosen.choices, panels, LEAD)
+    return View(state, chosen.choices, panels, LEAD + against(chosen))
 
 
 def _choose_tuned(chosen: Chosen) -> Chosen:

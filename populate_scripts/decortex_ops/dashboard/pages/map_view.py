@@ -12,7 +12,14 @@ from dash import dcc, html
 from matplotlib.path import Path
 from numpy.typing import NDArray
 
-from decortex_ops.dashboard.choosing import PARTITION, Chosen, choose, choose_partition, partition_key
+from decortex_ops.dashboard.choosing import (
+    PARTITION,
+    Chosen,
+    against,
+    choose,
+    choose_partition,
+    partition_key,
+)
 from decortex_ops.dashboard.parts import Choice, Empty, Panel, View
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
@@ -93,7 +100,7 @@ def render(state: State, source: Source) -> View:
     state = chosen.state
     colours = [(text, {"colour": name}) for name, text in COLOURS.items()]
     choices = [*chosen.choices, Choice("colour", "Colour by", colours, {"colour": state["colour"]})]
-    return View(state, choices, [map_panel(scene, state)], LEAD)
+    return View(state, choices, [map_panel(scene, state)], LEAD + against(chosen))
 
 
 def detail(state: State, source: Source) -> list[Panel]:

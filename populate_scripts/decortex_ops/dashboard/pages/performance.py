@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from decortex_ops.dashboard.choosing import PARTITION, choose_partition, partition_key
+from decortex_ops.dashboard.choosing import PARTITION, against, choose_partition, partition_key
 from decortex_ops.dashboard.parts import Empty, Panel, View, number_tiles
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
@@ -41,7 +41,7 @@ def render(state: State, source: Source) -> View:
     labels = source(queries_neurons.labels, key)
     scores = source(queries_neurons.scores, key)
     panels = [effects(found), violins_panel(found, labels, scores), clusters_panel(found), pairs_panel(found)]
-    return View(chosen.state, chosen.choices, panels, LEAD)
+    return View(chosen.state, chosen.choices, panels, LEAD + against(chosen))
 
 
 def effects(found: Mapping[str, Any]) -> Any:
