@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from decortex.config import canonical_json
-from decortex.errors import ConfigError
+from decortex.errors import ConfigError, InputError
 from decortex.figures import figure_bytes
 from decortex_ops.choice_rows import curve_rows
 from decortex_ops.figures import draw_figure
@@ -153,7 +153,7 @@ def picture(name: str, study: str, where: Mapping[str, Any], caption: str) -> Pi
     """Draw one figure into the page; where there is nothing to draw, the page says why."""
     try:
         drawn = draw_figure(name, study, {column: str(value) for column, value in where.items()})
-    except ConfigError as error:
+    except (ConfigError, InputError) as error:  # nothing to choose from, or nothing in it to draw
         return Picture("", f"{caption} Not drawn: {error}", "")
     about = drawn.about()
     content = base64.b64encode(figure_bytes(drawn.figure, "svg", about=about)).decode()

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+import datajoint as dj
 import numpy as np
 
 from decortex.evaluation.retained import t_interval
@@ -173,9 +174,10 @@ def _figures(study: str, tuned: Any) -> dict[Key, Row]:
         figures[pick(row, PARTITION)]["silhouette"] = row["silhouette"]
     for row in (ClusterPerformance & asked & starts).proj("epsilon2_corrected").to_dicts():
         figures[pick(row, PARTITION)]["epsilon2"] = row["epsilon2_corrected"]
-    groups = tuned.proj(tuned_id="finetune_id", tuned_model="model_seed", tuned_seed="seed")
-    pairs = SeedAgreement.Pair & {"study": study, "pair_kind": "model_seeds"} & groups
-    kept = pairs.proj("ari").make_sql()
+    # A join with distinct groups: with `IN` MySQL reads a group's pairs once for every network and start in it.
+    groups = dj.U(*(name for name in GROUP if name != "finetune_id")) & tuned
+    pairs = SeedAgreement.Pair.proj("ari") & {"study": study, "pair_kind": "model_seeds"}
+    kept = (pairs * groups).make_sql()
     columns = ", ".join(f"`{name}`" for name in GROUP)
     sides = " UNION ALL ".join(
         f"SELECT {columns}, model_seed_{side} AS model_seed, seed_{side} AS seed, ari FROM ({kept}) AS {side}"
