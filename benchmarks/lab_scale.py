@@ -237,7 +237,7 @@ class _Filler:
                 for cell in cells
             ],
         )
-        centre = [pack(rng.normal(size=size.n_features), compress=True) for _ in range(64)]
+        centre = [pack(rng.normal(size=size.n_features).astype(np.float32), compress=True) for _ in range(64)]
         self.multiply(
             schemas.Clustering.Cluster,
             [{**cell, "cluster": i, "centre": centre[i]} for cell in cells for i in range(cell["k"])],

@@ -55,7 +55,7 @@ class Clustering(dj.Computed):
         size : int32
         share : float64
         spread = null : float64      # root mean squared distance of members to their mean
-        centre : <blob>              # float64[n_features], mean of the members
+        centre : <blob>              # float32[n_features], mean of the members
         """
 
     @property
@@ -139,7 +139,7 @@ def cluster_rows(x: NDArray[np.float64], labels: NDArray[np.int16], n_clusters: 
                 "size": len(members),
                 "share": len(members) / n_placed,
                 "spread": spread,
-                "centre": centre,
+                "centre": centre.astype(np.float32),
             }
         )
     return rows

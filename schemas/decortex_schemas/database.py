@@ -74,8 +74,8 @@ COMPRESSED = {
     "__cluster_association__contrast": 4,
     "__cluster_association__population": 4,
     "__cluster_association__session": 4,
-    "__clustering": 8,
-    "__clustering__cluster": 8,
+    "__clustering": 4,
+    "__clustering__cluster": 4,
     "__seed_agreement__pair": 8,
 }
 MINIMUM_MYSQL = (8, 0, 13)

@@ -83,6 +83,27 @@ def macaque_v4_spec() -> Spec:
     return network, training
 
 
+def macaque_v4_large_spec() -> Spec:
+    """Return `macaque_v4_spec` half as wide again and trained for 24 epochs: better, and six times as long."""
+    network, training = macaque_v4_spec()
+    layers = tuple(layer.model_copy(update={"channels": layer.channels * 3 // 2}) for layer in network.layers)
+    return network.model_copy(update={"layers": layers}), training.model_copy(update={"max_epochs": 24})
+
+
+def macaque_v4_rotation_spec() -> Spec:
+    """Return `macaque_v4_large_spec` with a rotation-equivariant core: a quarter of the features at 4 orientations.
+
+    Strided kernels have even sides, so that every layer takes its input's whole, and 90 degrees are exact.
+    """
+    network, training = macaque_v4_large_spec()
+    sides = ((6, 2), (4, 1), (3, 1), (3, 1))
+    layers = tuple(
+        layer.model_copy(update={"channels": layer.channels // 4, "kernel": kernel, "padding": padding})
+        for layer, (kernel, padding) in zip(network.layers, sides, strict=True)
+    )
+    return network.model_copy(update={"layers": layers, "n_orientations": 4}), training
+
+
 def sensorium_2022_spec() -> Spec:
     """Return the baseline of Sensorium 2022 (Willeke et al.): mouse V1, grey images of 36 x 64 pixels.
 
@@ -168,6 +189,8 @@ RECIPES: dict[str, Callable[[], Spec]] = {
     "simulated_cortex": simulated_cortex_spec,
     "simulated_cortex_rotation": rotation_cortex_spec,
     "macaque_v4": macaque_v4_spec,
+    "macaque_v4_large": macaque_v4_large_spec,
+    "macaque_v4_rotation": macaque_v4_rotation_spec,
     "sensorium_2022": sensorium_2022_spec,
     "reproducible_v1": reproducible_v1_spec,
 }

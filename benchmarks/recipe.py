@@ -1,0 +1,84 @@
+"""Train a recipe on recordings, several seeds, and score it. One JSON object a network.
+
+    python benchmarks/recipe.py FOLDER [--recipe macaque_v4_large] [--seeds 0 1 2] [--epochs N]
+
+FOLDER holds sessions as `decortex import cowley-v4` writes them. Progress goes to standard error: a line an epoch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from decortex.data.filetree import open_filetree
+from decortex.data.recordings import Recordings
+from decortex.evaluation import score_neurons
+from decortex.models.network import Network
+from decortex.models.outcome import EpochRecord
+from decortex.models.predict import predict
+from decortex.models.recipes import RECIPES
+from decortex.models.training import fit_network
+
+
+def mean_correlation(network: Network, recordings: Recordings, tier: str) -> tuple[float, int]:
+    """Mean correlation to the average response over all neurons that have one, and their number."""
+    parts = [
+        score_neurons(one.responses, one.predictions, one.image_ids)["correlation_to_average"].values
+        for one in predict(network, recordings, tier).values()
+    ]
+    values = np.concatenate(parts)
+    return float(np.nanmean(values)), int(np.isfinite(values).sum())
+
+
+def train(recordings: Recordings, recipe: str, seed: int, epochs: int | None) -> dict[str, Any]:
+    """Train one network and score it on images that it was not trained on."""
+    config, how = RECIPES[recipe]()
+    if epochs is not None:
+        how = how.model_copy(update={"max_epochs": epochs})
+    network = Network.build(config, recordings, seed=seed)
+    began = time.perf_counter()
+
+    def report(record: EpochRecord) -> None:
+        said = f"{recipe} seed {seed} epoch {record.epoch}: validation {record.validation_correlation:.4f}"
+        print(f"{said}, {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+
+    outcome = fit_network(network, recordings, how, seed=seed, progress=report)
+    seconds = time.perf_counter() - began
+    validation, _ = mean_correlation(network, recordings, "validation")
+    test, n_neurons = mean_correlation(network, recordings, "test")
+    return {
+        "recipe": recipe,
+        "seed": seed,
+        "epochs": len(outcome.epochs),
+        "kept_epoch": outcome.best_epoch,
+        "validation": validation,
+        "test": test,
+        "n_neurons": n_neurons,
+        "seconds": seconds,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train every seed and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--recipe", choices=sorted(RECIPES), default="macaque_v4_large")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, help="in place of the recipe's")
+    asked = parser.parse_args(arguments)
+    recordings = open_filetree(asked.folder)
+    for seed in asked.seeds:
+        print(json.dumps(train(recordings, asked.recipe, seed, asked.epochs)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
