@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from decortex.config import canonical_json
-from decortex.data.checks import check_responses
+from decortex.data.checks import check_images, check_responses
 from decortex.data.filetree import open_filetree
 from decortex.data.recordings import Recordings
 from decortex.data.simulate import SimulationConfig, simulate
@@ -48,6 +48,7 @@ class Dataset(dj.Manual):
     location = null : varchar(1024)    # folder of FileTreeDataset sessions
     simulation = null : json           # resolved SimulationConfig
     simulation_seed = null : int32
+    behaviour = null : json            # folders of data/ whose vectors are image channels, in their order
     species = '' : varchar(32)
     recorded_in = null : varchar(64)   # of 'mapped': dataset that holds the recordings
     n_neurons : int32
@@ -103,17 +104,35 @@ def register_simulation(name: str, config: SimulationConfig, seed: int) -> None:
     _register(name, recordings, row)
 
 
-def register_folder(name: str, folder: Path, *, species: str = "") -> None:
+def register_folder(name: str, folder: Path, *, species: str = "", behaviour: Sequence[str] = ()) -> None:
     """Register a folder of FileTreeDataset sessions.
+
+    Parameters
+    ----------
+    name : str
+        Of the dataset.
+    folder : Path
+        One session, or sessions.
+    species : str
+        For example 'mouse'.
+    behaviour : sequence of str
+        Folders of ``data`` whose vectors become image channels, see `decortex.data.open_filetree`.
 
     Raises
     ------
     DatasetError
         If the folder is not complete, or the name is taken by other recordings. Nothing is registered then.
     """
-    recordings = open_filetree(folder)
+    recordings = open_filetree(folder, behaviour=behaviour)
     check_responses(recordings)
-    row = {"kind": "filetree", "location": str(folder.resolve()), "species": species}
+    if behaviour:
+        check_images(recordings)
+    row = {
+        "kind": "filetree",
+        "location": str(folder.resolve()),
+        "species": species,
+        "behaviour": list(behaviour) or None,
+    }
     _register(name, recordings, row)
 
 
@@ -275,7 +294,11 @@ def load_recordings(dataset: str) -> Recordings:
             " are scored on them, but not trained. Train on the recordings' own dataset."
         )
     recordings = _open(
-        row["kind"], row["location"], canonical_json(row["simulation"]), row["simulation_seed"]
+        row["kind"],
+        row["location"],
+        canonical_json(row["simulation"]),
+        row["simulation_seed"],
+        tuple(row["behaviour"] or ()),
     )
     if recordings.content_sha256 != row["content_sha256"]:
         _open.cache_clear()  # the folder may be repaired while this process lives
@@ -333,8 +356,10 @@ def sessions_of(dataset: str) -> np.ndarray[Any, np.dtype[np.str_]]:
 
 
 @lru_cache(maxsize=2)
-def _open(kind: str, location: str | None, simulation: str, seed: int | None) -> Recordings:
+def _open(
+    kind: str, location: str | None, simulation: str, seed: int | None, behaviour: tuple[str, ...]
+) -> Recordings:
     if kind == "simulated":
         config = SimulationConfig.model_validate_json(simulation)
         return simulate(config, int(seed or 0))
-    return open_filetree(Path(str(location)))
+    return open_filetree(Path(str(location)), behaviour=behaviour)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -67,7 +67,42 @@ class FileTreeTrials:
         return out
 
 
-def open_filetree(path: Path) -> Recordings:
+@dataclass(frozen=True)
+class ImagesWithBehaviour:
+    """Images with what the animal did beside them, as channels that are constant over an image (Sensorium 2022).
+
+    Parameters
+    ----------
+    images : FileTreeTrials
+        Images, (channels, height, width).
+    behaviour : tuple of FileTreeTrials
+        A vector a trial each; their values become the last channels, in this order.
+    """
+
+    images: FileTreeTrials
+    behaviour: tuple[FileTreeTrials, ...]
+
+    def __len__(self) -> int:
+        """Return the number of trials."""
+        return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one trial, channels of behaviour included."""
+        channels, height, width = self.images.shape
+        return channels + sum(one.shape[0] for one in self.behaviour), height, width
+
+    def read(self, trials: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return images with their behaviour, stacked: (len(trials), channels, height, width), float32."""
+        out = np.empty((len(trials), *self.shape), dtype=np.float32)
+        n_image_channels = self.images.shape[0]
+        out[:, :n_image_channels] = self.images.read(trials)
+        values = np.concatenate([one.read(trials) for one in self.behaviour], axis=1)
+        out[:, n_image_channels:] = values[:, :, None, None]
+        return out
+
+
+def open_filetree(path: Path, *, behaviour: Sequence[str] = ()) -> Recordings:
     """Open a folder that is one session, or that holds several (taken in the order of their names).
 
     Opening reads the metadata and every file's header, not its values; `decortex.data.checks` does a full
@@ -77,6 +112,9 @@ def open_filetree(path: Path) -> Recordings:
     ----------
     path : Path
         A session's folder, or a folder of such folders.
+    behaviour : sequence of str
+        Folders of ``data`` whose vectors (one a trial) become channels behind those of the images, for example
+        ``('behavior', 'pupil_center')``. A shifter takes the last two channels for the pupil's x and y.
 
     Returns
     -------
@@ -91,7 +129,7 @@ def open_filetree(path: Path) -> Recordings:
     """
     path = Path(os.path.abspath(path))  # the current directory may change before the trials are read
     folders = session_folders(path)
-    opened = [_open_session(folder) for folder in folders]
+    opened = [_open_session(folder, tuple(behaviour)) for folder in folders]
     shape = opened[0][1]
     for session, own in opened:
         if own != shape:
@@ -106,7 +144,7 @@ def open_filetree(path: Path) -> Recordings:
     return Recordings(
         sessions=[session for session, _ in opened],
         image_shape=shape,
-        content_sha256=partial(content_sha256, path),
+        content_sha256=partial(_content, path, tuple(behaviour)),
         truth=np.concatenate(known) if len(known) == len(truths) else None,
     )
 
@@ -151,6 +189,14 @@ def content_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _content(path: Path, behaviour: tuple[str, ...]) -> str:
+    """Digest of what is read: with behaviour, of the files and of what was made channels."""
+    files = content_sha256(path)
+    if not behaviour:
+        return files
+    return hashlib.sha256(json.dumps([files, *behaviour]).encode()).hexdigest()
+
+
 def _files(path: Path) -> Iterator[tuple[str, Path]]:
     for folder in session_folders(path):
         for file in folder.rglob("*"):
@@ -163,7 +209,7 @@ def _is_session(folder: Path) -> bool:
     return (folder / "data").is_dir() or (folder / "meta").is_dir()
 
 
-def _open_session(root: Path) -> tuple[Session, tuple[int, int, int]]:
+def _open_session(root: Path, behaviour: tuple[str, ...]) -> tuple[Session, tuple[int, int, int]]:
     links = _links(root)
     images, responses = _trials(root, "images", links), _trials(root, "responses", links)
     if len(images) != len(responses):
@@ -184,15 +230,40 @@ def _open_session(root: Path) -> tuple[Session, tuple[int, int, int]]:
             f" meta/neurons/unit_ids.npy, but the files of data/responses have shape {responses.shape}."
         )
     shape = _image_shape(images)
+    shown = FileTreeTrials(images.folder, images.names, shape)
+    channels: FileTreeTrials | ImagesWithBehaviour = shown
+    if behaviour:
+        beside = tuple(_behaviour(root, key, links, len(shown)) for key in behaviour)
+        channels = ImagesWithBehaviour(shown, beside)
+        shape = channels.shape
     session = Session(
         name=root.name,
-        images=FileTreeTrials(images.folder, images.names, shape),
+        images=channels,
         responses=responses,
         tiers=tiers,
-        image_ids=read_image_ids(root, FileTreeTrials(images.folder, images.names, shape)),
+        image_ids=read_image_ids(root, shown),  # repeats of an image, whatever the animal did
         neurons=neurons,
     )
     return session, shape
+
+
+def _behaviour(root: Path, key: str, links: dict[str, str], n_trials: int) -> FileTreeTrials:
+    if Path(key).name != key or key in ("images", "responses"):
+        raise DatasetError(
+            f"behaviour should be named by a folder of data/, for example 'behavior' or 'pupil_center', not {key!r}."
+        )
+    found = _trials(root, key, links)
+    if len(found) != n_trials:
+        raise DatasetError(
+            f"{root} should hold as many trials of {key} as images, but has {len(found)} and {n_trials}."
+            " Export the session again or remove the surplus trials."
+        )
+    if len(found.shape) != 1:
+        raise DatasetError(
+            f"{found.folder}: behaviour should be a vector a trial, these are arrays of shape {found.shape}"
+            " (of videos?). Average them over the trial's time."
+        )
+    return found
 
 
 def _links(root: Path) -> dict[str, str]:

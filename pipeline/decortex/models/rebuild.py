@@ -307,8 +307,9 @@ def _image_shape(
     if shape[0] != wanted:
         pupil = "" if network.shifter is None else ", the last two of them the pupil's x and y"
         raise CheckpointError(
-            f"the network reads images of {wanted} channels{pupil}, not of {shape[0]}: add behaviour as channels, or"
-            " take the images that it was trained on."
+            f"the network reads images of {wanted} channels{pupil}, not of {shape[0]}: add behaviour as channels"
+            " (decortex register dataset --behaviour behavior --behaviour pupil_center), or take the images that"
+            " it was trained on."
         )
     return shape
 

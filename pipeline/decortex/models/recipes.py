@@ -91,11 +91,11 @@ def macaque_v4_large_spec() -> Spec:
 
 
 def macaque_v4_rotation_spec() -> Spec:
-    """Return `macaque_v4_large_spec` with a rotation-equivariant core: a quarter of the features at 4 orientations.
+    """Return `macaque_v4_spec` with a rotation-equivariant core: a quarter of the features at 4 orientations.
 
     Strided kernels have even sides, so that every layer takes its input's whole, and 90 degrees are exact.
     """
-    network, training = macaque_v4_large_spec()
+    network, training = macaque_v4_spec()
     sides = ((6, 2), (4, 1), (3, 1), (3, 1))
     layers = tuple(
         layer.model_copy(update={"channels": layer.channels // 4, "kernel": kernel, "padding": padding})

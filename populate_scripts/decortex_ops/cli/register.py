@@ -20,13 +20,19 @@ def dataset(
     folder: Annotated[Path, typer.Argument(help="A session folder, or a folder of session folders.")],
     name: Annotated[str | None, typer.Option(help="Name of the dataset (default: the folder's).")] = None,
     species: Annotated[str, typer.Option(help="For example 'macaque'.")] = "",
+    behaviour: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A folder of data/ to add to the images as channels, for example behavior; repeat."
+        ),
+    ] = None,
 ) -> None:
     """Register FileTreeDataset recordings. Example: decortex register dataset recordings/v4 --species macaque."""
     from decortex_schemas.datasets import register_folder
 
     open_tables()
     name = name or folder.resolve().name
-    register_folder(name, folder, species=species)
+    register_folder(name, folder, species=species, behaviour=tuple(behaviour or ()))
     _say_dataset(name)
 
 

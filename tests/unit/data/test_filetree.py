@@ -20,6 +20,7 @@ from decortex.data import (
     simulate,
     write_filetree,
 )
+from decortex.data.checks import check_images
 from decortex.data.filetree import FileTreeTrials
 from decortex.data.filetree_writer import new_folder
 from decortex.errors import DatasetError
@@ -272,6 +273,70 @@ def test_zero_padded_names_hidden_files_and_other_data_are_tolerated(folder: Pat
     (images / "._0001.npy").write_bytes(b"left by a copy tool")
     shutil.copytree(folder / "a" / "data" / "responses", folder / "a" / "data" / "behavior")
     np.testing.assert_array_equal(open_filetree(folder / "a").sessions[0].images.read(every(12)), expected)
+
+
+def with_behaviour(folder: Path) -> dict[str, np.ndarray]:
+    """Three figures of behaviour and the pupil's position beside every trial; what the first session holds."""
+    rng = np.random.default_rng(5)
+    first: dict[str, np.ndarray] = {}
+    for session in sorted(folder.iterdir()):
+        n_trials = len(list((session / "data" / "images").glob("*.npy")))
+        for key, width in (("behavior", 3), ("pupil_center", 2)):
+            values = rng.normal(size=(n_trials, width))
+            (session / "data" / key).mkdir()
+            for trial, value in enumerate(values):
+                np.save(session / "data" / key / f"{trial}.npy", value)
+            first.setdefault(key, values)
+    return first
+
+
+def test_behaviour_becomes_channels_behind_the_images(folder: Path) -> None:
+    values = with_behaviour(folder)
+    plain = open_filetree(folder)
+    opened = open_filetree(folder, behaviour=("behavior", "pupil_center"))
+    channels, height, width = plain.image_shape
+    assert opened.image_shape == (channels + 5, height, width)
+    trials = np.array([3, 0])
+    read = opened.sessions[0].images.read(trials)
+    np.testing.assert_array_equal(read[:, :channels], plain.sessions[0].images.read(trials))
+    expected = np.concatenate([values["behavior"], values["pupil_center"]], axis=1)[trials].astype(np.float32)
+    np.testing.assert_array_equal(read[:, channels:, 0, 0], expected)
+    assert (read[:, channels:] == expected[:, :, None, None]).all()
+    np.testing.assert_array_equal(opened.sessions[0].image_ids, plain.sessions[0].image_ids)
+    other = open_filetree(folder, behaviour=("pupil_center", "behavior"))
+    assert len({one.content_sha256 for one in (plain, opened, other)}) == 3
+    check_images(opened)
+    np.save(folder / plain.sessions[0].name / "data" / "behavior" / "0.npy", np.array([0.0, np.nan, 0.0]))
+    with pytest.raises(DatasetError, match="trial 0"):
+        check_images(open_filetree(folder, behaviour=("behavior",)))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "asked", "message"),
+    [
+        (lambda data: None, "running", "holds no running"),
+        (lambda data: None, "../images", "named by a folder of data/"),
+        (lambda data: None, "images", "named by a folder of data/"),
+        (
+            lambda data: (data / "behavior" / "11.npy").unlink(),
+            "behavior",
+            "as many trials of behavior as images",
+        ),
+        (
+            lambda data: [np.save(file, np.zeros((3, 7))) for file in (data / "behavior").glob("*.npy")],
+            "behavior",
+            "should be a vector a trial",
+        ),
+    ],
+)
+def test_behaviour_that_cannot_be_read_is_named(
+    folder: Path, spoil: Callable[[Path], object], asked: str, message: str
+) -> None:
+    with_behaviour(folder)
+    for session in folder.iterdir():
+        spoil(session / "data")
+    with pytest.raises(DatasetError, match=message):
+        open_filetree(folder, behaviour=(asked,))
 
 
 def test_links_of_config_json_are_followed(folder: Path) -> None:

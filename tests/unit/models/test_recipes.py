@@ -78,7 +78,7 @@ def test_the_large_recipe_is_wider_and_trains_longer() -> None:
 
 
 def test_turning_an_image_rolls_the_features_of_the_rotation_recipe(make_recordings) -> None:
-    recordings = make_recordings(n_trials=24, neurons=(2,), side=56)
+    recordings = make_recordings(n_trials=40, neurons=(2,), side=56)
     network = Network.build(macaque_v4_rotation_spec()[0], recordings, seed=0).eval()
     images = torch.randn(3, 1, 56, 56, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
