@@ -203,21 +203,16 @@ def test_a_job_that_finishes_is_seen_without_reloading(
     other = visitor()
     other.open(f"/map?study={study}{PARTITION}&ft=1")
     seed = sql("SELECT COALESCE(MAX(view_seed), 0) + 1 AS s FROM view_request")[0]["s"]
-    before = int(visit.tile("rows done").replace("\u2009", ""))
+    done, waiting = (int(visit.tile(name).replace("\u2009", "")) for name in ("rows done", "waiting"))
+    shows = (
+        "([name, n]) => [...document.querySelectorAll('.tile')].some(t => t.querySelector('dt').innerText === name"
+        " && t.querySelector('dd').innerText.replace(/\\D/g, '') == n)"
+    )
     demo.run("view", "add", study, "pca", "--seed", str(seed))
     demo.run("schedule")
-    visit.page.wait_for_function(
-        "[...document.querySelectorAll('.tile')].some(t => t.innerText.startsWith('3') && "
-        "t.querySelector('dt').innerText === 'waiting')",
-        timeout=120_000,
-    )
+    visit.page.wait_for_function(shows, arg=["waiting", str(waiting + 3)], timeout=120_000)
     demo.run("work", "--tables", "EmbeddingView", "--stop-when-idle", "1", "--quiet")
-    visit.page.wait_for_function(
-        "n => [...document.querySelectorAll('.tile')].some(t => t.querySelector('dt').innerText === 'rows done'"
-        " && t.querySelector('dd').innerText.replace(/\\D/g, '') == n)",
-        arg=str(before + 3),
-        timeout=120_000,
-    )
+    visit.page.wait_for_function(shows, arg=["rows done", str(done + waiting + 3)], timeout=120_000)
     assert visit.page.locator("h1").inner_text() == "Queue"
     other.page.reload()
     other.settled()
