@@ -136,9 +136,12 @@ def covariates_of(key: dict[str, Any]) -> dict[str, FloatArray]:
     at = {"tier": MAIN_TIER, "metric": "fev"}
     neurons = Dataset.Neuron & {"dataset": key["dataset"]}
     places = dict(zip("xyz", neurons.to_arrays("x", "y", "z", order_by="neuron_idx"), strict=True))
+    responses, halves, oracle = (RecordingSummary & key).fetch1("mean_response", "spearman_brown", "oracle")
     return {
-        "log_rate": log_rate((RecordingSummary & key).fetch1("mean_response")),
+        "log_rate": log_rate(responses),
         "reliability": (Performance.Score & key & at).fetch1("score_values"),
+        "spearman_brown": halves,
+        "oracle": oracle,
         "norm": norms(raw_embedding(TrainedModel & key)),
         **{axis: np.asarray(values, dtype=np.float64) for axis, values in places.items()},
     }

@@ -96,6 +96,19 @@ def test_a_covariate_that_is_refused_leaves_no_numbers(lab: str) -> None:
     assert contrasts == of_sessions == []
 
 
+def test_reliabilities_over_repeats_are_covariates(lab: str) -> None:
+    key = key_of(one(schemas.ClusterAssociation, k=3, seed=0, **NONE))
+    summary = (schemas.RecordingSummary & {"dataset": "small"}).fetch1()
+    held = comparison(
+        key, "none", {"names": ["spearman_brown", "oracle"], "degree": 1, "missing": "leave_out"}
+    )
+    assert held.status == "ok"
+    assert held.used == ("spearman_brown", "oracle")
+    for column, name in enumerate(held.used):
+        own = summary[name][held.keep]
+        np.testing.assert_allclose(held.columns[:, column], (own - own.mean()) / own.std())
+
+
 def test_confounds_are_those_of_the_stored_labels(lab: str) -> None:
     key = dict((schemas.DECFinetune & "dataset = 'small' AND method = 'gmm' AND k = 3").keys()[0])
     expected = confound(partition_labels(key), sessions_of("small"))

@@ -14,7 +14,7 @@ from decortex.config import Config
 from decortex.errors import InputError
 
 FloatArray = NDArray[np.float64]
-CovariateName = Literal["log_rate", "reliability", "norm", "x", "y", "z"]
+CovariateName = Literal["log_rate", "reliability", "spearman_brown", "oracle", "norm", "x", "y", "z"]
 CovariateStatus = Literal["ok", "covariate_missing", "shared_images"]
 
 # A covariate that fewer of the scored neurons have is no covariate of these data.
@@ -27,7 +27,8 @@ class CovariateConfig(Config):
     names: tuple[CovariateName, ...] = Field(
         default=(),
         description="log_rate: log of the mean response in training; reliability: explainable share of the variance "
-        "(fev) on test images; norm: of the readout weights; x, y, z: cortical position",
+        "(fev) on test images; spearman_brown: of averages over their repeats; oracle: a response against the others "
+        "to its image; norm: of the readout weights; x, y, z: cortical position",
     )
     degree: int = Field(2, ge=1, le=3, description="Powers of each standardised covariate")
     missing: Literal["refuse", "leave_out"] = Field(
