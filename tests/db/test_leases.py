@@ -24,6 +24,7 @@ from decortex_schemas.leases import confirm_reservation, hand_back
 def queued(lab: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Keys of one clustering table waiting in the queue; removed with their study afterwards."""
     monkeypatch.setattr(leases, "MINIMUM_UPTIME", 0)  # this run's server may be younger
+    fill()  # what other files have asked for and left
     declare_plan("queued", plan_for("small", counts=[4], finetunings=[]))
     sweep()
     keys = schemas.Clustering.jobs.pending.keys()
@@ -31,7 +32,7 @@ def queued(lab: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     yield [dict(key) for key in keys]
     (schemas.Study & {"study": "queued"}).delete(prompt=False)
     schemas.Clustering.jobs.delete()
-    (schemas.Clustering & {"k": 4}).delete(prompt=False)
+    (schemas.Clustering & {"dataset": "small", "k": 4}).delete(prompt=False)
 
 
 def reserve_as(key: dict[str, Any], *, host: str, pid: int) -> None:
@@ -158,7 +159,7 @@ def test_a_late_worker_drops_its_result_and_goes_on(
     assert "went to process 99 on elsewhere" in summary.failed[0]
     assert [(row["status"], row["pid"]) for row in jobs.reserved.to_dicts()] == [("reserved", 99)]
     assert len(jobs.errors) == 0
-    assert len(schemas.Clustering & {"k": 4}) == 0
+    assert len(schemas.Clustering & {"dataset": "small", "k": 4}) == 0
 
 
 def test_an_interrupted_key_is_no_failure(queued: list[dict[str, Any]]) -> None:
