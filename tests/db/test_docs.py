@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import click
 import numpy as np
 import pytest
 import typer
 
-from decortex_ops.cli import app
+from decortex_ops.cli import app, main
 from decortex_ops.plans import MethodPlan, PlanFile
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,6 +65,75 @@ def test_every_command_in_the_docs_exists() -> None:
                 command = commands[word]
                 found += 1
     assert found > 20
+
+
+def documented() -> list[list[str]]:
+    """Words of every command line of README and docs, shell around them left out."""
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        shell = [line for block in blocks(page, "bash") for line in block.splitlines()]
+        indented = re.findall(r"^    (.*)$", text, flags=re.M)
+        for line in shell + indented:
+            if not re.match(r"(?:[A-Z_]+=\S+ )*decortex ", line):
+                continue
+            for part in re.split(r";|&&|\s&|\s>|\s2>|\|", re.sub(r"\s#\s.*", "", line)):
+                words = shlex.split(part.strip())
+                while words and "=" in words[0]:
+                    words = words[1:]
+                if words[:1] == ["decortex"] and not {"start", "stop", "status"} & set(words[1:3]):
+                    found.append(words[1:])
+    return found
+
+
+def leaf(words: list[str]) -> tuple[Any, list[str]]:
+    """The command that words name, and its own words."""
+    command: Any = typer.main.get_command(app)
+    while words and words[0] in getattr(command, "commands", {}):
+        command, words = command.commands[words[0]], words[1:]
+    return command, words
+
+
+def test_every_command_line_of_the_docs_parses() -> None:
+    commands = documented()
+    assert len(commands) > 60
+    for words in commands:
+        command, own = leaf(words)
+        try:
+            command.make_context("decortex", list(own))
+        except click.ClickException as error:
+            pytest.fail(f"decortex {shlex.join(words)}: {error.format_message()}")
+
+
+READING = ("results", "agreement", "stats", "price", "best-k", "errors", "verify", "gc", "report", "figure")
+
+
+def test_what_the_docs_read_with_is_read_here(
+    lab: str, selection: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every reading command of the docs, on the small lab's studies in place of theirs."""
+    monkeypatch.chdir(tmp_path)
+    run = 0
+    for words in documented():
+        if words[0] not in READING or "--delete" in words or words[:2] == ["figure", "map"]:
+            continue
+        study = selection if words[0] == "best-k" else lab
+        own = [
+            words[0],
+            *(w for w in words[1:] if w.startswith("-") or words[words.index(w) - 1].startswith("-")),
+        ]
+        if words[0] in ("results", "agreement", "stats", "price", "best-k", "report"):
+            own.insert(1, study)
+        elif words[0] == "figure" and "--list" not in words:
+            chosen = ("method=kmeans", "k=3", "model_seed=0", "seed=0", "finetune=none")
+            where = [word for one in chosen for word in ("--where", one)]
+            own = ["figure", words[1], study, *where, "-o", "drawn.pdf"]
+        monkeypatch.setattr("sys.argv", ["decortex", *own])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code in (0, None), own
+        run += 1
+    assert run > 15
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
