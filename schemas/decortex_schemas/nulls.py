@@ -215,9 +215,8 @@ class NullFit(dj.Computed):
 
 def asked_criteria(study: str | None = None) -> Any:
     """Keys of `KCriteria` that studies which choose K ask for."""
-    # DISTINCT: MySQL would join a study's null models to every key and throw them out again, 76 rows for one.
-    choosing = dj.U("study") & Study.Null
-    return (_grid(study) & choosing).proj()
+    # A join with distinct studies: with `IN` MySQL joins all null models to every key and throws them out again.
+    return (_grid(study) * (dj.U("study") & Study.Null)).proj()
 
 
 def asked_nulls(study: str | None = None) -> Any:

@@ -147,7 +147,7 @@ def results(study: str) -> list[dict[str, Any]]:
     Correlations, effect sizes and qualities are means over the study's partitions of that row. ``epsilon2`` is
     the effect over all neurons, session differences included; ``epsilon2_within`` that of ranks within sessions,
     which the permutation tests: ``p`` is the median and ``p_max`` the largest of the partitions' p-values (a
-    summary of dependent tests, not a test).
+    summary of dependent tests, not a test). ``scored_against``: what correlations are with, in words.
 
     Raises
     ------
