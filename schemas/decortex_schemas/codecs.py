@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import uuid
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -64,17 +65,17 @@ class SealedCodec(dj.SchemaCodec, register=False):
         config = self._codec_config(key, context)
         return self.open(stored, self._get_backend(stored.get("store"), config=config))
 
+    @abstractmethod
     def to_bytes(self, value: Any) -> bytes:
         """Content of the file."""
-        raise NotImplementedError
 
     def facts(self, value: Any) -> dict[str, Any]:
         """What else the row keeps, to be known without reading the file."""
         return {}
 
+    @abstractmethod
     def open(self, stored: dict[str, Any], backend: StorageBackend) -> Any:
         """Make the value from what the row keeps."""
-        raise NotImplementedError
 
 
 class SealedArray(SealedCodec):
