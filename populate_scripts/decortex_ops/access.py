@@ -12,7 +12,6 @@ import pymysql
 
 from decortex.errors import ConfigError, DatabaseError
 from decortex_schemas.database import Settings
-from decortex_schemas.tls import driver_arguments
 
 Role = Literal["viewer", "worker", "author", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -51,14 +50,7 @@ def administration(settings: Settings) -> Iterator[pymysql.connections.Connectio
         If the server refuses a statement. The message holds its number and reason, never its text.
     """
     try:
-        with pymysql.connect(
-            host=settings.host,
-            port=settings.port,
-            user=settings.user,
-            password=settings.password,
-            autocommit=True,
-            **driver_arguments(settings.tls),
-        ) as link:
+        with pymysql.connect(**settings.driver(), autocommit=True) as link:
             yield link
     except pymysql.MySQLError as error:
         code = int(error.args[0]) if error.args else 0

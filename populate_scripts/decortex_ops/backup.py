@@ -23,7 +23,6 @@ from decortex.errors import ConfigError, OperationError
 from decortex_schemas.codecs import write_object
 from decortex_schemas.database import SCHEMA_VERSION, Settings, configure_store
 from decortex_schemas.store import backend, digest_of, sealed_columns, store_lock
-from decortex_schemas.tls import driver_arguments
 
 MANIFEST, DUMP, FILES = "manifest.json", "dump.sql.gz", "store"
 FORMAT = 1
@@ -156,16 +155,7 @@ def _manifest(folder: Path, database: str) -> dict[str, Any]:
 
 @contextmanager
 def _link(settings: Settings, **options: Any) -> Iterator[Any]:
-    with pymysql.connect(
-        host=settings.host,
-        port=settings.port,
-        user=settings.user,
-        password=settings.password,
-        autocommit=True,
-        charset="utf8mb4",
-        **driver_arguments(settings.tls),
-        **options,
-    ) as link:
+    with pymysql.connect(**settings.driver(), autocommit=True, charset="utf8mb4", **options) as link:
         yield link
 
 

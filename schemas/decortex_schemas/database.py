@@ -111,6 +111,16 @@ class Settings:
         """Show where, never the password."""
         return f"Settings({self.user}@{self.host}:{self.port}/{self.database}, store={self.store})"
 
+    def driver(self) -> dict[str, Any]:
+        """Arguments of ``pymysql.connect``: which server, as whom, and how encrypted."""
+        return {
+            "host": self.host,
+            "port": self.port,
+            "user": self.user,
+            "password": self.password,
+            **driver_arguments(self.tls),
+        }
+
 
 def database_name() -> str:
     """Name of the MySQL database that holds the tables."""
@@ -256,16 +266,7 @@ def check_server(settings: Settings) -> str:
     """
     where = f"{settings.host}:{settings.port}"
     try:
-        probe = pymysql.connect(
-            host=settings.host,
-            port=settings.port,
-            user=settings.user,
-            password=settings.password,
-            connect_timeout=10,
-            read_timeout=20,
-            write_timeout=20,
-            **driver_arguments(settings.tls),
-        )
+        probe = pymysql.connect(**settings.driver(), connect_timeout=10, read_timeout=20, write_timeout=20)
     except (pymysql.MySQLError, RuntimeError, OSError) as error:
         code = error.args[0] if error.args else None
         if code in _ACCESS_DENIED:

@@ -79,17 +79,13 @@ def connect_to_read() -> None:
 def _remember(settings: Settings) -> None:
     _info.clear()
     _info.update(
-        host=settings.host,
-        port=settings.port,
-        user=settings.user,
-        password=settings.password,
+        **settings.driver(),
         charset="utf8mb4",
         autocommit=True,
         connect_timeout=10,
         read_timeout=QUERY_SECONDS + 5,
         write_timeout=10,
         cursorclass=DictCursor,
-        **driver_arguments(settings.tls),
     )
 
 
