@@ -15,11 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from decortex.data.filetree import open_filetree
 from decortex.data.recordings import Recordings
-from decortex.evaluation import score_neurons
+from decortex.evaluation import concatenate_scores, score_neurons
 from decortex.models.network import Network
 from decortex.models.outcome import EpochRecord
 from decortex.models.predict import predict
@@ -30,11 +28,11 @@ from decortex.models.training import fit_network
 def mean_correlation(network: Network, recordings: Recordings, tier: str) -> tuple[float, int]:
     """Mean correlation to the average response over all neurons that have one, and their number."""
     parts = [
-        score_neurons(one.responses, one.predictions, one.image_ids)["correlation_to_average"].values
+        score_neurons(one.responses, one.predictions, one.image_ids)
         for one in predict(network, recordings, tier).values()
     ]
-    values = np.concatenate(parts)
-    return float(np.nanmean(values)), int(np.isfinite(values).sum())
+    found = concatenate_scores(parts)["correlation_to_average"].summary
+    return found.mean, found.n_defined
 
 
 def train(recordings: Recordings, recipe: str, seed: int, epochs: int | None) -> dict[str, Any]:

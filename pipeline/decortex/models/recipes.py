@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from decortex.models.cores import LayerConfig
 from decortex.models.network import NetworkConfig
@@ -11,6 +12,19 @@ from decortex.models.stacked2d import Stacked2dConfig
 from decortex.models.training_config import TrainingConfig
 
 Spec = tuple[NetworkConfig, TrainingConfig]
+
+# What the published losses of mouse V1 are summed over, where ours are means: images of a batch times the root of
+# the number of batches.
+_SUMMED = 128 * (4470 / 128) ** 0.5
+# Training as both networks for mouse V1 publish it.
+_MOUSE_V1: dict[str, Any] = {
+    "loss": "poisson",
+    "optimiser": "adam",
+    "schedule": "plateau",
+    "batch_size": 128,
+    "max_epochs": 200,
+    "patience": 24,
+}
 
 
 def simulated_cortex_spec() -> Spec:
@@ -135,19 +149,8 @@ def sensorium_2022_spec() -> Spec:
         output="elu",
         response_scale="std",
     )
-    scale = 128 * (4470 / 128) ** 0.5
-    training = TrainingConfig(
-        loss="poisson",
-        optimiser="adam",
-        learning_rate=9e-3,
-        schedule="plateau",
-        feature_l1=0.0076 / scale,
-        input_laplace=6.3831 / (scale * 7776),
-        batch_size=128,
-        max_epochs=200,
-        patience=24,
-    )
-    return network, training
+    penalties = {"feature_l1": 0.0076 / _SUMMED, "input_laplace": 6.3831 / (_SUMMED * 7776)}
+    return network, TrainingConfig.from_params({**_MOUSE_V1, "learning_rate": 9e-3, **penalties})
 
 
 def reproducible_v1_spec() -> Spec:
@@ -170,19 +173,8 @@ def reproducible_v1_spec() -> Spec:
         output="elu",
         response_scale="std",
     )
-    scale = 128 * (4470 / 128) ** 0.5
-    training = TrainingConfig(
-        loss="poisson",
-        optimiser="adam",
-        learning_rate=8e-3,
-        schedule="plateau",
-        feature_log_norm=10 / scale,
-        log_norm_width=0.1 * scale**0.5,
-        batch_size=128,
-        max_epochs=200,
-        patience=24,
-    )
-    return network, training
+    penalties = {"feature_log_norm": 10 / _SUMMED, "log_norm_width": 0.1 * _SUMMED**0.5}
+    return network, TrainingConfig.from_params({**_MOUSE_V1, "learning_rate": 8e-3, **penalties})
 
 
 RECIPES: dict[str, Callable[[], Spec]] = {
