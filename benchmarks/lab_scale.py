@@ -19,7 +19,7 @@ from lab_rows import Row, RowWriter
 import decortex_schemas as schemas
 from decortex.embeddings import EmbeddingConfig
 from decortex.errors import ConfigError
-from decortex.evaluation import CRITERIA, NullKind
+from decortex.evaluation import CRITERIA, NULL_KINDS
 from decortex.finetune import FinetuneConfig
 from decortex.models.recipes import RECIPES
 from decortex.models.training_config import TrainingConfig
@@ -44,7 +44,6 @@ METHODS = ("kmeans", "gmm", "tmixture", "spectral", "sec")
 N_SESSIONS = 10
 N_ANIMALS = 5
 DEC_COUNTS = (20,)
-NULLS: tuple[NullKind, ...] = ("gaussian", "t", "permuted", "copula")
 N_SURROGATES = 19
 NAME = "lab"
 
@@ -174,7 +173,7 @@ class _Filler(RowWriter):
                 FinetunePlan(finetune_id=self.none, methods=(), counts=(), seeds=()),
                 FinetunePlan(finetune_id=self.dec, methods=ids, counts=self.dec_counts, seeds=(0,)),
             ),
-            nulls=NULLS,
+            nulls=NULL_KINDS,
             n_surrogates=N_SURROGATES,
         )
         declare_study(NAME, plan, description="synthetic rows; no result")
@@ -474,7 +473,7 @@ class _Filler(RowWriter):
             ],
         )
         surrogates = [{"model_seed": m, "null_seed": s} for m in self.networks for s in range(N_SURROGATES)]
-        fits = [{**cell, "null_kind": kind} for cell in cells for kind in NULLS]
+        fits = [{**cell, "null_kind": kind} for cell in cells for kind in NULL_KINDS]
         self.multiply(schemas.NullFit, fits, over=surrogates)
         values = [
             {**fit, "criterion": name, "criterion_status": "ok"}
@@ -486,7 +485,7 @@ class _Filler(RowWriter):
         joint = [
             {**one, "null_kind": kind, "null_seed": s}
             for one in chosen
-            for kind in NULLS
+            for kind in NULL_KINDS
             for s in range(N_SURROGATES)
         ]
         self.put(schemas.SeedNullFit, joint)
@@ -505,7 +504,7 @@ class _Filler(RowWriter):
         self.put(schemas.KSelection.Value, ({**one, **figure} for one in chosen for figure in at))
         self.put(
             schemas.KSelection.Excess,
-            ({**one, **figure, "null_kind": kind} for one in chosen for figure in at for kind in NULLS),
+            ({**one, **figure, "null_kind": kind} for one in chosen for figure in at for kind in NULL_KINDS),
         )
         self.put(
             schemas.KSelection.Network,

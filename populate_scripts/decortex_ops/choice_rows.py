@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from decortex.evaluation import NULL_KINDS
+
 CURVES = {
     "stability": "stability",
     "valley_share": "valleys",
@@ -16,7 +18,6 @@ CURVES = {
     "method_agreement": "methods",
     "seed_agreement": "seeds",
 }
-NULLS = ("gaussian", "t", "permuted", "copula")
 
 
 def curve_rows(one: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -25,7 +26,7 @@ def curve_rows(one: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
     ``z`` of a null model is the stability's, against that null.
     """
     rows = [_row(count) for count in one["counts"]]
-    columns = ["k", "supported", *CURVES.values(), *(f"z {kind}" for kind in NULLS), "against it"]
+    columns = ["k", "supported", *CURVES.values(), *(f"z {kind}" for kind in NULL_KINDS), "against it"]
     return rows, [name for name in columns if any(row.get(name) is not None for row in rows)]
 
 

@@ -29,6 +29,8 @@ OPENERS: dict[str, Callable[[dict[str, Any]], Recordings]] = {}
 # By the kind of a dataset, in words that belong beside every score on it.
 SCORED_AGAINST = {
     "simulated": "simulated recordings",
+    "filetree": "recordings",
+    "mapped": "recordings",
     "own": "the original model",
     "null": "responses drawn from a network",
     "neurons_only": "nothing: no recordings",
@@ -337,7 +339,7 @@ def mapped_recordings(dataset: str) -> tuple[Recordings, NDArray[np.int64]]:
 
 def scored_against(dataset: str) -> str:
     """What scores on a dataset are scores against, in words that belong beside every one of them."""
-    return SCORED_AGAINST.get((Dataset & {"dataset": dataset}).fetch1("kind"), "recordings")
+    return SCORED_AGAINST[(Dataset & {"dataset": dataset}).fetch1("kind")]
 
 
 def true_types(dataset: str) -> np.ndarray[Any, np.dtype[np.int64]] | None:

@@ -92,11 +92,10 @@ def choices(study: str) -> dict[str, list[Row]]:
         "ORDER BY p.dataset, p.model_spec_id, p.model_seed",
         of,
     )
+    for row in networks:
+        row["scored_against"] = SCORED_AGAINST[row.pop("dataset_kind")]
     return {
-        "networks": [
-            {**row, "scored_against": SCORED_AGAINST.get(row.pop("dataset_kind"), "recordings")}
-            for row in networks
-        ],
+        "networks": networks,
         "embeddings": named(
             Study.Embedding,
             EmbeddingSpec,

@@ -91,6 +91,7 @@ def test_a_network_without_recordings_is_scored_and_fine_tuned_against_itself(
     fill()
     assert {row["scored_against"] for row in queries.results("itself-study")} == {"the original model"}
     (offered,) = queries_browse.choices("itself-study")["networks"]
+    assert offered.keys() == {"dataset", "model_spec_id", "model_seed", "model", "scored_against"}
     assert offered["scored_against"] == "the original model"
     title = draw_figure("price", "itself-study", {}).figure.get_suptitle()
     assert "scored against the original model" in " ".join(title.split())
