@@ -20,6 +20,7 @@ from decortex.finetune import (
     finetune,
 )
 from decortex.finetune.config import ROTATION_KINDS
+from decortex.models.map_memory import MapMemory
 from decortex.models.run_state import StateFile
 from decortex.models.training_config import TrainingConfig
 from decortex_schemas.clustering import Clustering
@@ -47,6 +48,9 @@ from decortex_schemas.specs import (
 )
 from decortex_schemas.states import run_state
 from decortex_schemas.studies import Study
+
+# Fine-tunings of one network's readout, its control and its nulls share the maps of its core; a process keeps so many.
+MAPS = MapMemory(2 * 1024**3)
 
 # What a clustering loss reports of an epoch, as columns.
 EPOCH_TERMS = (
@@ -117,6 +121,7 @@ class ContinuedTraining(dj.Computed):
             TrainingConfig.from_params(params),
             seed=key["control_seed"],
             state=state,
+            maps=MAPS,
         )
         row = {
             "checkpoint": checkpoint_bytes(network),
@@ -288,6 +293,7 @@ class DECFinetune(dj.Computed):
             seed=seed,
             rotation=rotation,
             state=state,
+            maps=MAPS,
         )
         scores = [
             {"tier": tier, **row}

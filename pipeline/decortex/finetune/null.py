@@ -20,7 +20,7 @@ from decortex.models.training_config import TrainingConfig
 Noise = Literal["poisson", "gamma"]
 NoiseRule = Literal["auto", "poisson", "gamma"]
 
-_BATCH = 256
+_BATCH = 64
 # Bisection of a bias: each step halves a bracket of some tens of units of drive.
 _STEPS = 45
 # A drive at which softplus and elu + 1 are zero to single precision.

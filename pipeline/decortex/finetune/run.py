@@ -25,6 +25,7 @@ from decortex.finetune.rotation import RotationStart, rolled_by
 from decortex.finetune.rotation_dec import RotationDECTerm
 from decortex.finetune.rotation_december import RotationDECEMberTerm
 from decortex.finetune.term import ClusteringTerm, StartPoints, ToPoints
+from decortex.models.map_memory import MapMemory
 from decortex.models.network import Network
 from decortex.models.predict import predict
 from decortex.models.run_state import RunState
@@ -54,6 +55,7 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
     rotation: RotationStart | None = None,
     progress: Progress | None = None,
     state: RunState | None = None,
+    maps: MapMemory | None = None,
     device: str = "auto",
 ) -> FinetuneResult:
     """Reshape a trained network by a clustering loss on its readout weights.
@@ -84,6 +86,8 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
     state : RunState, optional
         Keeps the run at the end of every epoch; where it holds one, the run goes on there. All other arguments
         must be those of the interrupted run.
+    maps : MapMemory, optional
+        Maps of a core that is not trained, shared with other runs of this process.
     device : str
         'auto', 'cpu', 'cuda', ...
 
@@ -133,6 +137,7 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
         term=term,
         progress=progress,
         state=state,
+        maps=maps,
         device=device,
     )
     return _result(network, term, start, outcome, config=config, seed=seed)
@@ -147,6 +152,7 @@ def continue_training(
     tier: str = "test",
     progress: Progress | None = None,
     state: RunState | None = None,
+    maps: MapMemory | None = None,
     device: str = "auto",
 ) -> ContinuedResult:
     """Train a network on as long as a fine-tuning would, without a clustering loss.
@@ -155,7 +161,7 @@ def continue_training(
     ----------
     network : Network
         Trained in place; it ends in the kept state.
-    recordings, schedule, seed, progress, state, device
+    recordings, schedule, seed, progress, state, maps, device
         As in `finetune`; with an equal seed both see the same images in the same order. The schedule's
         patience is not applied: a fine-tuning that went on for longer still finds its epoch here.
     tier : str
@@ -181,6 +187,7 @@ def continue_training(
         progress=progress,
         watch=score,
         state=state,
+        maps=maps,
         device=device,
     )
     return ContinuedResult(

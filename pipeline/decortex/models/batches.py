@@ -17,7 +17,7 @@ from decortex.data.recordings import Recordings
 from decortex.errors import DatasetError
 
 _AHEAD = 2  # batches that are read while one is trained on
-_PIECE = 256  # trials read at once when the cache is filled
+_PIECE = 64  # trials read at once when the cache is filled; larger pieces leave the processor's cache
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,11 @@ class TierBatches:
         self._first_row = np.cumsum([0, *(len(trials) for trials in self.trials)])
         self._inputs: Tensor | None = None  # all trials', in order; None: read batch by batch
         if self.n_trials * int(np.prod(recordings.image_shape)) * 4 <= max_cache_bytes:
-            self._inputs = self._collect(lambda images: images, recordings.image_shape)
+            self._inputs = self.collect(lambda images: images, recordings.image_shape)
 
-    def replace_inputs(self, function: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> None:
-        """Keep a fixed function of the images, each of this shape, in memory in place of the images."""
-        self._inputs = self._collect(function, shape)
+    def keep_inputs(self, inputs: Tensor) -> None:
+        """Take these in place of the images, (n_trials, ...), in order; they are not written to."""
+        self._inputs = inputs
 
     def order(self, seed: int, epoch: int) -> list[NDArray[np.int64]]:
         """Rows of every batch of an epoch, mixed over sessions; they depend on (seed, epoch) alone.
@@ -140,7 +140,8 @@ class TierBatches:
             pieces.append(torch.from_numpy(self.sessions[index].images.read(trials)))
         return torch.cat(pieces)
 
-    def _collect(self, function: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> Tensor:
+    def collect(self, function: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> Tensor:
+        """Return a fixed function of all images, (n_trials, *shape), piece by piece."""
         inputs = torch.empty(self.n_trials, *shape)
         for begin in range(0, self.n_trials, _PIECE):
             rows = np.arange(begin, min(begin + _PIECE, self.n_trials))

@@ -67,7 +67,7 @@ def predictions(
     trials: NDArray[np.int64],
     *,
     name: str | None = None,
-    batch_size: int = 256,
+    batch_size: int = 64,
     device: str = "auto",
 ) -> NDArray[np.float32]:
     """Predict the responses of one session to some of its trials.
@@ -125,7 +125,7 @@ def predict(
     recordings: Recordings,
     tier: str,
     *,
-    batch_size: int = 256,
+    batch_size: int = 64,
     device: str = "auto",
 ) -> dict[str, SessionPredictions]:
     """Predict every session's responses to the trials of one tier.

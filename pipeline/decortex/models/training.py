@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from decortex.errors import ConfigError, DatasetError, InputError
 from decortex.models.auxiliary import AuxiliaryTerm
 from decortex.models.averaging import Snapshot, WeightAverage
 from decortex.models.batches import Batch, TierBatches, shift_images
+from decortex.models.map_memory import MapMemory
 from decortex.models.network import Geometry, Network
 from decortex.models.optimisation import (
     build_optimiser,
@@ -38,7 +40,7 @@ __all__ = ["AuxiliaryTerm", "EpochRecord", "TrainingConfig", "TrainingOutcome", 
 Watch = Callable[[Network], NDArray[np.float64]]
 
 _SHIFT_STREAM = 1  # shifts have a random stream of their own: the batch order does not depend on them
-_VALIDATION_BATCH = 256
+_VALIDATION_BATCH = 64
 
 
 def fit_network(
@@ -51,6 +53,7 @@ def fit_network(
     progress: Callable[[EpochRecord], None] | None = None,
     watch: Watch | None = None,
     state: RunState | None = None,
+    maps: MapMemory | None = None,
     device: str = "auto",
 ) -> TrainingOutcome:
     """Train a network, or train it on with a term on its embedding.
@@ -79,6 +82,8 @@ def fit_network(
     state : RunState, optional
         Keeps everything that the run needs to go on, at the end of every epoch. Where it holds a state, the run
         takes it up there; ``network`` and ``term`` must come as they came to the interrupted run.
+    maps : MapMemory, optional
+        Where maps are computed once because the core stays as it is, they are taken from there, and left there.
     device : str
         'auto' (a GPU where there is one), 'cpu', 'cuda', ...
 
@@ -104,7 +109,7 @@ def fit_network(
         module.to(target)
     try:
         with only_trained(network, config.trains):
-            run = _Run(network, recordings, config, seed=seed, term=term, device=target)
+            run = _Run(network, recordings, config, seed=seed, term=term, maps=maps, device=target)
             return run.fit(progress, watch, state)
     finally:
         for module in modules:
@@ -135,6 +140,7 @@ class _Run:
         *,
         seed: int,
         term: AuxiliaryTerm | None,
+        maps: MapMemory | None = None,
         device: torch.device,
     ) -> None:
         self.network, self.config, self.seed, self.term, self.device = network, config, seed, term, device
@@ -142,22 +148,26 @@ class _Run:
         self.modules = [network] if self.term_module is None else [network, self.term_module]
         self.prediction_weight = 1.0 if term is None else term.prediction_weight
         self.shows_images = self.prediction_weight > 0
-        cache = config.max_cache_bytes
+        cache, on_maps = config.max_cache_bytes, self.tiers_on_maps(recordings)
+        self.trains_on_maps, self.validates_on_maps = "train" in on_maps, "validation" in on_maps
         self.training = TierBatches(
             recordings,
             "train",
             batch_size=config.batch_size,
-            max_cache_bytes=cache if self.shows_images else 0,
+            max_cache_bytes=cache if self.shows_images and not self.trains_on_maps else 0,
         )
         self.validation = TierBatches(
-            recordings, "validation", batch_size=_VALIDATION_BATCH, max_cache_bytes=cache
+            recordings,
+            "validation",
+            batch_size=_VALIDATION_BATCH,
+            max_cache_bytes=0 if self.validates_on_maps else cache,
         )
         if all(not bool((one != one[0]).any()) for one in self.validation.responses):
             raise DatasetError(
                 "no neuron's responses vary over the validation trials: there is nothing to choose an"
                 " epoch by. Give the validation tier more trials."
             )
-        self.keep_maps()
+        self.keep_maps(recordings, MapMemory(0) if maps is None else maps)
         self.optimiser = build_optimiser(network, self.term_module, config)
         self.trained = [p for group in self.optimiser.param_groups for p in group["params"]]
         self.schedule = build_schedule(
@@ -165,18 +175,28 @@ class _Run:
         )
         self.average = WeightAverage(self.modules, config.weight_average)
 
-    def keep_maps(self) -> None:
-        """Where the core stays as it is, compute its maps once, if they fit in memory."""
-        stays = self.config.trains == "readout" or not self.shows_images
+    def tiers_on_maps(self, recordings: Recordings) -> set[str]:
+        """Tiers whose maps are computed once: where the core stays as it is and they fit in memory."""
+        if self.config.trains != "readout" and self.shows_images:
+            return set()
         unshifted = self.shows_images and self.config.shift == 0
-        kept = [self.validation, *([self.training] if unshifted else [])]
-        needed = sum(batches.n_trials for batches in kept) * math.prod(self.network.map_shape) * 4
-        fits = stays and needed <= self.config.max_cache_bytes
-        self.validates_on_maps, self.trains_on_maps = fits, fits and unshifted
-        if fits:
-            self.network.eval()
-            for batches in kept:
-                batches.replace_inputs(self.maps_without_gradient, self.network.map_shape)
+        tiers = {"validation", "train"} if unshifted else {"validation"}
+        n_trials = sum(len(session.trials(tier)) for session in recordings.sessions for tier in tiers)
+        needed = n_trials * math.prod(self.network.map_shape) * 4
+        return tiers if needed <= self.config.max_cache_bytes else set()
+
+    def keep_maps(self, recordings: Recordings, memory: MapMemory) -> None:
+        """Put maps in the place of the images of the tiers that are read as maps."""
+        images = [session.images for session in recordings.sessions]
+        self.network.eval()
+        for batches, kept in (
+            (self.validation, self.validates_on_maps),
+            (self.training, self.trains_on_maps),
+        ):
+            if kept:
+                shape = self.network.map_shape
+                compute = partial(batches.collect, self.maps_without_gradient, shape)
+                batches.keep_inputs(memory.recall(self.network, images, batches.trials, compute))
 
     @torch.no_grad()
     def maps_without_gradient(self, images: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ def test_batches_are_of_nearly_one_size(numbered) -> None:
 def test_inputs_can_be_replaced_by_a_function_of_the_images(numbered) -> None:
     batches = TierBatches(numbered, "train", batch_size=16, max_cache_bytes=0)
     before = [2 * batch.inputs.mean(dim=1) for batch in shuffled(batches, 0, 1)]
-    batches.replace_inputs(lambda images: 2 * images.mean(dim=1), (12, 12))
+    batches.keep_inputs(batches.collect(lambda images: 2 * images.mean(dim=1), (12, 12)))
     for one, expected in zip(shuffled(batches, 0, 1), before, strict=True):
         assert torch.equal(one.inputs, expected)
 
