@@ -1,7 +1,10 @@
-"""What DEC does to agreement between networks where there are types, and where there are none: one JSON object a line.
+"""What fine-tuning does to agreement between networks where there are types, and where there are none.
 
-A small simulated cortex, a few networks, k-means and DEC; then the same on recordings drawn from surrogate readouts
-(`decortex.finetune.null`). The tables do this at scale (docs/nulls.md); here it takes minutes and no database.
+A small simulated cortex, a few networks, k-means, and every variant from there (readouts over a core that stays); then
+the same on recordings drawn from surrogate readouts (`decortex.finetune.null`). One JSON object a line; the last ones,
+`part` 'test', hold for every variant whether agreement after fine-tuning, and its change, exceed what the same variant
+does to neurons without types. With --spread 1 the recordings are a continuum themselves: a variant that exceeds its
+null there has made types up. The tables do all of this at scale (docs/nulls.md); here it takes minutes and no database.
 """
 
 from __future__ import annotations
@@ -9,11 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from sklearn.metrics import adjusted_rand_score
 
 from decortex.clustering import fit
 from decortex.data.recordings import Recordings
@@ -22,6 +28,7 @@ from decortex.embeddings import EmbeddingConfig, fit_map
 from decortex.evaluation import NULL_KINDS, agreement, excess_over_null
 from decortex.finetune import FinetuneConfig, finetune
 from decortex.finetune.null import draw_null, null_recordings, readout_on_core
+from decortex.models.map_memory import MapMemory
 from decortex.models.network import Network
 from decortex.models.recipes import simulated_cortex_spec
 from decortex.models.training import fit_network
@@ -35,58 +42,123 @@ CORTEX = {
     "n_test": 20,
     "n_repeats": 2,
 }
-LATE = {"max_epochs": 4, "learning_rate": 1e-3, "position_rate": 5e-4, "schedule": "constant", "keep": "last"}
+LATE = {
+    "trains": "readout",
+    "max_epochs": 4,
+    "learning_rate": 1e-3,
+    "position_rate": 5e-4,
+    "schedule": "constant",
+    "keep": "last",
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "dec published": {"kind": "dec"},
+    "dec scaled": {"kind": "dec", "kernel": "scaled"},
+    **{
+        f"dec_joint scaled {beta:g}": {
+            "kind": "dec_joint",
+            "kernel": "scaled",
+            "beta_rule": "balanced",
+            "beta": beta,
+            "tolerance": 0.0,
+        }
+        for beta in (1.0, 10.0)
+    },
+    **{
+        f"december {beta:g}": {"kind": "december", "beta_rule": "balanced", "beta": beta}
+        for beta in (1.0, 10.0)
+    },
+}
+Partitions = dict[str, list[NDArray[np.integer[Any]]]]
 
 
-def agreement_before_and_after(
-    networks: list[Network], recordings: Recordings, kernel: str
-) -> dict[str, float]:
-    """Mean ARI between networks of k-means partitions, and of what DEC makes of them."""
+def partitions(networks: list[Network], recordings: Recordings, variants: list[str]) -> Partitions:
+    """Labels of every network: of k-means ('start'), and of what each variant makes of them."""
     schedule = simulated_cortex_spec()[1].model_copy(update=LATE)
-    partitions: dict[str, list[Any]] = {"before": [], "after": []}
+    maps = MapMemory(2**30)
+    found: Partitions = {"start": [], **{name: [] for name in variants}}
     for network in networks:
-        raw = network.embedding().detach().numpy()
+        checkpoint, raw = network.checkpoint(), network.embedding().detach().numpy()
         mapped = fit_map(raw, EmbeddingConfig(kind="l2"))
         start = fit(mapped.apply(raw), "kmeans", n_clusters=K, seed=0).labels
-        moved = finetune(
-            network,
-            recordings,
-            mapped,
-            start,
-            FinetuneConfig.from_params({"kind": "dec", "kernel": kernel}),
-            schedule,
-            n_clusters=K,
-            seed=0,
-            device="cpu",
-        )
-        partitions["before"].append(start)
-        partitions["after"].append(moved.labels)
-    found = {}
-    for state, labels in partitions.items():
-        values = [agreement(a, b).ari for a, b in combinations(labels, 2)]
-        found[state] = float(np.mean([value for value in values if value is not None]))
-    return {**found, "change": found["after"] - found["before"]}
+        found["start"].append(start)
+        for name in variants:
+            moved = finetune(
+                Network.from_checkpoint(checkpoint),
+                recordings,
+                mapped,
+                start,
+                FinetuneConfig.from_params(VARIANTS[name]),
+                schedule,
+                n_clusters=K,
+                seed=0,
+                maps=maps,
+                device="cpu",
+            )
+            found[name].append(moved.labels)
+    return found
+
+
+def agreements(found: Partitions) -> dict[str, float]:
+    """Mean ARI over pairs of networks, by variant."""
+    pairs = {
+        name: [agreement(a, b).ari for a, b in combinations(labels, 2)] for name, labels in found.items()
+    }
+    return {
+        name: float(np.mean([ari for ari in values if ari is not None])) for name, values in pairs.items()
+    }
+
+
+def say(row: dict[str, Any]) -> None:
+    """Print one line."""
+    print(
+        json.dumps(
+            {name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()}
+        ),
+        flush=True,
+    )
+
+
+def tests(observed: dict[str, float], nulls: list[dict[str, float]]) -> Iterator[dict[str, Any]]:
+    """Every variant's agreement, and its change against the start, beside those of the surrogates."""
+    for name, value in observed.items():
+        compared = {"after": (value, [one[name] for one in nulls])}
+        if name != "start":
+            changes = [one[name] - one["start"] for one in nulls]
+            compared["change"] = (value - observed["start"], changes)
+        for what, (seen, null) in compared.items():
+            found = excess_over_null(seen, null)
+            rest = {"null": found.null_mean, "sd": found.null_sd, "z": found.z, "p": found.p}
+            yield {"variant": name, "what": what, "observed": found.observed, **rest, "n_null": found.n_null}
 
 
 def main() -> None:
     """Train, draw, train again, and compare."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--surrogates", type=int, default=9)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--surrogates", type=int, default=19)
     parser.add_argument("--networks", type=int, default=3)
     parser.add_argument("--kind", choices=NULL_KINDS, default="gaussian")
-    parser.add_argument("--kernel", choices=("published", "scaled", "pca10"), default="scaled")
+    parser.add_argument("--spread", type=float, default=0.3, help="0: discrete types, 1: a continuum")
+    parser.add_argument("--variants", nargs="+", choices=tuple(VARIANTS), default=list(VARIANTS))
     asked = parser.parse_args()
     torch.set_num_threads(1)
     config, training = simulated_cortex_spec()
-    recordings = simulate(SimulationConfig.from_params(CORTEX), 0)
-    networks = []
+    recordings = simulate(SimulationConfig.from_params({**CORTEX, "spread": asked.spread}), 0)
+    about = {"spread": asked.spread, "kind": asked.kind}
+    parents = []
     for seed in range(asked.networks):
         network = Network.build(config, recordings, seed=seed)
         fit_network(network, recordings, training, seed=seed, device="cpu")
-        networks.append(network)
-    parents = [Network.from_checkpoint(network.checkpoint()) for network in networks]
-    observed = agreement_before_and_after(networks, recordings, asked.kernel)
-    print(json.dumps({"what": "recordings", "kind": None, **observed}), flush=True)
+        parents.append(network)
+    labels = partitions(parents, recordings, asked.variants)
+    observed = agreements(labels)
+    say({"part": "recordings", **about, **observed})
+    truth = {
+        name: float(np.mean([adjusted_rand_score(recordings.truth, one) for one in found]))
+        for name, found in labels.items()
+    }
+    say({"part": "truth", **about, **truth})
     nulls = []
     for seed in range(asked.surrogates):
         started = time.perf_counter()
@@ -97,22 +169,17 @@ def main() -> None:
             network, how = readout_on_core(parent, drawn, training, seed=network_seed)
             fit_network(network, drawn, how, seed=network_seed, device="cpu")
             trained.append(network)
-        nulls.append(agreement_before_and_after(trained, drawn, asked.kernel))
-        seconds = round(time.perf_counter() - started, 1)
-        print(
-            json.dumps({"what": f"surrogate {seed}", "kind": asked.kind, **nulls[-1], "seconds": seconds}),
-            flush=True,
+        nulls.append(agreements(partitions(trained, drawn, asked.variants)))
+        say(
+            {
+                "part": f"surrogate {seed}",
+                **about,
+                **nulls[-1],
+                "seconds": round(time.perf_counter() - started, 1),
+            }
         )
-    for state in ("before", "after", "change"):
-        found = excess_over_null(observed[state], [one[state] for one in nulls])
-        row = {
-            "observed": found.observed,
-            "null": found.null_mean,
-            "sd": found.null_sd,
-            "z": found.z,
-            "p": found.p,
-        }
-        print(json.dumps({"what": state, "kind": asked.kind, **row, "n_null": found.n_null}), flush=True)
+    for row in tests(observed, nulls):
+        say({"part": "test", **about, **row})
 
 
 if __name__ == "__main__":

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from decortex.finetune.assignment import student_t_log_density
 from decortex.finetune.december import DECEMberTerm, Moments
 from decortex.finetune.diagnostics import Diagnostics, diagnose
-from decortex.finetune.rotation import (
-    best_shifts,
-    block_rows,
-    gauge,
-    orientation_mean,
-    rolled_by,
-    rolls,
-    tied_scores,
-    turned_back,
-)
+from decortex.finetune.rotation import best_shifts, gauge, orientation_mean, rolled_by, turned_back
+from decortex.finetune.tied_mixture import Kept, TiedMixture, passes_of, tied_mixture_scores
 
 
 class RotationDECEMberTerm(DECEMberTerm):
@@ -43,21 +32,23 @@ class RotationDECEMberTerm(DECEMberTerm):
         Kind rotation_december.
     """
 
+    _kept: Kept | None = None
+
     def kl(self, points: Tensor) -> Tensor:
-        """Mean KL(P || Q) a neuron; keeps the points for the EM step."""
-        self._points = points.detach()
-        return self._kl(self.log_q(points))
+        """Mean KL(P || Q) a neuron; keeps the points, and what was computed of them, for the EM step."""
+        scores, self._kept = tied_mixture_scores(points, self._mixture())
+        self._points = self._kept.points
+        return self._kl(torch.log_softmax(scores, dim=1))
 
     def log_q(self, points: Tensor) -> Tensor:
         """Log of the posterior of every cluster, (n_neurons, n_clusters)."""
-        scores = tied_scores(
-            self._joint(),
-            points,
-            n_components=self._n_components,
-            n_orientations=self.n_orientations,
-            over="sum",
-        )
-        return torch.log_softmax(scores, dim=1)
+        return torch.log_softmax(tied_mixture_scores(points, self._mixture())[0], dim=1)
+
+    @torch.no_grad()
+    def after_step(self, embedding: Tensor) -> None:
+        """Do one EM step on the points that the last gradient was taken at, not on the moved ones."""
+        super().after_step(embedding)
+        self._kept = None
 
     def diagnose(self, points: Tensor) -> Diagnostics:
         """Measure the state of the clustering, neurons turned back to their clusters."""
@@ -85,70 +76,54 @@ class RotationDECEMberTerm(DECEMberTerm):
         found["n_orientations"] = np.array([float(self.n_orientations)])
         return found
 
-    @property
-    def _n_components(self) -> int:
-        return len(self.centres) * self.n_orientations
-
     def _shifts(self, points: Tensor, labels: Tensor) -> Tensor:
+        mixture = self._mixture()
         return best_shifts(
-            self._joint(),
+            mixture.joint,
             points,
             labels,
-            n_components=self._n_components,
+            n_components=mixture.n_components,
             n_orientations=self.n_orientations,
         )
 
-    def _joint(self) -> Callable[[Tensor], Tensor]:
-        both = self._joint_and_distances()
-        return lambda z: both(z)[0]
-
-    def _joint_and_distances(self) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-        """Log of weight times density of all rolls, and squared distances, both (n, O * n_clusters), of points.
-
-        The rolls are made once for all blocks.
-        """
-        n_orientations = self.n_orientations
-        centres, scales = (rolls(one, n_orientations) for one in (self.centres, self.scales))
-        nu = self.nu.repeat(n_orientations)
-        log_weights = self.log_weights.repeat(n_orientations) - float(np.log(n_orientations))
-
-        def both(z: Tensor) -> tuple[Tensor, Tensor]:
-            log_f, delta = student_t_log_density(z, centres, scales, nu)
-            return log_f + log_weights, delta
-
-        return both
+    def _mixture(self) -> TiedMixture:
+        return TiedMixture(
+            self.centres,
+            self.scales,
+            nu=self.nu,
+            log_weights=self.log_weights,
+            n_orientations=self.n_orientations,
+            with_spread=self.config.learn_nu,
+        )
 
     def _moments(self, points: Tensor) -> Moments:
-        n_orientations, n_features = self.n_orientations, points.shape[1]
+        n_orientations, mixture = self.n_orientations, self._mixture()
+        kept = self._kept if self._kept is not None and self._kept.points is points else Kept(points)
         origin = orientation_mean(points.mean(dim=0), n_orientations)
-        nu = self.nu.repeat(n_orientations)
-        double = {"dtype": torch.float64, "device": points.device}
-        mass = torch.zeros(self._n_components, **double)  # type: ignore[call-overload]
-        spread, pull = torch.zeros_like(mass), torch.zeros_like(mass)
-        first = torch.zeros(self._n_components, n_features, **double)  # type: ignore[call-overload]
+        mass = self.nu.new_zeros(len(self.centres), dtype=torch.float64)
+        spread = torch.zeros_like(mass)
+        pull = mass.new_zeros(mixture.n_components)
+        first = mass.new_zeros(mixture.n_components, points.shape[1])
         second = torch.zeros_like(first)
-        both = self._joint_and_distances()
-        log_likelihood = torch.zeros((), **double)  # type: ignore[call-overload]
-        for block in torch.split(points, block_rows(points, self._n_components)):
-            joint, delta = both(block)
-            total = torch.logsumexp(joint, dim=1)
-            q = torch.exp(joint - total[:, None])
-            u = (nu + n_features) / (nu + delta)
-            w, x = q * u, block - origin
+        log_likelihood = mass.new_zeros(())
+        for block, one in passes_of(mixture, kept):
+            total = torch.logsumexp(one.scores, dim=1, keepdim=True)
+            q = torch.exp(one.scores - total)
+            folded = one.weights.view(len(block), n_orientations, -1)
+            w, x = (folded * q[:, None]).view_as(one.weights), block - origin
             # Sums within a block in the points' own precision, over the blocks in double: O times as many products
             # as without rolls would cost too much in double throughout.
             mass += q.sum(dim=0)
             pull += w.sum(dim=0)
             first += w.T @ x
             second += w.T @ x**2
-            if self.config.learn_nu:
-                spread += (q * (u.log() - u)).sum(dim=0)
+            if one.spread is not None:
+                spread += (q * one.spread).sum(dim=0)
             log_likelihood += total.double().sum()
-        by_cluster = [one.reshape(n_orientations, -1).sum(dim=0) for one in (mass, pull, spread)]
         return Moments(
-            mass=by_cluster[0],
-            pull=by_cluster[1],
-            spread=by_cluster[2],
+            mass=mass,
+            pull=pull.reshape(n_orientations, -1).sum(dim=0),
+            spread=spread,
             first=turned_back(first, n_orientations),
             second=turned_back(second, n_orientations),
             origin=origin,

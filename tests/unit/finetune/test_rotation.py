@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from rotation_starts import N_FEAT, N_ORI, K, identity, rolled_start
 from scipy.stats import multivariate_t
 
 from decortex.errors import ConfigError, InputError
@@ -17,23 +18,6 @@ from decortex.finetune.rotation import gauge, orbit_distances, rolled_by, rolls
 from decortex.finetune.rotation_dec import RotationDECTerm
 from decortex.finetune.rotation_december import RotationDECEMberTerm
 from decortex.finetune.term import StartPoints
-
-N_ORI, N_FEAT, K = 4, 3, 3
-
-
-def identity(weights):
-    return weights
-
-
-def rolled_start(n=36, *, seed=0, spread=0.4, n_orientations=N_ORI):
-    """Neurons around rolled centres; the shifts are the true ones."""
-    generator = torch.Generator().manual_seed(seed)
-    centres = torch.randn(K, n_orientations * N_FEAT, generator=generator, dtype=torch.float64)
-    labels = torch.arange(n) % K
-    shifts = torch.randint(n_orientations, (n,), generator=generator)
-    noise = spread * torch.randn(n, n_orientations * N_FEAT, generator=generator, dtype=torch.float64)
-    points = rolled_by(centres[labels] + noise, shifts, n_orientations)
-    return StartPoints(points, labels, K, shifts=shifts, n_orientations=n_orientations)
 
 
 def dec(start, **params):
@@ -224,7 +208,8 @@ def test_gradients_equal_the_closed_form(name):
     away = start.points[:, None, None] - rolls(term.centres.detach(), N_ORI).reshape(
         1, N_ORI, K, -1
     ).transpose(1, 2)
-    within = term._joint()(start.points).detach().reshape(-1, N_ORI, K).transpose(1, 2).softmax(dim=2)
+    joint = term._mixture().joint if name == "december" else term._joint()
+    within = joint(start.points).detach().reshape(-1, N_ORI, K).transpose(1, 2).softmax(dim=2)
     if name == "december":
         weighed = away / rolls(term.scales, N_ORI).reshape(1, N_ORI, K, -1).transpose(1, 2)
         u = (2.1 + N_ORI * N_FEAT) / (2.1 + (away * weighed).sum(dim=3))
