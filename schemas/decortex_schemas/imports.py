@@ -16,7 +16,7 @@ from decortex.errors import CheckpointError, ConfigError, DatasetError
 from decortex.models.built import check_builder
 from decortex.models.checkpoints import CheckpointReadout, read_checkpoint
 from decortex.models.mapped import check_map
-from decortex.models.own_responses import OWN_RESPONSES_VERSION, OwnResponsesConfig
+from decortex.models.own_responses import OWN_RESPONSES_VERSION, OwnResponsesConfig, check_images
 from decortex.models.rebuild import PUBLISHED, RebuildConfig
 from decortex_schemas.checkpoints import build_task, rebuild_task
 from decortex_schemas.database import schema
@@ -203,6 +203,8 @@ def _dataset(
 def _own_row(
     name: str, readout: CheckpointReadout, own: OwnResponsesConfig, rebuild: RebuildConfig
 ) -> dict[str, Any]:
+    if rebuild.image_shape is not None:
+        check_images(own, rebuild.image_shape[1:])  # now, and not when a worker first opens them
     images = own.resolved()
     content = config_hash(
         {

@@ -271,6 +271,11 @@ def mixing_weights(path: Path) -> np.ndarray:
             "cannot be imported here",
         ),
         ({"own_responses": OWN}, ConfigError, "need a network that is rebuilt here"),
+        (
+            {"own_responses": OwnResponsesConfig(max_scale=8), "rebuild": rebuild("sensorium")},
+            InputError,
+            "choose a smaller image size or max_scale",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_and_nothing_is_registered(

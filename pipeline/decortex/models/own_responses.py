@@ -9,7 +9,7 @@ from pydantic import Field
 
 from decortex.config import Config
 from decortex.data.recordings import InMemoryTrials, Recordings, Session
-from decortex.data.stimuli import TEST_STRIP, TRAINING_STRIP, Strip, natural_crops
+from decortex.data.stimuli import TEST_STRIP, TRAINING_STRIP, Strip, check_fit, natural_crops
 from decortex.errors import InputError
 from decortex.models.network import Network
 from decortex.models.predict import predictions
@@ -27,8 +27,20 @@ class OwnResponsesConfig(Config):
         default=200, ge=2, le=100_000, description="test images, from other parts of the photographs"
     )
     max_scale: float = Field(
-        default=2.0, ge=1, le=8, description="pixels of a photograph that a pixel spans, at most"
+        default=1.5, ge=1, le=8, description="pixels of a photograph that a pixel spans, at most"
     )
+
+
+def check_images(config: OwnResponsesConfig, size: tuple[int, int]) -> None:
+    """Check that crops of this height and width can be cut from the photographs.
+
+    Raises
+    ------
+    InputError
+        If the largest does not fit.
+    """
+    for strip in (TRAINING_STRIP, TEST_STRIP):
+        check_fit(strip, size=max(size), max_scale=config.max_scale)
 
 
 def own_recordings(
