@@ -16,7 +16,7 @@ from decortex_schemas.datasets import sessions_of
 from decortex_schemas.evaluation import EVALUATION_SEED, scores_after, scores_before
 from decortex_schemas.finetune import ContinuedTraining, DECFinetune, partition_labels
 from decortex_schemas.leases import confirm_reservation
-from decortex_schemas.models import TrainedModel
+from decortex_schemas.models import Performance, TrainedModel
 from decortex_schemas.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
 from decortex_schemas.specs import FinetuneSpec
 
@@ -90,9 +90,10 @@ class RetainedPerformance(dj.Computed):
 
     @property
     def key_source(self) -> Any:
-        """Fine-tunings whose equal-epoch control has been trained."""
+        """Fine-tunings whose equal-epoch control has been trained, and whose network has been scored before both."""
         tied = FinetuneSpec.proj("schedule_id", "control_seed")
-        return DECFinetune.proj() & (DECFinetune.proj() * tied * ContinuedTraining.proj())
+        scored = (Performance & {"tier": "test"}).proj()
+        return DECFinetune.proj() & (DECFinetune.proj() * tied * ContinuedTraining.proj()) & scored
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch the control's key and the epochs to compare."""
