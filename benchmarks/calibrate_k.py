@@ -82,6 +82,14 @@ def types(
     return centres[labels] + noise
 
 
+def on_a_line(rng: np.random.Generator, k: int, *, distance: float) -> NDArray[np.float64]:
+    """Equal types of unit variance, their centres on one line, neighbours `distance` apart."""
+    direction = rng.standard_normal(N_FEATURES)
+    direction /= np.linalg.norm(direction)
+    place = distance * rng.integers(k, size=N_NEURONS)
+    return place[:, None] * direction + rng.standard_normal((N_NEURONS, N_FEATURES))
+
+
 def gaussian(rng: np.random.Generator) -> NDArray[np.float64]:
     """One Gaussian cloud, its standard deviations from 2 down to 0.5."""
     return rng.standard_normal((N_NEURONS, N_FEATURES)) * np.linspace(2, 0.5, N_FEATURES)
@@ -140,9 +148,18 @@ SCENARIOS = (
 )
 
 
+# Types that nobody would miss, by the distance of the nearest two: run by name (`--scenarios`), not by default.
+OBVIOUS = (
+    Scenario("types 2 at 8 sd", 2, lambda rng: types(rng, 2, distance=8.0)),
+    Scenario("types 2 at 12 sd", 2, lambda rng: types(rng, 2, distance=12.0)),
+    Scenario("types 3 at 12 sd", 3, lambda rng: types(rng, 3, distance=12.0)),
+    Scenario("types 3 on a line, 12 sd", 3, lambda rng: on_a_line(rng, 3, distance=12.0)),
+)
+
+
 def run(scenario: Scenario, seed: int) -> list[dict[str, object]]:
     """Judge one simulated embedding."""
-    x = scenario.draw(np.random.default_rng([seed, SCENARIOS.index(scenario)]))
+    x = scenario.draw(np.random.default_rng([seed, (*SCENARIOS, *OBVIOUS).index(scenario)]))
     found = choose_k(x, counts=COUNTS, config=CONFIG, **METHOD).decision
     head = {"scenario": scenario.name, "true_k": scenario.true_k, "seed": seed}
     rows: list[dict[str, object]] = [
@@ -175,7 +192,7 @@ def table(lines: list[dict[str, object]]) -> str:
         true, got = line["true_k"], line["decision"]
         fits = got is None if true is None else got is not None and abs(int(str(got)) - int(str(true))) <= 1
         right[line["criterion"], line["scenario"]].append(fits)
-    scenarios = [s.name for s in SCENARIOS if ("decision", s.name) in right]
+    scenarios = [s.name for s in (*SCENARIOS, *OBVIOUS) if ("decision", s.name) in right]
     rows = ["| criterion | " + " | ".join(scenarios) + " |", "|---" * (len(scenarios) + 1) + "|"]
     for criterion in ("decision", *CRITERIA_HERE):
         cells = [right[criterion, name] for name in scenarios]
@@ -190,7 +207,7 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=10, help="number of seeds (default 10)")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help=f"default {FIRST_SEED}")
-    parser.add_argument("--scenarios", nargs="*", help="only these")
+    parser.add_argument("--scenarios", nargs="*", help="only these; also those of OBVIOUS")
     parser.add_argument("--table", metavar="FILE", help="print the table of these lines and run nothing")
     parser.add_argument("--distances", nargs="*", type=float, help="how many types stand apart at these")
     arguments = parser.parse_args()
@@ -204,7 +221,8 @@ def main() -> None:
         with open(arguments.table, encoding="utf-8") as lines:
             print(table([json.loads(line) for line in lines if line.strip()]))
         return
-    chosen = [s for s in SCENARIOS if not arguments.scenarios or s.name in arguments.scenarios]
+    named = arguments.scenarios
+    chosen = [s for s in (*SCENARIOS, *OBVIOUS) if s.name in named] if named else list(SCENARIOS)
     started = time.monotonic()
     for seed in seeds:
         for scenario in chosen:
