@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.evaluation import CRITERIA, Clusterer, SelectionConfig, choose_k
-from decortex.evaluation.halves import judge_halves
+from decortex.evaluation.selection.split_half import judge_halves
 
 N_NEURONS = 700
 N_FEATURES = 16

@@ -16,10 +16,10 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors, kneighbors_graph
 
 from decortex.clustering import MemoryCache, fit, fit_grid, predict
-from decortex.clustering.discretise import discretise
+from decortex.clustering.graph.discretise import discretise
+from decortex.clustering.graph.neighbours import nearest_neighbours
+from decortex.clustering.graph.sec import SECProblem
 from decortex.clustering.method import Points
-from decortex.clustering.neighbours import nearest_neighbours
-from decortex.clustering.sec import SECProblem
 
 K_GRID = range(2, 31)
 SEEDS = range(3)

@@ -24,9 +24,9 @@ import decortex_schemas as schemas
 from decortex.clustering import fit
 from decortex.embeddings import EmbeddingConfig, fit_map
 from decortex.evaluation import agreement
-from decortex_schemas.finetune import partition_labels
-from decortex_schemas.frozen import asked_members
-from decortex_schemas.query_rows import Names
+from decortex_schemas.queries.rows import Names
+from decortex_schemas.tables.finetuning import partition_labels
+from decortex_schemas.tables.frozen import asked_members
 
 Labels = NDArray[np.integer[Any]]
 GROUP = ("dataset", "model_spec_id", "embedding_spec_id", "method", "method_id", "k", "seed")

@@ -30,15 +30,15 @@ from decortex.data.recordings import InMemoryTrials, Recordings, Session
 from decortex.embeddings import EmbeddingConfig, fit_map
 from decortex.finetune import FinetuneConfig
 from decortex.finetune.config import ROTATION_KINDS
+from decortex.finetune.losses.base import ClusteringTerm, StartPoints
 from decortex.finetune.run import build_term
-from decortex.finetune.term import ClusteringTerm, StartPoints
-from decortex.models.cores import LayerConfig
+from decortex.models.cores.stacked import LayerConfig
 from decortex.models.network import Network, NetworkConfig
-from decortex.models.optimisation import only_trained
-from decortex.models.readouts import ReadoutConfig
-from decortex.models.recipes import rotation_cortex_spec, simulated_cortex_spec
-from decortex.models.training import _Run
-from decortex.models.training_config import TrainingConfig
+from decortex.models.presets import rotation_cortex_spec, simulated_cortex_spec
+from decortex.models.readouts.build import ReadoutConfig
+from decortex.models.training.config import TrainingConfig
+from decortex.models.training.loop import _Run
+from decortex.models.training.optimisation import only_trained
 
 N_ORIENTATIONS = 8
 VARIANTS = {

@@ -17,8 +17,8 @@ import torch
 
 from decortex.data.cowley import expand_session, find_sessions
 from decortex.evaluation import score_neurons
-from decortex.models.built import build_network
-from decortex.models.checkpoints import load_tensors
+from decortex.models.checkpoints.external import build_network
+from decortex.models.checkpoints.read import load_tensors
 from decortex.models.network_config import Geometry, SessionGeometry
 from decortex.models.predict import predictions
 

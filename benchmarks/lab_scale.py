@@ -21,16 +21,16 @@ from decortex.embeddings import EmbeddingConfig
 from decortex.errors import ConfigError
 from decortex.evaluation import CRITERIA, NULL_KINDS
 from decortex.finetune import FinetuneConfig
-from decortex.models.recipes import RECIPES
-from decortex.models.training_config import TrainingConfig
-from decortex_ops.defaults import register_defaults
-from decortex_ops.plans import register_none
-from decortex_schemas.association import ClusterAssociation
-from decortex_schemas.database import schema
-from decortex_schemas.embeddings import array_sha256
-from decortex_schemas.nulls import SELECTION
-from decortex_schemas.provenance import run_stamp
-from decortex_schemas.specs import (
+from decortex.models.presets import RECIPES
+from decortex.models.training.config import TrainingConfig
+from decortex_schemas.database.provenance import run_stamp
+from decortex_schemas.database.schema import schema
+from decortex_schemas.register.defaults import register_defaults
+from decortex_schemas.register.plans import register_none
+from decortex_schemas.tables.embeddings import array_sha256
+from decortex_schemas.tables.evaluation.association import ClusterAssociation
+from decortex_schemas.tables.evaluation.k_criteria import SELECTION
+from decortex_schemas.tables.specs import (
     CovariateSet,
     register_embedding_spec,
     register_finetune,
@@ -38,7 +38,7 @@ from decortex_schemas.specs import (
     register_model_spec,
     register_schedule,
 )
-from decortex_schemas.studies import FinetunePlan, StudyPlan, declare_study
+from decortex_schemas.tables.studies import FinetunePlan, StudyPlan, declare_study
 
 METHODS = ("kmeans", "gmm", "tmixture", "spectral", "sec")
 N_SESSIONS = 10

@@ -26,8 +26,12 @@ import pandas as pd
 from lab_scale import NAME, Size, fill_lab
 
 import decortex_schemas as schemas
-from decortex_ops.scheduler import sweep
-from decortex_schemas import queries, queries_agreement, queries_performance, queries_price, queries_selection
+from decortex_ops.workers.scheduler import sweep
+from decortex_schemas import queries
+from decortex_schemas.queries import agreement as queries_agreement
+from decortex_schemas.queries import k_selection as queries_selection
+from decortex_schemas.queries import performance as queries_performance
+from decortex_schemas.queries import retained as queries_price
 
 ROUNDS = 3
 BUFFER_POOL = 2**30  # bytes, what docs/operations.md says a lab's server should have

@@ -19,10 +19,10 @@ from decortex.data.filetree import open_filetree
 from decortex.data.recordings import Recordings
 from decortex.evaluation import concatenate_scores, score_neurons
 from decortex.models.network import Network
-from decortex.models.outcome import EpochRecord
 from decortex.models.predict import predict
-from decortex.models.recipes import RECIPES
-from decortex.models.training import fit_network
+from decortex.models.presets import RECIPES
+from decortex.models.training.history import EpochRecord
+from decortex.models.training.loop import fit_network
 
 
 def mean_correlation(network: Network, recordings: Recordings, tier: str) -> tuple[float, int]:

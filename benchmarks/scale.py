@@ -49,8 +49,8 @@ from decortex.evaluation import (
     stability,
     unit_effects,
 )
-from decortex.evaluation.halves import halvings, prediction_strength
-from decortex.evaluation.these_sessions import Nuisance, adjusted_effect
+from decortex.evaluation.association.freedman_lane import Nuisance, adjusted_effect
+from decortex.evaluation.selection.split_half import halvings, prediction_strength
 
 COUNTS = tuple(range(2, 32))
 N_SESSIONS, N_ANIMALS, N_FEATURES, N_COVARIATES = 14, 7, 64, 6

@@ -22,11 +22,11 @@ import torch
 from decortex.data.filetree import open_filetree
 from decortex.data.filetree_writer import write_session
 from decortex.data.recordings import InMemoryTrials, Recordings, Session
+from decortex.models.cores.neuralpredictors import Stacked2dConfig
 from decortex.models.network import Network, NetworkConfig
-from decortex.models.readout_base import ReadoutConfig
-from decortex.models.stacked2d import Stacked2dConfig
-from decortex.models.training import _Run
-from decortex.models.training_config import TrainingConfig
+from decortex.models.readouts.base import ReadoutConfig
+from decortex.models.training.config import TrainingConfig
+from decortex.models.training.loop import _Run
 
 BATCH, N_STEPS, N_NEURONS, ROUNDS = 32, 6, 800, 5
 

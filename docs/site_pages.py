@@ -20,11 +20,11 @@ PACKAGES = (
     "decortex.evaluation",
     "decortex.figures",
     "decortex_schemas.queries",
-    "decortex_schemas.queries_agreement",
-    "decortex_schemas.queries_performance",
-    "decortex_schemas.queries_price",
-    "decortex_schemas.queries_selection",
-    "decortex_schemas.queries_views",
+    "decortex_schemas.queries.agreement",
+    "decortex_schemas.queries.performance",
+    "decortex_schemas.queries.retained",
+    "decortex_schemas.queries.k_selection",
+    "decortex_schemas.queries.views",
 )
 
 
@@ -126,7 +126,7 @@ def _command_group(name: str, group: Any) -> Iterator[str]:
 
 
 def _tables() -> Iterator[str]:
-    from decortex_schemas.database import MODULES, schema  # noqa: PLC0415
+    from decortex_schemas.database.schema import MODULES, schema  # noqa: PLC0415
 
     yield "# Tables\n\nMade from the definitions, in the order of the chain.\n"
     for module in MODULES:
@@ -143,12 +143,12 @@ def _tables() -> Iterator[str]:
 
 def _parameters() -> Iterator[str]:
     from decortex.clustering.registry import get_method, methods  # noqa: PLC0415
-    from decortex.data.simulate import SimulationConfig  # noqa: PLC0415
+    from decortex.data.simulation.simulate import SimulationConfig  # noqa: PLC0415
     from decortex.embeddings import EmbeddingConfig, ViewConfig  # noqa: PLC0415
     from decortex.evaluation import SelectionConfig  # noqa: PLC0415
     from decortex.finetune import FinetuneConfig  # noqa: PLC0415
     from decortex.models.network import NetworkConfig  # noqa: PLC0415
-    from decortex.models.training_config import TrainingConfig  # noqa: PLC0415
+    from decortex.models.training.config import TrainingConfig  # noqa: PLC0415
 
     yield "# Parameters\n\nMade from the configurations: name, default, meaning.\n"
     named = {

@@ -29,7 +29,8 @@ HOOK = """
 import os, time
 from pathlib import Path
 import decortex_schemas as schemas
-from decortex_schemas import connection, leases
+from decortex_schemas.database import connection
+from decortex_schemas.database import leases
 folder = Path({folder!r})
 table = getattr(schemas, {table!r})
 calls = []
@@ -58,9 +59,9 @@ for stage in ('make_fetch', 'make_compute', 'make_insert'):
 """
 # Only the chain's own tables are looked at: the others stay empty, and cost a statement or five each.
 SMALL = """
-from decortex_ops import scheduler
-from decortex_schemas import leases
-from decortex_schemas.database import computed_tables
+from decortex_ops.workers import scheduler
+from decortex_schemas.database import leases
+from decortex_schemas.database.schema import computed_tables
 names = {names!r}
 chain = [table for table in computed_tables() if table.__name__ in names]
 scheduler.computed_tables = lambda: chain
@@ -69,7 +70,7 @@ leases.MINIMUM_UPTIME = 0  # the server of this run is young
 FINISH = (
     SMALL
     + """
-from decortex_ops.worker import work
+from decortex_ops.workers.worker import work
 while True:
     swept = scheduler.sweep()
     summary = work(chain, stop_when_idle=0.0)

@@ -12,7 +12,7 @@ import pymysql
 
 CONNECT = """
 import decortex_schemas as schemas
-from decortex_schemas.database import declare_everything, open_connection, read_settings
+from decortex_schemas.database.schema import declare_everything, open_connection, read_settings
 declare_everything(open_connection(read_settings()))
 schemas.connect()
 """

@@ -13,9 +13,9 @@ from other_processes import Lab
 DECLARE = """
 import numpy as np, torch
 from pathlib import Path
-from decortex_ops.defaults import register_defaults
-from decortex_ops.plans import PlanFile, declare_plan
-from decortex_schemas.imports import register_checkpoint
+from decortex_schemas.register.defaults import register_defaults
+from decortex_schemas.register.plans import PlanFile, declare_plan
+from decortex_schemas.register.checkpoints import register_checkpoint
 register_defaults()
 rng = np.random.default_rng(7)
 centres = rng.normal(size=(3, 5))
@@ -44,7 +44,7 @@ ROWS = {
 DUMP = """
 import pickle, sys
 import numpy as np
-from decortex_schemas.database import computed_tables
+from decortex_schemas.database.schema import computed_tables
 circumstance = {'env_id', 'db_user', 'host_name', 'started_at', 'seconds', 'epoch_seconds'}
 def plain(value):
     if hasattr(value, 'load'):

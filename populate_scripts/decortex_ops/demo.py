@@ -10,9 +10,10 @@ from typing import Any
 from decortex.clustering import algorithm_version
 from decortex.config import config_hash
 from decortex.data.filetree import open_filetree
-from decortex.data.simulate import SimulationConfig
-from decortex_ops.fleet import OnRound, run_until_empty
-from decortex_ops.plans import (
+from decortex.data.simulation.simulate import SimulationConfig
+from decortex_ops.workers.local_pool import OnRound, run_until_empty
+from decortex_schemas import queries
+from decortex_schemas.register.plans import (
     EmbeddingPlan,
     FinetuningPlan,
     MethodPlan,
@@ -21,9 +22,8 @@ from decortex_ops.plans import (
     ViewPlan,
     declare_plan,
 )
-from decortex_schemas import queries
-from decortex_schemas.datasets import Dataset, register_folder, register_simulation
-from decortex_schemas.frozen import freeze_study
+from decortex_schemas.tables.datasets import Dataset, register_folder, register_simulation
+from decortex_schemas.tables.frozen import freeze_study
 
 SIMULATION = SimulationConfig()
 SIMULATION_SEED = 0

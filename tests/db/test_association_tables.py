@@ -8,13 +8,14 @@ import pytest
 import decortex_schemas as schemas
 from decortex.errors import ConfigError
 from decortex.evaluation import benjamini_hochberg, confound, equivalence, mixed_test, sessions_test
-from decortex_schemas import queries_performance, queries_price
-from decortex_schemas.adjusted import GridAssociation
-from decortex_schemas.association import associate_rows
-from decortex_schemas.datasets import load_recordings, sessions_of
-from decortex_schemas.evaluation import N_PERMUTATIONS, scores_before
-from decortex_schemas.finetune import partition_labels
-from decortex_schemas.scored import comparison
+from decortex_schemas.queries import performance as queries_performance
+from decortex_schemas.queries import retained as queries_price
+from decortex_schemas.tables.datasets import load_recordings, sessions_of
+from decortex_schemas.tables.evaluation.adjusted import GridAssociation
+from decortex_schemas.tables.evaluation.association import associate_rows
+from decortex_schemas.tables.evaluation.quality import N_PERMUTATIONS, scores_before
+from decortex_schemas.tables.evaluation.scored import comparison
+from decortex_schemas.tables.finetuning import partition_labels
 
 NONE = {"covariate_set": "none"}
 OWN = "dataset = 'small' AND k <= 3"

@@ -12,11 +12,10 @@ from small_lab import SMALL, plan_for
 
 import decortex_schemas as schemas
 from decortex.data.filetree_writer import write_filetree
-from decortex.data.simulate import SimulationConfig, simulate
+from decortex.data.simulation.simulate import SimulationConfig, simulate
 from decortex.errors import CheckpointError, ConfigError, DatabaseError, DatasetError
-from decortex_ops.plans import declare_plan
 from decortex_schemas import queries
-from decortex_schemas.database import (
+from decortex_schemas.database.schema import (
     SCHEMA_VERSION,
     Settings,
     check_server,
@@ -24,11 +23,12 @@ from decortex_schemas.database import (
     instance_of,
     read_settings,
 )
-from decortex_schemas.datasets import load_recordings, register_folder, register_simulation
-from decortex_schemas.frozen import check_frozen, freeze_study
-from decortex_schemas.imports import register_checkpoint
-from decortex_schemas.models import raw_embedding
-from decortex_schemas.studies import declare_study
+from decortex_schemas.register.checkpoints import register_checkpoint
+from decortex_schemas.register.plans import declare_plan
+from decortex_schemas.tables.datasets import load_recordings, register_folder, register_simulation
+from decortex_schemas.tables.frozen import check_frozen, freeze_study
+from decortex_schemas.tables.networks import raw_embedding
+from decortex_schemas.tables.studies import declare_study
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_good_folder_registers_once_and_is_watched(database: dict[str, str], f
     assert counts() == after
     assert load_recordings("good").n_neurons == 8
 
-    from decortex_schemas import datasets
+    from decortex_schemas.tables import datasets
 
     file = next(iter(sorted((folder).glob("*/data/responses/0.npy"))))
     np.save(file, np.load(file) + 1)
@@ -302,6 +302,6 @@ def test_a_server_that_datajoint_cannot_use_is_refused_by_name(
         def fetchone(self) -> tuple[str]:
             return (version,)
 
-    monkeypatch.setattr("decortex_schemas.database.pymysql.connect", lambda **_: Answer())
+    monkeypatch.setattr("decortex_schemas.database.schema.pymysql.connect", lambda **_: Answer())
     with pytest.raises(DatabaseError, match=message):
         check_server(Settings("there", 3306, "me", "secret", "decortex", tmp_path))

@@ -15,14 +15,15 @@ from decortex.data.recordings import Recordings
 from decortex.errors import ConfigError, DatasetError
 from decortex.evaluation import excess_over_null
 from decortex_ops.cli import main
-from decortex_ops.figures import draw_figure
-from decortex_ops.plans import PlanFile, declare_plan
-from decortex_schemas import null_networks, queries
-from decortex_schemas.datasets import load_recordings
-from decortex_schemas.frozen import freeze_study
-from decortex_schemas.models import load_network
-from decortex_schemas.null_comparison import MEASURES, STATES
-from decortex_schemas.queries_agreement import agreement
+from decortex_ops.reports.figures import draw_figure
+from decortex_schemas import queries
+from decortex_schemas.queries.agreement import agreement
+from decortex_schemas.register.plans import PlanFile, declare_plan
+from decortex_schemas.tables import null_networks
+from decortex_schemas.tables.datasets import load_recordings
+from decortex_schemas.tables.evaluation.finetune_null import MEASURES, STATES
+from decortex_schemas.tables.frozen import freeze_study
+from decortex_schemas.tables.networks import load_network
 
 STUDY, NULL = "tuned", "tuned-null"
 N_SURROGATES = 2

@@ -13,21 +13,22 @@ from small_lab import SMALL, fill, plan_for
 from torch import nn
 
 import decortex_schemas as schemas
-from decortex.data.simulate import SimulationConfig
+from decortex.data.simulation.simulate import SimulationConfig
 from decortex.errors import CheckpointError, ConfigError, DatasetError, InputError
-from decortex.models.nnfabrik_rows import config_md5, read_row
-from decortex.models.own_responses import OwnResponsesConfig
-from decortex.models.rebuild import RebuildConfig
-from decortex_ops.figures import draw_figure
-from decortex_ops.plans import declare_plan
-from decortex_ops.report import report
-from decortex_ops.scheduler import retry_failed, sweep
-from decortex_ops.worker import work
-from decortex_schemas import queries, queries_browse
-from decortex_schemas.datasets import load_recordings, register_simulation, scored_against
-from decortex_schemas.frozen import freeze_study
-from decortex_schemas.imports import register_checkpoint
-from decortex_schemas.models import load_network
+from decortex.models.checkpoints.nnfabrik import config_md5, read_row
+from decortex.models.checkpoints.rebuild import RebuildConfig
+from decortex.models.insilico import OwnResponsesConfig
+from decortex_ops.reports.figures import draw_figure
+from decortex_ops.reports.report import report
+from decortex_ops.workers.scheduler import retry_failed, sweep
+from decortex_ops.workers.worker import work
+from decortex_schemas import queries
+from decortex_schemas.queries import browse as queries_browse
+from decortex_schemas.register.checkpoints import register_checkpoint
+from decortex_schemas.register.plans import declare_plan
+from decortex_schemas.tables.datasets import load_recordings, register_simulation, scored_against
+from decortex_schemas.tables.frozen import freeze_study
+from decortex_schemas.tables.networks import load_network
 
 FROZEN = Path(__file__).resolve().parents[1] / "unit" / "models" / "frozen" / "published_networks.pt"
 OWN = OwnResponsesConfig(n_train=60, n_validation=20, n_test=20)

@@ -12,12 +12,13 @@ from small_lab import fill, plan_for
 
 import decortex_schemas as schemas
 from decortex.errors import ConfigError, OperationError
-from decortex_ops.plans import declare_plan
-from decortex_ops.scheduler import retry_failed, sweep
-from decortex_ops.worker import work
-from decortex_schemas import leases, queries
-from decortex_schemas.frozen import freeze_study
-from decortex_schemas.leases import confirm_reservation, hand_back
+from decortex_ops.workers.scheduler import retry_failed, sweep
+from decortex_ops.workers.worker import work
+from decortex_schemas import queries
+from decortex_schemas.database import leases
+from decortex_schemas.database.leases import confirm_reservation, hand_back
+from decortex_schemas.register.plans import declare_plan
+from decortex_schemas.tables.frozen import freeze_study
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ def test_errors_are_kept_and_retried(queued: list[dict[str, Any]], monkeypatch: 
         raise ValueError("a fault of this test [with] 100 %")
 
     with monkeypatch.context() as patch:
-        patch.setattr("decortex_schemas.clustering.fit", fail)
+        patch.setattr("decortex_schemas.tables.clustering.fit", fail)
         summary = work([schemas.Clustering], stop_when_idle=0.0)
     assert (summary.done, len(summary.failed)) == (0, 8)
     failed = queries.failed_jobs()

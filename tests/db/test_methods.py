@@ -9,13 +9,13 @@ from small_lab import SCHEDULE, SMALL, fill, plan_for
 import decortex_schemas as schemas
 from decortex.clustering import fit
 from decortex.clustering import methods as clustering_methods
-from decortex.data.simulate import SimulationConfig
+from decortex.data.simulation.simulate import SimulationConfig
 from decortex.embeddings import EmbeddingConfig, fit_map
-from decortex_ops.plans import declare_plan
-from decortex_schemas.datasets import register_simulation
-from decortex_schemas.embeddings import load_embedding
-from decortex_schemas.frozen import freeze_study
-from decortex_schemas.models import raw_embedding
+from decortex_schemas.register.plans import declare_plan
+from decortex_schemas.tables.datasets import register_simulation
+from decortex_schemas.tables.embeddings import load_embedding
+from decortex_schemas.tables.frozen import freeze_study
+from decortex_schemas.tables.networks import raw_embedding
 
 METHODS = [
     {"method": "kmeans"},

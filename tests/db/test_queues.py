@@ -10,11 +10,11 @@ import pytest
 from small_lab import fill, plan_for
 
 import decortex_schemas as schemas
-from decortex_ops.plans import declare_plan
-from decortex_schemas import queues
-from decortex_schemas.database import COMPRESSED
-from decortex_schemas.leases import connection_info
-from decortex_schemas.queues import refresh_queue
+from decortex_schemas.database import queues
+from decortex_schemas.database.leases import connection_info
+from decortex_schemas.database.queues import refresh_queue
+from decortex_schemas.database.schema import COMPRESSED
+from decortex_schemas.register.plans import declare_plan
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from decortex_ops.cli import main
-from decortex_ops.cli.selection import selection_rows
+from decortex_ops.cli.partition_picker import selection_rows
 from decortex_schemas import queries
 
 

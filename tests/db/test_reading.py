@@ -9,16 +9,19 @@ import pymysql
 import pytest
 
 from decortex.errors import ConfigError
-from decortex_schemas import queries_browse, queries_neurons, queries_queue, reading
-from decortex_schemas.clustering import Clustering
-from decortex_schemas.database import computed_tables, queue_of
-from decortex_schemas.datasets import Dataset
-from decortex_schemas.evaluation import ClusterPerformance
-from decortex_schemas.finetune import DECFinetune, partition_labels
-from decortex_schemas.frozen import members_of
-from decortex_schemas.models import Performance
-from decortex_schemas.query_rows import PARTITION
-from decortex_schemas.specs import Seed
+from decortex_schemas.database.schema import computed_tables, queue_of
+from decortex_schemas.queries import browse as queries_browse
+from decortex_schemas.queries import connection as reading
+from decortex_schemas.queries import jobs as queries_queue
+from decortex_schemas.queries import neurons as queries_neurons
+from decortex_schemas.queries.rows import PARTITION
+from decortex_schemas.tables.clustering import Clustering
+from decortex_schemas.tables.datasets import Dataset
+from decortex_schemas.tables.evaluation.quality import ClusterPerformance
+from decortex_schemas.tables.finetuning import DECFinetune, partition_labels
+from decortex_schemas.tables.frozen import members_of
+from decortex_schemas.tables.networks import Performance
+from decortex_schemas.tables.specs import Seed
 
 
 def key_of(row: dict) -> dict:

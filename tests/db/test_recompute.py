@@ -10,9 +10,10 @@ import pytest
 
 import decortex_schemas as schemas
 from decortex.errors import ConfigError, OperationError
-from decortex_schemas import provenance, queries
-from decortex_schemas.database import computed_tables
-from decortex_schemas.recompute import recompute
+from decortex_schemas import queries
+from decortex_schemas.database import provenance
+from decortex_schemas.database.schema import computed_tables
+from decortex_schemas.queries.recompute import recompute
 
 TABLES = ("TrainedModel", "Embedding", "Clustering", "DECFinetune", "ClusterQuality", "SeedAgreement")
 

@@ -14,13 +14,13 @@ from small_lab import CHOICE, plan_for
 import decortex_schemas as schemas
 from decortex.errors import ConfigError
 from decortex_ops.cli import main
-from decortex_ops.methods_text import flat, methods_text
-from decortex_ops.plans import declare_plan
-from decortex_ops.report import cell, report
+from decortex_ops.reports.methods_text import flat, methods_text
+from decortex_ops.reports.report import cell, report
 from decortex_schemas import queries
-from decortex_schemas.frozen import freeze_study
-from decortex_schemas.queries_figures import specifications
-from decortex_schemas.queries_selection import best_k
+from decortex_schemas.queries.figure_rows import specifications
+from decortex_schemas.queries.k_selection import best_k
+from decortex_schemas.register.plans import declare_plan
+from decortex_schemas.tables.frozen import freeze_study
 
 HOSTILE = "<script>alert(1)</script>\"'&$x_1$"
 

@@ -25,11 +25,11 @@ from decortex.evaluation import (
     partition_figures,
 )
 from decortex_ops.cli import main
-from decortex_ops.plans import PlanFile, declare_plan
-from decortex_schemas.embeddings import load_embedding
-from decortex_schemas.models import raw_embedding
-from decortex_schemas.nulls import SELECTION
-from decortex_schemas.queries_selection import best_k, selection_cost
+from decortex_schemas.queries.k_selection import best_k, selection_cost
+from decortex_schemas.register.plans import PlanFile, declare_plan
+from decortex_schemas.tables.embeddings import load_embedding
+from decortex_schemas.tables.evaluation.k_criteria import SELECTION
+from decortex_schemas.tables.networks import raw_embedding
 
 METHODS = [{"method": "kmeans"}]
 

@@ -13,11 +13,11 @@ import decortex_schemas as schemas
 from decortex.embeddings import ViewConfig, draw_view
 from decortex.errors import ConfigError
 from decortex_ops.cli import main
-from decortex_ops.plans import PlanFile
-from decortex_schemas.embeddings import load_embedding
-from decortex_schemas.frozen import FrozenStudy
-from decortex_schemas.queries_views import KEY, view_points, views
-from decortex_schemas.views import register_view_spec
+from decortex_schemas.queries.views import KEY, view_points, views
+from decortex_schemas.register.plans import PlanFile
+from decortex_schemas.tables.embeddings import load_embedding
+from decortex_schemas.tables.frozen import FrozenStudy
+from decortex_schemas.tables.views import register_view_spec
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:

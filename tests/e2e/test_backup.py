@@ -39,7 +39,7 @@ def test_after_a_disaster_everything_is_brought_back(make_forked_lab: Callable[[
         cursor.execute("SHOW TABLES LIKE '\\_\\_cluster\\_confound%'")
         for (table,) in cursor.fetchall():
             cursor.execute(f"DELETE FROM `{table}`")
-    lab.python("from decortex_ops.scheduler import sweep; sweep()")
+    lab.python("from decortex_ops.workers.scheduler import sweep; sweep()")
     lab.query("UPDATE `~~cluster_confound` SET status = 'reserved', host = 'gone', pid = 1 LIMIT 1")
     before = dump(lab)
     folder = lab.folder / "backup"

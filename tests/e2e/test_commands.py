@@ -12,7 +12,7 @@ from other_processes import Lab
 from small_lab import SMALL, plan_for
 
 from decortex.data.filetree_writer import write_filetree
-from decortex.data.simulate import SimulationConfig, simulate
+from decortex.data.simulation.simulate import SimulationConfig, simulate
 
 
 @pytest.fixture

@@ -28,9 +28,9 @@ import tempfile, torch
 from pathlib import Path
 import decortex_schemas as schemas
 from decortex.embeddings import EmbeddingConfig
-from decortex_schemas.imports import register_checkpoint
-from decortex_schemas.specs import register_embedding_spec, register_method
-from decortex_schemas.studies import StudyPlan, declare_study
+from decortex_schemas.register.checkpoints import register_checkpoint
+from decortex_schemas.tables.specs import register_embedding_spec, register_method
+from decortex_schemas.tables.studies import StudyPlan, declare_study
 path = Path(tempfile.mkdtemp()) / "cells.pth"
 torch.save({"readout.weight": torch.randn(40, 4, generator=torch.Generator().manual_seed(0))}, path)
 declare_study("sweep", StudyPlan(
@@ -46,7 +46,7 @@ print(schemas.Embedding.fetch1("array").load().shape, len(schemas.Clustering()))
 READ = """
 import decortex_schemas as schemas
 from decortex.errors import DecortexError
-from decortex_schemas.embeddings import load_embedding
+from decortex_schemas.tables.embeddings import load_embedding
 try:
     print(load_embedding(schemas.Embedding.keys()[0]).shape)
 except DecortexError as error:

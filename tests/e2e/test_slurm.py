@@ -23,9 +23,9 @@ ASK = """
 import tempfile, torch
 from pathlib import Path
 from decortex.embeddings import EmbeddingConfig
-from decortex_schemas.imports import register_checkpoint
-from decortex_schemas.specs import register_embedding_spec, register_method
-from decortex_schemas.studies import StudyPlan, declare_study
+from decortex_schemas.register.checkpoints import register_checkpoint
+from decortex_schemas.tables.specs import register_embedding_spec, register_method
+from decortex_schemas.tables.studies import StudyPlan, declare_study
 path = Path(tempfile.mkdtemp()) / "cells.pth"
 torch.save({"readout.weight": torch.randn(6000, 32, generator=torch.Generator().manual_seed(0))}, path)
 declare_study("sweep", StudyPlan(

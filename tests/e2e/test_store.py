@@ -129,4 +129,4 @@ def test_gc_waits_for_a_backup(tiny: ForkedLab) -> None:
 def test_the_codecs_are_known_without_importing_decortex(tiny: ForkedLab) -> None:
     """A notebook with plain DataJoint reads checked arrays: the codecs are an entry point of the installation."""
     text = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text()
-    assert 'sealed_array = "decortex_schemas.codecs:SealedArray"' in text
+    assert 'sealed_array = "decortex_schemas.database.codecs:SealedArray"' in text

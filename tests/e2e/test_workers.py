@@ -10,10 +10,10 @@ from forked_commands import ForkedLab
 from tiny_chain import declare_tiny, dump, jobs
 
 DECLARE = """
-from decortex.data.simulate import SimulationConfig
-from decortex_ops.defaults import register_defaults
-from decortex_ops.plans import declare_plan
-from decortex_schemas.datasets import register_simulation
+from decortex.data.simulation.simulate import SimulationConfig
+from decortex_schemas.register.defaults import register_defaults
+from decortex_schemas.register.plans import declare_plan
+from decortex_schemas.tables.datasets import register_simulation
 from small_lab import SCHEDULE, SMALL, plan_for
 register_defaults()
 register_simulation('small', SimulationConfig.from_params({**SMALL, 'n_train': 96}), seed=3)
@@ -23,11 +23,11 @@ declare_plan('study', plan_for('small', counts=[2], seeds=[0], finetunings=[
 ]))
 """
 FILL = "from small_lab import fill; fill()\n"
-FREEZE = "from decortex_schemas.frozen import freeze_study; freeze_study('study')\n"
+FREEZE = "from decortex_schemas.tables.frozen import freeze_study; freeze_study('study')\n"
 # The scheduler of two workers: until nothing is queued, in work or about to be.
 SCHEDULE = """
 import time
-from decortex_ops.scheduler import queues_empty, sweep
+from decortex_ops.workers.scheduler import queues_empty, sweep
 while True:
     empty = queues_empty()
     if not sweep().added and empty:
@@ -82,7 +82,7 @@ def test_the_local_fleet_works_until_all_queues_are_empty(
 ) -> None:
     lab = make_forked_lab("fleet")
     declare_tiny(lab)
-    lab.python("from decortex_ops.fleet import run_until_empty\nrun_until_empty(workers=1)")
+    lab.python("from decortex_ops.workers.local_pool import run_until_empty\nrun_until_empty(workers=1)")
     assert jobs(lab) == {}
     assert lab.query("SELECT COUNT(*) FROM `__d_e_c_finetune`") == [(8,)]
 
@@ -93,8 +93,8 @@ def test_a_worker_takes_what_it_has_memory_for_and_what_is_urgent(
     lab = make_forked_lab("choosy")
     declare_tiny(lab)
     lab.python(
-        "from decortex_ops.scheduler import sweep\n"
-        "from decortex_ops.worker import work\n"
+        "from decortex_ops.workers.scheduler import sweep\n"
+        "from decortex_ops.workers.worker import work\n"
         "for table in (schemas.TrainedModel, schemas.Embedding):\n"
         "    sweep()\n"
         "    work([table], stop_when_idle=0.0)\n"

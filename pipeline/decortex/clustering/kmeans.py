@@ -9,11 +9,17 @@ import numpy as np
 from pydantic import Field
 from sklearn.exceptions import ConvergenceWarning
 
-from decortex.clustering.exchange import Screening, exchanged_centres, lloyd, raced_centres, screened_starts
 from decortex.clustering.inputs import FloatArray, check_n_clusters, generator
+from decortex.clustering.kmeans_swap import (
+    Screening,
+    exchanged_centres,
+    lloyd,
+    raced_centres,
+    screened_starts,
+)
 from decortex.clustering.method import Fitter, Method, Points
+from decortex.clustering.multistart import subsample
 from decortex.clustering.result import ClusteringResult, FitStatus, canonical_order, relabel
-from decortex.clustering.screening import subsample
 from decortex.config import Config
 
 SCREENED_STARTS = 2  # times n_init: on a subsample starts are cheap
@@ -59,7 +65,7 @@ def fit_kmeans(x: FloatArray, config: KMeansConfig, n_clusters: int, seed: int) 
 
     References
     ----------
-    Arthur & Vassilvitskii, "k-means++", SODA 2007; for many neurons see `decortex.clustering.exchange`.
+    Arthur & Vassilvitskii, "k-means++", SODA 2007; for many neurons see `decortex.clustering.kmeans_swap`.
     """
     n_clusters = check_n_clusters(n_clusters, len(x))
     rng = generator(seed, n_clusters)

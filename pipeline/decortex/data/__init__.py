@@ -5,7 +5,7 @@ from decortex.data.checks import check_images, check_responses
 from decortex.data.filetree import content_sha256, open_filetree
 from decortex.data.filetree_writer import write_filetree
 from decortex.data.recordings import InMemoryTrials, Recordings, Session, Trials
-from decortex.data.simulate import SimulatedCortex, SimulationConfig, simulate, simulate_cortex
+from decortex.data.simulation.simulate import SimulatedCortex, SimulationConfig, simulate, simulate_cortex
 
 __all__ = [
     "InMemoryTrials",

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from decortex.clustering.inputs import FloatArray, check_points
-from decortex.clustering.mixture import rolls
+from decortex.clustering.mixtures.base import rolls
 from decortex.clustering.rotation import check_orientations
 
 

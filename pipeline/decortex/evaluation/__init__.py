@@ -1,6 +1,7 @@
 """What a network, a partition or a fine-tuning is worth, from arrays alone. No training, no tables."""
 
-from decortex.evaluation.agreement import (
+from decortex.evaluation.agreement.consensus import Consensus, consensus
+from decortex.evaluation.agreement.indices import (
     Agreement,
     MatchedConfusion,
     PairAgreement,
@@ -8,22 +9,37 @@ from decortex.evaluation.agreement import (
     matched_confusion,
     pairwise_agreement,
 )
-from decortex.evaluation.association import AssociationResult, ClusterSummary, associate, summarise_clusters
-from decortex.evaluation.by_unit import cluster_contrasts, unit_effects
-from decortex.evaluation.choose_k import KSelection, RawFeatures, choose_k, draw_surrogate, refits
-from decortex.evaluation.confounds import Confound, Transfer, confound, leave_one_out
-from decortex.evaluation.consensus import Consensus, consensus
-from decortex.evaluation.covariates import CovariateColumns, CovariateConfig, covariate_columns
-from decortex.evaluation.equivalence import Equivalence, equivalence
-from decortex.evaluation.k_choices import CRITERIA, Excess, KDecision, Support, decide_k, exceeds, excess
-from decortex.evaluation.k_config import CriterionValue, SelectionConfig
-from decortex.evaluation.k_criteria import CountCriteria, count_criteria, partition_figures
-from decortex.evaluation.k_networks import JointSelection, NetworkFigures, select_jointly
-from decortex.evaluation.multiplicity import benjamini_hochberg, holm
-from decortex.evaluation.null_excess import NullExcess, excess_over_null
-from decortex.evaluation.nulls import NULL_KINDS, NullKind, surrogate, surrogate_embedding
-from decortex.evaluation.pairwise import PairTest, pairwise_tests
-from decortex.evaluation.performance import (
+from decortex.evaluation.agreement.stability import Stability, draw_subsample, stability
+from decortex.evaluation.agreement.subsamples import Clusterer, SubsampleStability, subsample_stability
+from decortex.evaluation.association.by_session import cluster_contrasts, unit_effects
+from decortex.evaluation.association.confounds import Confound, Transfer, confound, leave_one_out
+from decortex.evaluation.association.covariates import CovariateColumns, CovariateConfig, covariate_columns
+from decortex.evaluation.association.freedman_lane import GridTest, SessionsTest, grid_test, sessions_test
+from decortex.evaluation.association.multiple_testing import benjamini_hochberg, holm
+from decortex.evaluation.association.pairwise import PairTest, pairwise_tests
+from decortex.evaluation.association.permutation import within_session_null
+from decortex.evaluation.association.random_sessions import (
+    MixedTest,
+    PopulationTest,
+    mixed_test,
+    population_test,
+)
+from decortex.evaluation.association.unadjusted import (
+    AssociationResult,
+    ClusterSummary,
+    associate,
+    summarise_clusters,
+)
+from decortex.evaluation.nulls.comparison import NullExcess, excess_over_null
+from decortex.evaluation.nulls.surrogates import NULL_KINDS, NullKind, surrogate, surrogate_embedding
+from decortex.evaluation.performance.equivalence import Equivalence, equivalence
+from decortex.evaluation.performance.retained import (
+    ClusterChange,
+    RetainedResult,
+    SessionChange,
+    retained_performance,
+)
+from decortex.evaluation.performance.scores import (
     METRICS,
     Scores,
     Summary,
@@ -31,20 +47,22 @@ from decortex.evaluation.performance import (
     score_neurons,
     summarise,
 )
-from decortex.evaluation.permutation import within_session_null
-from decortex.evaluation.population import (
-    MixedTest,
-    PopulationTest,
-    mixed_test,
-    population_test,
-)
 from decortex.evaluation.quality import QualityResult, cluster_quality
-from decortex.evaluation.retained import ClusterChange, RetainedResult, SessionChange, retained_performance
-from decortex.evaluation.seed_nulls import joint_surrogates, null_seed_agreement, seed_agreement
-from decortex.evaluation.stability import Stability, draw_subsample, stability
-from decortex.evaluation.subsamples import Clusterer, SubsampleStability, subsample_stability
-from decortex.evaluation.these_sessions import GridTest, SessionsTest, grid_test, sessions_test
-from decortex.evaluation.valleys import PairValley, Valleys, density_valleys
+from decortex.evaluation.selection.across_networks import JointSelection, NetworkFigures, select_jointly
+from decortex.evaluation.selection.choose_k import KSelection, RawFeatures, choose_k, draw_surrogate, refits
+from decortex.evaluation.selection.config import CriterionValue, SelectionConfig
+from decortex.evaluation.selection.criteria import CountCriteria, count_criteria, partition_figures
+from decortex.evaluation.selection.decision import (
+    CRITERIA,
+    Excess,
+    KDecision,
+    Support,
+    decide_k,
+    exceeds,
+    excess,
+)
+from decortex.evaluation.selection.density_valleys import PairValley, Valleys, density_valleys
+from decortex.evaluation.selection.joint_nulls import joint_surrogates, null_seed_agreement, seed_agreement
 
 __all__ = [
     "CRITERIA",

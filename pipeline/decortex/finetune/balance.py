@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from decortex.data.recordings import Recordings
-from decortex.finetune.term import ClusteringTerm
-from decortex.models.batches import TierBatches
+from decortex.finetune.losses.base import ClusteringTerm
 from decortex.models.network import Network
-from decortex.models.optimisation import prediction_loss
-from decortex.models.training_config import TrainingConfig
+from decortex.models.training.batches import TierBatches
+from decortex.models.training.config import TrainingConfig
+from decortex.models.training.optimisation import prediction_loss
 
 
 def gradient_ratio(

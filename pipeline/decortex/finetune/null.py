@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from decortex.data.recordings import TIERS, InMemoryTrials, Recordings, Session
 from decortex.errors import InputError
-from decortex.evaluation.nulls import NullKind, surrogate
+from decortex.evaluation.nulls.surrogates import NullKind, surrogate
 from decortex.models.network import Network
 from decortex.models.predict import predict, predictions
-from decortex.models.training_config import TrainingConfig
+from decortex.models.training.config import TrainingConfig
 
 Noise = Literal["poisson", "gamma"]
 NoiseRule = Literal["auto", "poisson", "gamma"]
@@ -82,7 +82,7 @@ def draw_null(
     recordings : Recordings
         Images, sessions and tiers, and the responses that the noise is matched to.
     kind : {'gaussian', 't', 'permuted', 'copula'}
-        Surrogate of the readout features, see `decortex.evaluation.nulls`.
+        Surrogate of the readout features, see `decortex.evaluation.nulls.surrogates`.
     seed : int
         Seed, not negative. Features and noise have streams of their own.
     noise : {'auto', 'poisson', 'gamma'}

@@ -15,22 +15,22 @@ from torch import Tensor
 from decortex.clustering.result import canonical_order, relabel
 from decortex.data.recordings import Recordings
 from decortex.errors import ConfigError, InputError
-from decortex.evaluation.performance import concatenate_scores, score_neurons
+from decortex.evaluation.performance.scores import concatenate_scores, score_neurons
 from decortex.finetune.balance import gradient_ratio
 from decortex.finetune.config import ROTATION_KINDS, FinetuneConfig
-from decortex.finetune.dec import DECTerm
-from decortex.finetune.december import DECEMberTerm
+from decortex.finetune.losses.base import ClusteringTerm, StartPoints, ToPoints
+from decortex.finetune.losses.dec import DECTerm
+from decortex.finetune.losses.december import DECEMberTerm
+from decortex.finetune.losses.rotation import RotationStart, rolled_by
+from decortex.finetune.losses.rotation_dec import RotationDECTerm
+from decortex.finetune.losses.rotation_december import RotationDECEMberTerm
 from decortex.finetune.result import ContinuedResult, FinetuneResult, FinetuneStatus, finetune_status
-from decortex.finetune.rotation import RotationStart, rolled_by
-from decortex.finetune.rotation_dec import RotationDECTerm
-from decortex.finetune.rotation_december import RotationDECEMberTerm
-from decortex.finetune.term import ClusteringTerm, StartPoints, ToPoints
-from decortex.models.map_memory import MapMemory
 from decortex.models.network import Network
 from decortex.models.predict import predict
-from decortex.models.run_state import RunState
-from decortex.models.training import EpochRecord, TrainingOutcome, fit_network
-from decortex.models.training_config import TrainingConfig
+from decortex.models.training.config import TrainingConfig
+from decortex.models.training.feature_cache import MapMemory
+from decortex.models.training.loop import EpochRecord, TrainingOutcome, fit_network
+from decortex.models.training.resume import RunState
 
 Progress = Callable[[EpochRecord], None]
 

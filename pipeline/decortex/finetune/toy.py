@@ -21,9 +21,9 @@ from decortex.clustering import fit
 from decortex.config import Config
 from decortex.evaluation import agreement
 from decortex.finetune.config import FinetuneConfig
+from decortex.finetune.losses.base import ClusteringTerm, StartPoints
 from decortex.finetune.result import finetune_status
 from decortex.finetune.run import build_term
-from decortex.finetune.term import ClusteringTerm, StartPoints
 
 MEANS = (1.0, 1.5)
 

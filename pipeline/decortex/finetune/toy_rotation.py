@@ -19,9 +19,9 @@ from decortex.clustering import fit
 from decortex.config import Config
 from decortex.evaluation import agreement
 from decortex.finetune.config import ROTATION_KINDS, FinetuneConfig
+from decortex.finetune.losses.base import StartPoints
+from decortex.finetune.losses.rotation import rolled_by
 from decortex.finetune.result import finetune_status
-from decortex.finetune.rotation import rolled_by
-from decortex.finetune.term import StartPoints
 from decortex.finetune.toy import LinearProblem, Schedule
 
 

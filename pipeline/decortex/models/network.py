@@ -13,14 +13,14 @@ from torch.nn import functional
 
 from decortex.data.recordings import Recordings
 from decortex.errors import CheckpointError, ConfigError, InputError
-from decortex.models.cores import Core
-from decortex.models.equivariant import EquivariantCore, check_equivariance
+from decortex.models.cores.equivariant import EquivariantCore, check_equivariance
+from decortex.models.cores.neuralpredictors import Stacked2dCore
+from decortex.models.cores.stacked import Core
+from decortex.models.initialisation import TrainingStatistics, training_statistics
 from decortex.models.network_config import Geometry, NetworkConfig, SessionGeometry
-from decortex.models.point_readouts import GaussianReadout
-from decortex.models.readouts import Readout, build_readout
-from decortex.models.shifter import build_shifter, with_pupil
-from decortex.models.stacked2d import Stacked2dCore
-from decortex.models.start import TrainingStatistics, training_statistics
+from decortex.models.readouts.build import Readout, build_readout
+from decortex.models.readouts.point import GaussianReadout
+from decortex.models.readouts.shifter import build_shifter, with_pupil
 
 __all__ = ["CHECKPOINT_FORMAT", "Geometry", "Network", "NetworkConfig", "SessionGeometry"]
 
@@ -128,7 +128,7 @@ class Network(nn.Module):
             raise CheckpointError(
                 f"expected a checkpoint with format {CHECKPOINT_FORMAT!r} as Network.checkpoint() writes it,"
                 f" got {_describe(checkpoint)}. For other projects' checkpoints use"
-                " decortex.models.checkpoints.read_checkpoint, which reads the embedding alone."
+                " decortex.models.checkpoints.read.read_checkpoint, which reads the embedding alone."
             )
         try:
             config = NetworkConfig.from_params(checkpoint["config"])

@@ -8,11 +8,11 @@ from pydantic import Field, model_validator
 
 from decortex.config import Config
 from decortex.data.recordings import Recordings
-from decortex.models.cores import LayerConfig, MapGeometry, map_geometry
-from decortex.models.kernels import KernelBasis
-from decortex.models.readout_base import ReadoutConfig
-from decortex.models.shifter import ShifterConfig
-from decortex.models.stacked2d import Stacked2dConfig
+from decortex.models.cores.kernels import KernelBasis
+from decortex.models.cores.neuralpredictors import Stacked2dConfig
+from decortex.models.cores.stacked import LayerConfig, MapGeometry, map_geometry
+from decortex.models.readouts.base import ReadoutConfig
+from decortex.models.readouts.shifter import ShifterConfig
 
 Output = Literal["softplus", "elu", "linear"]
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from decortex.data.recordings import Recordings, Session
 from decortex.errors import ConfigError, DatasetError, InputError
-from decortex.models.built import BuiltNetwork
+from decortex.models.checkpoints.external import BuiltNetwork
 from decortex.models.network import Network
 
 

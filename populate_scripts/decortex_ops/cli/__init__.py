@@ -9,28 +9,10 @@ import pymysql
 import typer
 
 from decortex.errors import DecortexError
-from decortex_ops.cli import (
-    access,
-    compare,
-    dashboard,
-    data,
-    db,
-    demo,
-    evaluate,
-    export,
-    figure,
-    keeping,
-    read,
-    recompute,
-    register,
-    register_model,
-    report,
-    run,
-    store,
-    study,
-    view,
-)
+from decortex_ops.cli import dashboard, data, demo, register, register_model, run, study
+from decortex_ops.cli.admin import access, backup, db, store
 from decortex_ops.cli.output import EXIT_FAILED, err
+from decortex_ops.cli.read import compare, evaluate, export, figure, recompute, report, results, view
 
 app = typer.Typer(
     name="decortex",
@@ -41,7 +23,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.add_typer(db.app, name="db")
 app.command()(db.init)
-for _command in (access.grant, access.revoke, access.users, keeping.backup, keeping.restore):
+for _command in (access.grant, access.revoke, access.users, backup.backup, backup.restore):
     db.app.command()(_command)
 app.add_typer(data.app, name="import")
 register.app.command()(register_model.model)
@@ -51,25 +33,25 @@ app.add_typer(study.app, name="study")
 app.add_typer(view.app, name="view")
 app.command()(run.work)
 app.command()(run.schedule)
-app.command()(read.status)
-app.command()(read.results)
-app.command()(read.agreement)
-app.command("best-k")(read.best_k)
+app.command()(results.status)
+app.command()(results.results)
+app.command()(results.agreement)
+app.command("best-k")(results.best_k)
 app.command()(evaluate.stats)
 app.command()(evaluate.price)
 app.command()(compare.compare)
 app.command()(figure.figure)
 app.command()(report.report)
-app.command()(read.errors)
+app.command()(results.errors)
 app.command()(run.retry)
-app.command()(read.provenance)
+app.command()(results.provenance)
 app.command()(recompute.recompute)
 app.command()(export.export)
 app.command("check-export")(export.check_export)
 app.command()(dashboard.dashboard)
 app.command()(store.verify)
 app.command()(store.gc)
-app.command()(keeping.delete)
+app.command()(backup.delete)
 
 
 def _database_errors() -> tuple[type[BaseException], ...]:

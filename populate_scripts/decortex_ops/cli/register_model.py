@@ -88,7 +88,7 @@ def nnfabrik(
     ] = False,
 ) -> None:
     """Register a row of an nnfabrik TrainedModel table. Example: decortex register nnfabrik model.pth.tar row.json."""
-    from decortex.models.nnfabrik_rows import read_row
+    from decortex.models.checkpoints.nnfabrik import read_row
 
     found = read_row(json_option("ROW", str(row)))
     shape = None if image_shape is None else _shape(image_shape)
@@ -111,8 +111,8 @@ def nnfabrik(
 
 def register(checkpoint: Path, **options: Any) -> None:
     """Register and say under which key."""
-    from decortex_schemas.datasets import Dataset, scored_against
-    from decortex_schemas.imports import register_checkpoint
+    from decortex_schemas.register.checkpoints import register_checkpoint
+    from decortex_schemas.tables.datasets import Dataset, scored_against
 
     open_tables()
     key = register_checkpoint(checkpoint, **options)
@@ -125,7 +125,7 @@ def register(checkpoint: Path, **options: Any) -> None:
 
 def rebuild_option(text: str | None) -> Any:
     """A published name, or a RebuildConfig out of a JSON file or text."""
-    from decortex.models.rebuild import PUBLISHED, RebuildConfig
+    from decortex.models.checkpoints.rebuild import PUBLISHED, RebuildConfig
 
     if text is None or text in PUBLISHED:
         return text
@@ -134,7 +134,7 @@ def rebuild_option(text: str | None) -> Any:
 
 def own_option(asked: bool) -> Any:
     """The default images, if a network's own responses are asked for."""
-    from decortex.models.own_responses import OwnResponsesConfig
+    from decortex.models.insilico import OwnResponsesConfig
 
     return OwnResponsesConfig() if asked else None
 

@@ -29,8 +29,8 @@ def create(
     json: JsonFlag = False,
 ) -> None:
     """Declare a study from a JSON plan. Example: decortex study create v4-sweep plan.json."""
-    from decortex_ops.plans import PlanFile, declare_plan, plan_cost
     from decortex_schemas import queries
+    from decortex_schemas.register.plans import PlanFile, declare_plan, plan_cost
 
     try:
         text = plan.read_text(encoding="utf-8")
@@ -75,7 +75,7 @@ def cost(
 
     Example: decortex study cost v4-sweep
     """
-    from decortex_schemas import queries_selection
+    from decortex_schemas.queries import k_selection as queries_selection
 
     open_to_read()
     found = queries_selection.selection_cost(name)
@@ -85,7 +85,7 @@ def cost(
 
 def _say_cost(name: str) -> None:
     """Say what the choice of K of a study costs; nothing where it has none."""
-    from decortex_schemas import queries_selection
+    from decortex_schemas.queries import k_selection as queries_selection
 
     found = queries_selection.selection_cost(name)
     if not found["jobs"]:
@@ -116,7 +116,7 @@ def choose(
 
     Example: decortex study choose v4-sweep --k 8 --why "three layers"
     """
-    from decortex_schemas.selection import record_choice
+    from decortex_schemas.tables.evaluation.k_selection import record_choice
 
     open_tables()
     pairs = [text.partition("=") for text in where or ()]
@@ -138,7 +138,7 @@ def priority(
 
     Example: decortex study priority v4-sweep 2
     """
-    from decortex_schemas.priorities import set_priority
+    from decortex_schemas.register.priorities import set_priority
 
     open_tables()
     set_priority(name, number)
@@ -148,7 +148,7 @@ def priority(
 @app.command()
 def freeze(name: Annotated[str, typer.Argument(help="Name of the study.")], json: JsonFlag = False) -> None:
     """Freeze a complete study, so that what compares across it can be computed. Example: decortex study freeze demo."""
-    from decortex_schemas.frozen import freeze_study
+    from decortex_schemas.tables.frozen import freeze_study
 
     open_tables()
     if not json:

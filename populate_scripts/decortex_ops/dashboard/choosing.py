@@ -9,7 +9,7 @@ from typing import Any
 from decortex_ops.dashboard.parts import Choice, Empty, Panel
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.urls import Field, State
-from decortex_schemas import queries_browse
+from decortex_schemas.queries import browse as queries_browse
 
 STUDY = Field("study")
 DATASET = Field("dataset")

@@ -13,7 +13,7 @@ T = TypeVar("T")
 KEPT_SECONDS = 5.0
 MOST_KEPT = 256
 # A declared study and registered neurons never change.
-LASTING = ("decortex_schemas.queries_browse.choices", "decortex_schemas.queries_neurons.neurons")
+LASTING = ("decortex_schemas.queries.browse.choices", "decortex_schemas.queries.neurons.neurons")
 LASTING_SECONDS = 600.0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import platformdirs
 
 from decortex.errors import DatabaseError
-from decortex_ops.server import fetch as fetching
+from decortex_ops.server.debian import fetch as fetching
 from decortex_ops.server.program import Mysqld, probe
 from decortex_ops.server.progress import ProgressCallback, silent
 

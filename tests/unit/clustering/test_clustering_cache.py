@@ -127,6 +127,6 @@ def test_a_second_fit_takes_graph_and_basis_from_the_cache(monkeypatch, tmp_path
     x = np.random.default_rng(0).normal(size=(80, 3))
     cache = DiskCache(tmp_path / "cache")
     first = fit(x, "sec", n_clusters=3, cache=cache)
-    monkeypatch.setattr("decortex.clustering.neighbours._search", None)
-    monkeypatch.setattr("decortex.clustering.sec.smallest_eigenpairs", None)
+    monkeypatch.setattr("decortex.clustering.graph.neighbours._search", None)
+    monkeypatch.setattr("decortex.clustering.graph.sec.smallest_eigenpairs", None)
     np.testing.assert_array_equal(fit(x, "sec", n_clusters=3, cache=cache).labels, first.labels)

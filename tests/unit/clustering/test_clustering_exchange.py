@@ -9,16 +9,17 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from decortex.clustering import component_exchange, fit
-from decortex.clustering.component_exchange import (
+from decortex.clustering import fit
+from decortex.clustering.kmeans_swap import Screening, best_exchanges, exchanged_centres, screened_starts
+from decortex.clustering.mixtures import gmm_swap as component_exchange
+from decortex.clustering.mixtures.base import Mixture
+from decortex.clustering.mixtures.gmm_swap import (
     EMOptions,
     best_exchange,
     mixture_of,
     mixture_of_partition,
     run_em,
 )
-from decortex.clustering.exchange import Screening, best_exchanges, exchanged_centres, screened_starts
-from decortex.clustering.mixture import Mixture
 
 
 def sum_of_squares(x, centres):
@@ -27,7 +28,7 @@ def sum_of_squares(x, centres):
 
 @pytest.mark.parametrize("k", [1, 2, 7])
 def test_the_best_exchange_is_found_among_all(k, monkeypatch):
-    monkeypatch.setattr("decortex.clustering.exchange.CHUNK", 1000)  # several steps
+    monkeypatch.setattr("decortex.clustering.kmeans_swap.CHUNK", 1000)  # several steps
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 4))
     centres, candidates = rng.normal(size=(k, 4)), rng.normal(size=(5, 4))

@@ -9,13 +9,13 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import kneighbors_graph
 
 from decortex.clustering import MemoryCache, fit, fit_grid, predict
-from decortex.clustering.basis import Basis
-from decortex.clustering.discretise import Discretisation, discretise
-from decortex.clustering.graph_result import GraphFit, graph_result
-from decortex.clustering.ldmgi import laplacian, local_models
+from decortex.clustering.graph.basis import Basis
+from decortex.clustering.graph.discretise import Discretisation, discretise
+from decortex.clustering.graph.ldmgi import laplacian, local_models
+from decortex.clustering.graph.neighbours import nearest_neighbours
+from decortex.clustering.graph.result import GraphFit, graph_result
+from decortex.clustering.graph.sec import SECProblem
 from decortex.clustering.method import Points
-from decortex.clustering.neighbours import nearest_neighbours
-from decortex.clustering.sec import SECProblem
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +212,7 @@ def test_statuses_say_what_a_reader_must_know(sizes, n_components, n_distinct, s
 
 
 def test_graphs_are_symmetric_like_scikit_learns(digits):
-    from decortex.clustering.spectral import connectivity
+    from decortex.clustering.graph.spectral import connectivity
 
     x = digits[0][:300]
     theirs = kneighbors_graph(x, 10, include_self=True)

@@ -6,9 +6,9 @@ from scipy.optimize import check_grad
 from sklearn.metrics import adjusted_rand_score
 
 from decortex.clustering import fit, method_config
-from decortex.clustering.mixture import Mixture, rolls
+from decortex.clustering.mixtures.base import Mixture, rolls
+from decortex.clustering.mixtures.tmixture import em_step, first_mixture, run_em
 from decortex.clustering.rotation import shift_kmeans
-from decortex.clustering.tmixture import em_step, first_mixture, run_em
 from decortex.embeddings import align_rotations, fft_magnitude, smooth_orientations
 from decortex.embeddings.alignment import _AlignmentProblem
 from decortex.errors import InputError

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
-from decortex.data import stimuli
-from decortex.data.stimuli import (
+from decortex.data.simulation import stimuli
+from decortex.data.simulation.stimuli import (
     TEST_STRIP,
     TRAINING_STRIP,
     Placement,

@@ -8,7 +8,7 @@ import pytest
 
 from decortex.errors import InputError
 from decortex.evaluation import agreement, matched_confusion, pairwise_agreement
-from decortex.evaluation.agreement import contingency
+from decortex.evaluation.agreement.indices import contingency
 
 
 def literal_ari_and_fm(a, b):

@@ -9,7 +9,7 @@ from statsmodels.stats.multitest import multipletests
 
 from decortex.errors import InputError
 from decortex.evaluation import associate, pairwise_tests, summarise_clusters, within_session_null
-from decortex.evaluation.permutation import permutation_p
+from decortex.evaluation.association.permutation import permutation_p
 
 
 def tied_scores(rng, n=120):
@@ -76,7 +76,7 @@ def test_partitions_share_their_permutations():
 def test_blocks_do_not_change_the_numbers(monkeypatch):
     y, labels, sessions = tied_scores(np.random.default_rng(4))
     _, whole = within_session_null(y, [labels], sessions, seed=5, n_permutations=50)
-    monkeypatch.setattr("decortex.evaluation.permutation._CHUNK_ELEMENTS", len(y))
+    monkeypatch.setattr("decortex.evaluation.association.permutation._CHUNK_ELEMENTS", len(y))
     _, blocks = within_session_null(y, [labels], sessions, seed=5, n_permutations=50)
     np.testing.assert_array_equal(blocks, whole)
 

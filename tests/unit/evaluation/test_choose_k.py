@@ -25,10 +25,10 @@ from decortex.evaluation import (
     refits,
     subsample_stability,
 )
-from decortex.evaluation.gap import dispersion, first_within_one_error, gap_statistic, reference
-from decortex.evaluation.halves import halvings, prediction_strength
-from decortex.evaluation.mixture_criteria import information_criteria
-from decortex.evaluation.subsamples import subsamples
+from decortex.evaluation.agreement.subsamples import subsamples
+from decortex.evaluation.selection.gap import dispersion, first_within_one_error, gap_statistic, reference
+from decortex.evaluation.selection.information_criteria import information_criteria
+from decortex.evaluation.selection.split_half import halvings, prediction_strength
 
 QUICK = SelectionConfig(null_criteria=("stability",), stop_early=True, n_references=3, n_splits=1)
 KMEANS = Clusterer("kmeans", {"n_init": 2})

@@ -8,8 +8,13 @@ from statsmodels.stats.multitest import multipletests
 
 from decortex.errors import ConfigError, InputError
 from decortex.evaluation import CovariateConfig, benjamini_hochberg, covariate_columns, holm
-from decortex.evaluation.covariates import log_rate, norms
-from decortex.evaluation.effects import adjusted_share, chance_bound, orthonormal, ranked_share
+from decortex.evaluation.association.covariates import log_rate, norms
+from decortex.evaluation.association.effect_sizes import (
+    adjusted_share,
+    chance_bound,
+    orthonormal,
+    ranked_share,
+)
 
 
 def draw(seed, n=150):
@@ -45,7 +50,7 @@ def weighted_share(values, labels, weights):
 
 
 def test_the_influence_of_a_neuron_is_the_derivative_by_its_weight():
-    from decortex.evaluation import effects
+    from decortex.evaluation.association import effect_sizes as effects
 
     y, labels = draw(2, n=60)
     residual = y - np.array([y[labels == j].mean() for j in range(4)])[labels]

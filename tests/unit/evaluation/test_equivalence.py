@@ -9,7 +9,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 
 from decortex.errors import InputError
 from decortex.evaluation import equivalence
-from decortex.evaluation.equivalence import WEBB_WEIGHTS
+from decortex.evaluation.performance.equivalence import WEBB_WEIGHTS
 
 MEANS = np.array([-0.001, 0.002, -0.003, 0.001])
 

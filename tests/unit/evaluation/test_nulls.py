@@ -7,7 +7,7 @@ from scipy.stats import kurtosis, spearmanr
 from decortex.embeddings import EmbeddingConfig
 from decortex.errors import InputError
 from decortex.evaluation import NULL_KINDS, joint_surrogates, surrogate, surrogate_embedding
-from decortex.evaluation.nulls import degrees_of_freedom
+from decortex.evaluation.nulls.surrogates import degrees_of_freedom
 
 
 def correlated(rng, n=400, d=6):

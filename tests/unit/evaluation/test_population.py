@@ -9,7 +9,7 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 
 from decortex.errors import InputError
 from decortex.evaluation import cluster_contrasts, holm, mixed_test, population_test, unit_effects
-from decortex.evaluation.population import cell_effect
+from decortex.evaluation.association.random_sessions import cell_effect
 
 
 def draw(rng, n_sessions=6, k=3, interaction=0.5, effect=0.0):

@@ -6,7 +6,7 @@ from scipy.stats import binom
 
 from decortex.clustering import fit
 from decortex.evaluation import density_valleys
-from decortex.evaluation.valleys import _along
+from decortex.evaluation.selection.density_valleys import _along
 
 
 def halves(x, k, seed=0, **changed):

@@ -16,7 +16,7 @@ from decortex.finetune.null import (
     surrogate_network,
 )
 from decortex.models.predict import predictions
-from decortex.models.training import fit_network
+from decortex.models.training.loop import fit_network
 
 
 @pytest.mark.parametrize("noise", ["poisson", "gamma"])

@@ -8,9 +8,9 @@ import torch
 
 from decortex.clustering import fit
 from decortex.finetune import FinetuneConfig
+from decortex.finetune.losses.base import StartPoints
 from decortex.finetune.run import build_term
-from decortex.finetune.term import StartPoints
-from decortex.models.checkpoints import read_checkpoint
+from decortex.models.checkpoints.read import read_checkpoint
 
 pytestmark = pytest.mark.real_data
 

@@ -15,9 +15,9 @@ import torch
 
 from decortex.errors import OperationError
 from decortex.finetune import FinetuneConfig, RotationStart, continue_training, finetune
-from decortex.models import training
-from decortex.models.run_state import StateFile, discard_stale
-from decortex.models.training import fit_network
+from decortex.models.training import loop as training
+from decortex.models.training.loop import fit_network
+from decortex.models.training.resume import StateFile, discard_stale
 
 
 class Killed(BaseException):
@@ -199,8 +199,8 @@ def test_stale_states_go_by_age(tmp_path):
 CHILD = """
 import os, signal, sys, torch
 from decortex.models.network import Network
-from decortex.models.run_state import StateFile
-from decortex.models.training import fit_network
+from decortex.models.training.resume import StateFile
+from decortex.models.training.loop import fit_network
 torch.set_num_threads(1)
 network, recordings, schedule = torch.load(sys.argv[1], weights_only=False)
 def kill(record):

@@ -11,13 +11,14 @@ from rotation_starts import N_FEAT, N_ORI, K, identity, rolled_start
 from scipy.stats import multivariate_t
 
 from decortex.errors import ConfigError, InputError
-from decortex.finetune import FinetuneConfig, RotationStart, finetune, rotation
-from decortex.finetune.dec import DECTerm
-from decortex.finetune.december import DECEMberTerm
-from decortex.finetune.rotation import gauge, orbit_distances, rolled_by, rolls
-from decortex.finetune.rotation_dec import RotationDECTerm
-from decortex.finetune.rotation_december import RotationDECEMberTerm
-from decortex.finetune.term import StartPoints
+from decortex.finetune import FinetuneConfig, RotationStart, finetune
+from decortex.finetune.losses import rotation
+from decortex.finetune.losses.base import StartPoints
+from decortex.finetune.losses.dec import DECTerm
+from decortex.finetune.losses.december import DECEMberTerm
+from decortex.finetune.losses.rotation import gauge, orbit_distances, rolled_by, rolls
+from decortex.finetune.losses.rotation_dec import RotationDECTerm
+from decortex.finetune.losses.rotation_december import RotationDECEMberTerm
 
 
 def dec(start, **params):
@@ -42,7 +43,7 @@ def turn(row, by):
 
 
 def test_rolls_are_those_of_the_clustering():
-    from decortex.clustering.mixture import rolls as of_the_mixture
+    from decortex.clustering.mixtures.base import rolls as of_the_mixture
 
     x = torch.randn(5, N_ORI * N_FEAT, dtype=torch.float64)
     every = rolls(x, N_ORI)

@@ -18,7 +18,7 @@ from decortex.evaluation import score_neurons
 from decortex.finetune import FinetuneConfig, continue_training, finetune
 from decortex.models.network import Network
 from decortex.models.predict import predict
-from decortex.models.training import fit_network
+from decortex.models.training.loop import fit_network
 
 
 class Doubled:

@@ -14,10 +14,10 @@ from scipy.stats import multivariate_t
 from sklearn.decomposition import PCA
 
 from decortex.finetune import FinetuneConfig
-from decortex.finetune.dec import DECTerm, principal_axes
-from decortex.finetune.december import DECEMberTerm, learned_nu
-from decortex.finetune.diagnostics import diagnose
-from decortex.finetune.term import StartPoints
+from decortex.finetune.losses.base import StartPoints
+from decortex.finetune.losses.dec import DECTerm, principal_axes
+from decortex.finetune.losses.december import DECEMberTerm, learned_nu
+from decortex.finetune.losses.diagnostics import diagnose
 
 
 def identity(weights):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from decortex.errors import CheckpointError
-from decortex.models.checkpoints import CheckpointReadout, read_checkpoint
+from decortex.models.checkpoints.read import CheckpointReadout, read_checkpoint
 from decortex.models.network import Network
 
 C = 5

@@ -8,9 +8,9 @@ import torch
 from scipy.ndimage import gaussian_filter, rotate
 
 from decortex.errors import ConfigError
-from decortex.models.cores import Core, LayerConfig, map_geometry
-from decortex.models.equivariant import EquivariantCore, TurnedConv, check_equivariance
-from decortex.models.kernels import turned_basis
+from decortex.models.cores.equivariant import EquivariantCore, TurnedConv, check_equivariance
+from decortex.models.cores.kernels import turned_basis
+from decortex.models.cores.stacked import Core, LayerConfig, map_geometry
 from decortex.models.network import NetworkConfig
 
 LAYERS = (

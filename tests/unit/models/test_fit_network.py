@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from decortex.data.recordings import InMemoryTrials
 from decortex.errors import ConfigError, DatasetError, InputError
 from decortex.models.network import Network
-from decortex.models.optimisation import mean_correlation, prediction_loss
 from decortex.models.predict import predict
-from decortex.models.training import AuxiliaryTerm, TrainingConfig, fit_network
+from decortex.models.training.loop import AuxiliaryTerm, TrainingConfig, fit_network
+from decortex.models.training.optimisation import mean_correlation, prediction_loss
 
 
 class Pull(nn.Module):

@@ -11,7 +11,7 @@ import torch
 from decortex.data.recordings import InMemoryTrials
 from decortex.errors import CheckpointError, InputError
 from decortex.models.network import Network, NetworkConfig
-from decortex.models.readouts import ReadoutConfig
+from decortex.models.readouts.build import ReadoutConfig
 
 KINDS = ("point", "mask", "factorised")
 

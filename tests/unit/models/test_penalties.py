@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from decortex.errors import ConfigError
-from decortex.models.batches import TierBatches
-from decortex.models.cores import LayerConfig
+from decortex.models.cores.stacked import LayerConfig
 from decortex.models.network import Network, NetworkConfig
-from decortex.models.penalties import log_norm_penalty, penalty, roughness
-from decortex.models.readout_base import ReadoutConfig
-from decortex.models.readouts import build_readout
-from decortex.models.shifter import ShifterConfig
-from decortex.models.training import TrainingConfig, fit_network
+from decortex.models.readouts.base import ReadoutConfig
+from decortex.models.readouts.build import build_readout
+from decortex.models.readouts.shifter import ShifterConfig
+from decortex.models.training.batches import TierBatches
+from decortex.models.training.loop import TrainingConfig, fit_network
+from decortex.models.training.penalties import log_norm_penalty, penalty, roughness
 
 SHIFTED = NetworkConfig(
     layers=(LayerConfig(channels=3, kernel=3),),

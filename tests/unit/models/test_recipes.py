@@ -14,9 +14,9 @@ import torch
 from decortex.data.filetree_writer import write_filetree
 from decortex.data.recordings import Recordings
 from decortex.errors import ConfigError
+from decortex.models.checkpoints.rebuild import PUBLISHED
 from decortex.models.network import Network, NetworkConfig
-from decortex.models.rebuild import PUBLISHED
-from decortex.models.recipes import (
+from decortex.models.presets import (
     RECIPES,
     macaque_v4_large_spec,
     macaque_v4_rotation_spec,
@@ -26,7 +26,7 @@ from decortex.models.recipes import (
     sensorium_2022_spec,
     simulated_cortex_spec,
 )
-from decortex.models.training import TrainingConfig, fit_network
+from decortex.models.training.loop import TrainingConfig, fit_network
 
 
 def placed(recordings: Recordings) -> Recordings:

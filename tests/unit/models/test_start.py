@@ -9,7 +9,7 @@ import pytest
 
 from decortex.data.recordings import InMemoryTrials, Recordings, Session
 from decortex.errors import DatasetError
-from decortex.models.start import contrast_energy, training_statistics
+from decortex.models.initialisation import contrast_energy, training_statistics
 
 
 def replace(recordings: Recordings, **changes) -> Recordings:
@@ -33,7 +33,7 @@ def test_statistics_are_those_of_the_training_trials(make_recordings) -> None:
 def test_pieces_do_not_matter(make_recordings, monkeypatch) -> None:
     recordings = make_recordings()
     whole = training_statistics(recordings)
-    monkeypatch.setattr("decortex.models.start._PIECE", 7)
+    monkeypatch.setattr("decortex.models.initialisation._PIECE", 7)
     pieces = training_statistics(recordings)
     np.testing.assert_allclose(pieces.pixel_std, whole.pixel_std)
     np.testing.assert_array_equal(pieces.sessions["one"].peak, whole.sessions["one"].peak)

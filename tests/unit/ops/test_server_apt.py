@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from decortex.errors import DatabaseError
-from decortex_ops.server import fetch
-from decortex_ops.server.apt import Deb, parse_closure, parse_uris, run_tool, tool_failure
-from decortex_ops.server.apt_sources import (
+from decortex_ops.server.debian import fetch
+from decortex_ops.server.debian.apt import Deb, parse_closure, parse_uris, run_tool, tool_failure
+from decortex_ops.server.debian.sources import (
     AptSource,
     archives_of,
     parse_deb822,

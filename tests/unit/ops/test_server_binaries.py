@@ -11,8 +11,9 @@ import pytest
 import server_fakes as fakes
 
 from decortex.errors import DatabaseError
-from decortex_ops.server import Mysqld, Progress, binaries, fetch, find_mysqld, program
-from decortex_ops.server.apt_sources import AptSource
+from decortex_ops.server import Mysqld, Progress, binaries, find_mysqld, program
+from decortex_ops.server.debian import fetch
+from decortex_ops.server.debian.sources import AptSource
 
 
 @pytest.fixture

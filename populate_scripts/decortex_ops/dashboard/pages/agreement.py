@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from decortex.evaluation.agreement import match_table, shared_table
-from decortex.evaluation.rand_matrix import rand_matrix
+from decortex.evaluation.agreement.indices import match_table, shared_table
+from decortex.evaluation.agreement.rand_matrix import rand_matrix
 from decortex_ops.dashboard.choosing import (
     DATASET,
     EMBEDDING,
@@ -29,7 +29,8 @@ from decortex_ops.dashboard.parts import Choice, Empty, Panel, View
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.theme import ACCENT, category_colour, cluster_symbol, figure, number, plain
 from decortex_ops.dashboard.urls import Field, State
-from decortex_schemas import queries_browse, queries_neurons
+from decortex_schemas.queries import browse as queries_browse
+from decortex_schemas.queries import neurons as queries_neurons
 
 PATH = "/agreement"
 TITLE = "Agreement"

@@ -24,7 +24,7 @@ from decortex_ops.dashboard.theme import (
     plain,
 )
 from decortex_ops.dashboard.urls import Field, State
-from decortex_schemas import queries_neurons
+from decortex_schemas.queries import neurons as queries_neurons
 
 PATH = "/cluster"
 TITLE = "Cluster"

@@ -26,7 +26,8 @@ from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
 from decortex_ops.dashboard.theme import MUTED, OKABE_ITO, figure, number
 from decortex_ops.dashboard.urls import State
-from decortex_schemas import queries_browse, queries_neurons
+from decortex_schemas.queries import browse as queries_browse
+from decortex_schemas.queries import neurons as queries_neurons
 
 PATH = "/fine-tune"
 TITLE = "Fine-tune"

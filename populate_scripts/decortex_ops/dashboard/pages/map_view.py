@@ -35,7 +35,8 @@ from decortex_ops.dashboard.theme import (
     plain,
 )
 from decortex_ops.dashboard.urls import Field, State
-from decortex_schemas import queries_neurons, queries_views
+from decortex_schemas.queries import neurons as queries_neurons
+from decortex_schemas.queries import views as queries_views
 
 PATH = "/map"
 TITLE = "Map"

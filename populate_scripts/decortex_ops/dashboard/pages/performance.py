@@ -15,7 +15,7 @@ from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
 from decortex_ops.dashboard.theme import cluster_colour, figure, number
 from decortex_ops.dashboard.urls import State
-from decortex_schemas import queries_neurons
+from decortex_schemas.queries import neurons as queries_neurons
 
 PATH = "/performance"
 TITLE = "Performance"

@@ -11,7 +11,8 @@ from decortex_ops.dashboard.choosing import PARTITION, choose_partition, partiti
 from decortex_ops.dashboard.parts import Empty, Panel, View
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.urls import State
-from decortex_schemas import queries, queries_neurons
+from decortex_schemas import queries
+from decortex_schemas.queries import neurons as queries_neurons
 
 PATH = "/provenance"
 TITLE = "Provenance"

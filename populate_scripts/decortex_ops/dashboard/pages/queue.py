@@ -16,8 +16,8 @@ from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
 from decortex_ops.dashboard.theme import STATES, category_colour, duration, figure, number, plain
 from decortex_ops.dashboard.urls import Field, State
-from decortex_schemas import queries_queue
-from decortex_schemas.queries_queue import Row
+from decortex_schemas.queries import jobs as queries_queue
+from decortex_schemas.queries.jobs import Row
 
 PATH = "/"
 TITLE = "Queue"

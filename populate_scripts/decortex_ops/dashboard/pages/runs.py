@@ -15,8 +15,8 @@ from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import pages, table
 from decortex_ops.dashboard.theme import category_colour, figure, number, plain
 from decortex_ops.dashboard.urls import Field, State
-from decortex_schemas import queries_browse
-from decortex_schemas.query_rows import PARTITION
+from decortex_schemas.queries import browse as queries_browse
+from decortex_schemas.queries.rows import PARTITION
 
 PATH = "/runs"
 TITLE = "Runs"

@@ -25,7 +25,7 @@ from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
 from decortex_ops.dashboard.theme import number
 from decortex_ops.dashboard.urls import State
-from decortex_schemas import queries_selection
+from decortex_schemas.queries import k_selection as queries_selection
 
 PATH = "/which-k"
 TITLE = "Which K"

@@ -1,0 +1,1 @@
+"""Methods on a neighbour graph: the graph, its eigenvectors, spectral clustering, SEC and LDMGI."""

@@ -1,0 +1,1 @@
+"""Mixture models: Gaussian and Student-t mixtures, their EM and their starts."""

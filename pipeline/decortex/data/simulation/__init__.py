@@ -1,0 +1,1 @@
+"""The simulated cortex: stimuli, receptive-field mechanisms, neurons of known type."""

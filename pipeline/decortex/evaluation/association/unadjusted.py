@@ -1,0 +1,230 @@
+"""Does a neuron's performance depend on its cluster: naive effects and tests, and ranks within sessions.
+
+Covariates are in `these_sessions`, animals that were not recorded in `population`, pairs in `pairwise`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2
+from scipy.stats import f as f_distribution
+
+from decortex.errors import InputError
+from decortex.evaluation.association.effect_sizes import Share, adjusted_share, ranked_share
+from decortex.evaluation.association.permutation import permutation_p, within_session_null
+
+FloatArray = NDArray[np.float64]
+
+AssociationStatus = Literal["ok", "no_scores", "one_cluster", "constant_scores", "too_few_neurons"]
+PermutationStatus = Literal["ok", "not_tested", "cluster_is_session", "constant_in_sessions"]
+
+
+@dataclass(frozen=True)
+class ClusterSummary:
+    """Scores of one cluster; None where no (or one, for the standard deviation) score is defined."""
+
+    cluster: int
+    n: int
+    n_defined: int
+    mean: float | None
+    median: float | None
+    sd: float | None
+
+
+@dataclass(frozen=True)
+class AssociationResult:
+    """Performance against cluster, first as effect sizes; None where undefined, a status saying why.
+
+    Parameters
+    ----------
+    status : str
+        'ok', 'no_scores' (all undefined), 'one_cluster', 'constant_scores' or 'too_few_neurons' (not more
+        neurons than clusters).
+    n_neurons, n_excluded, n_clusters, n_sessions : int
+        Neurons tested, neurons left out because their score is undefined, and the clusters and sessions
+        that the tested neurons come from.
+    h, p_kruskal : float or None
+        Kruskal-Wallis statistic (corrected for ties) and its chi-square p. Naive: it takes neurons of a
+        session for independent, so a session effect alone makes it significant.
+    epsilon2 : float or None
+        H/(n - 1), share of the variance of the ranks between clusters (Tomczak & Tomczak 2014).
+    epsilon2_corrected : float or None
+        (H - k + 1)/(n - k): 0 on average where nothing depends on cluster; may be negative.
+    epsilon2_low, epsilon2_high : float or None
+        95 % interval of the corrected effect (`effects.share_interval`); like H it ignores sessions.
+    f, p_anova : float or None
+        One-way analysis of variance of the scores themselves; naive as H is. None where a cluster's scores are equal.
+    omega2, omega2_low, omega2_high : float or None
+        (SS_b - (k - 1) MS_w)/(SS_t + MS_w) of that analysis, and its 95 % interval.
+    permutation_status : str
+        'ok', 'not_tested' (status is not 'ok'), 'cluster_is_session' (no session holds two clusters) or
+        'constant_in_sessions' (no session holds two different scores among its clusters).
+    epsilon2_within : float or None
+        The same share for ranks within sessions: what is left when session levels are removed.
+    p_permutation : float or None
+        (b + 1)/(B + 1) of `epsilon2_within` under shuffling within sessions; speaks of these sessions.
+    n_permutations, seed : int
+        Permutations and their seed.
+    clusters : tuple of ClusterSummary
+        Every cluster, also those whose scores are all undefined.
+    """
+
+    status: AssociationStatus
+    n_neurons: int
+    n_excluded: int
+    n_clusters: int
+    n_sessions: int
+    h: float | None
+    p_kruskal: float | None
+    epsilon2: float | None
+    epsilon2_corrected: float | None
+    epsilon2_low: float | None
+    epsilon2_high: float | None
+    f: float | None
+    p_anova: float | None
+    omega2: float | None
+    omega2_low: float | None
+    omega2_high: float | None
+    permutation_status: PermutationStatus
+    epsilon2_within: float | None
+    p_permutation: float | None
+    n_permutations: int
+    seed: int
+    clusters: tuple[ClusterSummary, ...]
+
+
+def associate(
+    scores: FloatArray,
+    labels: NDArray[np.integer[Any]],
+    sessions: NDArray[Any],
+    *,
+    seed: int,
+    n_permutations: int = 9999,
+) -> AssociationResult:
+    """Test whether scores differ between clusters, naively and within sessions.
+
+    Parameters
+    ----------
+    scores : ndarray of float, shape (n_neurons,)
+        One score a neuron; NaN where undefined (left out and counted).
+    labels : ndarray of int, shape (n_neurons,)
+        Cluster of each neuron, >= 0.
+    sessions : ndarray, shape (n_neurons,)
+        Session of each neuron, as name or number.
+    seed : int
+        Seed of the permutations.
+    n_permutations : int
+        Shuffles within sessions.
+
+    Raises
+    ------
+    InputError
+        If the three do not describe the same neurons, or a score is infinite.
+    """
+    _check(scores, labels, sessions)
+    scores = np.asarray(scores, dtype=np.float64)
+    defined = ~np.isnan(scores)
+    y, cluster = scores[defined], np.unique(labels[defined], return_inverse=True)[1].astype(np.int64)
+    session = np.unique(sessions[defined], return_inverse=True)[1].astype(np.int64)
+    n = len(y)
+    k = int(cluster.max()) + 1 if n else 0
+
+    status: AssociationStatus = "ok"
+    if n == 0:
+        status = "no_scores"
+    elif k == 1:
+        status = "one_cluster"
+    elif n <= k:
+        status = "too_few_neurons"
+    elif (y == y[0]).all():
+        status = "constant_scores"
+
+    ranked = plain = None
+    permutation_status: PermutationStatus = "not_tested"
+    within = p_permutation = None
+    if status == "ok":
+        ranked, plain = ranked_share(y, cluster), adjusted_share(y, cluster)
+        permutation_status = _exchangeable(y, cluster, session)
+    if permutation_status == "ok":
+        observed, null = within_session_null(y, [cluster], session, seed=seed, n_permutations=n_permutations)
+        within, p_permutation = float(observed[0]), permutation_p(float(observed[0]), null[:, 0])
+    return AssociationResult(
+        status=status,
+        n_neurons=n,
+        n_excluded=len(scores) - n,
+        n_clusters=k,
+        n_sessions=int(session.max()) + 1 if n else 0,
+        **_naive(ranked, plain, n),
+        permutation_status=permutation_status,
+        epsilon2_within=within,
+        p_permutation=p_permutation,
+        n_permutations=n_permutations,
+        seed=seed,
+        clusters=summarise_clusters(scores, labels),
+    )
+
+
+def summarise_clusters(scores: FloatArray, labels: NDArray[np.integer[Any]]) -> tuple[ClusterSummary, ...]:
+    """Count, mean, median and standard deviation (ddof 1) of the defined scores in every cluster."""
+    summaries = []
+    for cluster in np.unique(labels):
+        here = scores[labels == cluster]
+        values = here[~np.isnan(here)]
+        n = len(values)
+        summaries.append(
+            ClusterSummary(
+                cluster=int(cluster),
+                n=len(here),
+                n_defined=n,
+                mean=float(values.mean()) if n else None,
+                median=float(np.median(values)) if n else None,
+                sd=float(values.std(ddof=1)) if n > 1 else None,
+            )
+        )
+    return tuple(summaries)
+
+
+def _naive(ranked: Share | None, plain: Share | None, n: int) -> dict[str, Any]:
+    """Effects and p-values that take neurons for independent; None where there are none."""
+    tested = None if plain is None or np.isinf(plain.f) else plain
+    return {
+        "h": None if ranked is None else ranked.share * (n - 1),
+        "p_kruskal": None if ranked is None else float(chi2.sf(ranked.share * (n - 1), ranked.df)),
+        "epsilon2": None if ranked is None else ranked.share,
+        "epsilon2_corrected": None if ranked is None else ranked.corrected,
+        "epsilon2_low": None if ranked is None else ranked.low,
+        "epsilon2_high": None if ranked is None else ranked.high,
+        "f": None if tested is None else tested.f,
+        "p_anova": None
+        if tested is None
+        else float(f_distribution.sf(tested.f, tested.df, tested.df_residual)),
+        "omega2": None if plain is None else plain.corrected,
+        "omega2_low": None if plain is None else plain.low,
+        "omega2_high": None if plain is None else plain.high,
+    }
+
+
+def _exchangeable(y: FloatArray, cluster: NDArray[np.int64], session: NDArray[np.int64]) -> PermutationStatus:
+    """Whether shuffling within sessions can change anything at all."""
+    varied = False
+    for one in np.unique(session):
+        here = session == one
+        if len(np.unique(cluster[here])) > 1:
+            varied = True
+            if len(np.unique(y[here])) > 1:
+                return "ok"
+    return "constant_in_sessions" if varied else "cluster_is_session"
+
+
+def _check(scores: FloatArray, labels: NDArray[np.integer[Any]], sessions: NDArray[Any]) -> None:
+    if scores.ndim != 1 or labels.shape != scores.shape or sessions.shape != scores.shape:
+        raise InputError(
+            "expected one score, one label and one session a neuron, got shapes "
+            f"{scores.shape}, {labels.shape} and {sessions.shape}."
+        )
+    if np.isinf(scores).any():
+        raise InputError("scores should be finite or NaN (undefined), but an infinite one came.")

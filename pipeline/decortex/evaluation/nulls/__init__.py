@@ -1,0 +1,1 @@
+"""Null models of an embedding, and values compared with them."""

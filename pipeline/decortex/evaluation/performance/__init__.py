@@ -1,0 +1,1 @@
+"""Prediction scores per neuron, their reliability, and what fine-tuning keeps of them."""

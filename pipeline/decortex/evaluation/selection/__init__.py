@@ -1,0 +1,1 @@
+"""The number of clusters that the data support, which may be none."""

@@ -1,0 +1,172 @@
+"""Choice of K on one embedding: every criterion, null models, and one decision that may be 'none'."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decortex.clustering.inputs import check_n_clusters, check_points
+from decortex.clustering.registry import method_config
+from decortex.embeddings import EmbeddingConfig
+from decortex.errors import InputError
+from decortex.evaluation.agreement.subsamples import Clusterer
+from decortex.evaluation.nulls.surrogates import NULL_KINDS, NullKind, surrogate, surrogate_embedding
+from decortex.evaluation.selection.config import CriterionValue, SelectionConfig
+from decortex.evaluation.selection.criteria import CountCriteria, count_criteria, partition_figures
+from decortex.evaluation.selection.decision import Excess, KDecision, decide_k, excess
+
+FloatArray = NDArray[np.float64]
+Progress = Callable[[int, int], None]
+Drawn = defaultdict[tuple[NullKind, str, int], list[CriterionValue]]
+
+
+@dataclass(frozen=True)
+class KSelection:
+    """Curves, null bands and the decision.
+
+    Parameters
+    ----------
+    decision : KDecision
+        K or None, with reasons.
+    criteria : tuple of CountCriteria
+        Every K of the grid, and 1.
+    excesses : tuple of Excess
+        Every figure that was taken on surrogates, against every null model.
+    """
+
+    decision: KDecision
+    criteria: tuple[CountCriteria, ...]
+    excesses: tuple[Excess, ...]
+
+
+@dataclass(frozen=True)
+class RawFeatures:
+    """Readout features behind a mapped embedding, so that surrogates are drawn before the mapping.
+
+    Parameters
+    ----------
+    features : ndarray of float, shape (n_neurons, n_raw)
+        Of the neurons that the embedding holds, in their order.
+    config : EmbeddingConfig
+        How they became the embedding.
+    """
+
+    features: NDArray[np.floating[Any]]
+    config: EmbeddingConfig
+
+
+def choose_k(
+    x: Any,
+    method: str = "kmeans",
+    *,
+    counts: Iterable[int] = range(2, 16),
+    config: SelectionConfig | None = None,
+    raw: RawFeatures | None = None,
+    progress: Progress | None = None,
+    **params: Any,
+) -> KSelection:
+    """Judge every K of a grid and decide which one the neurons support, if any.
+
+    Parameters
+    ----------
+    x : array_like, shape (n_neurons, n_features)
+        Embedding.
+    method : str
+        Clustering method, one of `decortex.clustering.methods`.
+    counts : iterable of int
+        Grid of K, each at least 2.
+    config : SelectionConfig, optional
+        Null models, refits and levels.
+    raw : RawFeatures, optional
+        Where the embedding was normalised; surrogates are then drawn of these and mapped likewise.
+    progress : callable, optional
+        Called with (steps done, steps in all).
+    **params
+        Parameters of the method.
+
+    Returns
+    -------
+    KSelection
+
+    Raises
+    ------
+    InputError
+        If x is not finite, the grid is empty, or a K is below 2 or above the number of neurons.
+    """
+    points = check_points(x)
+    config = config or SelectionConfig()
+    grid = sorted({check_n_clusters(k, len(points)) for k in counts})
+    if not grid or grid[0] < 2:
+        raise InputError(f"counts should be numbers of clusters of at least 2, got {grid}.")
+    if raw is not None and len(raw.features) != len(points):
+        raise InputError(
+            f"raw features of {len(raw.features)} neurons came with an embedding of {len(points)}: leave out the "
+            "neurons that the embedding excludes."
+        )
+    method_config(method, params)
+    clusterer = Clusterer(method, params)
+    n_steps = len(grid) + 1 + config.n_surrogates
+    report = progress or (lambda _done, _all: None)
+
+    criteria = []
+    for k in (1, *grid):
+        criteria.append(count_criteria(points, clusterer, k, config))
+        report(len(criteria), n_steps)
+    drawn: Drawn = defaultdict(list)
+    for b in range(config.n_surrogates):
+        wanted = [k for k in grid if not (config.stop_early and _is_out(k, criteria, drawn, config))]
+        for kind in config.nulls if wanted else ():
+            null = draw_surrogate(points, raw, kind, b)
+            for k in wanted:
+                for value in partition_figures(null, clusterer, k, config, criteria=config.null_criteria):
+                    drawn[kind, value.criterion, k].append(value)
+        report(len(criteria) + b + 1, n_steps)
+    values = [value for one in criteria for value in one.values]
+    excesses = tuple(
+        excess(value, kind, drawn[kind, value.criterion, value.k])
+        for value in values
+        for kind in config.nulls
+        if (kind, value.criterion, value.k) in drawn
+    )
+    return KSelection(decide_k(values, excesses, config), tuple(criteria), excesses)
+
+
+def _is_out(k: int, criteria: list[CountCriteria], drawn: Drawn, config: SelectionConfig) -> bool:
+    """Whether too many surrogates of some kind were as stable as the data for this K to exceed it any more."""
+    own = next(
+        value for one in criteria if one.k == k for value in one.values if value.criterion == "stability"
+    )
+    if own.value is None:
+        return True
+    reached = (
+        sum(value.value is not None and value.value >= own.value for value in drawn[kind, "stability", k])
+        for kind in config.nulls
+    )
+    return any(
+        (b + 1) / (config.n_surrogates + 1) > max(config.alpha, 1 / (config.n_surrogates + 1))
+        for b in reached
+    )
+
+
+def draw_surrogate(x: Any, raw: RawFeatures | None, kind: NullKind, null_seed: int) -> FloatArray:
+    """Draw surrogate number ``null_seed`` of one kind; kinds draw independently at equal seeds."""
+    rng = np.random.default_rng([null_seed, NULL_KINDS.index(kind)])
+    if raw is None:
+        return surrogate(x, kind, rng)
+    return surrogate_embedding(raw.features, raw.config, kind, rng)
+
+
+def refits(n_counts: int, config: SelectionConfig) -> dict[str, int]:
+    """Number of clusterings that a choice over a grid takes: on the data, on references and on surrogates."""
+    own = n_counts * (1 + config.n_subsamples + 2 * config.n_splits)
+    each = config.n_subsamples + (set(config.null_criteria) != {"stability"})
+    return {
+        "data": own,
+        "references": n_counts * config.n_references,
+        "surrogates": n_counts * len(config.nulls) * config.n_surrogates * each,
+    }

@@ -1,0 +1,1 @@
+"""Clustering losses of fine-tuning: one module per loss, and what they share."""

@@ -1,0 +1,1 @@
+"""Checkpoints of this and of other projects: reading, rebuilding, running external code."""

@@ -1,0 +1,138 @@
+"""Rows of an nnfabrik TrainedModel table, exported as JSON: what they say of a checkpoint. No nnfabrik here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from decortex.errors import ConfigError
+from decortex.models.checkpoints.rebuild import RebuildConfig
+from decortex.models.cores.neuralpredictors import Stacked2dConfig
+
+_FAMILY = (
+    "model_fn",
+    "model_config",
+    "model_hash",
+    "dataset_fn",
+    "dataset_config",
+    "dataset_hash",
+    "trainer_fn",
+    "trainer_config",
+    "trainer_hash",
+    "seed",
+    "score",
+)
+# Model functions that build a stacked core with one of the readouts that are rebuilt here, and what they leave to
+# the core when a configuration is silent.
+_STACKED = "stacked_core_"
+_LEFT = {"pad_input": False, "stack": None, "hidden_padding": None, "momentum": 0.9}
+
+
+@dataclass(frozen=True)
+class NnfabrikRow:
+    """What a row says of a trained network.
+
+    Parameters
+    ----------
+    model_fn : str
+        Dotted path of the function that built it.
+    model_config : mapping
+        Its keyword arguments.
+    seed : int
+        Seed it was trained with.
+    family : mapping
+        Functions, configurations and hashes of model, dataset and trainer, as far as the row has them.
+    """
+
+    model_fn: str
+    model_config: Mapping[str, Any]
+    seed: int
+    family: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name of the family: the function and the beginning of the configuration's hash."""
+        return f"{self.model_fn.rpartition('.')[2]}-{config_md5(self.model_config)[:8]}"
+
+    @property
+    def builder(self) -> str:
+        """The function as 'module:function'."""
+        module, _, function = self.model_fn.rpartition(".")
+        return f"{module}:{function}"
+
+    def rebuild_config(self, image_shape: tuple[int, int, int] | None) -> RebuildConfig | None:
+        """How the network is rebuilt here; None where its function builds another architecture."""
+        if not self.model_fn.rpartition(".")[2].startswith(_STACKED):
+            return None
+        config = dict(self.model_config)
+        core = {**_LEFT, **{name: config[name] for name in Stacked2dConfig.model_fields if name in config}}
+        if "core_bias" in config:
+            core["bias"] = config["core_bias"]
+        predictor = config.get("grid_mean_predictor") or {}
+        return RebuildConfig.from_params(
+            {
+                "core": core,
+                "image_shape": None if image_shape is None else list(image_shape),
+                "elu_offset": float(config.get("elu_offset", 0.0)),
+                "final_tanh": bool(predictor.get("final_tanh", False)) if predictor else True,
+            }
+        )
+
+
+def read_row(row: Mapping[str, Any]) -> NnfabrikRow:
+    """Check an exported row.
+
+    Parameters
+    ----------
+    row : mapping
+        ``model_fn``, ``model_config``, ``seed`` and, as far as known, ``model_hash`` and the same of dataset and
+        trainer; every other column is left out.
+
+    Raises
+    ------
+    ConfigError
+        If something is missing, or a hash is not that of its configuration.
+    """
+    missing = [name for name in ("model_fn", "model_config", "seed") if name not in row]
+    if missing:
+        raise ConfigError(
+            f"the exported row lacks {', '.join(missing)}; expected what (TrainedModel * Model & key).fetch1() gives"
+            " (docs/models.md says how to export it)."
+        )
+    if not isinstance(row["model_config"], Mapping) or "." not in str(row["model_fn"]):
+        raise ConfigError("'model_config' of the exported row is an object, and 'model_fn' a dotted path.")
+    for kind in ("model", "dataset", "trainer"):
+        config, expected = row.get(f"{kind}_config"), row.get(f"{kind}_hash")
+        if config is not None and expected is not None and config_md5(config) != expected:
+            raise ConfigError(
+                f"{kind}_hash of the exported row is {expected}, but its {kind}_config hashes to"
+                f" {config_md5(config)}: the two are not of one row, or the export changed a value."
+            )
+    return NnfabrikRow(
+        model_fn=str(row["model_fn"]),
+        model_config=row["model_config"],
+        seed=int(row["seed"]),
+        family={name: row[name] for name in _FAMILY if name in row},
+    )
+
+
+def config_md5(value: Any) -> str:
+    """Hash that nnfabrik gives a configuration: MD5 over keys (sorted as text) and the values' own hashes.
+
+    It identifies rows of that database and protects nothing; the checkpoint's sha256 is recorded beside it.
+    """
+    digest = hashlib.md5(usedforsecurity=False)
+    if isinstance(value, str):
+        digest.update(value.encode())
+    elif isinstance(value, Mapping):
+        for key in sorted(value, key=str):
+            digest.update(str(key).encode())
+            digest.update(config_md5(value[key]).encode())
+    elif isinstance(value, Iterable):
+        for item in value:
+            digest.update(config_md5(item).encode())
+    else:
+        digest.update(str(value).encode())
+    return digest.hexdigest()

@@ -1,0 +1,341 @@
+"""Embeddings out of trained checkpoints, ours and others', without running any of their code."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from decortex.errors import CheckpointError
+from decortex.models.checkpoints.layouts import (
+    Masks,
+    SessionReadout,
+    as_rows,
+    find_readouts,
+    readout_like_keys,
+)
+from decortex.models.network import CHECKPOINT_FORMAT, Network
+
+_SAVE_AGAIN = (
+    "Load it where the code that wrote it is installed and save its tensors alone:"
+    " torch.save(model.state_dict(), 'weights.pt')"
+)
+
+
+@dataclass(frozen=True)
+class CheckpointReadout:
+    """The readout embedding of a checkpoint's neurons, sessions concatenated.
+
+    Parameters
+    ----------
+    kind : str
+        'decortex', 'named_key', or the readout class that wrote it ('full_gaussian_2d', 'gaussian_2d',
+        'point_pooled_2d', 'factorised_2d', 'openretina_gaussian_mask', 'openretina_factorised').
+    sessions : tuple of str
+        In the checkpoint's order.
+    embedding : ndarray of float32, shape (n_neurons, n_features)
+        Readout features.
+    session : ndarray of str, shape (n_neurons,)
+        Session of each neuron.
+    index : ndarray of int64, shape (n_neurons,)
+        Place of each neuron in its session.
+    positions : ndarray of float32, shape (n_neurons, 2), or None
+        Where each neuron reads, -1..1 over the feature map, x then y; None unless every session tells.
+    cortical : ndarray of float32, shape (n_neurons, n_dimensions), or None
+        Where each neuron lies in cortex, where every session tells (``source_grid``).
+    sha256 : str
+        Of the file.
+    """
+
+    kind: str
+    sessions: tuple[str, ...]
+    embedding: NDArray[np.float32]
+    session: NDArray[np.str_]
+    index: NDArray[np.int64]
+    positions: NDArray[np.float32] | None
+    cortical: NDArray[np.float32] | None
+    sha256: str
+
+    def arranged(self, sessions: Mapping[str, str]) -> CheckpointReadout:
+        """Give the same neurons with sessions renamed and in another order.
+
+        Parameters
+        ----------
+        sessions : mapping of str to str
+            New name by the checkpoint's, in the new order; every session once.
+
+        Raises
+        ------
+        CheckpointError
+            If it leaves a session out or names one that is not there.
+        """
+        if set(sessions) != set(self.sessions) or len(set(sessions.values())) != len(sessions):
+            raise CheckpointError(
+                f"the sessions {list(sessions)} -> {list(sessions.values())} do not name each of the checkpoint's"
+                f" sessions {list(self.sessions)} once."
+            )
+        order = np.concatenate([np.flatnonzero(self.session == name) for name in sessions])
+        return CheckpointReadout(
+            kind=self.kind,
+            sessions=tuple(sessions.values()),
+            embedding=self.embedding[order],
+            session=np.array([sessions[name] for name in self.session[order]]),
+            index=self.index[order],
+            positions=None if self.positions is None else self.positions[order],
+            cortical=None if self.cortical is None else self.cortical[order],
+            sha256=self.sha256,
+        )
+
+
+def load_tensors(path: Path) -> Mapping[str, Any]:
+    """Load a checkpoint's values with ``weights_only=True``, onto the CPU.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such file, it is cut short or no checkpoint, or needs code to be unpickled.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"there is no checkpoint {str(path)!r}. Check the path.") from error
+    except Exception as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if "GLOBAL" in str(error) or "TorchScript" in str(error):
+            raise CheckpointError(
+                f"checkpoint {str(path)!r} holds Python objects, which only their own code can unpickle and"
+                f" which are not loaded here (unpickling runs code). {_SAVE_AGAIN}."
+            ) from error
+        raise CheckpointError(
+            f"checkpoint {str(path)!r} cannot be read: it is cut short, damaged or not a torch file ({first})."
+            " Copy it again and compare its size or sha256 with the original."
+        ) from error
+    if not isinstance(content, Mapping):
+        raise CheckpointError(
+            f"checkpoint {str(path)!r} holds a {type(content).__name__}, not a state dict. {_SAVE_AGAIN}."
+        )
+    return content
+
+
+def read_checkpoint(
+    path: str | Path,
+    *,
+    embedding_key: str | None = None,
+    mask_key: str | None = None,
+    masks: Masks = "free",
+) -> CheckpointReadout:
+    """Read the readout embedding out of a checkpoint.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file of ours (`Network.checkpoint`), or a state dict (as it is, or under ``state_dict`` or the like)
+        with neuralpredictors' or openretina's readout keys ``readout.<session>.*``.
+    embedding_key : str, optional
+        Dotted path of the features where the names are others: a matrix (n_neurons, n_features), or
+        (1, n_features, 1, n_neurons).
+    mask_key : str, optional
+        With `embedding_key`: dotted path of the spatial masks (n_neurons, ...) that multiply these features. A
+        product of mask and features may flip the sign of both, which makes two groups of neurons that are no
+        types: every neuron is turned so that its mask's sum is not negative.
+    masks : {'free', 'normalised'}
+        For factorised readouts: 'free' scales each mask's norm into the features; 'normalised' is for
+        networks that divide masks by their norm (``normalize=True``). The file does not tell.
+
+    Returns
+    -------
+    CheckpointReadout
+        Embedding and identity of every neuron.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read without running code, holds no readout, names a session twice, or holds
+        features that are not finite or do not fit together.
+
+    Notes
+    -----
+    Keys and shapes are those of neuralpredictors (FullGaussian2d, Gaussian2d, PointPooled2d,
+    SpatialXFeatureLinear / FullFactorized2d); features shared between matched neurons are gathered by
+    ``feature_sharing_index`` and multiplied by ``scales``.
+    """
+    path = Path(path)
+    content = load_tensors(path)
+    try:
+        return _read(content, path, embedding_key, mask_key, masks)
+    except CheckpointError:
+        raise
+    except (TypeError, ValueError, LookupError, RuntimeError, NotImplementedError, AttributeError) as error:
+        first = (str(error).strip().splitlines() or [""])[0]
+        raise CheckpointError(
+            f"the tensors of {str(path)!r} do not have the shapes and types of a readout "
+            f"({type(error).__name__}: {first}). Name the matrix of features by embedding_key='path.to.key', or save "
+            "the state dict again from the network that was trained."
+        ) from error
+
+
+def _read(
+    content: Mapping[str, Any],
+    path: Path,
+    embedding_key: str | None,
+    mask_key: str | None,
+    masks: Masks,
+) -> CheckpointReadout:
+    if mask_key is not None and embedding_key is None:
+        raise CheckpointError(
+            f"mask_key {mask_key!r} came without embedding_key: name the features that these masks multiply."
+        )
+    if embedding_key is not None:
+        readouts = {embedding_key: _named(content, embedding_key, mask_key, path)}
+    elif content.get("format") == CHECKPOINT_FORMAT:
+        readouts = _own(content)
+    else:
+        state = tensors_of(content)
+        readouts = find_readouts(state, masks=masks)
+        if not readouts:
+            seen = readout_like_keys(state) or list(state)[:8]
+            raise CheckpointError(
+                f"no readout was found in {str(path)!r}: expected keys like 'readout.<session>._features',"
+                f" saw {seen}. Name the matrix of features by embedding_key='path.to.key'."
+            )
+    _check(readouts, path)
+    return _concatenate(readouts, _sha256(path))
+
+
+def _named(content: Mapping[str, Any], key: str, mask_key: str | None, path: Path) -> SessionReadout:
+    tensor = _real_tensor(content, key, "embedding_key", path)
+    features: NDArray[np.float32] = as_rows(tensor, where=key).float().contiguous().numpy().copy()
+    if mask_key is not None:
+        features *= _signs(_real_tensor(content, mask_key, "mask_key", path), len(features), mask_key)
+    return SessionReadout(layout="named_key", features=features, positions=None, cortical=None)
+
+
+def _signs(masks: Tensor, n_neurons: int, where: str) -> NDArray[np.float32]:
+    """-1 where a neuron's mask sums to less than zero, else 1: (n_neurons, 1)."""
+    if masks.ndim < 1 or len(masks) != n_neurons:
+        raise CheckpointError(
+            f"{where!r} has shape {tuple(masks.shape)}, but one mask for each of {n_neurons} neurons was expected."
+        )
+    sums = masks.double().unsqueeze(-1).flatten(1).sum(dim=1).numpy()
+    return np.where(sums < 0, -1, 1).astype(np.float32)[:, None]
+
+
+def _real_tensor(content: Mapping[str, Any], key: str, option: str, path: Path) -> Tensor:
+    tensor = _tensor_under(content, key)
+    if tensor is None:
+        raise CheckpointError(
+            f"{str(path)!r} has no tensor under {option} {key!r}; at its top are"
+            f" {[str(name) for name in content][:8]}. Give the full dotted path."
+        )
+    if tensor.is_complex() or tensor.is_quantized:
+        raise CheckpointError(
+            f"{key!r} of {str(path)!r} is of type {tensor.dtype}; features are real numbers."
+        )
+    return tensor
+
+
+def _tensor_under(value: object, path: str) -> Tensor | None:
+    """Follow a dotted path; keys of a state dict hold dots themselves, so every split is tried."""
+    if isinstance(value, Tensor):
+        return value if path == "" else None
+    if isinstance(value, Mapping):
+        for name, part in value.items():
+            if path == name or path.startswith(f"{name}."):
+                found = _tensor_under(part, path[len(str(name)) + 1 :])
+                if found is not None:
+                    return found
+    return None
+
+
+def _own(content: Mapping[str, Any]) -> dict[str, SessionReadout]:
+    network = Network.from_checkpoint(content)
+    readouts = {name: network.readout(name) for name in network.session_names}
+    with torch.no_grad():
+        return {
+            name: SessionReadout(
+                layout="decortex",
+                features=readout.features.numpy().copy(),
+                positions=readout.centre().numpy().copy(),
+                cortical=None,
+            )
+            for name, readout in readouts.items()
+        }
+
+
+def tensors_of(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Tensors by key; a state dict that lies one level deeper (``{'state_dict': ..., 'epoch': ...}``) is taken.
+
+    Raises
+    ------
+    CheckpointError
+        If a tensor holds complex numbers, or numbers that are no numbers (quantised).
+    """
+    found = _tensors(content)
+    for key, value in found.items():
+        if value.is_complex() or value.is_quantized:
+            raise CheckpointError(
+                f"the tensor {key!r} is of type {value.dtype}: networks here hold real numbers (float or int)."
+                " Save it as a real tensor, or leave it out."
+            )
+    return found
+
+
+def _tensors(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    here = {key: value for key, value in content.items() if isinstance(value, Tensor)}
+    if here:
+        return here
+    nested = [value for value in content.values() if isinstance(value, Mapping)]
+    tensors = [{k: v for k, v in one.items() if isinstance(v, Tensor)} for one in nested]
+    return max(tensors, key=len, default={})
+
+
+def _check(readouts: Mapping[str, SessionReadout], path: Path) -> None:
+    widths = {name: one.features.shape[1] for name, one in readouts.items()}
+    if len(set(widths.values())) > 1:
+        raise CheckpointError(
+            f"sessions of {str(path)!r} have different numbers of features, {widths}: they do not read one core"
+            " and cannot be clustered together."
+        )
+    for name, one in readouts.items():
+        bad = np.flatnonzero(~np.isfinite(one.features).all(axis=1))
+        if len(bad):
+            raise CheckpointError(
+                f"{str(path)!r}: the features of {len(bad)} of {len(one.features)} neurons of {name!r} are NaN or"
+                f" infinite (first: neuron {bad[0]}). The training that wrote it diverged; take an earlier state."
+            )
+    if not any(one.features.size for one in readouts.values()):
+        raise CheckpointError(f"the readouts of {str(path)!r} hold no neurons.")
+
+
+def _concatenate(readouts: Mapping[str, SessionReadout], sha256: str) -> CheckpointReadout:
+    counts = [len(one.features) for one in readouts.values()]
+    return CheckpointReadout(
+        kind=next(iter(readouts.values())).layout,
+        sessions=tuple(readouts),
+        embedding=np.concatenate([one.features for one in readouts.values()]),
+        session=np.repeat(np.array(list(readouts)), counts),
+        index=np.concatenate([np.arange(n, dtype=np.int64) for n in counts]),
+        positions=_all_or_none([one.positions for one in readouts.values()]),
+        cortical=_all_or_none([one.cortical for one in readouts.values()]),
+        sha256=sha256,
+    )
+
+
+def _all_or_none(parts: list[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if len(known) == len(parts) else None
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for piece in iter(lambda: file.read(2**20), b""):
+            digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Cores: images in, feature maps out."""

@@ -1,0 +1,1 @@
+"""Readouts: feature maps in, one drive per neuron out."""

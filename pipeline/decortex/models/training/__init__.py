@@ -1,0 +1,1 @@
+"""Training of a network: the epoch loop, its configuration and its pieces."""

@@ -1,0 +1,1 @@
+"""Commands of an administrator: accounts, database, store, backup."""

@@ -1,0 +1,114 @@
+"""`decortex db grant|revoke|users`: who may read, compute, register and delete."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from decortex.errors import ConfigError
+from decortex_ops.cli.output import JsonFlag, out, print_json, print_rows
+from decortex_ops.cli.session import open_server
+
+HostOption = Annotated[str, typer.Option(help="From where the account may come, as MySQL takes it.")]
+PASSWORD_VARIABLE = "DECORTEX_NEW_PASSWORD"
+
+
+def grant(
+    user: Annotated[str, typer.Argument(help="Name of the account; a new one is created.")],
+    role: Annotated[str, typer.Option(help="viewer, worker, author or admin.")],
+    host: HostOption = "%",
+    password_file: Annotated[
+        Path | None,
+        typer.Option(help="File that holds the new account's password; made if it does not exist."),
+    ] = None,
+    require_tls: Annotated[
+        bool,
+        typer.Option("--require-tls", help="Refuse this account over connections that are not encrypted."),
+    ] = False,
+) -> None:
+    """Let a user view (viewer), compute (worker), declare studies (author) or delete (admin).
+
+    The password of a new account comes from --password-file, from DECORTEX_NEW_PASSWORD, or from a prompt; never from
+    the command line. Example: decortex db grant ada --role viewer --password-file ada.password
+    """
+    from decortex_ops.admin import roles as access
+    from decortex_schemas.database.schema import read_settings
+
+    if role not in access.ROLES:
+        meaning = "; ".join(f"{name}: {what}" for name, what in access.MEANING.items())
+        raise typer.BadParameter(f"there is no role {role!r}. {meaning}", param_hint="--role")
+    open_server()
+    settings = read_settings()
+    password = _password(password_file)
+    if password is None and not access.user_exists(settings, user, host):
+        password = _ask(user)
+    new = access.grant(settings, user, role, host=host, password=password, require_tls=require_tls)
+    made = "new account" if new else "account"
+    out.print(f"{made} {user}@{host} is {role} of {settings.database}", highlight=False, markup=False)
+
+
+def revoke(
+    user: Annotated[str, typer.Argument(help="Name of the account.")],
+    host: HostOption = "%",
+) -> None:
+    """Take every right on this database from a user; the account stays. Example: decortex db revoke ada."""
+    from decortex_ops.admin import roles as access
+    from decortex_schemas.database.schema import read_settings
+
+    open_server()
+    settings = read_settings()
+    access.revoke(settings, user, host=host)
+    out.print(f"{user}@{host} has no role of {settings.database}", highlight=False, markup=False)
+
+
+def users(json: JsonFlag = False) -> None:
+    """List the accounts that have a role of this database. Example: decortex db users --json."""
+    from decortex_ops.admin import roles as access
+    from decortex_schemas.database.schema import read_settings
+
+    open_server()
+    rows = access.users(read_settings())
+    if json:
+        print_json(rows)
+    else:
+        print_rows(
+            rows, ["user", "host", "role"], empty="no account has a role; `decortex db grant` gives one"
+        )
+
+
+def _password(file: Path | None) -> str | None:
+    """Password from the file (made where it does not exist) or from the environment; None where neither says."""
+    from decortex_ops.admin import roles as access
+
+    if file is None:
+        return os.environ.get(PASSWORD_VARIABLE) or None
+    if not file.exists():
+        password = access.new_password()
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as out_file:
+            out_file.write(password + "\n")
+        return password
+    try:
+        password = file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the password file {file} cannot be read: {error}") from None
+    if not password:
+        raise ConfigError(f"the password file {file} is empty.")
+    return password
+
+
+def _ask(user: str) -> str | None:
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            f"the account {user!r} is new and needs a password: give --password-file, set {PASSWORD_VARIABLE}, or "
+            "run this on a terminal."
+        )
+    password = getpass.getpass(f"Password for {user}: ")
+    if password != getpass.getpass("Again: "):
+        raise ConfigError("the two passwords are not the same.")
+    return password

@@ -1,0 +1,88 @@
+"""`decortex verify` and `decortex gc`: the files of the store against the rows that refer to them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from decortex_ops.cli.output import EXIT_FAILED, JsonFlag, err, out, print_json, print_rows
+from decortex_ops.cli.session import open_to_read
+
+FAULT_COLUMNS = ("problem", "table", "column", "key", "found", "path")
+ORPHAN_COLUMNS = ("path", "bytes", "age_hours")
+
+
+def verify(json: JsonFlag = False) -> None:
+    """Read every file of the store, check it against its row, and list what is missing, altered or orphaned.
+
+    Exit status 1 if a file is missing or altered. Example: decortex verify --json
+    """
+    from decortex_schemas.database import store
+
+    open_to_read()
+    faults, checked = store.check_files()
+    left = store.orphans()
+    rows = [
+        {
+            "problem": fault.problem,
+            "table": fault.reference.table,
+            "column": fault.reference.column,
+            "key": fault.reference.key,
+            "found": fault.found,
+            "path": fault.reference.path,
+        }
+        for fault in faults
+    ]
+    if json:
+        print_json({"checked": checked, "faults": rows, "orphaned": _rows(left)})
+    else:
+        if rows:
+            print_rows(rows, FAULT_COLUMNS)
+        missing = sum(row["problem"] == "missing" for row in rows)
+        out.print(
+            f"{checked} files read: {missing} missing, {len(rows) - missing} altered; {len(left)} orphaned "
+            f"({sum(orphan.size for orphan in left) / 1e6:.1f} MB; `decortex gc`)",
+            highlight=False,
+        )
+    if rows:
+        err.print(
+            "restore these files from a backup, or delete their rows (`decortex delete`) and compute them again",
+            style="red",
+            highlight=False,
+        )
+        raise typer.Exit(EXIT_FAILED)
+
+
+def gc(
+    older_than: Annotated[
+        float, typer.Option(min=1, help="Leave files alone that are younger than so many hours.")
+    ] = 24.0,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Delete them; without it they are only listed.")
+    ] = False,
+    json: JsonFlag = False,
+) -> None:
+    """List the files of the store that no row refers to, and delete them if asked.
+
+    They are left by workers that were killed, and by deleted rows. Example: decortex gc --older-than 48 --delete
+    """
+    from decortex_schemas.database import store
+
+    open_to_read()
+    found = store.collect(older_than_hours=older_than, delete=delete)
+    if json:
+        print_json({"deleted": delete, "orphaned": _rows(found)})
+        return
+    if found:
+        print_rows(_rows(found), ORPHAN_COLUMNS)
+    megabytes = sum(orphan.size for orphan in found) / 1e6
+    done = "deleted" if delete else "to delete (--delete does)" if found else "to delete"
+    out.print(f"{len(found)} files, {megabytes:.1f} MB {done}", highlight=False)
+
+
+def _rows(found: list[Any]) -> list[dict[str, Any]]:
+    return [
+        {"path": orphan.path, "bytes": orphan.size, "age_hours": round(orphan.age_hours, 2)}
+        for orphan in found
+    ]

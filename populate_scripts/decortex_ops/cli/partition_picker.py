@@ -1,0 +1,58 @@
+"""How a choice of K is printed: the decision, one row a K, what single criteria and people say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from decortex_ops.cli.output import cell, out, print_rows
+from decortex_ops.reports.k_table import curve_rows
+
+
+def print_selection(one: dict[str, Any]) -> None:
+    """Print one row of `queries_selection.best_k`."""
+    rows, columns = curve_rows(one)
+    decision = "no K is supported" if one["decision"] is None else f"K = {one['decision']}"
+    print_rows(
+        rows,
+        columns,
+        title=f"{one['dataset']}, {one['model']}, {one['embedding']}, {one['method_name']}: {decision}"
+        f" ({one['reason']})",
+    )
+    single = ", ".join(f"{name} {'none' if k is None else k}" for name, k in sorted(one["single"].items()))
+    lines = [f"single criteria: {single}"]
+    if len(one["networks"]) > 1:
+        alone = ", ".join(
+            f"{own['model_seed']}: {cell(own['decision'])} ({own['reason']})" for own in one["networks"]
+        )
+        lines.append(f"each network alone, by seed: {alone}")
+    lines += [
+        f"{own['person']} chose {'none' if own['choice'] is None else own['choice']}: {own['why']}"
+        for own in one["persons"]
+    ]
+    for line in lines:
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
+    out.print()
+
+
+def selection_rows(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every figure of `queries_selection.best_k` as a row of its own: one a choice, K, criterion and null model.
+
+    ``null_kind`` and what belongs to it are None for the criterion itself.
+    """
+    rows = []
+    for one in found:
+        whose = {
+            name: one[name] for name in ("dataset", "model", "embedding", "method_name", "decision", "reason")
+        }
+        for count in one["counts"]:
+            head = {**whose, "k": count["k"], "supported": count["supported"]}
+            nothing = dict.fromkeys(("null_kind", "null_mean", "null_low", "null_high", "z", "p"))
+            for criterion, figure in count["values"].items():
+                rows.append({**head, "criterion": criterion, **figure, **nothing})
+            for criterion, kinds in count["excess"].items():
+                for kind, figure in kinds.items():
+                    bounds = {name: figure[name] for name in list(nothing)[1:]}
+                    value = {"value": figure["observed"], "low": None, "high": None}
+                    own = {"n_used": figure["n_used"], "status": figure["status"], "null_kind": kind}
+                    rows.append({**head, "criterion": criterion, **value, **own, **bounds})
+    return rows

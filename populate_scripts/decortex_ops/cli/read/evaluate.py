@@ -1,0 +1,134 @@
+"""`decortex stats` and `decortex price`: performance and cluster, and what fine-tuning does and costs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from decortex_ops.cli.output import CsvFlag, JsonFlag, choose_part, out, print_rows, said_plainly
+from decortex_ops.cli.session import open_to_read
+
+STATS_COLUMNS = (
+    "method",
+    "k",
+    "finetune",
+    "covariates",
+    "status",
+    "n_neurons",
+    "omega2",
+    "omega2_low",
+    "omega2_high",
+    "p_sessions",
+    "p_sessions_bh_max",
+    "p_grid",
+    "population",
+    "p_population",
+    "p_population_bh_max",
+)
+CONFOUND_COLUMNS = (
+    "method",
+    "k",
+    "finetune",
+    "ami_session",
+    "ami_animal",
+    "cramers_v_corrected_session",
+    "cramers_v_corrected_animal",
+    "transfer_share_kept",
+    "transfer_ari",
+    "transfer_score_correlation",
+)
+PRICE_COLUMNS = (
+    "method",
+    "k",
+    "finetune",
+    "model_seed",
+    "seed",
+    "control",
+    "difference_over_sessions",
+    "interval_low",
+    "interval_high",
+    "p_equivalence",
+    "equivalent",
+    "worst_cluster_difference",
+)
+SUMMARY_COLUMNS = (
+    "method",
+    "k",
+    "finetune",
+    "n_networks",
+    "ari_networks_before",
+    "ari_networks_change",
+    "ari_networks_low",
+    "ari_networks_high",
+    "silhouette_before",
+    "silhouette_change",
+    "silhouette_low",
+    "silhouette_high",
+)
+FRONT_COLUMNS = ("method", "k", "finetune", "beta", "ari_networks", "difference", "on_front")
+STATS_PARTS = ("predictability", "confounds")
+PRICE_PARTS = ("price", "pairs", "summary", "front")
+NOTHING = "nothing compared yet; `decortex work` does once the scheduler has queued it"
+
+
+def stats(
+    study: Annotated[str, typer.Argument(help="A frozen study.")],
+    json: JsonFlag = False,
+    csv: CsvFlag = False,
+    part: Annotated[str, typer.Option(help=f"Table for --csv: {', '.join(STATS_PARTS)}.")] = "predictability",
+) -> None:
+    """Show whether predictability is tied to cluster, here and in the population. Example: decortex stats demo."""
+    from decortex_schemas.queries import performance as queries_performance
+
+    open_to_read()
+    found: dict[str, Any] = {
+        "study": study,
+        "predictability": queries_performance.predictability(study),
+        "confounds": queries_performance.confounds(study),
+    }
+    if said_plainly(found, choose_part(found, STATS_PARTS, part), json=json, csv=csv):
+        return
+    print_rows(
+        found["predictability"],
+        STATS_COLUMNS,
+        title=f"study {study}: performance and cluster",
+        empty=NOTHING,
+    )
+    out.print()
+    print_rows(
+        found["confounds"], CONFOUND_COLUMNS, title="clusters against sessions and animals", empty=NOTHING
+    )
+
+
+def price(
+    study: Annotated[str, typer.Argument(help="A frozen study.")],
+    json: JsonFlag = False,
+    csv: CsvFlag = False,
+    part: Annotated[str, typer.Option(help=f"Table for --csv: {', '.join(PRICE_PARTS)}.")] = "price",
+) -> None:
+    """Show what fine-tuning cost, and whether it improved the clustering. Example: decortex price demo."""
+    from decortex_schemas.queries import retained as queries_price
+
+    open_to_read()
+    found: dict[str, Any] = {
+        "study": study,
+        "price": queries_price.price(study),
+        **queries_price.improvement(study),
+        "front": queries_price.front(study),
+    }
+    if said_plainly(found, choose_part(found, PRICE_PARTS, part), json=json, csv=csv):
+        return
+    print_rows(
+        found["price"],
+        PRICE_COLUMNS,
+        title=f"study {study}: against the equal-epoch control",
+        empty="no fine-tuning has been compared with its control yet",
+    )
+    for other, columns, title in (
+        ("summary", SUMMARY_COLUMNS, "after fine-tuning against its own start, mean over networks"),
+        ("front", FRONT_COLUMNS, "agreement between networks against performance"),
+    ):
+        if found[other]:
+            out.print()
+            print_rows(found[other], columns, title=title)

@@ -1,0 +1,43 @@
+"""`decortex recompute`: a row computed again and compared with the stored one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from decortex_ops.cli.output import EXIT_FAILED, JsonFlag, out, print_json, print_rows
+from decortex_ops.cli.read.results import parse_key
+from decortex_ops.cli.session import open_tables
+
+
+def recompute(
+    table: Annotated[str, typer.Argument(help="A computed table, for example Clustering.")],
+    key: Annotated[str, typer.Argument(help="The row's key: JSON, or name=value pairs with commas.")],
+    threads: Annotated[
+        int, typer.Option(min=1, help="Threads of the numerical libraries, as when it was computed.")
+    ] = 1,
+    json: JsonFlag = False,
+) -> None:
+    """Compute one row again and compare it, parts included; nothing stored changes. Exit status 1 if it differs.
+
+    Example: decortex recompute Clustering dataset=v4,model_seed=0,method=kmeans,k=8,seed=0
+    """
+    from decortex_schemas.queries.recompute import recompute as compute_again
+
+    open_tables(threads=threads)
+    found = compute_again(table, parse_key(key))
+    if json:
+        print_json({"table": table, "equal": not found.differences, **asdict(found)})
+    else:
+        rows = [asdict(difference) for difference in found.differences]
+        if rows:
+            print_rows(rows, ("table", "key", "column", "what"))
+        where = "the environment it was computed in" if found.same_environment else "another environment"
+        out.print(
+            f"{table}: {found.n_values} values compared in {found.seconds:.1f} s, {len(rows)} differ ({where})",
+            highlight=False,
+        )
+    if found.differences:
+        raise typer.Exit(EXIT_FAILED)

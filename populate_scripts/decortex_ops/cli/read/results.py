@@ -1,0 +1,302 @@
+"""Read verbs: status, results, errors, provenance. They change nothing."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from decortex.errors import ConfigError
+from decortex_ops.cli.output import CsvFlag, JsonFlag, cell, choose_part, out, print_rows, said_plainly
+from decortex_ops.cli.partition_picker import print_selection, selection_rows
+from decortex_ops.cli.session import open_to_read
+
+RESULT_COLUMNS = (
+    "method_name",
+    "k",
+    "finetune",
+    "status",
+    "ari_truth",
+    "ari_seeds",
+    "ari_restarts",
+    "correlation_before",
+    "correlation_after",
+    "correlation_control",
+    "silhouette",
+    "largest_share",
+    "epsilon2",
+    "epsilon2_within",
+    "p",
+    "p_max",
+)
+
+
+PARTITION_COLUMNS = (
+    "method",
+    "k",
+    "finetune",
+    "ari_seeds",
+    "ami_seeds",
+    "v_measure_seeds",
+    "fowlkes_mallows_seeds",
+    "matched_seeds",
+    "ari_restarts",
+    "ami_restarts",
+    "ari_consensus",
+    "support",
+    "worst_cluster",
+)
+SUBSAMPLE_COLUMNS = (
+    "method",
+    "k",
+    "model_seed",
+    "ari_subsamples",
+    "ami_subsamples",
+    "v_measure_subsamples",
+    "fowlkes_mallows_subsamples",
+    "matched_subsamples",
+    "ari_whole",
+    "neuron_stability",
+    "worst_cluster",
+    "n_clusters_recovered",
+)
+METHOD_COLUMNS = (
+    "method_a",
+    "method_b",
+    "k",
+    "finetune",
+    "ari_same",
+    "ami_same",
+    "v_measure_same",
+    "fowlkes_mallows_same",
+    "matched_same",
+    "ari_other",
+    "ami_other",
+)
+MODEL_COLUMNS = (
+    "model_a",
+    "model_b",
+    "method",
+    "k",
+    "finetune",
+    "ari_models",
+    "ami_models",
+    "v_measure_models",
+    "fowlkes_mallows_models",
+    "matched_models",
+    "n_pairs_models",
+)
+AGREEMENT_PARTS = ("partitions", "subsamples", "methods", "models", "nulls")
+NULL_COLUMNS = (
+    "method",
+    "k",
+    "finetune",
+    "null",
+    "measure",
+    "before",
+    "before_null",
+    "after",
+    "after_null",
+    "after_z",
+    "after_p",
+    "change",
+    "change_null",
+    "change_z",
+    "change_p",
+    "n_null",
+)
+
+
+def status(
+    watch: Annotated[float | None, typer.Option(min=0.5, help="Show again every so many seconds.")] = None,
+    json: JsonFlag = False,
+    csv: CsvFlag = False,
+) -> None:
+    """Show, per table, what is done, waiting, in work and failed. Example: decortex status --watch 2."""
+    from decortex_schemas import queries
+
+    open_to_read()
+    while True:
+        rows = queries.progress()
+        if not said_plainly(rows, rows, json=json, csv=csv):
+            if watch is not None and out.is_terminal:
+                out.clear()
+            print_rows(rows, ["table", "done", *queries.JOB_STATES])
+        if watch is None:
+            return
+        time.sleep(watch)
+
+
+def results(
+    study: Annotated[str, typer.Argument(help="A frozen study.")],
+    method: Annotated[
+        list[str] | None, typer.Option(help="Only this method, by its name in the study; may be repeated.")
+    ] = None,
+    k: Annotated[
+        list[int] | None, typer.Option(help="Only this number of clusters; may be repeated.")
+    ] = None,
+    json: JsonFlag = False,
+    csv: CsvFlag = False,
+) -> None:
+    """Show a frozen study's results, one row a method, K and fine-tuning. Example: decortex results demo --k 8."""
+    from decortex_schemas import queries
+
+    open_to_read()
+    everything = queries.results(study)
+    _check_chosen("method", method, {row["method_name"] for row in everything})
+    _check_chosen("k", k, {row["k"] for row in everything})
+    rows = [
+        row for row in everything if (not method or row["method_name"] in method) and (not k or row["k"] in k)
+    ]
+    if not said_plainly(rows, rows, json=json, csv=csv):
+        against = sorted({row["scored_against"] for row in rows})
+        print_rows(rows, RESULT_COLUMNS, title=f"study {study}, scored against {' and '.join(against)}")
+
+
+def _check_chosen(option: str, chosen: Sequence[Any] | None, known: set[Any]) -> None:
+    unknown = sorted(set(chosen or []) - known)
+    if unknown:
+        raise ConfigError(
+            f"--{option} {unknown[0]}: this study has no such {option}; it has {', '.join(map(str, sorted(known)))}."
+        )
+
+
+def agreement(
+    study: Annotated[str, typer.Argument(help="A frozen study.")],
+    json: JsonFlag = False,
+    csv: CsvFlag = False,
+    part: Annotated[str, typer.Option(help=f"Table for --csv: {', '.join(AGREEMENT_PARTS)}.")] = "partitions",
+) -> None:
+    """Show whether networks, starts, subsamples and methods find one partition. Example: decortex agreement demo."""
+    from decortex_schemas.queries import agreement as queries_agreement
+
+    open_to_read()
+    found = queries_agreement.agreement(study)
+    if said_plainly(found, choose_part(found, AGREEMENT_PARTS, part), json=json, csv=csv):
+        return
+    print_rows(
+        found["partitions"],
+        PARTITION_COLUMNS,
+        title=f"study {study}: between networks (seeds) and starts (restarts)",
+        empty="nothing compared yet; `decortex work` does once the scheduler has queued it",
+    )
+    for other, columns, title in (
+        ("subsamples", SUBSAMPLE_COLUMNS, "between subsamples of 80 % of the neurons"),
+        ("methods", METHOD_COLUMNS, "between methods, on the same network and on different ones"),
+        ("models", MODEL_COLUMNS, "between networks of different specifications"),
+        ("nulls", NULL_COLUMNS, "fine-tuning against the same fine-tuning of surrogates without types"),
+    ):
+        if found[other]:
+            out.print()
+            print_rows(found[other], columns, title=title)
+
+
+def best_k(
+    study: Annotated[str, typer.Argument(help="A frozen study whose plan has a selection.")],
+    json: JsonFlag = False,
+    csv: CsvFlag = False,
+) -> None:
+    """Show which number of clusters the data support, if any, and why. Example: decortex best-k v4-sweep."""
+    from decortex_schemas.queries import k_selection as queries_selection
+
+    open_to_read()
+    found = queries_selection.best_k(study)
+    if said_plainly(found, selection_rows(found), json=json, csv=csv):
+        return
+    if not found:
+        out.print(
+            "nothing chosen yet; `decortex work` does once the scheduler has queued it", highlight=False
+        )
+    for one in found:
+        print_selection(one)
+
+
+def errors(
+    json: JsonFlag = False,
+    csv: CsvFlag = False,
+    trace: Annotated[bool, typer.Option("--trace", help="Print the tracebacks too.")] = False,
+) -> None:
+    """List the keys that failed, with the message. Example: decortex errors --trace."""
+    from decortex_schemas import queries
+
+    open_to_read()
+    rows = queries.failed_jobs()
+    if said_plainly(rows, rows, json=json, csv=csv):
+        return
+    print_rows(rows, ["table", "key", "message", "when", "host_name"], empty="no failed keys")
+    if trace:
+        for row in rows:
+            out.print(f"\n{row['table']} {row['key']}\n{row['traceback']}", highlight=False, markup=False)
+
+
+def provenance(
+    table: Annotated[str, typer.Argument(help="A computed table, for example Clustering.")],
+    key: Annotated[str, typer.Argument(help="The row's key: JSON, or name=value pairs with commas.")],
+    json: JsonFlag = False,
+    csv: CsvFlag = False,
+) -> None:
+    """Show what one row rests on. Example: decortex provenance TrainedModel dataset=v4,model_spec_id=1,model_seed=0."""
+    from decortex_schemas import queries
+
+    open_to_read()
+    found = queries.provenance(table, parse_key(key))
+    if said_plainly(found, _chain_rows(found), json=json, csv=csv):
+        return
+    for step in [*found["chain"], {"table": found["table"], **found["key"]}]:
+        shown = {name: value for name, value in step.items() if name != "table" and _is_short(value)}
+        out.print(
+            f"[bold]{step['table']}[/bold] " + " ".join(f"{n}={cell(v)}" for n, v in shown.items()),
+            soft_wrap=True,
+        )
+    environment = found["environment"]
+    shown = {name: value for name, value in environment.items() if _is_short(value)}
+    out.print(
+        "[bold]Environment[/bold] " + " ".join(f"{n}={cell(v)}" for n, v in shown.items()), soft_wrap=True
+    )
+    out.print("\nTo compute it again:")
+    for line in found["recompute"]:
+        out.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _chain_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every value that a row rests on, one a line: table, column, value."""
+    steps = [*found["chain"], {"table": found["table"], **found["row"]}]
+    steps.append({"table": "Environment", **found["environment"]})
+    return [
+        {"table": step["table"], "column": name, "value": value}
+        for step in steps
+        for name, value in step.items()
+        if name != "table"
+    ]
+
+
+def parse_key(text: str) -> dict[str, Any]:
+    """Read a key from JSON or from ``name=value`` pairs.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither.
+    """
+    if text.lstrip().startswith("{"):
+        try:
+            found = jsonlib.loads(text)
+        except jsonlib.JSONDecodeError as error:
+            raise ConfigError(f"the key is not JSON ({error}).") from None
+        return dict(found)
+    key: dict[str, Any] = {}
+    for pair in text.split(","):
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise ConfigError(
+                f"{pair!r} is not name=value; a key is JSON or pairs such as method=kmeans,k=8."
+            )
+        key[name.strip()] = value.strip()
+    return key
+
+
+def _is_short(value: Any) -> bool:
+    return value is not None and not isinstance(value, (dict, list)) and value != ""

@@ -1,0 +1,1 @@
+"""What people read of a frozen study: figures, report, methods text, export."""

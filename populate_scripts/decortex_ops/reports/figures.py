@@ -1,0 +1,349 @@
+"""Figures by name: which rows each takes from a study, and what it says of itself. Drawing is decortex.figures'."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from decortex import figures as draw
+from decortex.config import canonical_json
+from decortex.errors import ConfigError
+from decortex_schemas.queries import figure_rows as queries_figures
+from decortex_schemas.queries import k_selection as queries_selection
+from decortex_schemas.queries import retained as queries_price
+from decortex_schemas.queries import views as queries_views
+from decortex_schemas.tables.datasets import scored_against
+
+Row = dict[str, Any]
+Where = Mapping[str, str]
+
+SELECTION = ("dataset", "model", "embedding", "method")
+SURROGATE_CRITERION = "stability"
+COLOURS = {
+    "cluster": "cluster",
+    "score": "test correlation",
+    "session": "session",
+    "animal": "animal",
+    "true_type": "known type",
+    "z": "depth (micrometres)",
+}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure with what it shows.
+
+    Parameters
+    ----------
+    figure : Figure
+        Ready to be written.
+    key : mapping
+        Which rows: the study and what was chosen of it.
+    env_ids : tuple of int
+        Environments that computed them, where they are rows of one table.
+    """
+
+    figure: Figure
+    key: Mapping[str, Any]
+    env_ids: tuple[int, ...] = ()
+
+    def about(self) -> dict[str, str]:
+        """What the file's metadata says: title, key and versions."""
+        drew = {"decortex": version("decortex"), "matplotlib": mpl.__version__, "pandas": pd.__version__}
+        computed = queries_figures.environments(list(self.env_ids)) if self.env_ids else []
+        return {
+            "title": f"decortex {self.key['figure']} of study {self.key['study']}",
+            "key": canonical_json(dict(self.key)),
+            "versions": canonical_json({"drawn_with": drew, "computed_with": computed}),
+        }
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A figure that `decortex figure` knows.
+
+    Parameters
+    ----------
+    summary : str
+        What it shows.
+    choices : tuple of str
+        Columns by which one is chosen.
+    make : callable
+        (study, where) -> Drawn.
+    """
+
+    summary: str
+    choices: tuple[str, ...]
+    make: Callable[[str, Where], Drawn]
+
+
+def draw_figure(name: str, study: str, where: Where) -> Drawn:
+    """Draw one figure of a frozen study.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such figure, a choice is unknown, or it leaves several.
+    """
+    if name not in RECIPES:
+        raise ConfigError(f"there is no figure {name!r}; there are {', '.join(RECIPES)}.")
+    recipe = RECIPES[name]
+    unknown = sorted(set(where) - set(recipe.choices))
+    if unknown:
+        raise ConfigError(
+            f"figure {name!r} is not chosen by {unknown[0]!r}; it is by {', '.join(recipe.choices)}."
+        )
+    return recipe.make(study, where)
+
+
+def matching(rows: Sequence[Row], where: Where, what: str) -> list[Row]:
+    """Rows that a choice keeps, comparing values as text.
+
+    Raises
+    ------
+    ConfigError
+        If none is kept.
+    """
+    if not rows:
+        raise ConfigError(f"the study has no {what} yet; `decortex status` shows what is waiting.")
+    kept = [
+        row for row in rows if all(str(row[name]) == value for name, value in where.items() if name in row)
+    ]
+    if not kept:
+        known = {name: sorted({str(row[name]) for row in rows}) for name in where if name in rows[0]}
+        raise ConfigError(f"no {what} with {dict(where)}; there are {known}.")
+    return kept
+
+
+def one_of(rows: Sequence[Row], where: Where, names: Sequence[str], what: str) -> Row:
+    """The one row that a choice leaves.
+
+    Raises
+    ------
+    ConfigError
+        If it leaves none or several; the message says between what to choose.
+    """
+    kept = matching(rows, where, what)
+    if len(kept) > 1:
+        open_ = {
+            name: values for name in names if len(values := sorted({str(row[name]) for row in kept})) > 1
+        }
+        asked = "; ".join(f"--where {name}={' | '.join(values)}" for name, values in open_.items())
+        raise ConfigError(f"{len(kept)} {what}s remain, and the figure shows one: {asked}")
+    return kept[0]
+
+
+def _criteria(study: str, where: Where) -> Drawn:
+    row = one_of(_selections(study), where, SELECTION, "choice of K")
+    counts = row["counts"]
+    values = [
+        {"criterion": name, "k": one["k"], **{n: figure[n] for n in ("value", "low", "high")}}
+        for one in counts
+        for name, figure in one["values"].items()
+    ]
+    nulls = [
+        {
+            "criterion": name,
+            "k": one["k"],
+            "null_kind": kind,
+            **{n: band[n] for n in ("null_low", "null_high")},
+        }
+        for one in counts
+        for name, kinds in one["excess"].items()
+        for kind, band in kinds.items()
+    ]
+    figure = draw.k_criteria(
+        pd.DataFrame(values),
+        pd.DataFrame(nulls),
+        decision=row["decision"],
+        reason=row["reason"],
+        title=f"{row['dataset']}, {row['embedding']}, {row['method']}, {row['n_networks']} networks",
+    )
+    return Drawn(figure, _key("criteria", study, row, SELECTION))
+
+
+def _surrogates(study: str, where: Where) -> Drawn:
+    criterion = where.get("criterion", SURROGATE_CRITERION)
+    row = one_of(_selections(study), where, SELECTION, "choice of K")
+    known = sorted({name for one in row["counts"] for name in one["excess"]} - {"seed_agreement"})
+    if criterion not in known:
+        raise ConfigError(f"surrogates have no criterion {criterion!r}; they have {', '.join(known)}.")
+    observed = [{"k": one["k"], "value": one["values"][criterion]["value"]} for one in row["counts"]]
+    figure = draw.surrogate_values(
+        pd.DataFrame(queries_figures.surrogates(row, criterion)),
+        pd.DataFrame(observed),
+        criterion=criterion,
+        title=f"{row['dataset']}, {row['embedding']}, {row['method']}",
+    )
+    return Drawn(figure, {**_key("surrogates", study, row, SELECTION), "criterion": criterion})
+
+
+def _selections(study: str) -> list[Row]:
+    return [{**row, "method": row["method_name"]} | {"key": row} for row in queries_selection.best_k(study)]
+
+
+def _agreement(study: str, where: Where) -> Drawn:
+    names = ("dataset", "model", "embedding", "k", "finetune")
+    where = {"finetune": "none", **where}
+    rows = matching(queries_figures.agreement_pairs(study), where, "pair of partitions")
+    groups = [
+        dict(zip(names, group, strict=True)) for group in dict.fromkeys(_pick(row, names) for row in rows)
+    ]
+    chosen = one_of(groups, where, names, "group of partition")
+    kept = [row for row in rows if _pick(row, names) == _pick(chosen, names)]
+
+    def called(row: Row, side: str) -> tuple[str, int, int]:
+        return row[f"method_{side}"], row[f"model_seed_{side}"], row[f"seed_{side}"]
+
+    order = sorted({called(row, side) for row in kept for side in "ab"})
+    pairs = [{"a": _name(called(row, "a")), "b": _name(called(row, "b")), "ari": row["ari"]} for row in kept]
+    figure = draw.agreement_map(
+        pd.DataFrame(pairs),
+        [_name(one) for one in order],
+        title=f"{chosen['dataset']}, {chosen['embedding']}, K = {chosen['k']}, {chosen['finetune']} "
+        f"({len(order)} partitions)",
+    )
+    return Drawn(figure, _key("agreement", study, chosen, names))
+
+
+def _name(partition: tuple[str, int, int]) -> str:
+    method, network, start = partition
+    return f"{method}, network {network}, start {start}"
+
+
+def _curves(study: str, where: Where) -> Drawn:
+    tuned = [row for row in queries_figures.partitions(study) if row["finetune"] != "none"]
+    row = one_of(tuned, where, queries_figures.CHOICE, "fine-tuning")
+    own, control = queries_figures.epochs(row["key"])
+    figure = draw.loss_curves(
+        pd.DataFrame(own), pd.DataFrame(control) if control else None, title=_words(row)
+    )
+    return Drawn(figure, _key("curves", study, row, queries_figures.CHOICE), (row["env_id"],))
+
+
+def _front(study: str, where: Where) -> Drawn:
+    rows = matching(queries_price.front(study), where, "fine-tuning")
+    return Drawn(
+        draw.agreement_front(pd.DataFrame(rows), title=f"study {study}{_against(rows)}"),
+        {"figure": "front", "study": study, **where},
+    )
+
+
+def _price(study: str, where: Where) -> Drawn:
+    rows = matching(queries_price.price(study), where, "fine-tuning")
+    return Drawn(
+        draw.paired_change(pd.DataFrame(rows), title=f"study {study}{_against(rows)}"),
+        {"figure": "price", "study": study, **where},
+    )
+
+
+def _performance(study: str, where: Where) -> Drawn:
+    row = one_of(queries_figures.partitions(study), where, queries_figures.CHOICE, "partition")
+    neurons = pd.DataFrame(queries_figures.neurons(row["key"]))
+    figure = draw.performance_by_cluster(
+        neurons, queries_figures.effect(row["key"]), title=_words(row) + _against([row])
+    )
+    return Drawn(figure, _key("performance", study, row, queries_figures.CHOICE), (row["env_id"],))
+
+
+def _map(study: str, where: Where) -> Drawn:
+    colour = where.get("colour", "cluster")
+    if colour not in COLOURS:
+        raise ConfigError(f"a map is not coloured by {colour!r}; it is by {', '.join(COLOURS)}.")
+    partition = one_of(queries_figures.partitions(study), where, queries_figures.CHOICE, "partition")
+    names = ("view", "view_seed")
+    ids = ("dataset", "model_spec_id", "model_seed", "embedding_spec_id")
+    views = [
+        row
+        for row in queries_views.views(study)
+        if row["done"] and _pick(row, ids) == _pick(partition["key"], ids)
+    ]
+    view = one_of(views, {n: v for n, v in where.items() if n in names}, names, "view")
+    neurons = pd.DataFrame(queries_figures.neurons(partition["key"]))
+    points = queries_views.view_points(view)
+    depth = {"z", "score"}
+    typed = neurons[colour].astype(float) if colour in depth else neurons[colour].fillna(-1)
+    figure = draw.view_map(
+        neurons.drop(columns=["x", "y"]).assign(x=points[:, 0], y=points[:, 1], **{colour: typed}),
+        colour=colour,
+        label=COLOURS[colour],
+        neighbours_kept=view["neighbours_kept"],
+        title=f"{view['view']} of {_words(partition)}",
+    )
+    key = {**_key("map", study, partition, queries_figures.CHOICE), "view": view["view"], "colour": colour}
+    return Drawn(figure, key, (partition["env_id"],))
+
+
+def _nulls(study: str, where: Where) -> Drawn:
+    rows = matching(queries_figures.finetuned_nulls(study), where, "fine-tuning with its null")
+    groups = [
+        dict(zip(_OF_ROWS, one, strict=True)) for one in dict.fromkeys(_pick(row, _OF_ROWS) for row in rows)
+    ]
+    chosen = one_of(groups, where, _OF_ROWS, "fine-tuning")
+    kept = [row for row in rows if _pick(row, _OF_ROWS) == _pick(chosen, _OF_ROWS)]
+    title = f"{chosen['dataset']}, {chosen['embedding']}, {chosen['method']} K = {chosen['k']}, {chosen['finetune']}"
+    figure = draw.finetuned_nulls(pd.DataFrame(kept), title=title)
+    return Drawn(figure, _key("nulls", study, chosen, _OF_ROWS))
+
+
+def _against(rows: Sequence[Row]) -> str:
+    """What scores are scores against, where that is no recording of neurons."""
+    found = sorted({scored_against(str(row["dataset"])) for row in rows} - {"recordings"})
+    return f", scored against {' and '.join(found)}" if found else ""
+
+
+def _words(row: Row) -> str:
+    return (
+        f"{row['dataset']}, {row['embedding']}, {row['method']} K = {row['k']}, {row['finetune']}, "
+        f"network {row['model_seed']}, start {row['seed']}"
+    )
+
+
+def _pick(row: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in names)
+
+
+def _key(figure: str, study: str, row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {"figure": figure, "study": study, **{name: row[name] for name in names}}
+
+
+_OF_ROWS = ("dataset", "model", "embedding", "method", "k", "finetune")
+RECIPES: dict[str, Recipe] = {
+    "criteria": Recipe("criteria of K with the bands of null models, and the decision", SELECTION, _criteria),
+    "surrogates": Recipe(
+        "one criterion on every surrogate without types, beside the data",
+        (*SELECTION, "criterion"),
+        _surrogates,
+    ),
+    "agreement": Recipe(
+        "adjusted Rand index of every two partitions at one K, methods by seeds",
+        ("dataset", "model", "embedding", "k", "finetune"),
+        _agreement,
+    ),
+    "curves": Recipe(
+        "losses and state of one fine-tuning by epoch, with its control", queries_figures.CHOICE, _curves
+    ),
+    "front": Recipe("agreement between networks against performance, over beta", _OF_ROWS, _front),
+    "price": Recipe(
+        "paired change of performance against the equal-epoch control",
+        (*_OF_ROWS, "model_seed", "seed"),
+        _price,
+    ),
+    "performance": Recipe(
+        "performance by cluster with the size of the effect", queries_figures.CHOICE, _performance
+    ),
+    "nulls": Recipe(
+        "fine-tuning of the recordings beside that of surrogates without types", _OF_ROWS, _nulls
+    ),
+    "map": Recipe(
+        "neurons on a view of their embedding (colour: cluster, score, session, animal, true_type, z)",
+        (*queries_figures.CHOICE, "view", "view_seed", "colour"),
+        _map,
+    ),
+}

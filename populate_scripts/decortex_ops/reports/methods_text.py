@@ -1,0 +1,161 @@
+"""The methods of a study in words, with the parameters that its rows were computed with. Plain text, no markup."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from decortex_schemas.tables.evaluation.quality import EVALUATION_SEED, MAIN_METRIC, MAIN_TIER, N_PERMUTATIONS
+
+Row = Mapping[str, Any]
+
+CITED = {
+    "kmeans": "k-means (Lloyd 1982, k-means++ starts)",
+    "gmm": "a Gaussian mixture fitted by expectation maximisation",
+    "tmixture": "a mixture of Student t distributions (Peel & McLachlan 2000)",
+    "rotation_tmixture": "a rotation-invariant mixture of Student t distributions",
+    "spectral": "normalised spectral clustering (Shi & Malik 2000)",
+    "sec": "spectral embedded clustering (Nie et al. 2011)",
+    "ldmgi": "local discriminant models and global integration (Yang et al. 2010)",
+}
+FINETUNED = {
+    "dec": "the DEC loss alone (Xie, Girshick & Farhadi 2016)",
+    "dec_joint": "the DEC loss together with the prediction loss",
+    "december": "the DECEMber loss, a t-mixture's, together with the prediction loss",
+    "rotation_dec": "a rotation-invariant DEC loss together with the prediction loss",
+    "rotation_december": "a rotation-invariant DECEMber loss together with the prediction loss",
+}
+
+
+def methods_text(specifications: Mapping[str, Sequence[Row]], asked: Row) -> list[tuple[str, str]]:
+    """Describe how a study was computed.
+
+    Parameters
+    ----------
+    specifications : mapping
+        ``networks``, ``embeddings``, ``methods``, ``finetunings`` (rows of the specification tables, the last with
+        ``schedule``, its resolved training).
+    asked : mapping
+        ``counts``, ``seeds``, ``model_seeds``, ``subsamples``, ``nulls`` (kinds) and ``n_surrogates`` of the study.
+
+    Returns
+    -------
+    list of (str, str)
+        Heading and paragraph.
+    """
+    text = [("Networks", " ".join(_network(row) for row in specifications["networks"]) + _seeds(asked))]
+    text.append(("Embeddings", " ".join(_embedding(row) for row in specifications["embeddings"])))
+    text.append(("Clustering", " ".join(_method(row) for row in specifications["methods"]) + _grid(asked)))
+    tuned = [row for row in specifications["finetunings"] if row["kind"] != "none"]
+    if tuned:
+        text.append(("Fine-tuning", " ".join(_finetuning(row) for row in tuned) + _CONTROL))
+    if asked["nulls"]:
+        text.append(("Number of clusters", _selection(asked)))
+    text.append(("Evaluation", _EVALUATION))
+    return text
+
+
+def listed(params: Mapping[str, Any] | None) -> str:
+    """Parameters as name = value, those of parts after a dot; nothing where there are none."""
+    return "; ".join(f"{name} = {value}" for name, value in flat(params or {}))
+
+
+def flat(params: Mapping[str, Any], head: str = "") -> list[tuple[str, str]]:
+    """Every parameter with its dotted name."""
+    rows: list[tuple[str, str]] = []
+    for name, value in params.items():
+        if isinstance(value, Mapping):
+            rows += flat(value, f"{head}{name}.")
+        elif isinstance(value, (list, tuple)) and value and isinstance(value[0], Mapping):
+            for i, part in enumerate(value):
+                rows += flat(part, f"{head}{name}[{i}].")
+        else:
+            rows.append((f"{head}{name}", "none" if value is None else str(value)))
+    return rows
+
+
+def _network(row: Row) -> str:
+    if row["network"] is None:
+        return (
+            f"{row['model_name']} was imported with its {row['readout']} readout as its authors trained it; its "
+            "readout weights alone are used."
+        )
+    network, training = row["network"], row["training"]
+    layers = ", ".join(
+        f"{one['channels']} channels of {one['kernel']} by {one['kernel']} pixels"
+        for one in network["layers"]
+    )
+    turned = "" if network["n_orientations"] is None else f" at {network['n_orientations']} orientations"
+    return (
+        f"{row['model_name']} is a {row['core']} core of {len(network['layers'])} convolutional layers "
+        f"({layers}){turned} with a {row['readout']} readout, trained on the {training['loss']} loss by "
+        f"{training['optimiser']} (learning rate {training['learning_rate']:g}, schedule {training['schedule']}, "
+        f"batches of {training['batch_size']} images, at most {training['max_epochs']} epochs, the "
+        f"{training['keep']} epoch kept)."
+    )
+
+
+def _embedding(row: Row) -> str:
+    words = {
+        "raw": "the readout weights as they are",
+        "l2": "the readout weights, every neuron's scaled to length one",
+        "zscore": "the readout weights, every feature standardised over neurons",
+        "pca": "leading principal components of the readout weights",
+        "whiten": "whitened principal components of the readout weights",
+    }
+    turned = row["params"]["rotation"]
+    first = "" if turned == "none" else f", after bringing orientations together by {turned!r}"
+    return f"Embedding {row['embedding_name']!r} is {words[row['kind']]}{first}."
+
+
+def _method(row: Row) -> str:
+    return (
+        f"{row['method_name']!r} is {CITED.get(row['method'], row['method'])} (version {row['algorithm_version']}; "
+        f"{listed(row['params'])})."
+    )
+
+
+def _finetuning(row: Row) -> str:
+    schedule = row["schedule"]
+    return (
+        f"{row['finetune']!r} trains the network on with {FINETUNED.get(row['kind'], row['kind'])} ("
+        f"{listed(row['params'])}), for at most {schedule['max_epochs']} epochs at a learning rate of "
+        f"{schedule['learning_rate']:g}, the {schedule['keep']} epoch kept."
+    )
+
+
+def _seeds(asked: Row) -> str:
+    return f" Every network was trained from the seeds {', '.join(map(str, asked['model_seeds']))}."
+
+
+def _grid(asked: Row) -> str:
+    subsamples = (
+        f" The same was repeated on {asked['subsamples']} random subsamples of 80 % of the neurons."
+        if asked["subsamples"]
+        else ""
+    )
+    return (
+        f" Each was run at K = {', '.join(map(str, asked['counts']))} with the seeds "
+        f"{', '.join(map(str, asked['seeds']))}.{subsamples}"
+    )
+
+
+def _selection(asked: Row) -> str:
+    return (
+        f"K was judged by its criteria against {asked['n_surrogates']} surrogates of each of the null models "
+        f"{', '.join(asked['nulls'])}, which keep what they are named for and have no types; that no K is "
+        "supported is a possible answer."
+    )
+
+
+_CONTROL = (
+    " The control is the same network trained on as long, with the same batches, without a clustering loss; "
+    "changes are taken against it."
+)
+_EVALUATION = (
+    f"Performance is the correlation between predicted and mean measured response on {MAIN_TIER} images "
+    f"({MAIN_METRIC}), one number a neuron. Agreement is the adjusted Rand index. Whether performance is tied to "
+    f"cluster is measured by epsilon squared of the Kruskal-Wallis statistic and tested by {N_PERMUTATIONS:,} "
+    f"permutations of labels within sessions (seed {EVALUATION_SEED}). Two-dimensional views are pictures; "
+    "nothing was clustered by them."
+)

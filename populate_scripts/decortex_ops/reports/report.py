@@ -1,0 +1,288 @@
+"""One page about a frozen study: answers, figures, tables, methods and provenance, without a host of its own."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from decortex.config import canonical_json
+from decortex.errors import ConfigError, InputError
+from decortex.figures import figure_bytes
+from decortex_ops.reports.figures import draw_figure
+from decortex_ops.reports.k_table import curve_rows
+from decortex_ops.reports.methods_text import flat, methods_text
+from decortex_schemas import queries
+from decortex_schemas.queries import agreement as queries_agreement
+from decortex_schemas.queries import figure_rows as queries_figures
+from decortex_schemas.queries import k_selection as queries_selection
+from decortex_schemas.queries import performance as queries_performance
+from decortex_schemas.queries import retained as queries_price
+from decortex_schemas.queries import views as queries_views
+
+Row = dict[str, Any]
+
+# Of what there is a figure for every K or variant, so many are drawn; the tables hold all.
+MOST_FIGURES = 3
+RESULT_COLUMNS = (
+    "method_name",
+    "k",
+    "finetune",
+    "status",
+    "ari_truth",
+    "ari_seeds",
+    "ari_restarts",
+    "correlation_before",
+    "correlation_after",
+    "correlation_control",
+    "silhouette",
+    "epsilon2",
+    "epsilon2_within",
+    "p",
+)
+STATS_COLUMNS = (
+    "method",
+    "k",
+    "finetune",
+    "covariates",
+    "status",
+    "n_neurons",
+    "omega2",
+    "omega2_low",
+    "omega2_high",
+    "p_sessions",
+    "p_grid",
+    "p_population",
+)
+SUMMARY_COLUMNS = (
+    "method",
+    "k",
+    "finetune",
+    "n_networks",
+    "ari_networks_before",
+    "ari_networks_change",
+    "ari_networks_low",
+    "ari_networks_high",
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure inside the page.
+
+    Parameters
+    ----------
+    source : str
+        The figure itself, as a data address; empty where there is nothing to draw.
+    caption : str
+        What it shows, in words.
+    key : str
+        Canonical JSON of the rows it shows.
+    """
+
+    source: str
+    caption: str
+    key: str
+
+
+def report(study: str) -> str:
+    """Write the page of a frozen study.
+
+    Returns
+    -------
+    str
+        HTML; the same rows and versions give the same text. Names are escaped, nothing is fetched from anywhere.
+
+    Raises
+    ------
+    ConfigError
+        If the study is not frozen.
+    """
+    queries.require_frozen(study)
+    about = queries_figures.about_study(study)
+    partitions = queries_figures.partitions(study)
+    page = Environment(
+        loader=PackageLoader("decortex_ops.reports"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page.filters["cell"] = cell
+    chosen = _chosen(about, partitions)
+    choices = queries_selection.best_k(study) if about["asked"]["nulls"] else []
+    improved = queries_price.improvement(study)["summary"]
+    results = queries.results(study)
+    specifications = queries_figures.specifications(study)
+    return page.get_template("report.html.j2").render(
+        study=study,
+        about=about,
+        version=version("decortex"),
+        results=results,
+        against=" and ".join(sorted({row["scored_against"] for row in results})),
+        result_columns=RESULT_COLUMNS,
+        choices=[(one, *curve_rows(one)) for one in choices],
+        criteria=[
+            picture("criteria", study, _named(one), "Criteria over K; bands: null models; red: the decision.")
+            for one in choices
+        ],
+        agreement=_agreement(study, chosen),
+        subsamples=queries_agreement.agreement(study)["subsamples"],
+        tuned=bool(improved),
+        improved=improved,
+        summary_columns=SUMMARY_COLUMNS,
+        price=_price(study, partitions) if improved else [],
+        stats=queries_performance.predictability(study),
+        stats_columns=STATS_COLUMNS,
+        performance=_performance(study, chosen),
+        maps=_maps(study, chosen),
+        methods=methods_text(specifications, about["asked"]),
+        parameters=_parameters(specifications),
+        environments=queries_figures.environments([row["env_id"] for row in partitions]),
+        recompute=_recompute(partitions[0]["key"]),
+    )
+
+
+def picture(name: str, study: str, where: Mapping[str, Any], caption: str) -> Picture:
+    """Draw one figure into the page; where there is nothing to draw, the page says why."""
+    try:
+        drawn = draw_figure(name, study, {column: str(value) for column, value in where.items()})
+    except (ConfigError, InputError) as error:  # nothing to choose from, or nothing in it to draw
+        return Picture("", f"{caption} Not drawn: {error}", "")
+    about = drawn.about()
+    content = base64.b64encode(figure_bytes(drawn.figure, "svg", about=about)).decode()
+    return Picture(f"data:image/svg+xml;base64,{content}", caption, about["key"])
+
+
+def cell(value: Any) -> str:
+    """One value of a table: three figures behind the point, a dash for what is undefined."""
+    if value is None or (isinstance(value, float) and value != value):  # noqa: PLR0124  (NaN)
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4f}" if 0 < abs(value) < 0.001 else f"{value:.3f}"
+    return str(value)
+
+
+def _chosen(about: Row, partitions: Sequence[Row]) -> list[Row]:
+    """One partition without fine-tuning a method at the K that was fine-tuned, else at the middle one."""
+    tuned = sorted({row["k"] for row in partitions if row["finetune"] != "none"})
+    counts = tuned or about["asked"]["counts"]
+    k = counts[len(counts) // 2]
+    first: dict[tuple[Any, ...], Row] = {}
+    for row in partitions:
+        if row["finetune"] == "none" and row["k"] == k:
+            first.setdefault((row["dataset"], row["model"], row["embedding"], row["method"]), row)
+    return list(first.values())
+
+
+def _named(row: Row) -> Row:
+    return {
+        "dataset": row["dataset"],
+        "model": row["model"],
+        "embedding": row["embedding"],
+        "method": row["method_name"],
+    }
+
+
+def _agreement(study: str, chosen: Sequence[Row]) -> list[Picture]:
+    names = ("dataset", "model", "embedding", "k", "finetune")
+    groups = dict.fromkeys(tuple(row[name] for name in names) for row in chosen)
+    return _some(
+        groups,
+        lambda group: picture(
+            "agreement",
+            study,
+            dict(zip(names, group, strict=True)),
+            "Adjusted Rand index of every two partitions; what was not compared stays white.",
+        ),
+    )
+
+
+def _price(study: str, partitions: Sequence[Row]) -> list[Picture]:
+    pictures = [
+        picture(
+            "front",
+            study,
+            {},
+            "Agreement against the change of correlation, over beta; filled: on the front.",
+        ),
+        picture(
+            "price",
+            study,
+            {},
+            "Change against the equal-epoch control; grey: the margin that does not matter.",
+        ),
+    ]
+    first: dict[str, Row] = {}
+    for row in partitions:
+        if row["finetune"] != "none":
+            first.setdefault(row["finetune"], row)
+    return pictures + _some(
+        first.values(),
+        lambda row: picture(
+            "curves",
+            study,
+            {n: row[n] for n in queries_figures.CHOICE},
+            f"One fine-tuning by {row['finetune']}.",
+        ),
+    )
+
+
+def _performance(study: str, chosen: Sequence[Row]) -> list[Picture]:
+    return _some(
+        chosen,
+        lambda row: picture(
+            "performance",
+            study,
+            {n: row[n] for n in queries_figures.CHOICE},
+            "Correlation of every neuron by cluster; dot and bar: median and quartiles.",
+        ),
+    )
+
+
+def _maps(study: str, chosen: Sequence[Row]) -> list[Picture]:
+    pictures = []
+    for row in chosen[:1]:
+        ids = ("dataset", "model_spec_id", "model_seed", "embedding_spec_id")
+        views = [
+            view
+            for view in queries_views.views(study)
+            if view["done"] and all(view[name] == row["key"][name] for name in ids)
+        ]
+        for view in views[:MOST_FIGURES]:
+            where = {n: row[n] for n in queries_figures.CHOICE}
+            where |= {"view": view["view"], "view_seed": view["view_seed"]}
+            caption = "A picture, not a result: no cluster should be read off it."
+            pictures.append(picture("map", study, where, caption))
+    return pictures
+
+
+def _some(items: Iterable[Any], make: Callable[[Any], Picture]) -> list[Picture]:
+    """The first figures of many."""
+    return [make(item) for item in list(items)[:MOST_FIGURES]]
+
+
+def _parameters(specifications: Mapping[str, Sequence[Row]]) -> list[Row]:
+    rows = []
+    for kind, name, parts in (
+        ("network", "model_name", ("network", "training")),
+        ("embedding", "embedding_name", ("params",)),
+        ("method", "method_name", ("params",)),
+        ("fine-tuning", "finetune", ("params", "schedule")),
+    ):
+        for row in specifications["finetunings" if kind == "fine-tuning" else f"{kind}s"]:
+            values = [
+                {"name": f"{part}.{name}" if len(parts) > 1 else name, "value": value}
+                for part in parts
+                for name, value in flat(row[part] or {})
+            ]
+            rows.append({"kind": kind, "of": row[name], "values": values})
+    return rows
+
+
+def _recompute(key: Row) -> str:
+    return f"decortex provenance DECFinetune '{canonical_json(key)}'"

@@ -1,0 +1,1 @@
+"""MySQL from Debian's archive: package sources, download, unpacking."""

@@ -1,0 +1,1 @@
+"""Workers and the scheduler: which job comes next, running it, surviving faults."""

@@ -1,0 +1,116 @@
+"""A scheduler and local worker processes that run until every queue is empty. For the demo and for one machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from decortex.errors import OperationError
+from decortex_ops.workers.scheduler import queues_empty, sweep
+from decortex_schemas.queries.overview import progress
+
+ROUND_SECONDS = 2.0
+STOP_SECONDS = 20.0
+RESTARTS = 3
+
+OnRound = Callable[[list[dict[str, Any]]], None]
+
+
+def run_until_empty(*, workers: int, threads: int = 1, on_round: OnRound = lambda rows: None) -> None:
+    """Queue what is asked for and compute it with local workers until nothing is pending or in work.
+
+    Keys that end in an error stay as they are, with their traceback (`decortex errors`).
+
+    Parameters
+    ----------
+    workers : int
+        Number of worker processes.
+    threads : int
+        Threads of each.
+    on_round : callable
+        Takes the rows of `decortex_schemas.queries.overview.progress` after every round.
+
+    Raises
+    ------
+    OperationError
+        If workers keep dying.
+    """
+    sweep()
+    on_round(progress())
+    if queues_empty():
+        return
+    with _fleet(workers, threads) as fleet:
+        while True:
+            was_empty = queues_empty()
+            added = sweep().added
+            on_round(progress())
+            # Empty before a sweep that queued nothing: no key can appear any more.
+            if was_empty and not added:
+                return
+            fleet.keep_running()
+            time.sleep(ROUND_SECONDS)
+
+
+class _Fleet:
+    """Worker processes; one that dies is replaced, a few times."""
+
+    def __init__(self, workers: int, threads: int) -> None:
+        self._command = [
+            sys.executable,
+            "-m",
+            "decortex_ops",
+            "work",
+            "--quiet",
+            "--threads",
+            str(threads),
+        ]
+        # Threads are pinned before numpy is loaded; a worker pins them again for what is loaded later.
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+        self._environment = {**os.environ, **dict.fromkeys(names, str(threads))}
+        self._restarts = 0
+        self.processes = [self._start() for _ in range(workers)]
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # A session of its own: Ctrl-C reaches the parent alone, which then stops its workers in order.
+        return subprocess.Popen(
+            self._command, env=self._environment, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+
+    def keep_running(self) -> None:
+        for i, process in enumerate(self.processes):
+            if process.poll() is None:
+                continue
+            self._restarts += 1
+            if self._restarts > RESTARTS:
+                raise OperationError(
+                    f"workers ended {self._restarts} times (last exit status {process.returncode}); their messages "
+                    "are above. `decortex work` runs one by hand."
+                )
+            self.processes[i] = self._start()
+
+    def stop(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in self.processes:
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextmanager
+def _fleet(workers: int, threads: int) -> Iterator[_Fleet]:
+    fleet = _Fleet(workers, threads)
+    try:
+        yield fleet
+    finally:
+        fleet.stop()

@@ -1,0 +1,156 @@
+"""What a key needs and what a worker has: memory, and a device worth having. Estimates are from shapes alone."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import datajoint as dj
+
+from decortex.clustering.memory import memory_of_fit
+from decortex.errors import ConfigError
+from decortex_schemas.tables.datasets import Dataset
+from decortex_schemas.tables.embeddings import Embedding
+from decortex_schemas.tables.specs import ClusteringMethod
+
+Device = Literal["auto", "cpu", "cuda"]
+# Tables that run a network: a GPU is worth having for them, and wasted on the others.
+NETWORK_TABLES = (
+    "TrainedModel",
+    "Performance",
+    "NullRecordings",
+    "ContinuedTraining",
+    "DECFinetune",
+)
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a worker has.
+
+    Parameters
+    ----------
+    memory : int, optional
+        Bytes that the process may hold; None: no limit.
+    device : {'auto', 'cpu', 'cuda'}
+        'cuda': take the keys that run a network and leave all others, so that no GPU waits for a clustering.
+    """
+
+    memory: int | None = None
+    device: Device = "auto"
+
+
+def parse_bytes(text: str) -> int:
+    """Read an amount of memory: a number with K, M, G or T, for example ``8G``.
+
+    Raises
+    ------
+    ConfigError
+        If it is not one.
+    """
+    number, unit = text.strip().upper().removesuffix("B").removesuffix("I"), ""
+    if number and number[-1] in _UNITS:
+        number, unit = number[:-1], number[-1]
+    try:
+        value = float(number) * _UNITS[unit]
+    except ValueError:
+        raise ConfigError(f"{text!r} is no amount of memory; expected for example 500M or 8G.") from None
+    if not 0 < value < 2**60:
+        raise ConfigError(f"{text!r} is no amount of memory; expected more than 0.")
+    return int(value)
+
+
+def reason_to_leave(table: dj.Computed, key: dict[str, Any], limits: Limits) -> str | None:
+    """Why a key is not for a worker with these limits; None where it is, or nothing is known.
+
+    Parameters
+    ----------
+    table : Computed
+        Whose key.
+    key : dict
+        Primary key.
+    limits : Limits
+        What the worker has.
+    """
+    if limits.device == "cuda" and type(table).__name__ not in NETWORK_TABLES:
+        return "it runs no network, and this worker keeps its GPU free for those that do"
+    if limits.memory is None:
+        return None
+    need = memory_needed(table, key)
+    if need is None:
+        return None
+    total = own_memory() + need
+    if total <= limits.memory:
+        return None
+    return f"it needs about {_words(total)}, this worker may hold {_words(limits.memory)}"
+
+
+def memory_needed(table: dj.Computed, key: dict[str, Any]) -> int | None:
+    """Bytes that a key needs beside what the process holds already; None where nothing is known.
+
+    Clusterings: what their method states (`decortex.clustering.memory`). Tables that run a network: the
+    recordings, which lie in memory as a whole.
+    """
+    if "method_id" in key and type(table).__name__ in (
+        "Clustering",
+        "SubsampleClustering",
+        "NullFit",
+        "SeedNullFit",
+        "KCriteria",
+    ):
+        return _clustering(table, key)
+    if type(table).__name__ in NETWORK_TABLES:
+        return _recordings(str(key["dataset"]))
+    return None
+
+
+def own_memory() -> int:
+    """Bytes that this process held at most until now."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _clustering(table: dj.Computed, key: dict[str, Any]) -> int | None:
+    if not {"dataset", "model_spec_id", "embedding_spec_id", "k"} <= set(key):
+        return None
+    embedding = tuple((name, key[name]) for name in Embedding().primary_key if name in key)
+    shape = _shape(embedding)
+    if shape is None:
+        return None
+    method, params = _method(int(key["method_id"]))
+    return memory_of_fit(method, *shape, n_clusters=int(key["k"]), params=params)
+
+
+@lru_cache(maxsize=1024)
+def _shape(embedding: tuple[tuple[str, Any], ...]) -> tuple[int, int] | None:
+    rows = (Embedding & dict(embedding)).proj("n_neurons", "n_features").to_dicts(limit=1)
+    return (int(rows[0]["n_neurons"]), int(rows[0]["n_features"])) if rows else None
+
+
+@lru_cache(maxsize=1024)
+def _method(method_id: int) -> tuple[str, dict[str, Any]]:
+    method, params = (ClusteringMethod & {"method_id": method_id}).fetch1("method", "params")
+    return str(method), dict(params)
+
+
+@lru_cache(maxsize=256)
+def _recordings(dataset: str) -> int | None:
+    rows = (Dataset & {"dataset": dataset}).to_dicts()
+    if not rows or rows[0]["image_shape"] is None:
+        return None
+    pixels = 1
+    for side in rows[0]["image_shape"]:
+        pixels *= int(side)
+    total = 0
+    for session in (Dataset.Session & {"dataset": dataset}).to_dicts():
+        trials = session["n_train"] + session["n_validation"] + session["n_test"] * session["n_repeats"]
+        total += int(trials * (pixels + session["session_neurons"]) * 4)  # float32
+    return total
+
+
+def _words(amount: int) -> str:
+    return f"{amount / 2**30:.2f} GiB" if amount >= 2**29 else f"{amount / 2**20:.0f} MiB"

@@ -1,0 +1,1 @@
+"""The database under the tables: connection, store, codecs, provenance, leases, queues."""

@@ -1,0 +1,110 @@
+"""Deletions: what deleting rows takes with it, and who deleted what and why."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import datajoint as dj
+
+from decortex.config import canonical_json
+from decortex.errors import ConfigError
+from decortex_schemas.database.schema import schema
+
+
+@schema
+class Deletion(dj.Manual):
+    """One deletion: which rows were meant, what went with them, who did it and why."""
+
+    definition = """
+    # Rows that somebody deleted
+    deletion_id : int32
+    ---
+    table_name : varchar(64)
+    restriction : json               # which rows were meant
+    counts : json                    # rows deleted, by table
+    why : varchar(1024)
+    db_user : varchar(96)
+    host_name : varchar(255)
+    deleted_at = CURRENT_TIMESTAMP : datetime
+    """
+
+
+def cascade_counts(table_name: str, restriction: dict[str, Any]) -> dict[str, int]:
+    """Rows that a deletion would take, by table, the rows themselves first; changes nothing.
+
+    Parameters
+    ----------
+    table_name : str
+        Class of the table.
+    restriction : dict
+        Values of columns.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such table or column, or no column is given.
+    """
+    rows = _rows(table_name, restriction)
+    if not len(rows):
+        return {}
+    counts = dj.Diagram.cascade(rows).counts()
+    by_name = {cls().full_table_name: cls.__name__ for cls in _tables()}
+    named = {by_name.get(name, name.split("`")[-2]): int(n) for name, n in counts.items() if n}
+    own = {table_name: named.pop(table_name)}
+    return {**own, **named}
+
+
+def delete_rows(table_name: str, restriction: dict[str, Any], why: str) -> dict[str, int]:
+    """Delete rows and all that rests on them, and record it; both or neither.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such table or column, no column is given, or no reason.
+    """
+    if len(why.split()) < 2:
+        raise ConfigError("a deletion needs a reason: say --why in a few words; it is kept.")
+    counts = cascade_counts(table_name, restriction)
+    if not counts:
+        return {}
+    connection = schema.connection
+    with connection.transaction:
+        last = connection.query(
+            f"SELECT MAX(deletion_id) FROM {Deletion().full_table_name} FOR UPDATE"
+        ).fetchone()[0]
+        _rows(table_name, restriction).delete(prompt=False)
+        Deletion.insert1(
+            {
+                "deletion_id": 1 + (last or 0),
+                "table_name": table_name,
+                "restriction": restriction,
+                "counts": counts,
+                "why": why,
+                "db_user": connection.get_user(),
+                "host_name": platform.node(),
+            }
+        )
+    return counts
+
+
+def _rows(table_name: str, restriction: dict[str, Any]) -> dj.QueryExpression:
+    tables = {cls.__name__: cls for cls in _tables()}
+    table = tables.get(table_name)
+    if table is None or table is Deletion:
+        raise ConfigError(
+            f"there is no table {table_name!r} to delete from; there are {', '.join(sorted(tables))}."
+        )
+    unknown = sorted(set(restriction) - set(table().heading.names))
+    if unknown or not restriction:
+        raise ConfigError(
+            f"{table_name} has no column {unknown}; its key is {', '.join(table().primary_key)}."
+            if unknown
+            else "name the rows by at least one column; a whole table is not deleted by mistake."
+        )
+    canonical_json(restriction)  # refuses what is not a plain value
+    return table & restriction
+
+
+def _tables() -> list[type[dj.Table]]:
+    return [cls for cls, _ in schema.declare_list]

@@ -1,0 +1,310 @@
+"""Leases: which processes may hold reservations, kept alive by a heartbeat. Freeing them is the scheduler's."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import platform
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import datajoint as dj
+import pymysql
+
+from decortex.errors import OperationError
+from decortex_schemas.database.schema import queue_of, schema
+from decortex_schemas.database.tls import driver_arguments
+
+HEARTBEAT_SECONDS = 10.0
+# A server that accepts and never answers must not hold a thread for ever.
+TIMEOUTS = {"connect_timeout": 10, "read_timeout": 10, "write_timeout": 10}
+# Errors of keys whose process was told to stop: nothing is wrong with the key.
+INTERRUPTED = "error_message LIKE 'SystemExit%%' OR error_message LIKE 'KeyboardInterrupt%%'"
+LEASE_SECONDS = 60
+# After a start of the server, every living process has beaten again within this time.
+MINIMUM_UPTIME = 30
+# More than this between two looks at the server's clock and ours: one of them was set.
+STEP_SECONDS = 5.0
+
+
+@schema
+class WorkerLease(dj.Manual):
+    """One row a process that may reserve keys; ``last_seen`` is written by the server's clock."""
+
+    definition = """
+    # A process that may hold reservations
+    lease_id : char(32)
+    ---
+    host_name : varchar(255)
+    process_id : int32
+    started_at : datetime(3)
+    last_seen : datetime(3)
+    ended = 0 : bool
+    index (host_name, process_id)
+    """
+
+
+class _Heartbeat:
+    """A thread with a connection of its own that says every few seconds that this process lives."""
+
+    def __init__(self, info: dict[str, Any], table: str) -> None:
+        self.lease_id = uuid.uuid4().hex
+        self._table = table
+        self._info = info
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="decortex-heartbeat", daemon=True)
+
+    def start(self) -> None:
+        self._write(
+            f"INSERT INTO {self._table} (lease_id, host_name, process_id, started_at, last_seen) "
+            "VALUES (%s, %s, %s, CURRENT_TIMESTAMP(3), CURRENT_TIMESTAMP(3))",
+            (self.lease_id, platform.node(), os.getpid()),
+        )
+        self._thread.start()
+        atexit.register(self.end)
+
+    def end(self) -> None:
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        try:
+            self._write(f"UPDATE {self._table} SET ended = 1 WHERE lease_id = %s", (self.lease_id,))
+        except pymysql.MySQLError:
+            return  # the server is gone; the lease runs out by itself
+
+    def _run(self) -> None:
+        while not self._stop.wait(HEARTBEAT_SECONDS):
+            try:
+                self._write(
+                    f"UPDATE {self._table} SET last_seen = CURRENT_TIMESTAMP(3) WHERE lease_id = %s",
+                    (self.lease_id,),
+                )
+            except pymysql.MySQLError:
+                continue  # a lost connection is tried again at the next beat; the lease bears six misses
+
+    def _write(self, sql: str, args: tuple[Any, ...]) -> None:
+        with (
+            pymysql.connect(**self._info, autocommit=True) as link,
+            link.cursor() as cursor,
+        ):
+            cursor.execute(sql, args)
+
+
+_running: dict[int, _Heartbeat] = {}
+
+
+def start_heartbeat() -> str:
+    """Register this process and keep its lease alive; returns the lease's id. Calling it again is free."""
+    beat = _running.get(os.getpid())
+    if beat is None:
+        beat = _Heartbeat(connection_info(), WorkerLease().full_table_name)
+        beat.start()
+        _running[os.getpid()] = beat
+    return beat.lease_id
+
+
+def end_heartbeat() -> None:
+    """End this process's lease, if it has one."""
+    beat = _running.pop(os.getpid(), None)
+    if beat is not None:
+        beat.end()
+
+
+def reserve(table: dj.Computed, key: dict[str, Any]) -> bool:
+    """Take a pending key; returns whether this process has it now.
+
+    Asking again is free, for a statement whose answer was lost with its connection.
+    """
+    where, values = _is_key(table, key)
+    jobs = table.jobs
+    taken = table.connection.query(
+        f"UPDATE {jobs.full_table_name} SET status = 'reserved', host = %s, pid = %s, connection_id = %s, user = %s, "
+        f"version = '', reserved_time = CURRENT_TIMESTAMP(3) WHERE {where} AND ((status = 'pending' AND "
+        "scheduled_time <= CURRENT_TIMESTAMP(3)) OR (status = 'reserved' AND host = %s AND pid = %s))",
+        args=(*_me(), table.connection.connection_id, table.connection.get_user(), *values, *_me()),
+    )
+    return bool(taken.rowcount)
+
+
+def holds(table: dj.Computed, key: dict[str, Any]) -> bool:
+    """Whether this process has the reservation of a key."""
+    where, values = _is_key(table, key)
+    row = table.connection.query(
+        f"SELECT COUNT(*) FROM {table.jobs.full_table_name} WHERE {where} AND status = 'reserved' AND host = %s "
+        "AND pid = %s",
+        args=(*values, *_me()),
+    ).fetchone()
+    return bool(row[0])
+
+
+def complete(table: dj.Computed, key: dict[str, Any]) -> None:
+    """Take a key that is in the table from the queue, unless another process has reserved it meanwhile."""
+    where, values = _is_key(table, key)
+    table.connection.query(
+        f"DELETE FROM {table.jobs.full_table_name} WHERE {where} AND (status = 'pending' OR (status = 'reserved' "
+        "AND host = %s AND pid = %s))",
+        args=(*values, *_me()),
+    )
+
+
+def _is_key(table: dj.Computed, key: dict[str, Any]) -> tuple[str, tuple[Any, ...]]:
+    """Condition in SQL that a queue's row is of this key, and its values."""
+    names = [name for name in table.jobs.primary_key if name in key]
+    return " AND ".join(f"`{name}` = %s" for name in names), tuple(key[name] for name in names)
+
+
+def _me() -> tuple[str, int]:
+    return platform.node(), os.getpid()
+
+
+def confirm_reservation(table: dj.Computed, key: dict[str, Any]) -> None:
+    """Refuse to insert a key whose reservation meanwhile went to another process.
+
+    Called first in every ``make_insert``, inside its transaction: the job's row stays locked until the
+    result is committed. A key that nobody reserved (a direct ``populate()``) passes; the primary key
+    guards it.
+
+    Raises
+    ------
+    OperationError
+        If another process holds the key now. Nothing is lost: that process computes the same row.
+    """
+    where, values = _is_key(table, key)
+    row = table.connection.query(
+        f"SELECT status, host, pid FROM {table.jobs.full_table_name} WHERE {where} FOR UPDATE", args=values
+    ).fetchone()
+    if row is not None and row[0] == "reserved" and (row[1], row[2]) != _me():
+        raise OperationError(
+            f"the reservation of {dict(key)} in {table.table_name} went to process {row[2]} on {row[1]} while "
+            "this one was silent for longer than its lease; the late result is dropped."
+        )
+
+
+class _ServerClock:
+    """Whether the server's clock runs as ours does; leases are counted on it, and a step would end them all."""
+
+    def __init__(self) -> None:
+        self._offset: float | None = None
+        self._stepped: float | None = None
+
+    def is_steady(self, server_seconds: float) -> bool:
+        """Whether the clock has not been set lately; call it at every round."""
+        now = time.monotonic()
+        offset = server_seconds - now
+        if self._offset is not None and abs(offset - self._offset) > STEP_SECONDS:
+            self._stepped = now
+        self._offset = offset
+        return self._stepped is None or now - self._stepped > MINIMUM_UPTIME
+
+
+_clock = _ServerClock()
+
+
+def leases_can_be_trusted() -> bool:
+    """Whether a stale lease means a dead process.
+
+    It does not just after the server was away, or its clock was set: then every lease is stale, until its process
+    has beaten again.
+    """
+    connection = schema.connection
+    uptime = int(connection.query("SHOW GLOBAL STATUS LIKE 'Uptime'").fetchone()[1])
+    seconds = connection.query("SELECT UNIX_TIMESTAMP(CURRENT_TIMESTAMP(3))").fetchone()[0]
+    own = _running.get(os.getpid())
+    if not _clock.is_steady(float(seconds)) or uptime < MINIMUM_UPTIME or own is None:
+        return False
+    age = connection.query(
+        f"SELECT TIMESTAMPDIFF(SECOND, last_seen, CURRENT_TIMESTAMP(3)) FROM {WorkerLease().full_table_name} "
+        "WHERE lease_id = %s",
+        args=(own.lease_id,),
+    ).fetchone()
+    return age is not None and 0 <= int(age[0]) < 2 * HEARTBEAT_SECONDS
+
+
+def free_dead_reservations(table: type[dj.Computed]) -> int:
+    """Hand back the keys that are reserved by a process without a living lease; returns how many.
+
+    A lease lives if it was seen within the last minute by the server's clock, has not ended, and began before
+    the reservation (a new process may carry a dead one's number). A key whose row is locked, because its process
+    stopped in the middle of an insert, is left until the server has ended that transaction.
+    """
+    queue = queue_of(table)
+    dead = (
+        f"FROM {queue.full_table_name} AS j WHERE j.status = 'reserved' AND NOT EXISTS ("
+        f"SELECT 1 FROM {WorkerLease().full_table_name} AS w WHERE w.host_name = j.host "
+        "AND w.process_id = j.pid AND w.ended = 0 AND w.started_at <= j.reserved_time "
+        f"AND w.last_seen > CURRENT_TIMESTAMP(3) - INTERVAL {LEASE_SECONDS} SECOND)"
+    )
+    connection = schema.connection
+    if not connection.query(f"SELECT COUNT(*) {dead}").fetchone()[0]:
+        return 0
+    names = ", ".join(f"j.`{name}`" for name in queue.primary_key)
+    where = " AND ".join(f"`{name}` = %s" for name in queue.primary_key)
+    freed = 0
+    with connection.transaction:
+        for values in connection.query(f"SELECT {names} {dead} FOR UPDATE OF j SKIP LOCKED").fetchall():
+            updated = connection.query(
+                f"UPDATE {queue.full_table_name} SET status = 'pending', scheduled_time = CURRENT_TIMESTAMP(3) "
+                f"WHERE {where} AND status = 'reserved'",
+                args=tuple(values),
+            )
+            freed += int(updated.rowcount)
+    return freed
+
+
+def requeue_errors(table: type[dj.Computed], condition: str, args: Sequence[Any] = ()) -> int:
+    """Queue failed keys again whose queue entry meets a condition in SQL; returns how many."""
+    updated = schema.connection.query(
+        f"UPDATE {queue_of(table).full_table_name} SET status = 'pending', error_message = '', "
+        "error_stack = NULL, scheduled_time = CURRENT_TIMESTAMP(3), completed_time = NULL "
+        f"WHERE status = 'error' AND ({condition})",
+        args=tuple(args),
+    )
+    return int(updated.rowcount)
+
+
+def forget_old_leases() -> None:
+    """Delete the leases that ended or ran out more than a day ago."""
+    schema.connection.query(
+        f"DELETE FROM {WorkerLease().full_table_name} WHERE last_seen < CURRENT_TIMESTAMP(3) - INTERVAL 1 DAY"
+    )
+
+
+def hand_back(queues: Sequence[str]) -> int:
+    """Hand back every key that this process holds or was interrupted in; returns how many.
+
+    Works on a connection of its own, because the interruption may have cut the shared one in mid-sentence.
+
+    Parameters
+    ----------
+    queues : sequence of str
+        Full names of the jobs tables.
+    """
+    handed = 0
+    with (
+        pymysql.connect(**connection_info(), autocommit=True) as link,
+        link.cursor() as cursor,
+    ):
+        for queue in queues:
+            handed += cursor.execute(
+                f"UPDATE {queue} SET status = 'pending', error_message = '', error_stack = NULL, "
+                "completed_time = NULL WHERE host = %s AND pid = %s AND (status = 'reserved' "
+                "OR (status = 'error' AND error_message LIKE 'SystemExit%%'))",
+                (platform.node(), os.getpid()),
+            )
+    return handed
+
+
+def connection_info() -> dict[str, Any]:
+    """What pymysql needs to open another connection to the same server as the same user."""
+    info = schema.connection.conn_info
+    return {
+        "host": info["host"],
+        "port": info["port"],
+        "user": info["user"],
+        "password": info["passwd"],
+        **driver_arguments(info["ssl_input"]),
+        **TIMEOUTS,
+    }

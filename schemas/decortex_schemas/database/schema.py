@@ -1,0 +1,465 @@
+"""The one schema object of all tables, and `connect()`. No table is defined here."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import logging
+import os
+import platform
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import datajoint as dj
+import platformdirs
+import pymysql
+import torch
+from threadpoolctl import threadpool_limits
+
+from decortex.errors import ConfigError, DatabaseError
+from decortex_schemas.database.connection import open_lab_connection
+from decortex_schemas.database.tls import Tls, driver_arguments, read_tls
+
+logging.getLogger("datajoint").setLevel(os.environ.get("DJ_LOG_LEVEL", "WARNING"))
+
+schema = dj.Schema()
+_instances: dict[tuple[str, str], dj.Computed] = {}
+
+MODULES = (
+    "database.codecs",
+    "database.provenance",
+    "database.leases",
+    "database.deletions",
+    "tables.specs",
+    "tables.datasets",
+    "tables.stored_networks",
+    "tables.networks",
+    "register.checkpoints",
+    "register.in_silico",
+    "tables.studies",
+    "tables.null_networks",
+    "tables.embeddings",
+    "tables.clustering",
+    "tables.views",
+    "tables.subsamples",
+    "tables.evaluation.k_criteria",
+    "tables.evaluation.joint_nulls",
+    "tables.finetuning",
+    "tables.evaluation.quality",
+    "tables.evaluation.retained",
+    "tables.evaluation.scored",
+    "tables.evaluation.association",
+    "tables.evaluation.confounds",
+    "tables.frozen",
+    "tables.evaluation.adjusted",
+    "tables.evaluation.seed_agreement",
+    "tables.evaluation.stability",
+    "tables.evaluation.cross_agreement",
+    "tables.evaluation.k_selection",
+    "tables.evaluation.finetune_null",
+)
+# Raised whenever a table's definition changes; CHANGELOG.md says what to do with the old ones.
+SCHEMA_VERSION = 2
+# Tables of very many short rows under long keys, kept compressed in blocks of so many kilobytes: a third of the
+# disk, measured in benchmarks/queries.py. The size of a block bounds what a key may take (768 bytes at 4).
+COMPRESSED = {
+    "__cluster_performance__cluster": 4,
+    "__cluster_performance__pair": 4,
+    "__cluster_association__contrast": 4,
+    "__cluster_association__population": 4,
+    "__cluster_association__session": 4,
+    "__clustering": 4,
+    "__clustering__cluster": 4,
+    "__seed_agreement__pair": 8,
+}
+MINIMUM_MYSQL = (8, 0, 13)
+_ACCESS_DENIED = (1044, 1045, 1698)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the database and its store are; every value can come from the environment.
+
+    Parameters
+    ----------
+    host, port, user, password
+        ``DJ_HOST``, ``DJ_PORT``, ``DJ_USER``, ``DJ_PASS`` (or a file named by ``DJ_PASS_FILE``).
+    database : str
+        Name of the MySQL database that holds the tables (``DECORTEX_DATABASE``, default ``decortex``).
+    store : Path
+        Folder of the arrays and checkpoints (``DECORTEX_STORE``); all workers must see the same one. See
+        `object_store` for one on S3.
+    tls : dict, False or None
+        See `decortex_schemas.database.tls.read_tls`.
+    """
+
+    host: str
+    port: int
+    user: str
+    password: str
+    database: str
+    store: Path
+    tls: Tls = None
+
+    def __repr__(self) -> str:
+        """Show where, never the password."""
+        return f"Settings({self.user}@{self.host}:{self.port}/{self.database}, store={self.store})"
+
+    def driver(self) -> dict[str, Any]:
+        """Arguments of ``pymysql.connect``: which server, as whom, and how encrypted."""
+        return {
+            "host": self.host,
+            "port": self.port,
+            "user": self.user,
+            "password": self.password,
+            **driver_arguments(self.tls),
+        }
+
+
+def database_name() -> str:
+    """Name of the MySQL database that holds the tables."""
+    name = os.environ.get("DECORTEX_DATABASE", "decortex")
+    if not name.replace("_", "").isalnum() or len(name) > 48:
+        raise ConfigError(
+            f"DECORTEX_DATABASE is {name!r}: expected at most 48 letters, digits and underscores."
+        )
+    return name
+
+
+def store_folder() -> Path:
+    """Folder of the arrays and checkpoints; with an object store, of what runs keep while they compute."""
+    default = Path(platformdirs.user_data_dir("decortex")) / "store"
+    named = "" if object_store() else os.environ.get("DECORTEX_STORE")
+    return Path(named or default).expanduser().resolve()
+
+
+def object_store() -> dict[str, Any] | None:
+    """The bucket that ``DECORTEX_STORE`` names as ``s3://bucket/folder``, as DataJoint takes it; None for a folder.
+
+    ``DECORTEX_S3_ENDPOINT`` says where it is served, Amazon by default. Credentials are those that boto3 finds
+    (``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``, its files, the machine's role); none are kept here.
+
+    Raises
+    ------
+    ConfigError
+        If it names no bucket, or s3fs is not installed.
+    """
+    named = os.environ.get("DECORTEX_STORE", "")
+    if not named.startswith("s3://"):
+        return None
+    bucket, _, folder = named.removeprefix("s3://").partition("/")
+    if not bucket or ".." in folder.split("/"):
+        raise ConfigError(f"DECORTEX_STORE is {named!r}: expected s3://bucket/folder.")
+    if importlib.util.find_spec("s3fs") is None:
+        raise ConfigError("a store on S3 needs s3fs: pip install 'decortex[s3]'.")
+    endpoint = os.environ.get("DECORTEX_S3_ENDPOINT") or "https://s3.amazonaws.com"
+    return {
+        "protocol": "s3",
+        "endpoint": endpoint.removeprefix("https://").removeprefix("http://"),
+        "bucket": bucket,
+        "location": folder.strip("/"),
+        "secure": not endpoint.startswith("http://"),
+        "access_key": "",
+        "secret_key": "",
+    }
+
+
+def read_settings() -> Settings:
+    """Collect the settings: ``DJ_HOST`` and its companions, else the server that the installation brings.
+
+    Where no ``DJ_HOST`` is set, the entry point group ``decortex.credentials`` is asked; decortex_ops
+    answers it with its embedded server, which it starts when it does not run.
+
+    Raises
+    ------
+    DatabaseError
+        If neither says where a server is.
+    """
+    providers = list(entry_points(group="decortex.credentials"))
+    if not providers:
+        raise DatabaseError(
+            "no database is configured: set DJ_HOST, DJ_USER and DJ_PASS, or install decortex with its "
+            "operations (pip install decortex), which bring an embedded MySQL."
+        )
+    resolve: Callable[[], Any] = providers[0].load()
+    found = resolve()
+    return Settings(
+        found.host, found.port, found.user, found.password, database_name(), store_folder(), read_tls()
+    )
+
+
+def connect(*, threads: int = 1) -> dj.Connection:
+    """Connect this process to the database and make every table usable.
+
+    After it, a plain ``Clustering.populate(reserve_jobs=True)`` works: the software environment is
+    registered, the store is configured, the number of threads is pinned (equal threads give equal bits),
+    and a heartbeat keeps this process's reservations alive. Calling it again is free.
+
+    Parameters
+    ----------
+    threads : int
+        Threads that numpy, scikit-learn and torch may use in this process.
+
+    Notes
+    -----
+    An empty database is declared first, jobs tables included, as `decortex init` does.
+
+    Returns
+    -------
+    datajoint.Connection
+        The open connection.
+
+    Raises
+    ------
+    DatabaseError
+        If the server cannot be reached, refuses the credentials, or is not MySQL 8.0.13 or newer.
+    """
+    from decortex_schemas.database import leases, provenance  # noqa: PLC0415  (they import this module's schema)
+
+    if not _is_open():
+        connection = open_connection(read_settings())
+        if _recorded_version(connection, database_name()) is None:
+            declare_everything(connection, anew=False)
+        activate(connection)
+    prepare_store(store_folder())
+    pin_threads(threads)
+    provenance.register_environment(threads=threads)
+    leases.start_heartbeat()
+    return schema.connection
+
+
+def _is_open() -> bool:
+    return bool(schema.is_activated() and schema.connection is not None and schema.connection.is_connected)
+
+
+def open_connection(settings: Settings) -> dj.Connection:
+    """Open DataJoint's connection and say where the store is; no table is touched, nothing is written.
+
+    Raises
+    ------
+    DatabaseError
+        If the server cannot be reached, refuses the credentials, or is not MySQL 8.0.13 or newer.
+    """
+    check_server(settings)
+    dj.config["database.host"] = settings.host
+    dj.config["database.port"] = settings.port
+    dj.config["database.user"] = settings.user
+    dj.config["database.password"] = settings.password
+    dj.config["jobs.version_method"] = "none"
+    configure_store(settings.store)
+    return open_lab_connection(settings.host, settings.port, settings.user, settings.password, settings.tls)
+
+
+def check_server(settings: Settings) -> str:
+    """Return the server's version, or say exactly why it cannot serve.
+
+    Raises
+    ------
+    DatabaseError
+        If the server cannot be reached, refuses the credentials, or is not MySQL 8.0.13 or newer.
+    """
+    where = f"{settings.host}:{settings.port}"
+    try:
+        probe = pymysql.connect(**settings.driver(), connect_timeout=10, read_timeout=20, write_timeout=20)
+    except (pymysql.MySQLError, RuntimeError, OSError) as error:
+        code = error.args[0] if error.args else None
+        if code in _ACCESS_DENIED:
+            raise DatabaseError(
+                f"the server at {where} refused user {settings.user!r}: check DJ_USER and DJ_PASS "
+                "(or the file named by DJ_PASS_FILE)."
+            ) from None
+        if settings.tls and "SSL" in f"{error.__class__.__name__} {error}":
+            raise DatabaseError(
+                f"no encrypted connection to {where} ({error}): check DJ_USE_TLS and DECORTEX_TLS_*, and that the "
+                "server offers TLS with this certificate."
+            ) from None
+        raise DatabaseError(
+            f"no MySQL server answers at {where} ({error.__class__.__name__} {code}): check DJ_HOST and "
+            "DJ_PORT and that the server runs (`decortex db status` for the embedded one)."
+        ) from None
+    with probe, probe.cursor() as cursor:
+        cursor.execute("SELECT @@version")
+        version = str(cursor.fetchone()[0])
+    if "mariadb" in version.lower():
+        raise DatabaseError(
+            f"the server at {where} is MariaDB ({version}), which DataJoint 2 does not support: "
+            "use MySQL 8.0.13 or newer (docker compose up -d gives one)."
+        )
+    number = tuple(int(part) for part in version.split("-", 1)[0].split(".")[:3])
+    if number < MINIMUM_MYSQL:
+        raise DatabaseError(f"the server at {where} is MySQL {version}; decortex needs 8.0.13 or newer.")
+    return version
+
+
+def prepare_store(folder: Path) -> None:
+    """Create the store's folder where it is missing, private to its owner; needed to write, not to read.
+
+    Raises
+    ------
+    DatabaseError
+        If the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
+    except OSError as error:
+        raise DatabaseError(
+            f"the store folder {folder} cannot be made ({error}); set DECORTEX_STORE."
+        ) from error
+    if not os.access(folder, os.W_OK):
+        raise DatabaseError(f"the store folder {folder} is not writable; set DECORTEX_STORE to one that is.")
+
+
+def configure_store(folder: Path) -> None:
+    """Tell DataJoint where arrays and checkpoints lie; the folder is not touched."""
+    main = object_store() or {"protocol": "file", "location": str(folder)}
+    dj.config["stores"] = {"default": "main", "main": main}
+
+
+def pin_threads(threads: int) -> None:
+    """Fix how many threads numerical libraries use in this process."""
+    threadpool_limits(threads)
+    torch.set_num_threads(threads)
+
+
+def activate(connection: dj.Connection, *, create_tables: bool = False) -> None:
+    """Bind every table class to the configured database.
+
+    Raises
+    ------
+    DatabaseError
+        If another version of decortex declared the tables there.
+    """
+    for module in MODULES:
+        importlib.import_module(f"decortex_schemas.{module}")
+    name = database_name()
+    check_version(connection, name)
+    schema.activate(name, connection=connection, create_schema=False, create_tables=create_tables)
+
+
+def check_version(connection: dj.Connection, name: str) -> None:
+    """Refuse tables that another version of decortex declared, before anything is read or declared.
+
+    A database that holds no finished declaration (none, or one that was interrupted) passes.
+
+    Raises
+    ------
+    DatabaseError
+        If the database's recorded version is not this one's.
+    """
+    version = _recorded_version(connection, name)
+    if version not in (None, SCHEMA_VERSION):
+        raise DatabaseError(
+            f"the tables in database {name!r} are of schema version {version}, this decortex needs {SCHEMA_VERSION}: "
+            "install the decortex that made them, or set DECORTEX_DATABASE to a new database. CHANGELOG.md says "
+            "what changed."
+        )
+
+
+def _recorded_version(connection: dj.Connection, name: str) -> int | None:
+    """Version of a finished declaration; it is recorded last."""
+    tables = connection.query(
+        "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s AND table_name = '#schema_version'",
+        args=(name,),
+    )
+    if not tables.fetchone()[0]:
+        return None
+    row = connection.query(f"SELECT MAX(version) FROM `{name}`.`#schema_version`").fetchone()
+    return None if row[0] is None else int(row[0])
+
+
+def computed_tables() -> list[type[dj.Computed]]:
+    """All computed tables in the order of the chain."""
+    computed = [cls for cls, _ in schema.declare_list if issubclass(cls, dj.Computed)]
+    return sorted(computed, key=lambda cls: MODULES.index(cls.__module__.removeprefix("decortex_schemas.")))
+
+
+def instance_of(table: type[dj.Computed]) -> dj.Computed:
+    """The one instance of a computed table that this process populates.
+
+    A new instance builds its jobs table anew, for which DataJoint reads the server's whole dependency graph.
+    """
+    known = (schema.database, table.__name__)
+    if known not in _instances:
+        instance = table()
+        _instances[known] = instance
+        with _quiet():
+            instance.jobs.error = functools.partial(_keep_error, instance.jobs)
+    return _instances[known]
+
+
+def _keep_error(jobs: Any, key: dict[str, Any], error_message: str, error_stack: str | None = None) -> None:
+    """Keep a key's error if this process still holds the key; else another one has it, or has made it.
+
+    DataJoint's own update ends the worker where the queue entry is gone, and would mark another process's
+    reservation.
+    """
+    held = jobs & {name: key[name] for name in jobs.primary_key} & {"status": "reserved"}
+    if len(held & {"host": platform.node(), "pid": os.getpid()}):
+        type(jobs).error(jobs, key, error_message, error_stack)
+
+
+def queue_of(table: type[dj.Computed]) -> Any:
+    """The jobs table of a computed table."""
+    return instance_of(table).jobs
+
+
+def declare_everything(connection: dj.Connection, *, anew: bool = True) -> None:
+    """Declare all tables and all jobs tables; one process at a time, under a lock of the server.
+
+    Parameters
+    ----------
+    connection : datajoint.Connection
+        Of a user who may create tables.
+    anew : bool
+        Whether to look at every table again where another process has declared them all.
+
+    Raises
+    ------
+    DatabaseError
+        If another process holds the lock for more than a minute.
+    """
+    lock = f"decortex_init_{database_name()}"
+    if connection.query("SELECT GET_LOCK(%s, 60)", args=(lock,)).fetchone()[0] != 1:
+        raise DatabaseError("another `decortex init` is still declaring tables; try again when it has ended.")
+    name = database_name()
+    try:
+        if not anew and _recorded_version(connection, name) is not None:
+            return  # another process did while this one waited
+        connection.query(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+        activate(connection, create_tables=True)
+        for table in computed_tables():
+            queue_of(table)  # declared when it is first looked at
+        _compress(connection, name)
+        connection.query(f"INSERT IGNORE INTO `{name}`.`#schema_version` VALUES ({SCHEMA_VERSION})")
+    finally:
+        connection.query("SELECT RELEASE_LOCK(%s)", args=(lock,))
+
+
+def _compress(connection: dj.Connection, name: str) -> None:
+    """Give the large tables their row format; one that has it is left alone."""
+    rows = connection.query(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND row_format = 'Compressed'",
+        args=(name,),
+    ).fetchall()
+    for table in sorted(set(COMPRESSED) - {row[0] for row in rows}):
+        connection.query(
+            f"ALTER TABLE `{name}`.`{table}` ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE={COMPRESSED[table]}"
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence DataJoint's advice about the column types of its own jobs tables."""
+    logger = logging.getLogger("datajoint")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

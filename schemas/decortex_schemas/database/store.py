@@ -1,0 +1,273 @@
+"""What lies in the store against what the rows refer to: missing, altered and orphaned files. Changes only orphans."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import datajoint as dj
+from datajoint.hash_registry import get_store_backend
+from datajoint.storage import StorageBackend
+
+from decortex.errors import ConfigError, OperationError
+from decortex_schemas.database.codecs import SealedCodec
+from decortex_schemas.database.schema import database_name, schema
+
+STORE = "main"
+# A file is written before its row is committed: what is younger may be on its way.
+GRACE_HOURS = 24.0
+LEAST_HOURS = 1.0
+_BLOCK = 2**22
+
+OnFile = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A file that a row refers to.
+
+    Attributes
+    ----------
+    table, column : str
+        Where.
+    key : dict
+        The row's primary key.
+    path, size, sha256
+        Of the file.
+    """
+
+    table: str
+    column: str
+    key: dict[str, Any]
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A row whose file is not what it should be.
+
+    Attributes
+    ----------
+    reference : Reference
+        The row and its file.
+    problem : {'missing', 'altered'}
+    found : str
+        What is there instead, in words.
+    """
+
+    reference: Reference
+    problem: str
+    found: str
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """A file that no row refers to.
+
+    Attributes
+    ----------
+    path : str
+        Within the store.
+    size : int
+        Bytes.
+    age_hours : float
+        Since it was written.
+    """
+
+    path: str
+    size: int
+    age_hours: float
+
+
+def references() -> list[Reference]:
+    """Every file that a row of this database refers to."""
+    found = []
+    for table, column in sealed_columns():
+        for row in table.proj(column).cursor(as_dict=True):
+            stored = row.pop(column)
+            if stored is None:
+                continue
+            known = json.loads(stored) if isinstance(stored, str) else stored
+            path, size, sha256 = str(known["path"]), int(known["size"]), str(known["sha256"])
+            found.append(Reference(_class_name(table), column, dict(row), path, size, sha256))
+    return found
+
+
+def sealed_columns() -> list[tuple[Any, str]]:
+    """Tables, as instances, and their columns that refer to files of the store."""
+    return [
+        (table, name)
+        for table in _tables()
+        for name in table.heading.names
+        if isinstance(table.heading.attributes[name].codec, SealedCodec)
+    ]
+
+
+def check_files(on_file: OnFile = lambda done, of: None) -> tuple[list[Fault], int]:
+    """Read every file that a row refers to, and compare it with the row; returns the faults and how many were read.
+
+    Parameters
+    ----------
+    on_file : callable
+        Takes how many files are done, and of how many.
+    """
+    store = backend()
+    every = references()
+    faults = []
+    for i, reference in enumerate(every):
+        fault = _check(store, reference)
+        if fault is not None:
+            faults.append(fault)
+        on_file(i + 1, len(every))
+    return faults, len(every)
+
+
+def orphans(now: float | None = None) -> list[Orphan]:
+    """Files of this database in the store that no row refers to, young ones included, by path.
+
+    Parameters
+    ----------
+    now : float, optional
+        Seconds since 1970 from which their age is counted; by default this machine's clock.
+    """
+    store = backend()
+    now = time.time() if now is None else now
+    # Files first: one whose row is committed meanwhile is then known to be referred to.
+    stored = dict(_listing(store))
+    referred = {reference.path for reference in references()}
+    return [
+        Orphan(path, size, (now - written) / 3600)
+        for path, (size, written) in sorted(stored.items())
+        if path not in referred
+    ]
+
+
+def collect(*, older_than_hours: float = GRACE_HOURS, delete: bool = False) -> list[Orphan]:
+    """Return the orphans that are old enough to be nobody's, and delete them if asked.
+
+    Parameters
+    ----------
+    older_than_hours : float
+        A worker writes a file before it commits the row; what is younger than this is left alone.
+    delete : bool
+        Whether to delete them; otherwise they are only looked for.
+
+    Raises
+    ------
+    ConfigError
+        If the age is less than an hour.
+    OperationError
+        If a backup, or another collection, is under way.
+    """
+    if not older_than_hours >= LEAST_HOURS:
+        raise ConfigError(
+            f"files younger than {LEAST_HOURS:g} h may belong to a worker that has not committed yet; "
+            f"got an age of {older_than_hours:g} h."
+        )
+    with store_lock():
+        found = [orphan for orphan in orphans(_clock_of(backend())) if orphan.age_hours > older_than_hours]
+        if delete:
+            store = backend()
+            for orphan in found:
+                store.remove(orphan.path)
+        return found
+
+
+@contextmanager
+def store_lock() -> Iterator[None]:
+    """Keep collections and backups of one database from running at once.
+
+    Raises
+    ------
+    OperationError
+        If another one runs.
+    """
+    lock = f"decortex_store_{database_name()}"
+    connection = schema.connection
+    if connection.query("SELECT GET_LOCK(%s, 0)", args=(lock,)).fetchone()[0] != 1:
+        raise OperationError("a backup or a `decortex gc` of this database is under way; wait for its end.")
+    try:
+        yield
+    finally:
+        connection.query("SELECT RELEASE_LOCK(%s)", args=(lock,))
+
+
+def backend() -> StorageBackend:
+    """The store, by DataJoint's abstraction of file systems and object stores."""
+    try:
+        return get_store_backend(STORE, config=dj.config)
+    except FileNotFoundError as error:
+        raise OperationError(f"the store cannot be read ({error}); set DECORTEX_STORE.") from None
+
+
+def digest_of(store: StorageBackend, path: str) -> tuple[int, str] | None:
+    """Size and sha256 of one file of the store, read in blocks; None where there is none."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        with store.open(path) as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+                size += len(block)
+    except FileNotFoundError:
+        return None
+    return size, digest.hexdigest()
+
+
+def _check(store: StorageBackend, reference: Reference) -> Fault | None:
+    found = digest_of(store, reference.path)
+    if found is None:
+        return Fault(reference, "missing", "no file")
+    size, sha256 = found
+    if (size, sha256) != (reference.size, reference.sha256):
+        return Fault(
+            reference,
+            "altered",
+            f"{size} bytes of {reference.size}, sha256 {sha256[:12]} for {reference.sha256[:12]}",
+        )
+    return None
+
+
+def _tables() -> list[Any]:
+    """All tables and parts that are declared, as instances."""
+    found: list[Any] = []
+    for cls, _ in schema.declare_list:
+        parts = [
+            value for value in vars(cls).values() if isinstance(value, type) and issubclass(value, dj.Part)
+        ]
+        found += [table() for table in (cls, *parts)]
+    return found
+
+
+def _class_name(table: Any) -> str:
+    master = getattr(type(table), "_master", None)
+    return type(table).__name__ if master is None else f"{master.__name__}.{type(table).__name__}"
+
+
+def _listing(store: StorageBackend) -> Iterator[tuple[str, tuple[int, float]]]:
+    """Files of this database in the store: path within it, size and when it was written (seconds since 1970)."""
+    spec = dj.config.get_store_spec(STORE)
+    base = store._full_path("").rstrip("/")
+    for prefix in (spec["schema_prefix"], spec["hash_prefix"]):
+        folder = store._full_path(f"{prefix.strip('/')}/{database_name()}")
+        for path, entry in store.fs.find(folder, detail=True).items():
+            yield path[len(base) :].lstrip("/"), (int(entry["size"]), store.fs.modified(path).timestamp())
+
+
+def _clock_of(store: StorageBackend) -> float:
+    """Time by the clock that stamps the store's files, which may be another machine's."""
+    path = f".clock-{uuid.uuid4().hex}"
+    try:
+        store.put_buffer(b"", path)
+        return float(store.fs.modified(store._full_path(path)).timestamp())
+    except OSError as error:
+        raise OperationError(f"the store cannot be written ({error}), and so not be told the time.") from None
+    finally:
+        store.remove(path)

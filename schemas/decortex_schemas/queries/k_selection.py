@@ -1,0 +1,174 @@
+"""What number of clusters do the data support, if any? Read only, as `queries` is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from decortex.errors import ConfigError
+from decortex.evaluation import refits
+from decortex_schemas.queries.overview import one_at_a_time
+from decortex_schemas.tables.evaluation.joint_nulls import SeedNullFit, asked_seed_nulls
+from decortex_schemas.tables.evaluation.k_criteria import (
+    SELECTION,
+    KCriteria,
+    NullFit,
+    asked_criteria,
+    asked_nulls,
+)
+from decortex_schemas.tables.evaluation.k_selection import KChoice, KSelection
+from decortex_schemas.tables.frozen import FrozenStudy
+from decortex_schemas.tables.specs import ClusteringMethod, EmbeddingSpec, ModelSpec
+from decortex_schemas.tables.studies import Study
+
+
+@one_at_a_time
+def best_k(study: str, key: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Decision, curves and null models of a frozen study, one row a dataset, network family, embedding and method.
+
+    Parameters
+    ----------
+    study : str
+        The study.
+    key : mapping, optional
+        Only the rows of `KSelection` with these values in their key.
+
+    Returns
+    -------
+    list of dict
+        ``decision`` (K or None) and ``reason``; ``single`` (what each criterion alone would choose);
+        ``counts``: one row a K with ``supported``, ``reasons``, ``values`` (by criterion: value, low, high,
+        n_used, status) and ``excess`` (by criterion and null model: observed, null_mean, null_low, null_high,
+        z, p, n_surrogates, n_used, status); ``baseline``: the criteria that
+        have a value at one cluster; ``networks``: what each alone would decide; ``persons``: choices that
+        people recorded.
+
+    Raises
+    ------
+    ConfigError
+        If the study is not frozen or did not ask for a choice of K.
+    """
+    if not len(Study & {"study": study}):
+        raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
+    if not len(Study.Null & {"study": study}):
+        raise ConfigError(
+            f'study {study!r} asks for no null models, without which no K is chosen; declare one with "selection": {{}}'
+            " in its plan (docs/studies.md)."
+        )
+    if not len(FrozenStudy & {"study": study}):
+        raise ConfigError(
+            f"study {study!r} is not frozen; `decortex study freeze {study}` does when it is complete."
+        )
+    models = {int(row["model_spec_id"]): row["model_name"] for row in ModelSpec.to_dicts()}
+    embeddings = {int(row["embedding_spec_id"]): row["embedding_name"] for row in EmbeddingSpec.to_dicts()}
+    methods = {int(row["method_id"]): row["method_name"] for row in ClusteringMethod.to_dicts()}
+    found = []
+    for row in (KSelection & {**(key or {}), "study": study}).to_dicts(order_by="KEY"):
+        own = {name: row[name] for name in KSelection().primary_key}
+        found.append(
+            {
+                **{name: value if isinstance(value, str) else int(value) for name, value in own.items()},
+                "model": models[int(row["model_spec_id"])],
+                "embedding": embeddings[int(row["embedding_spec_id"])],
+                "method_name": methods[int(row["method_id"])],
+                "decision": _int(row["decision_k"]),
+                "reason": row["decision_reason"],
+                "n_networks": int(row["n_networks"]),
+                "n_surrogates": int(row["n_surrogates"]),
+                "single": {
+                    one["criterion"]: _int(one["choice"]) for one in (KSelection.Choice & own).to_dicts()
+                },
+                **_curves(own),
+                "networks": [
+                    {
+                        "model_seed": int(one["model_seed"]),
+                        "decision": _int(one["decision_k"]),
+                        "reason": one["decision_reason"],
+                    }
+                    for one in (KSelection.Network & own).to_dicts(order_by="model_seed")
+                ],
+                "persons": [
+                    {
+                        "person": one["person"],
+                        "choice": _int(one["choice"]),
+                        "why": one["why"],
+                        "chosen_at": one["chosen_at"],
+                    }
+                    for one in (KChoice & own).to_dicts(order_by="chosen_at")
+                ],
+            }
+        )
+    return found
+
+
+@one_at_a_time
+def selection_cost(study: str) -> dict[str, Any]:
+    """What choosing K costs in a study: jobs asked for and done, and the clusterings they take.
+
+    Returns
+    -------
+    dict
+        ``jobs``, ``done``; ``fits``: clusterings of the data, of uniform references and of surrogates;
+        ``seconds_left``: what is not done yet, at the mean time of the jobs of this study that are, on one
+        core; None before the first.
+    """
+    tables = {
+        KCriteria: asked_criteria(study),
+        NullFit: asked_nulls(study),
+        SeedNullFit: asked_seed_nulls(study),
+    }
+    n_criteria, n_nulls, n_joint = (len(asked) for asked in tables.values())
+    of = {"study": study}
+    grid = len(Study.Count & of & "k > 1") * len(Study.Restart & of) * len(Study.Model & of)
+    one = refits(1, SELECTION)
+    left: float | None = 0.0
+    done = 0
+    for table, asked in tables.items():
+        seconds = (table & asked).to_arrays("seconds")
+        done += len(seconds)
+        waiting = len(asked) - len(seconds)
+        if waiting:
+            left = None if left is None or not len(seconds) else left + waiting * float(seconds.mean())
+    each = one["surrogates"] // (len(SELECTION.nulls) * SELECTION.n_surrogates)
+    return {
+        "jobs": n_criteria + n_nulls + n_joint,
+        "done": done,
+        "fits": {
+            "data": n_criteria * one["data"],
+            "references": n_criteria * one["references"],
+            "surrogates": n_nulls * each + n_joint * grid,
+        },
+        "seconds_left": left,
+    }
+
+
+def _curves(key: dict[str, Any]) -> dict[str, Any]:
+    values: dict[int, dict[str, Any]] = {}
+    for row in (KSelection.Value & key).to_dicts(order_by="KEY"):
+        values.setdefault(int(row["at_k"]), {})[row["criterion"]] = {
+            **{name: row[name] for name in ("value", "low", "high", "n_used")},
+            "status": row["criterion_status"],
+        }
+    excesses: dict[int, dict[str, Any]] = {}
+    names = ("observed", "null_mean", "null_low", "null_high", "z", "p", "n_surrogates", "n_used")
+    for row in (KSelection.Excess & key).to_dicts(order_by="KEY"):
+        own = excesses.setdefault(int(row["at_k"]), {}).setdefault(row["criterion"], {})
+        own[row["null_kind"]] = {
+            **{name: row[name] for name in names},
+            "status": row["excess_status"],
+        }
+    counts = [
+        {
+            "k": int(row["k"]),
+            "supported": bool(row["supported"]),
+            "reasons": row["reasons"],
+            "values": values.get(int(row["k"]), {}),
+            "excess": excesses.get(int(row["k"]), {}),
+        }
+        for row in (KSelection.Count & key).to_dicts(order_by="k")
+    ]
+    return {"counts": counts, "baseline": values.get(1, {})}
+
+
+def _int(value: Any) -> int | None:
+    return None if value is None else int(value)

@@ -1,0 +1,130 @@
+"""Is predictability tied to cluster, and are clusters sessions in disguise? Read only, as `queries` is."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from decortex_schemas.queries.grouped import defined, grouped, values
+from decortex_schemas.queries.overview import one_at_a_time, require_frozen, worst_status
+from decortex_schemas.queries.rows import GROUP, Key, Names, Row, middle, pick
+from decortex_schemas.tables.evaluation.adjusted import AdjustedPValue, GridAssociation
+from decortex_schemas.tables.evaluation.association import ClusterAssociation
+from decortex_schemas.tables.evaluation.confounds import ClusterConfound
+from decortex_schemas.tables.frozen import asked_members
+from decortex_schemas.tables.specs import CovariateSet
+
+_GRID = (
+    "dataset",
+    "model_spec_id",
+    "embedding_spec_id",
+    "method_id",
+    "finetune_id",
+    "covariate_set_id",
+)
+
+
+@one_at_a_time
+def predictability(study: str) -> list[Row]:
+    """Is predictability tied to cluster? One row a method, K, fine-tuning and set of covariates of a frozen study.
+
+    Effects are means over the study's partitions of that row (networks and clustering seeds), p-values medians
+    with the largest beside them: partitions of the same neurons are no independent samples. ``p_grid`` is the
+    largest over networks of the one p for all K of the row's method.
+
+    Raises
+    ------
+    ConfigError
+        If the study is not frozen.
+    """
+    require_frozen(study)
+    names = {int(row["covariate_set_id"]): row["covariate_set"] for row in CovariateSet.to_dicts()}
+    own = (*GROUP, "covariate_set_id")
+    tests = grouped(
+        AdjustedPValue.Partition & {"study": study},
+        own,
+        n="COUNT(*)",
+        population=values("population_status"),
+        p_sessions=values("p_sessions"),
+        p_sessions_bh_max="MAX(p_sessions_bh)",
+        p_population=values("p_population"),
+        p_population_bh_max="MAX(p_population_bh)",
+    )
+    grids = grouped(GridAssociation & {"study": study}, _GRID, p_grid="MAX(p_grid)")
+    compared = grouped(
+        ClusterAssociation & asked_members(study),
+        own,
+        n="COUNT(*)",
+        statuses=values("covariate_status"),
+        n_neurons="MIN(n_neurons)",
+        omega2="AVG(omega2_partial)",
+        omega2_low="AVG(omega2_low)",
+        omega2_high="AVG(omega2_high)",
+    )
+    label = Names()
+    rows = []
+    for key, found in compared.items():
+        first = dict(zip(own, key, strict=True))
+        test = tests.get(key, {"n": 0, "population": []})
+        waiting = ["waiting"] * max(found["n"] - test["n"], 0)
+        rows.append(
+            {
+                **label.of(first),
+                "covariates": names[int(first["covariate_set_id"])],
+                "status": worst_status(found["statuses"]),
+                "n_partitions": found["n"],
+                "n_neurons": int(found["n_neurons"]),
+                "omega2": found["omega2"],
+                "omega2_low": found["omega2_low"],
+                "omega2_high": found["omega2_high"],
+                "p_sessions": middle(defined(test, "p_sessions")),
+                "p_sessions_bh_max": test.get("p_sessions_bh_max"),
+                "p_grid": grids.get(pick(first, _GRID), {}).get("p_grid"),
+                "population": worst_status(test["population"] + waiting),
+                "p_population": middle(defined(test, "p_population")),
+                "p_population_bh_max": test.get("p_population_bh_max"),
+            }
+        )
+    return rows
+
+
+@one_at_a_time
+def confounds(study: str) -> list[Row]:
+    """How far do clusters follow sessions and animals? One row a method, K and fine-tuning of a frozen study.
+
+    Raises
+    ------
+    ConfigError
+        If the study is not frozen.
+    """
+    require_frozen(study)
+    asked = asked_members(study)
+    groups: dict[Key, Row] = defaultdict(dict)
+    names = ("ami", "cramers_v_corrected")
+    of_grouping = grouped(
+        ClusterConfound.Grouping & asked, (*GROUP, "grouping"), **{name: f"AVG({name})" for name in names}
+    )
+    for key, found in of_grouping.items():
+        groups[key[:-1]] |= {f"{name}_{key[-1]}": found[name] for name in names}
+    moved = ("share_kept", "ari", "score_correlation")
+    left_out = grouped(
+        ClusterConfound.LeftOut & asked, GROUP, **{f"transfer_{name}": f"AVG({name})" for name in moved}
+    )
+    for key, found in left_out.items():
+        groups[key] |= found
+    label = Names()
+    columns = (
+        "ami_session",
+        "ami_animal",
+        "cramers_v_corrected_session",
+        "cramers_v_corrected_animal",
+        "transfer_share_kept",
+        "transfer_ari",
+        "transfer_score_correlation",
+    )
+    return [
+        {
+            **label.of(dict(zip(GROUP, key, strict=True))),
+            **{name: groups[key].get(name) for name in columns},
+        }
+        for key in sorted(groups)
+    ]

@@ -1,0 +1,1 @@
+"""Registration: datasets, checkpoints, plans and defaults become rows."""

@@ -1,0 +1,201 @@
+"""The fine-tuned null of a study: what it would cost, and its declaration as a study of null datasets."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from decortex.config import Config
+from decortex.errors import ConfigError
+from decortex.evaluation.nulls.surrogates import NullKind
+from decortex.finetune.null import NoiseRule
+from decortex_schemas.tables.clustering import Clustering
+from decortex_schemas.tables.embeddings import Embedding
+from decortex_schemas.tables.evaluation.quality import ClusterPerformance, ClusterQuality
+from decortex_schemas.tables.finetuning import ContinuedTraining, DECFinetune
+from decortex_schemas.tables.networks import TrainedModel
+from decortex_schemas.tables.null_networks import (
+    NullRecordings,
+    NullStudy,
+    check_parent,
+    declare_null_datasets,
+)
+from decortex_schemas.tables.specs import FinetuneSpec
+from decortex_schemas.tables.studies import FinetunePlan, StudyPlan, declare_study
+
+SUFFIX = "-null"
+
+
+class FinetunedNullPlan(Config):
+    """Which surrogates are trained and fine-tuned as the study's networks are."""
+
+    kinds: tuple[NullKind, ...] = Field(
+        default=("gaussian",), min_length=1, description="Surrogates of the readout features"
+    )
+    surrogates: int = Field(ge=1, le=1000, description="Null datasets a kind; p is never below 1/(this + 1)")
+    noise: NoiseRule = Field(
+        "auto", description="Of drawn responses: 'poisson', 'gamma', or 'auto' by the recording"
+    )
+    finetunings: tuple[str, ...] = Field(
+        default=(), description="Names of the fine-tunings to repeat; all if empty"
+    )
+
+
+def null_study_of(name: str) -> str:
+    """Name of the study of null datasets that belongs to a study."""
+    return f"{name}{SUFFIX}"
+
+
+def check_null(name: str, plan: StudyPlan, null: FinetunedNullPlan) -> None:
+    """Refuse a null that cannot be drawn, before anything is declared.
+
+    Raises
+    ------
+    ConfigError
+        If nothing is fine-tuned, a dataset is itself a null, or its networks are imported.
+    """
+    if not plan.finetunings:
+        raise ConfigError(
+            f"study {name!r} asks for a fine-tuned null but fine-tunes nothing; add a fine-tuning or leave the "
+            "null out."
+        )
+    if len(set(null.kinds)) != len(null.kinds):
+        raise ConfigError(f"the null's kinds hold one twice: {list(null.kinds)}; name each once.")
+    if len(null_study_of(name)) > 64:
+        raise ConfigError(f"a study with a null has a name of at most {64 - len(SUFFIX)} characters.")
+    for parent in _families(plan):
+        for kind in null.kinds:
+            check_parent(_family_key(parent), kind)
+
+
+def declare_null(name: str, plan: StudyPlan, null: FinetunedNullPlan) -> str:
+    """Declare the null datasets of a study and the study that repeats its fine-tunings on them.
+
+    Parameters
+    ----------
+    name : str
+        The declared study.
+    plan : StudyPlan
+        Its plan, with the fine-tunings to repeat only.
+    null : FinetunedNullPlan
+        Which surrogates.
+
+    Returns
+    -------
+    str
+        Name of the study of null datasets; declaring it again changes nothing.
+    """
+    null_study = null_study_of(name)
+    models = [
+        key
+        for family, seeds in _families(plan).items()
+        for kind in null.kinds
+        for key in declare_null_datasets(
+            _family_key(family), seeds, kind=kind, n_surrogates=null.surrogates, noise=null.noise
+        )
+    ]
+    own = restrict_plan(plan)
+    none = {row["finetune_id"] for row in (FinetuneSpec & {"kind": "none"}).proj().to_dicts()}
+    untouched = [
+        FinetunePlan(finetune_id=int(i), methods=own.method_ids, counts=own.counts, seeds=own.seeds)
+        for i in none
+    ]
+    declare_study(
+        null_study,
+        own.model_copy(update={"models": tuple(models), "finetunings": (*untouched, *own.finetunings)}),
+        description=f"null datasets of study {name}",
+    )
+    NullStudy.insert1({"null_study": null_study, "study": name}, skip_duplicates=True)
+    return null_study
+
+
+def restrict_plan(plan: StudyPlan) -> StudyPlan:
+    """The part of a plan that its fine-tunings start from, with every list written out."""
+    parts = [
+        FinetunePlan(
+            finetune_id=part.finetune_id,
+            methods=part.methods or plan.method_ids,
+            counts=part.counts or plan.counts,
+            seeds=part.seeds or plan.seeds,
+        )
+        for part in plan.finetunings
+    ]
+    used = {
+        "method_ids": {i for part in parts for i in part.methods},
+        "counts": {k for part in parts for k in part.counts},
+        "seeds": {seed for part in parts for seed in part.seeds},
+    }
+    kept = {name: tuple(v for v in getattr(plan, name) if v in values) for name, values in used.items()}
+    return plan.model_copy(
+        update={**kept, "subsample_seeds": (), "nulls": (), "n_surrogates": 0, "finetunings": tuple(parts)}
+    )
+
+
+def null_cost(plan: StudyPlan, null: FinetunedNullPlan) -> list[dict[str, Any]]:
+    """What a fine-tuned null asks for: rows a table, and their seconds by the rows that exist.
+
+    Parameters
+    ----------
+    plan : StudyPlan
+        Plan of the study, with the fine-tunings to repeat only.
+    null : FinetunedNullPlan
+        Which surrogates.
+
+    Returns
+    -------
+    list of dict
+        ``table``, ``rows``, ``seconds_each`` (mean over rows on the study's own datasets; None where there is
+        none yet) and ``seconds``.
+    """
+    own = restrict_plan(plan)
+    n_datasets = len(_families(plan)) * len(null.kinds) * null.surrogates
+    n_networks = len(null.kinds) * null.surrogates * len(plan.models)
+    n_embeddings = n_networks * len(own.embedding_spec_ids)
+    n_starts = n_embeddings * len(own.method_ids) * len(own.counts) * len(own.seeds)
+    n_moved = n_embeddings * sum(
+        len(part.methods) * len(part.counts) * len(part.seeds) for part in own.finetunings
+    )
+    specs = (FinetuneSpec & [{"finetune_id": part.finetune_id} for part in own.finetunings]).proj(
+        "schedule_id", "control_seed"
+    )
+    controls = {(row["schedule_id"], row["control_seed"]) for row in specs.to_dicts()}
+    datasets = [{"dataset": dataset} for dataset, _ in _families(plan)]
+    moved = DECFinetune & "checkpoint_sha256 IS NOT NULL"
+    rows = [
+        ("NullRecordings", n_datasets, NullRecordings & [{"parent_dataset": d["dataset"]} for d in datasets]),
+        ("TrainedModel", n_networks, TrainedModel & datasets),
+        ("Embedding", n_embeddings, Embedding & datasets),
+        ("Clustering", n_starts, Clustering & datasets),
+        ("ContinuedTraining", n_networks * len(controls), ContinuedTraining & datasets),
+        ("DECFinetune", n_moved, moved & datasets),
+        ("ClusterQuality", n_starts + n_moved, ClusterQuality & datasets),
+        ("ClusterPerformance", n_starts + n_moved, ClusterPerformance & datasets),  # by the main metric alone
+    ]
+    found = []
+    for table, n_rows, known in rows:
+        seconds = known.to_arrays("seconds")
+        each = float(np.mean(seconds)) if len(seconds) else None
+        found.append(
+            {
+                "table": table,
+                "rows": n_rows,
+                "seconds_each": each,
+                "seconds": None if each is None else each * n_rows,
+            }
+        )
+    return found
+
+
+def _families(plan: StudyPlan) -> dict[tuple[str, int], list[int]]:
+    """Seeds of the networks, by dataset and specification."""
+    families: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for key in plan.models:
+        families[str(key["dataset"]), int(key["model_spec_id"])].append(int(key["model_seed"]))
+    return families
+
+
+def _family_key(family: tuple[str, int]) -> dict[str, Any]:
+    return {"dataset": family[0], "model_spec_id": family[1]}

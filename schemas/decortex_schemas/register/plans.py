@@ -1,0 +1,281 @@
+"""Plans: a sweep in words (names and parameters), turned into rows of the specification tables."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from pydantic import Field
+
+from decortex.config import Config
+from decortex.embeddings import EmbeddingConfig, ViewConfig
+from decortex.errors import ConfigError
+from decortex.evaluation import NULL_KINDS, NullKind
+from decortex.finetune import FinetuneConfig
+from decortex.finetune.config import ROTATION_KINDS
+from decortex.models.network import NetworkConfig
+from decortex.models.presets import RECIPES
+from decortex.models.training.config import TrainingConfig
+from decortex_schemas.register.null_plans import FinetunedNullPlan, check_null, declare_null, null_cost
+from decortex_schemas.tables.datasets import Dataset
+from decortex_schemas.tables.networks import ModelTask
+from decortex_schemas.tables.specs import (
+    ModelSpec,
+    register_embedding_spec,
+    register_finetune,
+    register_method,
+    register_model_spec,
+    register_schedule,
+)
+from decortex_schemas.tables.studies import FinetunePlan, StudyPlan, declare_study
+from decortex_schemas.tables.views import request_view
+
+
+class NetworksPlan(Config):
+    """Networks of one dataset: trained here by a recipe or by full configurations, or imported."""
+
+    dataset: str = Field(description="Name of a registered dataset")
+    recipe: str | None = Field(None, description="A ready specification, see decortex.models.presets")
+    network: dict[str, Any] | None = Field(None, description="NetworkConfig, instead of a recipe")
+    training: dict[str, Any] | None = Field(
+        None, description="TrainingConfig, or what differs from the recipe's"
+    )
+    imported: str | None = Field(None, description="Name of an imported family: all its registered seeds")
+    seeds: tuple[int, ...] = Field(default=(0,), description="Seeds to train with")
+
+
+class EmbeddingPlan(Config):
+    """One embedding and its name in tables and figures."""
+
+    name: str = Field(min_length=1, max_length=64)
+    params: dict[str, Any] = Field(default_factory=dict, description="EmbeddingConfig")
+
+
+class MethodPlan(Config):
+    """One clustering method and its name in tables and figures, or one for every point of a grid."""
+
+    method: str
+    name: str = Field("", max_length=64, description="Default: the method's")
+    params: dict[str, Any] = Field(default_factory=dict)
+    grid: dict[str, list[Any]] = Field(
+        default_factory=dict,
+        description="Values of some parameters: every combination is a method of its own, named by them",
+    )
+
+    def variants(self) -> dict[str, dict[str, Any]]:
+        """Names and parameters of every combination of the grid; one, where there is none."""
+        base = self.name or self.method
+        return {
+            " ".join([base, *(f"{name}={value}" for name, value in zip(self.grid, values, strict=True))]): {
+                **self.params,
+                **dict(zip(self.grid, values, strict=True)),
+            }
+            for values in itertools.product(*self.grid.values())
+        }
+
+
+class FinetuningPlan(Config):
+    """One fine-tuning variant and the partitions it starts from."""
+
+    name: str = Field(min_length=1, max_length=64)
+    params: dict[str, Any] = Field(description="FinetuneConfig")
+    schedule: dict[str, Any] = Field(
+        default_factory=dict, description="what differs from the training of the plan's first networks"
+    )
+    control_seed: int = Field(0, ge=0, description="Seed of the order of batches, shared with the control")
+    methods: tuple[str, ...] = Field(default=(), description="Names of the starting methods; all if empty")
+    counts: tuple[int, ...] = Field(default=(), description="K of the starts; all if empty")
+    seeds: tuple[int, ...] = Field(default=(), description="Clustering seeds of the starts; all if empty")
+
+
+class SelectionPlan(Config):
+    """Whether and how the number of clusters is chosen."""
+
+    nulls: tuple[NullKind, ...] = Field(
+        default=NULL_KINDS, min_length=1, description="Null models that a K must exceed"
+    )
+    surrogates: int = Field(
+        default=19,
+        ge=2,
+        le=10_000,
+        description="Surrogates a null model and embedding; below 19 no p reaches .05",
+    )
+
+
+class ViewPlan(Config):
+    """A view of every embedding in two dimensions, and its name in tables and figures."""
+
+    name: str = Field("", max_length=64, description="Default: the kind")
+    params: dict[str, Any] = Field(default_factory=dict, description="ViewConfig")
+    seed: int = Field(0, ge=0, description="Seed of what the kind leaves to chance")
+
+
+class PlanFile(Config):
+    """A study as somebody writes it down; 'none' (no fine-tuning) is part of every study."""
+
+    description: str = Field("", max_length=1024)
+    networks: tuple[NetworksPlan, ...] = Field(min_length=1)
+    embeddings: tuple[EmbeddingPlan, ...] = Field(min_length=1)
+    methods: tuple[MethodPlan, ...] = Field(min_length=1)
+    counts: tuple[int, ...] = Field(min_length=1, description="Numbers of clusters")
+    seeds: tuple[int, ...] = Field(default=(0,), description="Clustering seeds")
+    subsamples: int = Field(
+        0, ge=0, le=1000, description="Random subsamples of 80 percent of the neurons, clustered at every K"
+    )
+    selection: SelectionPlan | None = Field(
+        None, description="Choose the number of clusters, against null models; {} takes the defaults"
+    )
+    finetunings: tuple[FinetuningPlan, ...] = Field(default=())
+    finetuned_null: FinetunedNullPlan | None = Field(
+        None, description="Surrogates that are trained and fine-tuned as the study's networks are"
+    )
+    views: tuple[ViewPlan, ...] = Field(
+        default=(ViewPlan(name="", seed=0),),
+        description="Pictures of the embeddings, to look at; default: two principal components",
+    )
+
+
+def declare_plan(name: str, plan: PlanFile) -> None:
+    """Register what a plan names and declare the study, with its null if it has one; repeating it changes nothing.
+
+    Raises
+    ------
+    ConfigError
+        If a dataset, recipe, method or parameter is unknown, or the name is taken by another plan.
+    """
+    views = [(one, ViewConfig.from_params(one.params)) for one in plan.views]
+    resolved = resolve_plan(plan)
+    repeated = None if plan.finetuned_null is None else repeated_on_nulls(plan, resolved)
+    if plan.finetuned_null is not None and repeated is not None:
+        check_null(name, repeated, plan.finetuned_null)
+    declare_study(name, resolved, description=plan.description)
+    for one, config in views:
+        request_view(name, one.name or config.kind, config, seed=one.seed)
+    if plan.finetuned_null is not None and repeated is not None:
+        declare_null(name, repeated, plan.finetuned_null)
+
+
+def plan_cost(plan: PlanFile) -> list[dict[str, Any]]:
+    """What a plan's fine-tuned null would cost, see `null_cost`; empty where it has none. Declares no study."""
+    if plan.finetuned_null is None:
+        return []
+    repeated = repeated_on_nulls(plan, resolve_plan(plan))
+    check_null("", repeated, plan.finetuned_null)
+    return null_cost(repeated, plan.finetuned_null)
+
+
+def repeated_on_nulls(plan: PlanFile, resolved: StudyPlan) -> StudyPlan:
+    """The plan with the fine-tunings that its null repeats, and no others.
+
+    Raises
+    ------
+    ConfigError
+        If the null names a fine-tuning that the plan does not have.
+    """
+    wanted = () if plan.finetuned_null is None else plan.finetuned_null.finetunings
+    names = [one.name for one in plan.finetunings]
+    unknown = sorted(set(wanted) - set(names))
+    if unknown:
+        raise ConfigError(f"the null repeats the fine-tunings {unknown}; the plan has {names}.")
+    trained = resolved.finetunings[1:]  # the first is 'none'
+    kept = tuple(part for part, one in zip(trained, names, strict=True) if not wanted or one in wanted)
+    return resolved.model_copy(update={"finetunings": kept})
+
+
+def resolve_plan(plan: PlanFile) -> StudyPlan:
+    """Register the specifications that a plan names; returns the study as their ids.
+
+    Raises
+    ------
+    ConfigError
+        If a dataset, recipe, method or parameter is unknown.
+    """
+    variants = [(one, *variant) for one in plan.methods for variant in one.variants().items()]
+    methods = {name: register_method(one.method, params, name=name) for one, name, params in variants}
+    if len(methods) != len(variants):
+        raise ConfigError('two methods of the plan have the same name; give each its own "name".')
+    finetunings = [FinetunePlan(finetune_id=register_none(), methods=(), counts=(), seeds=())]
+    finetunings += [_finetuning(one, methods, plan.networks[0]) for one in plan.finetunings]
+    return StudyPlan(
+        models=tuple(key for networks in plan.networks for key in _networks(networks)),
+        embedding_spec_ids=tuple(
+            register_embedding_spec(one.name, EmbeddingConfig.from_params(one.params))
+            for one in plan.embeddings
+        ),
+        method_ids=tuple(int(key["method_id"]) for key in methods.values()),
+        counts=plan.counts,
+        seeds=plan.seeds,
+        subsample_seeds=tuple(range(plan.subsamples)),
+        nulls=plan.selection.nulls if plan.selection else (),
+        n_surrogates=plan.selection.surrogates if plan.selection else 0,
+        finetunings=tuple(finetunings),
+    )
+
+
+def register_none() -> int:
+    """Register the fine-tuning that is none; returns its ``finetune_id``."""
+    return register_finetune("none", FinetuneConfig(kind="none"))
+
+
+def _finetuning(
+    plan: FinetuningPlan, methods: dict[str, dict[str, Any]], networks: NetworksPlan
+) -> FinetunePlan:
+    unknown = sorted(set(plan.methods) - set(methods))
+    if unknown:
+        raise ConfigError(
+            f"fine-tuning {plan.name!r} starts from {unknown}; the plan's methods are {list(methods)}."
+        )
+    own = None if networks.imported is not None else _configs(networks)[2].resolved()
+    schedule = TrainingConfig.from_params({**(own or networks.training or {}), **plan.schedule})
+    config = FinetuneConfig.from_params(plan.params)
+    started = {name: methods[name]["method"] for name in plan.methods or methods}
+    unfit = sorted(name for name, method in started.items() if method != "rotation_tmixture")
+    if config.kind in ROTATION_KINDS and unfit:
+        raise ConfigError(
+            f"fine-tuning {plan.name!r} of kind {config.kind!r} would start from {unfit}, but only clusterings by "
+            'rotation_tmixture hold the shifts it needs: name such methods under its "methods".'
+        )
+    finetune_id = register_finetune(
+        plan.name,
+        config,
+        schedule_id=register_schedule(f"{plan.name} schedule", schedule),
+        control_seed=plan.control_seed,
+    )
+    return FinetunePlan(
+        finetune_id=finetune_id,
+        methods=tuple(int(methods[name]["method_id"]) for name in plan.methods),
+        counts=plan.counts,
+        seeds=plan.seeds,
+    )
+
+
+def _networks(plan: NetworksPlan) -> list[dict[str, Any]]:
+    if not len(Dataset & {"dataset": plan.dataset}):
+        raise ConfigError(f"no dataset {plan.dataset!r} is registered; `decortex register dataset` does.")
+    if plan.imported is not None:
+        family = (ModelSpec & {"model_name": plan.imported, "core": "imported"}).proj()
+        keys: list[dict[str, Any]] = (ModelTask & family & {"dataset": plan.dataset}).proj().to_dicts()
+        if not keys:
+            raise ConfigError(
+                f"no imported network {plan.imported!r} is registered for dataset {plan.dataset!r}; "
+                "`decortex register model` does."
+            )
+        return keys
+    name, network, training = _configs(plan)
+    spec = register_model_spec(name, network, training)
+    return [{"dataset": plan.dataset, "model_spec_id": spec, "model_seed": seed} for seed in plan.seeds]
+
+
+def _configs(plan: NetworksPlan) -> tuple[str, NetworkConfig, TrainingConfig]:
+    if plan.recipe is not None:
+        if plan.recipe not in RECIPES:
+            raise ConfigError(f"no recipe {plan.recipe!r}; there are {', '.join(RECIPES)}.")
+        network, training = RECIPES[plan.recipe]()
+        changed = {**training.resolved(), **(plan.training or {})}
+        return plan.recipe, network, TrainingConfig.from_params(changed)
+    if plan.network is None or plan.training is None:
+        raise ConfigError(
+            f"networks of {plan.dataset!r} need a recipe ({', '.join(RECIPES)}), or both network and training, or "
+            "the name of an imported family."
+        )
+    return "custom", NetworkConfig.from_params(plan.network), TrainingConfig.from_params(plan.training)

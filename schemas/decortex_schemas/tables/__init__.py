@@ -1,0 +1,1 @@
+"""The tables in chain order: specifications, networks, embeddings, clusterings, fine-tunings."""

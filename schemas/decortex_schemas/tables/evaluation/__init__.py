@@ -1,0 +1,1 @@
+"""The tables of evaluation: quality, performance, agreement, the number of clusters."""

@@ -1,0 +1,122 @@
+"""Agreement between networks on surrogates: what networks trained from other seeds share without any types."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import datajoint as dj
+import numpy as np
+
+from decortex.config import config_hash
+from decortex.embeddings import EmbeddingConfig, fit_map
+from decortex.evaluation import NULL_KINDS, Clusterer, joint_surrogates, null_seed_agreement
+from decortex_schemas.database.leases import confirm_reservation
+from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
+from decortex_schemas.database.schema import schema
+from decortex_schemas.tables.datasets import Dataset
+from decortex_schemas.tables.evaluation.k_criteria import VALUE_COLUMNS, raw_features, value_row
+from decortex_schemas.tables.networks import TrainedModel
+from decortex_schemas.tables.specs import ClusteringMethod, EmbeddingSpec, ModelSpec, NullModel, Seed
+from decortex_schemas.tables.studies import Study
+
+
+@schema
+class SeedNullFit(dj.Computed):
+    """One surrogate of all networks of a study together, clustered at every K as the data are."""
+
+    definition = f"""
+    # Agreement between networks on one joint surrogate
+    -> Study
+    -> Dataset
+    -> ModelSpec
+    -> EmbeddingSpec
+    -> ClusteringMethod
+    -> NullModel
+    -> Seed.proj(null_seed='seed')
+    ---
+    n_networks : int32
+    n_neurons : int32                # that every network's embedding holds
+    figures_sha256 : char(64)
+    {STAMP}
+    """
+
+    class Value(dj.Part):
+        """Agreement at one K."""
+
+        definition = f"""
+        -> master
+        criterion : varchar(24)
+        at_k : int16
+        ---
+        {VALUE_COLUMNS}
+        """
+
+    @property
+    def key_source(self) -> Any:
+        """Joint surrogates that studies ask for, once all their networks are trained."""
+        every = (
+            Study.proj()
+            * Dataset.proj()
+            * ModelSpec.proj()
+            * EmbeddingSpec.proj()
+            * ClusteringMethod.proj()
+            * NullModel.proj()
+            * Seed.proj(null_seed="seed")
+        )
+        return every & asked_seed_nulls()
+
+    def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
+        """Fetch the networks' digests, the grid and the parameters."""
+        networks = (TrainedModel & (Study.Model & key).proj()).proj("checkpoint_sha256")
+        asked = {"study": key["study"]}
+        counts = (Study.Count & asked & "k > 1").proj().to_dicts(order_by="k")
+        seeds = (Study.Restart & asked).proj().to_dicts(order_by="seed")
+        return (
+            networks.to_dicts(order_by="model_seed"),
+            [int(row["k"]) for row in counts],
+            [int(row["seed"]) for row in seeds],
+            (EmbeddingSpec & key).fetch1("params"),
+            (ClusteringMethod & key).fetch1("params"),
+        )
+
+    def make_compute(
+        self,
+        key: dict[str, Any],
+        networks: list[dict[str, Any]],
+        counts: list[int],
+        seeds: list[int],
+        embedding: dict[str, Any],
+        params: dict[str, Any],
+    ) -> tuple[Any, ...]:
+        """Draw the networks' features side by side, embed and cluster each, compare."""
+        started = time.time()
+        config = EmbeddingConfig.from_params(embedding)
+        raws = [raw_features(network) for network in networks]
+        excluded = np.concatenate([fit_map(raw, config).excluded.indices for raw in raws])
+        placed = np.setdiff1d(np.arange(len(raws[0])), excluded)
+        rng = np.random.default_rng([key["null_seed"], NULL_KINDS.index(key["null_kind"])])
+        surrogates = joint_surrogates([raw[placed] for raw in raws], config, key["null_kind"], rng)
+        clusterer = Clusterer(key["method"], params)
+        values = [value_row(null_seed_agreement(surrogates, clusterer, k, seeds)) for k in counts]
+        row = {"n_networks": len(raws), "n_neurons": len(placed), "figures_sha256": config_hash(values)}
+        return row, values, started
+
+    def make_insert(
+        self, key: dict[str, Any], row: dict[str, Any], values: list[dict[str, Any]], started: float
+    ) -> None:
+        """Insert the agreement at every K."""
+        confirm_reservation(self, key)
+        self.insert1({**key, **row, **run_stamp(started)})
+        self.Value.insert({**key, **value} for value in values)
+
+
+def asked_seed_nulls(study: str | None = None) -> Any:
+    """Keys of `SeedNullFit` that studies which choose K ask for: groups of at least two networks, all trained."""
+    own = {} if study is None else {"study": study}
+    choosing = (Study & own).proj()
+    pairs = Study.Model.proj(seed_a="model_seed") * Study.Model.proj(seed_b="model_seed") & "seed_a < seed_b"
+    groups = choosing * Dataset.proj() * ModelSpec.proj() & pairs
+    trained = groups - (Study.Model.proj() - TrainedModel.proj())
+    grid = Study.Embedding.proj() * Study.Method.proj() * Study.Null.proj()
+    return (trained * grid).proj()

@@ -1,0 +1,264 @@
+"""Criteria of every number of clusters, and the same figures on surrogates. Nothing is chosen here."""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import Any
+
+import datajoint as dj
+import numpy as np
+from numpy.typing import NDArray
+
+from decortex.config import config_hash
+from decortex.embeddings import EmbeddingConfig
+from decortex.evaluation import (
+    Clusterer,
+    CriterionValue,
+    RawFeatures,
+    SelectionConfig,
+    count_criteria,
+    draw_surrogate,
+    partition_figures,
+)
+from decortex_schemas.database.leases import confirm_reservation
+from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
+from decortex_schemas.database.schema import schema
+from decortex_schemas.tables.embeddings import Embedding, load_embedding
+from decortex_schemas.tables.networks import TrainedModel, raw_embedding
+from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod, EmbeddingSpec, NullModel, Seed
+from decortex_schemas.tables.studies import SUBSAMPLE_FRACTION, Study
+
+# One setting for all rows, so that data and surrogates, and any two embeddings, are judged alike.
+SELECTION = SelectionConfig(seed=0, share=SUBSAMPLE_FRACTION)
+
+VALUE_COLUMNS = """
+value = null : float64
+low = null : float64
+high = null : float64
+n_used : int32
+criterion_status : varchar(24)
+"""
+
+
+@schema
+class KCriteria(dj.Computed):
+    """What every criterion says of one number of clusters."""
+
+    definition = f"""
+    # Criteria of one number of clusters on one embedding
+    -> Embedding
+    -> ClusteringMethod
+    -> ClusterCount
+    ---
+    n_neurons : int32
+    fit_status : varchar(24)
+    figures_sha256 : char(64)
+    {STAMP}
+    """
+
+    class Value(dj.Part):
+        """One criterion; those with a baseline also at one cluster."""
+
+        definition = f"""
+        -> master
+        criterion : varchar(24)
+        at_k : int16                     # the row's K, or 1
+        ---
+        {VALUE_COLUMNS}
+        """
+
+    class Valley(dj.Part):
+        """Two neighbouring clusters of one half, and held-out neurons along the line between them."""
+
+        definition = """
+        -> master
+        half : int16
+        first : int16
+        second : int16
+        ---
+        n_first : int32                  # held-out neurons on the first centre
+        n_between : int32
+        n_second : int32
+        depth = null : float64           # n_between over the smaller of the other two
+        p : float64
+        separated : bool
+        """
+
+    @property
+    def key_source(self) -> Any:
+        """Numbers of clusters of studies that choose one."""
+        every = Embedding.proj() * ClusteringMethod.proj() * ClusterCount.proj()
+        return every & asked_criteria()
+
+    def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
+        """Fetch digest, excluded neurons and parameters."""
+        sha256, excluded = (Embedding & key).fetch1("embedding_sha256", "excluded")
+        return sha256, excluded, (ClusteringMethod & key).fetch1("params")
+
+    def make_compute(
+        self, key: dict[str, Any], sha256: str, excluded: dict[str, str], params: dict[str, Any]
+    ) -> tuple[Any, ...]:
+        """Judge this K, and one cluster beside it."""
+        started = time.time()
+        x = load_embedding(key)
+        x = x[placed_neurons(len(x), excluded)]
+        clusterer = Clusterer(key["method"], params)
+        found = count_criteria(x, clusterer, key["k"], SELECTION)
+        baseline = count_criteria(x, clusterer, 1, SELECTION)
+        values = [value_row(one) for one in (*found.values, *baseline.values)]
+        valleys = [{"half": half, **vars(pair)} for half, of in enumerate(found.valleys) for pair in of.pairs]
+        row = {
+            "n_neurons": found.n_neurons,
+            "fit_status": found.fit_status,
+            "figures_sha256": config_hash(values),
+        }
+        return row, values, valleys, started
+
+    def make_insert(
+        self,
+        key: dict[str, Any],
+        row: dict[str, Any],
+        values: list[dict[str, Any]],
+        valleys: list[dict[str, Any]],
+        started: float,
+    ) -> None:
+        """Insert values and valleys."""
+        confirm_reservation(self, key)
+        self.insert1({**key, **row, **run_stamp(started)})
+        self.Value.insert({**key, **value} for value in values)
+        self.Valley.insert({**key, **valley} for valley in valleys)
+
+
+@schema
+class NullFit(dj.Computed):
+    """One surrogate of an embedding, clustered as the data are: stability and quality without types."""
+
+    definition = f"""
+    # Stability and quality on one surrogate
+    -> Embedding
+    -> ClusteringMethod
+    -> ClusterCount
+    -> NullModel
+    -> Seed.proj(null_seed='seed')
+    ---
+    n_neurons : int32
+    figures_sha256 : char(64)
+    {STAMP}
+    """
+
+    class Value(dj.Part):
+        """One figure of the surrogate."""
+
+        definition = f"""
+        -> master
+        criterion : varchar(24)
+        ---
+        {VALUE_COLUMNS}
+        """
+
+    @property
+    def key_source(self) -> Any:
+        """Surrogates that a study asks for."""
+        every = (
+            Embedding.proj()
+            * ClusteringMethod.proj()
+            * ClusterCount.proj()
+            * NullModel.proj()
+            * Seed.proj(null_seed="seed")
+        )
+        return every & asked_nulls()
+
+    def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
+        """Fetch digests, excluded neurons and parameters."""
+        return (
+            (TrainedModel & key).fetch1("checkpoint_sha256"),
+            (Embedding & key).fetch1("excluded"),
+            (EmbeddingSpec & key).fetch1("params"),
+            (ClusteringMethod & key).fetch1("params"),
+        )
+
+    def make_compute(
+        self,
+        key: dict[str, Any],
+        checkpoint: str,
+        excluded: dict[str, str],
+        embedding: dict[str, Any],
+        params: dict[str, Any],
+    ) -> tuple[Any, ...]:
+        """Draw the surrogate of the readout features, embed it as they were, and cluster it."""
+        started = time.time()
+        raw = raw_features({**key, "checkpoint_sha256": checkpoint})
+        raw = raw[placed_neurons(len(raw), excluded)]
+        features = RawFeatures(raw, EmbeddingConfig.from_params(embedding))
+        x = draw_surrogate(raw, features, key["null_kind"], key["null_seed"])
+        found = partition_figures(
+            x,
+            Clusterer(key["method"], params),
+            key["k"],
+            SELECTION,
+            criteria=SELECTION.null_criteria,
+        )
+        values = [value_row(one) for one in found]
+        for value in values:
+            value.pop("at_k")
+        return {"n_neurons": len(x), "figures_sha256": config_hash(values)}, values, started
+
+    def make_insert(
+        self, key: dict[str, Any], row: dict[str, Any], values: list[dict[str, Any]], started: float
+    ) -> None:
+        """Insert the figures."""
+        confirm_reservation(self, key)
+        self.insert1({**key, **row, **run_stamp(started)})
+        self.Value.insert({**key, **value} for value in values)
+
+
+def asked_criteria(study: str | None = None) -> Any:
+    """Keys of `KCriteria` that studies which choose K ask for."""
+    # A join with distinct studies: with `IN` MySQL joins all null models to every key and throws them out again.
+    return (_grid(study) * (dj.U("study") & Study.Null)).proj()
+
+
+def asked_nulls(study: str | None = None) -> Any:
+    """Keys of `NullFit` that studies which choose K ask for."""
+    return (_grid(study) * Study.Null.proj()).proj()
+
+
+def _grid(study: str | None) -> Any:
+    """Embeddings, methods and numbers of clusters above one, by study."""
+    studies = Study.proj() & ({} if study is None else {"study": study})
+    grid = studies * Study.Model.proj() * Study.Embedding.proj() * Study.Method.proj() * Study.Count.proj()
+    return grid & "k > 1"
+
+
+def value_row(one: CriterionValue) -> dict[str, Any]:
+    """Columns of one figure."""
+    return {
+        "criterion": one.criterion,
+        "at_k": one.k,
+        "value": one.value,
+        "low": one.low,
+        "high": one.high,
+        "n_used": one.n_used,
+        "criterion_status": one.status,
+    }
+
+
+def placed_neurons(n_neurons: int, excluded: dict[str, str]) -> NDArray[np.int64]:
+    """Neurons that an embedding holds, ascending."""
+    return np.setdiff1d(np.arange(n_neurons), np.array([int(i) for i in excluded], dtype=np.int64))
+
+
+def raw_features(network: dict[str, Any]) -> NDArray[np.float32]:
+    """Readout features of one network, (n_neurons, n_features); `network` holds its key and checkpoint's digest."""
+    key = tuple((name, network[name]) for name in TrainedModel().primary_key)
+    return _raw_features(key, network["checkpoint_sha256"])
+
+
+@functools.lru_cache(maxsize=4)
+def _raw_features(network: tuple[tuple[str, Any], ...], checkpoint: str) -> NDArray[np.float32]:
+    """Readout features of one network; kept, because hundreds of surrogates in a row are drawn of the same."""
+    del checkpoint  # part of the cache's key: a network trained again is read again
+    raw = raw_embedding(TrainedModel & dict(network))
+    raw.flags.writeable = False
+    return raw

@@ -1,0 +1,433 @@
+"""Fine-tuning: networks reshaped by a clustering loss, and their equal-epoch control without one."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import Any
+
+import datajoint as dj
+import numpy as np
+from numpy.typing import NDArray
+
+from decortex.embeddings import EmbeddingConfig, fit_map
+from decortex.errors import ConfigError, InputError
+from decortex.finetune import (
+    FinetuneConfig,
+    FinetuneResult,
+    RotationStart,
+    continue_training,
+    finetune,
+)
+from decortex.finetune.config import ROTATION_KINDS
+from decortex.models.training.config import TrainingConfig
+from decortex.models.training.feature_cache import MapMemory
+from decortex.models.training.resume import StateFile
+from decortex_schemas.database.leases import confirm_reservation
+from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
+from decortex_schemas.database.run_state import run_state
+from decortex_schemas.database.schema import schema
+from decortex_schemas.tables.clustering import Clustering
+from decortex_schemas.tables.datasets import load_recordings
+from decortex_schemas.tables.embeddings import array_sha256
+from decortex_schemas.tables.networks import (
+    SCORE_COLUMNS,
+    SCORED_TIERS,
+    TrainedModel,
+    checkpoint_bytes,
+    load_network,
+    score_network,
+    score_rows,
+)
+from decortex_schemas.tables.specs import (
+    EmbeddingSpec,
+    FinetuneSpec,
+    Metric,  # noqa: F401  (foreign key)
+    Seed,
+    Tier,  # noqa: F401  (foreign key)
+    TrainingSchedule,
+)
+from decortex_schemas.tables.studies import Study
+
+# Fine-tunings of one network's readout, its control and its nulls share the maps of its core; a process keeps so many.
+MAPS = MapMemory(2 * 1024**3)
+
+# What a clustering loss reports of an epoch, as columns.
+EPOCH_TERMS = (
+    "loss",
+    "kl",
+    "mean_max_q",
+    "entropy_mean_q",
+    "n_empty",
+    "distance_over_scale",
+    "share_clamped",
+    "share_changed",
+    "gradient_norm_prediction",
+    "gradient_norm_term",
+)
+
+
+@schema
+class ContinuedTraining(dj.Computed):
+    """The same network trained on without a clustering loss: the equal-epoch control of every fine-tuning."""
+
+    definition = f"""
+    # Continued training without a clustering loss
+    -> TrainedModel
+    -> TrainingSchedule
+    -> Seed.proj(control_seed='seed')
+    ---
+    checkpoint : <sealed_bytes@main>
+    checkpoint_sha256 : char(64)
+    embedding : <sealed_array@main>         # readout weights at the end, float32 (n_neurons, n_channels)
+    n_epochs : int32
+    kept_epoch : int32
+    stop_reason : varchar(24)
+    {STAMP}
+    """
+
+    class Epoch(dj.Part):
+        """One epoch, with every neuron's test score, so that the control can be read at any epoch."""
+
+        definition = """
+        -> master
+        epoch : int32
+        ---
+        train_loss = null : float64
+        validation_loss = null : float64
+        validation_correlation = null : float64
+        score_values : <blob>            # float64[n_neurons], correlation to average on test images
+        """
+
+    @property
+    def key_source(self) -> Any:
+        """Networks and schedules whose fine-tuning a study asks for."""
+        variants = Study.Finetuning.proj() * FinetuneSpec.proj("schedule_id", "control_seed")
+        asked = Study.Model.proj() * variants & "schedule_id IS NOT NULL"
+        return TrainedModel.proj() * TrainingSchedule.proj() * Seed.proj(control_seed="seed") & asked
+
+    def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
+        """Fetch the digest of the network and the schedule."""
+        return (TrainedModel & key).fetch1("checkpoint_sha256"), (TrainingSchedule & key).fetch1("params")
+
+    def make_compute(self, key: dict[str, Any], sha256: str, params: dict[str, Any]) -> tuple[Any, ...]:
+        """Train on and score every epoch."""
+        started = time.time()
+        state = run_state("ContinuedTraining", key, network=sha256, schedule=params)
+        network = load_network(TrainedModel & key)
+        outcome = continue_training(
+            network,
+            load_recordings(key["dataset"]),
+            TrainingConfig.from_params(params),
+            seed=key["control_seed"],
+            state=state,
+            maps=MAPS,
+        )
+        row = {
+            "checkpoint": checkpoint_bytes(network),
+            "embedding": network.embedding().detach().numpy(),
+            "n_epochs": len(outcome.epochs),
+            "kept_epoch": outcome.best_epoch,
+            "stop_reason": outcome.stop_reason,
+        }
+        epochs = [
+            {
+                "epoch": record.epoch,
+                "train_loss": record.train_loss,
+                "validation_loss": record.validation_loss,
+                "validation_correlation": record.validation_correlation,
+                "score_values": scores,
+            }
+            for record, scores in zip(outcome.epochs, outcome.test_scores, strict=True)
+        ]
+        return row, epochs, started, state
+
+    def make_insert(
+        self,
+        key: dict[str, Any],
+        row: dict[str, Any],
+        epochs: list[dict[str, Any]],
+        started: float,
+        state: StateFile,
+    ) -> None:
+        """Insert the network and its epochs."""
+        confirm_reservation(self, key)
+        digest = hashlib.sha256(row["checkpoint"]).hexdigest()
+        self.insert1({**key, **row, "checkpoint_sha256": digest, **run_stamp(started)})
+        self.Epoch.insert({**key, **epoch} for epoch in epochs)
+        state.discard()
+
+
+@schema
+class DECFinetune(dj.Computed):
+    """A partition after fine-tuning; with 'none' it is its Clustering, untouched."""
+
+    definition = f"""
+    # A partition after fine-tuning ('none': before it)
+    -> Clustering
+    -> FinetuneSpec
+    ---
+    labels = null : <blob>               # int16[n_neurons]; null with 'none': those of the Clustering
+    labels_sha256 : char(64)
+    finetune_status : varchar(24)        # 'ok', 'flat_target', 'empty_start', ...; the fit's status with 'none'
+    stop_reason : varchar(24)
+    n_epochs : int32
+    kept_epoch : int32
+    share_changed = null : float64       # share of neurons whose label is not the start's
+    checkpoint = null : <sealed_bytes@main>
+    checkpoint_sha256 = null : char(64)
+    embedding_sha256 = null : char(64)
+    embedding = null : <sealed_array@main>  # moved points, float64, in the space of the Clustering's embedding
+    parameters = null : <blob>           # cluster parameters of the same state as the labels
+    beta = null : float64                # weight of the clustering loss that was used
+    mean_max_q_start = null : float64
+    kl_start = null : float64
+    mean_max_q = null : float64
+    entropy_mean_q = null : float64      # over log K
+    distance_over_scale = null : float64 # smallest centre distance over within-cluster scale
+    {STAMP}
+    """
+
+    class Epoch(dj.Part):
+        """One epoch: losses, performance and the state of the clustering."""
+
+        definition = """
+        -> master
+        epoch : int32
+        ---
+        train_loss = null : float64      # prediction loss, mean over steps; null where no image is shown
+        penalty = null : float64         # of the features' L1 norm, mean over steps
+        validation_loss = null : float64
+        validation_correlation = null : float64
+        loss = null : float64            # weighted clustering loss, mean over steps
+        kl = null : float64              # mean a neuron, nats
+        mean_max_q = null : float64
+        entropy_mean_q = null : float64
+        n_empty = null : int16
+        sizes : json                     # neurons a cluster, in the start's order of clusters
+        distance_over_scale = null : float64
+        share_clamped = null : float64
+        share_changed = null : float64   # of labels, during this epoch
+        gradient_norm_prediction = null : float64
+        gradient_norm_term = null : float64
+        epoch_seconds : float64
+        """
+
+    class Score(dj.Part):
+        """How well the fine-tuned network predicts every neuron."""
+
+        definition = f"""
+        -> master
+        -> Tier
+        -> Metric
+        ---
+        {SCORE_COLUMNS}
+        """
+
+    @property
+    def key_source(self) -> Any:
+        """Fine-tunings that a study asks for."""
+        asked = Study.Model.proj() * Study.Embedding.proj() * Study.Finetuning.proj()
+        return Clustering.proj() * FinetuneSpec.proj() & asked
+
+    def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
+        """Fetch digests and parameters."""
+        params, schedule_id, seed = (FinetuneSpec & key).fetch1("params", "schedule_id", "control_seed")
+        schedule = (
+            None
+            if schedule_id is None
+            else (TrainingSchedule & {"schedule_id": schedule_id}).fetch1("params")
+        )
+        return (
+            params,
+            schedule,
+            seed,
+            (EmbeddingSpec & key).fetch1("params"),
+            (TrainedModel & key).fetch1("checkpoint_sha256"),
+            (Clustering & key).fetch1("fit_status"),
+        )
+
+    def make_compute(
+        self,
+        key: dict[str, Any],
+        params: dict[str, Any],
+        schedule: dict[str, Any] | None,
+        seed: int | None,
+        embedding: dict[str, Any],
+        sha256: str,
+        fit_status: str,
+    ) -> tuple[Any, ...]:
+        """Fine-tune from the partition, or pass it on."""
+        started = time.time()
+        labels, fitted = (Clustering & key).fetch1("labels", "parameters")
+        if schedule is None or seed is None:
+            return untouched_row(labels, fit_status), [], [], started, None
+        if (labels < 0).any():
+            raise InputError(
+                f"{int((labels < 0).sum())} neurons have no place in the embedding and cannot be fine-tuned; "
+                "remove these neurons from the recordings, or train with a smaller feature_l1."
+            )
+        rotation = rotation_start(params, fitted, len(labels))
+        state = run_state(
+            "DECFinetune",
+            key,
+            network=sha256,
+            embedding=embedding,
+            labels=array_sha256(labels),
+            shifts=None if rotation is None else array_sha256(rotation.shifts),
+            finetuning=params,
+            schedule=schedule,
+            seed=seed,
+        )
+        network = load_network(TrainedModel & key)
+        recordings = load_recordings(key["dataset"])
+        raw = network.embedding().detach().numpy()
+        result = finetune(
+            network,
+            recordings,
+            fit_map(raw, EmbeddingConfig.from_params(embedding)),
+            labels,
+            FinetuneConfig.from_params(params),
+            TrainingConfig.from_params(schedule),
+            n_clusters=key["k"],
+            seed=seed,
+            rotation=rotation,
+            state=state,
+            maps=MAPS,
+        )
+        scores = [
+            {"tier": tier, **row}
+            for tier in SCORED_TIERS
+            for row in score_rows(score_network(network, recordings, tier)[0])
+        ]
+        return (
+            {**moved_row(result), "checkpoint": checkpoint_bytes(network)},
+            curve_rows(result),
+            scores,
+            started,
+            state,
+        )
+
+    def make_insert(
+        self,
+        key: dict[str, Any],
+        row: dict[str, Any],
+        epochs: list[dict[str, Any]],
+        scores: list[dict[str, Any]],
+        started: float,
+        state: StateFile | None,
+    ) -> None:
+        """Insert the partition, its curve and its scores."""
+        confirm_reservation(self, key)
+        checkpoint = row.get("checkpoint")
+        digest = None if checkpoint is None else hashlib.sha256(checkpoint).hexdigest()
+        self.insert1({**key, **row, "checkpoint_sha256": digest, **run_stamp(started)})
+        self.Epoch.insert({**key, **epoch} for epoch in epochs)
+        self.Score.insert({**key, **score} for score in scores)
+        if state is not None:
+            state.discard()
+
+
+def untouched_row(labels: NDArray[np.int16], fit_status: str) -> dict[str, Any]:
+    """Columns of 'none': the partition as its method left it."""
+    return {
+        "labels_sha256": array_sha256(labels),
+        "finetune_status": fit_status,
+        "stop_reason": "none",
+        "n_epochs": 0,
+        "kept_epoch": 0,
+    }
+
+
+def rotation_start(
+    params: dict[str, Any], fitted: dict[str, NDArray[np.float64]], n_neurons: int
+) -> RotationStart | None:
+    """Orientations and shifts that a rotation kind starts from; None for the other kinds.
+
+    Raises
+    ------
+    ConfigError
+        If the clustering is not one up to a roll.
+    """
+    if params["kind"] not in ROTATION_KINDS:
+        return None
+    if "shifts" in fitted:
+        return RotationStart(int(fitted["n_orientations"].item()), fitted["shifts"].astype(np.int64))
+    if "nu" not in fitted:
+        raise ConfigError(
+            f"fine-tuning of kind {params['kind']!r} starts from a clustering whose parameters hold every neuron's "
+            "shift: let the study's fine-tuning name a 'rotation_tmixture' method."
+        )
+    # A shift-EM row with one orientation is a plain t-mixture and has nothing to shift.
+    return RotationStart(1, np.zeros(n_neurons, dtype=np.int64))
+
+
+def moved_row(result: FinetuneResult) -> dict[str, Any]:
+    """Columns of a fine-tuned partition."""
+    return {
+        "labels": result.labels,
+        "labels_sha256": array_sha256(result.labels),
+        "finetune_status": result.status,
+        "stop_reason": result.stop_reason,
+        "n_epochs": len(result.epochs),
+        "kept_epoch": result.best_epoch,
+        "share_changed": result.share_changed,
+        "embedding": result.points,
+        "embedding_sha256": array_sha256(result.points),
+        "parameters": dict(result.parameters),
+        "beta": result.beta,
+        "mean_max_q_start": result.start.mean_max_q,
+        "kl_start": result.start.kl,
+        "mean_max_q": result.end.mean_max_q,
+        "entropy_mean_q": result.end.entropy_mean_q,
+        "distance_over_scale": finite_or_none(result.end.distance_over_scale),
+    }
+
+
+def curve_rows(result: FinetuneResult) -> list[dict[str, Any]]:
+    """Rows of the Epoch part, without the master's key."""
+    return [
+        {
+            "epoch": record.epoch,
+            "train_loss": record.train_loss,
+            "validation_loss": record.validation_loss,
+            "validation_correlation": record.validation_correlation,
+            "penalty": record.penalty,
+            "epoch_seconds": record.seconds,
+            "sizes": state.sizes.tolist(),
+            **{name: finite_or_none(record.term.get(name)) for name in EPOCH_TERMS},
+        }
+        for record, state in zip(result.epochs, result.curve, strict=True)
+    ]
+
+
+def finite_or_none(value: float | None) -> float | None:
+    """The value, or None where it is undefined or not finite."""
+    return None if value is None or not np.isfinite(value) else float(value)
+
+
+def moved_embedding(key: dict[str, Any]) -> NDArray[np.float64]:
+    """Read the moved points of one fine-tuning and check them against their digest.
+
+    Raises
+    ------
+    InputError
+        If the stored file is not the array that was inserted.
+    """
+    reference, digest = (DECFinetune & key).fetch1("embedding", "embedding_sha256")
+    points: NDArray[np.float64] = reference.load()
+    if array_sha256(points) != digest:
+        raise InputError(
+            f"the stored array of fine-tuning {key} is not the one that was inserted (sha256 differs): restore the "
+            "store from its backup, or delete the row and recompute it."
+        )
+    return points
+
+
+def partition_labels(key: dict[str, Any]) -> NDArray[np.int16]:
+    """Labels of one `DECFinetune` row, (n_neurons,); the one place that resolves those of 'none'."""
+    labels: NDArray[np.int16] | None = (DECFinetune & key).fetch1("labels")
+    if labels is None:
+        own: NDArray[np.int16] = (Clustering & key).fetch1("labels")
+        return own
+    return labels

@@ -1,0 +1,320 @@
+"""Null datasets: recordings drawn from a network with surrogate readouts, to fine-tune what has no types.
+
+A null dataset is declared like any other, before its network is trained; `NullRecordings` draws it. Networks on it
+are ordinary `ModelTask` rows: each takes the core of the recordings' network of the same seed as it is, and trains
+its readout anew. From there on everything is an ordinary row, of a dataset of kind 'null'.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import datajoint as dj
+import numpy as np
+
+from decortex.config import config_hash
+from decortex.data.recordings import Recordings
+from decortex.errors import ConfigError, DatasetError
+from decortex.evaluation.nulls.surrogates import NULL_KINDS
+from decortex.finetune.null import draw_null, null_recordings
+from decortex_schemas.database.leases import confirm_reservation
+from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
+from decortex_schemas.database.schema import schema
+from decortex_schemas.tables.datasets import OPENERS, Dataset, load_recordings
+from decortex_schemas.tables.embeddings import array_sha256
+from decortex_schemas.tables.networks import ModelTask, TrainedModel, load_network
+from decortex_schemas.tables.specs import ModelSpec, NullModel, Seed, register_seeds  # noqa: F401  (foreign keys)
+from decortex_schemas.tables.studies import Study  # noqa: F401  (foreign key)
+
+KIND = "null"
+# Raised when the same seed would draw other responses.
+DRAW_VERSION = 1
+
+_PARENT = {"parent_dataset": "dataset", "parent_spec_id": "model_spec_id"}
+
+
+@schema
+class NullDataset(dj.Manual):
+    """Which network of which recordings a null dataset is drawn from, and how."""
+
+    definition = """
+    # A null dataset and the network that it is drawn from
+    -> Dataset
+    ---
+    -> ModelTask.proj(parent_dataset='dataset', parent_spec_id='model_spec_id', generator_seed='model_seed')
+    -> NullModel                         # surrogate of the readout features
+    -> Seed.proj(null_seed='seed')
+    noise : varchar(16)                  # 'auto', 'poisson', 'gamma'
+    """
+
+
+@schema
+class NullStudy(dj.Manual):
+    """The study whose fine-tunings a study of null datasets repeats."""
+
+    definition = """
+    # A study of null datasets, and the study that it is the null of
+    -> Study.proj(null_study='study')
+    ---
+    -> Study
+    """
+
+
+@schema
+class NullRecordings(dj.Computed):
+    """The drawn responses of a null dataset."""
+
+    definition = f"""
+    # Responses drawn from a network with surrogate readout features
+    -> NullDataset
+    ---
+    -> TrainedModel.proj(parent_dataset='dataset', parent_spec_id='model_spec_id', generator_seed='model_seed')
+    generator_sha256 : char(64)          # checkpoint of the network
+    features : <sealed_array@main>          # surrogate readout features, float32 (n_neurons, n_features)
+    noise_drawn : varchar(16)            # 'poisson', 'gamma'
+    dispersion : float64                 # variance over mean of a drawn response, mean over neurons
+    recorded_dispersion : float64        # the same of the recording around its network
+    mean_response : float64              # expected response, mean over neurons and training trials
+    {STAMP}
+    """
+
+    class Session(dj.Part):
+        """Drawn responses of one session."""
+
+        definition = """
+        -> master
+        session : varchar(96)
+        ---
+        responses : <sealed_array@main>     # float32 (n_trials, n_neurons of the session)
+        responses_sha256 : char(64)
+        """
+
+    @property
+    def key_source(self) -> Any:
+        """Null datasets whose network is trained."""
+        trained = TrainedModel.proj(**_PARENT, generator_seed="model_seed")
+        return NullDataset.proj() & (NullDataset & trained).proj()
+
+    def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
+        """Fetch the network's key and digest, and how to draw."""
+        row = (NullDataset & key).fetch1()
+        return row, (TrainedModel & generator_of(row)).fetch1("checkpoint_sha256")
+
+    def make_compute(self, key: dict[str, Any], row: dict[str, Any], sha256: str) -> tuple[Any, ...]:
+        """Draw surrogate features and responses."""
+        started = time.time()
+        draw = draw_null(
+            load_network(TrainedModel & generator_of(row)),
+            load_recordings(row["parent_dataset"]),
+            row["null_kind"],
+            seed=row["null_seed"],
+            noise=row["noise"],
+        )
+        drawn = {
+            **{name: row[name] for name in (*_PARENT, "generator_seed")},
+            "generator_sha256": sha256,
+            "features": draw.features,
+            "noise_drawn": draw.noise,
+            "dispersion": float(draw.dispersion.mean()),
+            "recorded_dispersion": float(draw.recorded_dispersion.mean()),
+            "mean_response": float(draw.rates.mean()),
+        }
+        sessions = [
+            {"session": name, "responses": values, "responses_sha256": array_sha256(values)}
+            for name, values in draw.responses.items()
+        ]
+        return drawn, sessions, started
+
+    def make_insert(
+        self, key: dict[str, Any], drawn: dict[str, Any], sessions: list[dict[str, Any]], started: float
+    ) -> None:
+        """Insert the responses; networks that were trained on an earlier draw must be gone."""
+        confirm_reservation(self, key)
+        if len(TrainedModel & key):
+            raise ConfigError(
+                f"networks of null dataset {key['dataset']!r} were trained on an earlier draw of its responses: "
+                f"delete them, (TrainedModel & {dict(key)!r}).delete(), and let workers train them again."
+            )
+        self.insert1({**key, **drawn, **run_stamp(started)})
+        self.Session.insert({**key, **session} for session in sessions)
+
+
+def generator_of(row: dict[str, Any]) -> dict[str, Any]:
+    """Key of the network that a null dataset is drawn from."""
+    return {
+        "dataset": row["parent_dataset"],
+        "model_spec_id": row["parent_spec_id"],
+        "model_seed": row["generator_seed"],
+    }
+
+
+def core_donor(key: dict[str, Any]) -> dict[str, Any] | None:
+    """Network whose core a network of a null dataset takes; None for a network of recordings.
+
+    Returns
+    -------
+    dict or None
+        ``key`` of `TrainedModel` and its ``checkpoint_sha256``.
+    """
+    found = (NullDataset & {"dataset": key["dataset"]}).to_dicts()
+    if not found:
+        return None
+    donor = {**generator_of(found[0]), "model_seed": key["model_seed"]}
+    return {"key": donor, "checkpoint_sha256": (TrainedModel & donor).fetch1("checkpoint_sha256")}
+
+
+def tasks_to_wait_for() -> Any:
+    """Keys of `ModelTask` on null datasets that are not drawn yet, or whose core is not trained yet."""
+    tasks = ModelTask.proj() * NullDataset.proj(*_PARENT)
+    ready = tasks & NullRecordings.proj() & TrainedModel.proj(**_PARENT)
+    return tasks.proj() - ready.proj()
+
+
+def declare_null_datasets(
+    parent: dict[str, Any], model_seeds: Sequence[int], *, kind: str, n_surrogates: int, noise: str
+) -> list[dict[str, Any]]:
+    """Register the null datasets of one network specification on one dataset.
+
+    Surrogate s is drawn from the network with the seed at place s modulo their number, so that no core is
+    favoured; networks of every seed are trained on each.
+
+    Parameters
+    ----------
+    parent : dict
+        ``dataset`` and ``model_spec_id``.
+    model_seeds : sequence of int
+        Seeds of the recordings' networks; they are registered as tasks already.
+    kind : {'gaussian', 't', 'permuted', 'copula'}
+        Surrogate of the readout features.
+    n_surrogates : int
+        Null seeds 0 to n_surrogates - 1.
+    noise : {'auto', 'poisson', 'gamma'}
+        See `decortex.finetune.null.draw_null`.
+
+    Returns
+    -------
+    list of dict
+        Keys of the networks to train on them.
+
+    Raises
+    ------
+    ConfigError
+        If the dataset is itself a null or holds no recordings, its networks are imported, or the kind is unknown.
+    """
+    check_parent(parent, kind)
+    row = (Dataset & {"dataset": parent["dataset"]}).fetch1()
+    spec_hash = (ModelSpec & {"model_spec_id": parent["model_spec_id"]}).fetch1("spec_hash")
+    register_seeds(list(range(n_surrogates)))
+    keys = []
+    for null_seed in range(n_surrogates):
+        generator = model_seeds[null_seed % len(model_seeds)]
+        recipe = {
+            "null_of": row["content_sha256"],
+            "order": row["neuron_order_sha256"],
+            "spec": spec_hash,
+            "generator_seed": generator,
+            "kind": kind,
+            "null_seed": null_seed,
+            "noise": noise,
+            "version": DRAW_VERSION,
+        }
+        digest = config_hash(recipe)
+        name = f"{KIND}-{kind}-{null_seed}-{digest[:10]}"
+        null = {
+            "dataset": name,
+            **{column: parent[original] for column, original in _PARENT.items()},
+            "generator_seed": generator,
+            "null_kind": kind,
+            "null_seed": null_seed,
+            "noise": noise,
+        }
+        if not len(Dataset & {"dataset": name}):
+            _register(null, row, digest)
+        keys += [
+            {"dataset": name, "model_spec_id": parent["model_spec_id"], "model_seed": seed}
+            for seed in model_seeds
+        ]
+    return keys
+
+
+def check_parent(parent: dict[str, Any], kind: str) -> None:
+    """Refuse what no null dataset can be drawn from.
+
+    Raises
+    ------
+    ConfigError
+        If the dataset is itself a null or holds no recordings, its networks are imported, or the kind is unknown.
+    """
+    name = parent["dataset"]
+    if kind not in NULL_KINDS:
+        raise ConfigError(f"{kind!r} is not a null model; there are {', '.join(NULL_KINDS)}.")
+    found = (Dataset & {"dataset": name}).to_arrays("kind")
+    if len(found) and found[0] == KIND:
+        raise ConfigError(
+            f"dataset {name!r} is itself a null: a null of a null says nothing about recordings. Name the "
+            "recordings it was drawn from."
+        )
+    trainable = ModelSpec & {"model_spec_id": parent["model_spec_id"]} & "network IS NOT NULL"
+    if not len(found) or found[0] in ("neurons_only", "mapped") or not len(trainable):
+        raise ConfigError(
+            f"no responses can be drawn for {name!r}: a fine-tuned null needs recordings and a network that was "
+            "trained on them here, not an imported readout."
+        )
+
+
+def _register(null: dict[str, Any], parent: dict[str, Any], digest: str) -> None:
+    """Register one null dataset: the parent's sessions and neurons, of unknown type."""
+    name, source = {"dataset": null["dataset"]}, {"dataset": parent["dataset"]}
+    kept = {
+        column: parent[column] for column in ("species", "n_neurons", "image_shape", "neuron_order_sha256")
+    }
+    with schema.connection.transaction:
+        Dataset.insert1({**name, "kind": KIND, **kept, "content_sha256": digest})
+        Dataset.Session.insert({**one, **name} for one in (Dataset.Session & source).to_dicts())
+        Dataset.Neuron.insert(
+            {**one, **name, "true_type": None} for one in (Dataset.Neuron & source).to_dicts()
+        )
+        NullDataset.insert1(null)
+
+
+def open_null(row: dict[str, Any]) -> Recordings:
+    """Open the drawn recordings of one row of `Dataset`.
+
+    Raises
+    ------
+    DatasetError
+        If they are not drawn yet, or the stored responses are not those that were inserted.
+    """
+    name = {"dataset": row["dataset"]}
+    if not len(NullRecordings & name):
+        raise DatasetError(
+            f"the responses of null dataset {row['dataset']!r} are not drawn yet; workers do when its network is "
+            "trained (table NullRecordings)."
+        )
+    stored = (NullRecordings.Session & name).to_arrays("responses_sha256", order_by="session")
+    digests = tuple(str(digest) for digest in stored)
+    return _open(
+        row["dataset"], row["content_sha256"], (NullDataset & name).fetch1("parent_dataset"), digests
+    )
+
+
+@lru_cache(maxsize=2)
+def _open(dataset: str, content: str, parent: str, digests: tuple[str, ...]) -> Recordings:
+    responses = {}
+    for one in (NullRecordings.Session & {"dataset": dataset}).to_dicts(order_by="session"):
+        values = np.asarray(one["responses"].load(), dtype=np.float32)
+        if array_sha256(values) != one["responses_sha256"]:
+            raise DatasetError(
+                f"the stored responses of null dataset {dataset!r}, session {one['session']!r}, are not those that "
+                "were drawn (sha256 differs): restore the store from its backup, or delete its row of "
+                "NullRecordings and the networks trained on it."
+            )
+        responses[str(one["session"])] = values
+    drawn = config_hash({"recipe": content, "responses": list(digests)})
+    return null_recordings(load_recordings(parent), responses, drawn)
+
+
+OPENERS[KIND] = open_null

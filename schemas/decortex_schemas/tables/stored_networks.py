@@ -1,0 +1,147 @@
+"""Stored checkpoints as networks and embeddings, trained here, rebuilt or built. No table is defined here."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from decortex.data.recordings import Recordings, Session
+from decortex.errors import InputError
+from decortex.evaluation import Scores
+from decortex.models.checkpoints.external import BuiltNetwork, build_network
+from decortex.models.checkpoints.neuron_map import score_mapped
+from decortex.models.checkpoints.read import CheckpointReadout, read_checkpoint, tensors_of
+from decortex.models.checkpoints.rebuild import RebuildConfig, rebuild_network
+from decortex.models.network import Network
+from decortex.models.network_config import Geometry, SessionGeometry
+from decortex.models.predict import predictions
+
+# Columns of `ModelTask` that say how a checkpoint is read; its bytes are not among them.
+TASK_COLUMNS = ("embedding_key", "mask_key", "masks", "sessions", "rebuild", "builder", "builder_config")
+
+
+def allowed_builders() -> frozenset[str]:
+    """Modules whose builders this process may run: ``DECORTEX_BUILDERS``, separated by commas; none by default."""
+    names = os.environ.get("DECORTEX_BUILDERS", "").split(",")
+    return frozenset(name.strip() for name in names if name.strip())
+
+
+def checkpoint_bytes(network: Network) -> bytes:
+    """Serialise a network so that it loads with ``weights_only=True``."""
+    buffer = io.BytesIO()
+    torch.save(network.checkpoint(), buffer)
+    return buffer.getvalue()
+
+
+def network_from_bytes(data: bytes) -> Network:
+    """Rebuild one of our networks from the bytes of its checkpoint."""
+    return Network.from_checkpoint(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
+
+
+def load_network(row: Any) -> Network:
+    """Rebuild the network of one row that has a ``checkpoint`` of ours."""
+    return network_from_bytes(row.fetch1("checkpoint"))
+
+
+def read_task(task: dict[str, Any], data: bytes) -> CheckpointReadout:
+    """Read the readout of an imported checkpoint as its row of `ModelTask` says."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "checkpoint.pth"
+        path.write_bytes(data)
+        readout = read_checkpoint(
+            path,
+            embedding_key=task["embedding_key"] or None,
+            mask_key=task["mask_key"] or None,
+            masks=task["masks"],
+        )
+    return readout if task["sessions"] is None else readout.arranged(task["sessions"])
+
+
+def rebuild_task(
+    task: dict[str, Any], data: bytes, *, order: str, image_shape: tuple[int, int, int] | None
+) -> Network:
+    """Rebuild the whole network of an imported checkpoint as its row of `ModelTask` says."""
+    content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    return rebuild_network(
+        tensors_of(content),
+        RebuildConfig.from_params(task["rebuild"]),
+        neuron_order_sha256=order,
+        image_shape=image_shape,
+        sessions=task["sessions"],
+    )
+
+
+def build_task(
+    task: dict[str, Any],
+    data: bytes,
+    readout: CheckpointReadout,
+    *,
+    image_shape: tuple[int, int, int],
+    allowed: frozenset[str],
+) -> BuiltNetwork:
+    """Build the network of an imported checkpoint by its builder, if this process may run it."""
+    content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    counts = {name: int((readout.session == name).sum()) for name in readout.sessions}
+    geometry = Geometry(
+        image_shape=image_shape,
+        sessions=tuple(SessionGeometry(name=name, n_neurons=n) for name, n in counts.items()),
+        neuron_order_sha256="",
+    )
+    return build_network(
+        task["builder"],
+        task["builder_config"] or {},
+        tensors_of(content),
+        geometry,
+        seed=int(task["model_seed"]),
+        allowed=allowed,
+    )
+
+
+def score_foreign(
+    network: Network | BuiltNetwork,
+    readout_order: tuple[NDArray[np.str_], NDArray[np.int64]],
+    recordings: Recordings,
+    places: NDArray[np.int64],
+    tier: str,
+) -> tuple[dict[str, Scores], int]:
+    """Score a network whose neurons a map finds among the recorded ones."""
+
+    def predict(name: str, session: Session, trials: NDArray[np.int64]) -> NDArray[np.float32]:
+        return predictions(network, session, trials, name=name)
+
+    session_of, index_of = readout_order
+    return score_mapped(predict, recordings, tier, session_of=session_of, index_of=index_of, places=places)
+
+
+def order_of(network: Network | BuiltNetwork) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+    """Session of every neuron of a network, and its place there."""
+    counts = [own.stop - own.start for own in network.slices.values()]
+    return (
+        np.repeat(np.array(list(network.slices)), counts),
+        np.concatenate([np.arange(n, dtype=np.int64) for n in counts]),
+    )
+
+
+def check_order(row: Any, neuron_order_sha256: str) -> None:
+    """Refuse a network of ours whose neurons are not the dataset's, in the same order.
+
+    Raises
+    ------
+    InputError
+        If the network was built for other neurons. A foreign checkpoint names none; its number is checked.
+    """
+    if row.fetch1("source_kind") != "decortex":
+        return
+    own = load_network(row).geometry.neuron_order_sha256
+    if own != neuron_order_sha256:
+        raise InputError(
+            f"the network was built for other neurons ({own[:12]}) than its dataset holds "
+            f"({neuron_order_sha256[:12]}); delete its row and train it again."
+        )

@@ -1,0 +1,98 @@
+"""Partitions of subsamples: the same method on four fifths of the neurons. Nothing is compared here."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import datajoint as dj
+import numpy as np
+
+from decortex.clustering import fit
+from decortex.evaluation import draw_subsample
+from decortex_schemas.database.leases import confirm_reservation
+from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
+from decortex_schemas.database.schema import schema
+from decortex_schemas.tables.clustering import shared_work
+from decortex_schemas.tables.embeddings import Embedding, array_sha256, load_embedding
+from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod, Seed
+from decortex_schemas.tables.studies import SUBSAMPLE_FRACTION, Study
+
+
+@schema
+class SubsampleClustering(dj.Computed):
+    """One partition of a random subsample of an embedding's neurons."""
+
+    definition = f"""
+    # One partition of a subsample of the neurons
+    -> Embedding
+    -> ClusteringMethod
+    -> ClusterCount
+    -> Seed.proj(subsample_seed='seed')  # of the subsample and of the clustering
+    ---
+    labels : <blob>                  # int16[n_neurons]; -1 outside the subsample, or excluded
+    labels_sha256 : char(64)
+    n_sampled : int32
+    k_effective : int16
+    fit_status : varchar(24)
+    {STAMP}
+    """
+
+    @property
+    def key_source(self) -> Any:
+        """Subsamples that a study asks for."""
+        every = (
+            Embedding.proj()
+            * ClusteringMethod.proj()
+            * ClusterCount.proj()
+            * Seed.proj(subsample_seed="seed")
+        )
+        return every & asked_subsamples()
+
+    def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
+        """Fetch digest, excluded neurons and parameters."""
+        sha256, excluded = (Embedding & key).fetch1("embedding_sha256", "excluded")
+        return sha256, excluded, (ClusteringMethod & key).fetch1("params")
+
+    def make_compute(
+        self, key: dict[str, Any], sha256: str, excluded: dict[str, str], params: dict[str, Any]
+    ) -> tuple[Any, ...]:
+        """Fit the partition of the subsample."""
+        started = time.time()
+        x = load_embedding(key)
+        drawn = draw_subsample(len(x), SUBSAMPLE_FRACTION, key["subsample_seed"])
+        sample = np.setdiff1d(drawn, np.array([int(i) for i in excluded], dtype=np.int64))
+        result = fit(
+            x[sample],
+            key["method"],
+            n_clusters=key["k"],
+            seed=key["subsample_seed"],
+            cache=shared_work(),
+            **params,
+        )
+        labels = np.full(len(x), -1, dtype=np.int16)
+        labels[sample] = result.labels
+        row = {
+            "labels": labels,
+            "labels_sha256": array_sha256(labels),
+            "n_sampled": len(sample),
+            "k_effective": result.k_effective,
+            "fit_status": result.status,
+        }
+        return row, started
+
+    def make_insert(self, key: dict[str, Any], row: dict[str, Any], started: float) -> None:
+        """Insert the partition."""
+        confirm_reservation(self, key)
+        self.insert1({**key, **row, **run_stamp(started)})
+
+
+def asked_subsamples() -> Any:
+    """Keys of subsample partitions that studies ask for, with their study."""
+    return (
+        Study.Model.proj()
+        * Study.Embedding.proj()
+        * Study.Method.proj()
+        * Study.Count.proj()
+        * Study.Subsample.proj()
+    )
