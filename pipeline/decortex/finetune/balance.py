@@ -16,7 +16,13 @@ from decortex.models.training.optimisation import prediction_loss
 
 
 def gradient_ratio(
-    network: Network, recordings: Recordings, term: ClusteringTerm, schedule: TrainingConfig, *, seed: int
+    network: Network,
+    recordings: Recordings,
+    term: ClusteringTerm,
+    schedule: TrainingConfig,
+    *,
+    seed: int,
+    epoch: int = 1,
 ) -> float:
     r"""Norm of the prediction loss's gradient on the readout over that of the mean KL, at the start.
 
@@ -36,6 +42,8 @@ def gradient_ratio(
         Prediction loss and batch size.
     seed : int
         Seed of the run.
+    epoch : int
+        Epoch whose first batch is read; a run that goes on from another's state begins later.
 
     Returns
     -------
@@ -44,7 +52,7 @@ def gradient_ratio(
     """
     was_training = network.training
     batches = TierBatches(recordings, "train", batch_size=schedule.batch_size, max_cache_bytes=0)
-    batch = batches.batch(next(iter(batches.order(seed, 1)))).to(network.pixel_mean.device)
+    batch = batches.batch(next(iter(batches.order(seed, epoch)))).to(network.pixel_mean.device)
     try:
         network.eval()
         with torch.enable_grad():

@@ -29,6 +29,7 @@ from decortex.models.network import Network
 from decortex.models.predict import predict
 from decortex.models.training.config import TrainingConfig
 from decortex.models.training.feature_cache import MapMemory
+from decortex.models.training.handover import Handover
 from decortex.models.training.loop import EpochRecord, TrainingOutcome, fit_network
 from decortex.models.training.resume import RunState
 
@@ -56,6 +57,7 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
     progress: Progress | None = None,
     state: RunState | None = None,
     maps: MapMemory | None = None,
+    after: Handover | None = None,
     device: str = "auto",
 ) -> FinetuneResult:
     """Reshape a trained network by a clustering loss on its readout weights.
@@ -88,6 +90,9 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
         must be those of the interrupted run.
     maps : MapMemory, optional
         Maps of a core that is not trained, shared with other runs of this process.
+    after : Handover, optional
+        The training that left ``network``, at the end of the epoch from which it is joint: optimiser, rates and average
+        go on. None: a new optimiser under ``schedule``.
     device : str
         'auto', 'cpu', 'cuda', ...
 
@@ -125,7 +130,8 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
         return _not_started(network, start, config, seed=seed, status="empty_start")
     term = build_term(to_points, start, config)
     if config.beta_rule == "balanced":
-        ratio = gradient_ratio(network, recordings, term, schedule, seed=seed)
+        first = 1 if after is None else after.epoch + 1
+        ratio = gradient_ratio(network, recordings, term, schedule, seed=seed, epoch=first)
         if not math.isfinite(ratio):
             return _not_started(network, start, config, seed=seed, status="flat_target")
         term.weight *= ratio
@@ -138,6 +144,7 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
         progress=progress,
         state=state,
         maps=maps,
+        after=after,
         device=device,
     )
     return _result(network, term, start, outcome, config=config, seed=seed)
@@ -153,6 +160,7 @@ def continue_training(
     progress: Progress | None = None,
     state: RunState | None = None,
     maps: MapMemory | None = None,
+    after: Handover | None = None,
     device: str = "auto",
 ) -> ContinuedResult:
     """Train a network on as long as a fine-tuning would, without a clustering loss.
@@ -161,7 +169,7 @@ def continue_training(
     ----------
     network : Network
         Trained in place; it ends in the kept state.
-    recordings, schedule, seed, progress, state, maps, device
+    recordings, schedule, seed, progress, state, maps, after, device
         As in `finetune`; with an equal seed both see the same images in the same order. The schedule's
         patience is not applied: a fine-tuning that went on for longer still finds its epoch here.
     tier : str
@@ -188,6 +196,7 @@ def continue_training(
         watch=score,
         state=state,
         maps=maps,
+        after=after,
         device=device,
     )
     return ContinuedResult(

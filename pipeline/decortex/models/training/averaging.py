@@ -89,6 +89,14 @@ class WeightAverage:
         for average, kept in zip(self._average, memory["average"], strict=True):
             average.copy_(kept)
 
+    def carry_on(self, memory: dict[str, Any]) -> None:
+        """Take up the average of a run that had the first of these modules; the others' begins with what they hold."""
+        self.steps = memory["steps"]
+        known = memory["average"]
+        with torch.no_grad():
+            for place, average in enumerate(self._average):
+                average.copy_(known[place] if place < len(known) else self._live[place].detach())
+
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Let the modules hold the average inside the block, their own values again after it."""

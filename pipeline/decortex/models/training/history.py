@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+
+from decortex.models.training.averaging import Snapshot
+from decortex.models.training.handover import Handover
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class EpochRecord:
     Parameters
     ----------
     epoch : int
-        From 1.
+        From 1, or from the first after the state that was handed over.
     train_loss : float or None
         Mean prediction loss over the epoch's batches, without penalties; None where no image was shown.
     validation_loss, validation_correlation : float
@@ -55,11 +59,13 @@ class TrainingOutcome:
     best_epoch : int
         Epoch of the kept state; 0 is the start (only where no epoch ended with finite numbers).
     stop_reason : str
-        'max_epochs', 'patience', 'diverged', or what the term said.
+        'max_epochs', 'patience', 'diverged', 'handed_over', or what the term said.
     epochs : list of EpochRecord
         In order.
     watched : list of ndarray
         What ``watch`` returned after each of them.
+    handover : Handover or None
+        The run after the epoch that was asked for; None where none was, or it ended before.
     """
 
     state_dict: dict[str, Tensor]
@@ -68,3 +74,16 @@ class TrainingOutcome:
     stop_reason: str
     epochs: list[EpochRecord]
     watched: list[NDArray[np.float64]]
+    handover: Handover | None = None
+
+
+@dataclass
+class RunLog:
+    """The log of one run; ``reason`` is None until it has ended."""
+
+    kept: Snapshot
+    best: float = -math.inf
+    best_epoch: int = 0
+    records: list[EpochRecord] = field(default_factory=list)
+    watched: list[NDArray[np.float64]] = field(default_factory=list)
+    reason: str | None = None

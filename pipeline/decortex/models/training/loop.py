@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,15 +14,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from decortex.data.recordings import Recordings
-from decortex.errors import ConfigError, DatasetError, InputError
-from decortex.models.network import Geometry, Network
+from decortex.errors import InputError
+from decortex.models.network import Network
 from decortex.models.predict import resolve_device
 from decortex.models.training.auxiliary import AuxiliaryTerm
 from decortex.models.training.averaging import Snapshot, WeightAverage
-from decortex.models.training.batches import Batch, TierBatches, shift_images
+from decortex.models.training.batches import Batch, shift_images
 from decortex.models.training.config import TrainingConfig
 from decortex.models.training.feature_cache import MapMemory
-from decortex.models.training.history import EpochRecord, TrainingOutcome
+from decortex.models.training.handover import Handover, check_span, copied
+from decortex.models.training.history import EpochRecord, RunLog, TrainingOutcome
+from decortex.models.training.inputs import RunInputs, check_run
 from decortex.models.training.optimisation import (
     build_optimiser,
     build_schedule,
@@ -40,7 +41,6 @@ __all__ = ["AuxiliaryTerm", "EpochRecord", "TrainingConfig", "TrainingOutcome", 
 Watch = Callable[[Network], NDArray[np.float64]]
 
 _SHIFT_STREAM = 1  # shifts have a random stream of their own: the batch order does not depend on them
-_VALIDATION_BATCH = 64
 
 
 def fit_network(
@@ -54,6 +54,8 @@ def fit_network(
     watch: Watch | None = None,
     state: RunState | None = None,
     maps: MapMemory | None = None,
+    until: int | None = None,
+    after: Handover | None = None,
     device: str = "auto",
 ) -> TrainingOutcome:
     """Train a network, or train it on with a term on its embedding.
@@ -84,6 +86,13 @@ def fit_network(
         takes it up there; ``network`` and ``term`` must come as they came to the interrupted run.
     maps : MapMemory, optional
         Where maps are computed once because the core stays as it is, they are taken from there, and left there.
+    until : int, optional
+        Stop after this epoch of the whole schedule, keep its state whatever ``config.keep`` says, and hand the run over
+        (``outcome.handover``).
+    after : Handover, optional
+        Go on where another run of this network stopped: weights, optimiser, rates and average are its. Batches and
+        shifts are those of the epochs to come, ``config.max_epochs`` counts the whole training, records count from
+        here. The epoch that is kept is one of these; epoch 0 is the network as it came.
     device : str
         'auto' (a GPU where there is one), 'cpu', 'cuda', ...
 
@@ -98,35 +107,35 @@ def fit_network(
     InputError
         If the recordings are not those of the network.
     ConfigError
-        If a term is given and the readout, hence the embedding, is not trained.
+        If a term is given and the readout, hence the embedding, is not trained; if ``until`` lies outside the epochs,
+        or ``after`` is of a run with another optimiser or schedule.
     DatasetError
         If a session has no training or validation trials.
     """
-    _check(network, recordings, config, term)
+    check_run(network, recordings, config, with_term=term is not None)
+    check_span(config, until, after)
     home, was_training, target = network.pixel_mean.device, network.training, resolve_device(device)
     modules: list[nn.Module] = [network] if term is None else [network, _as_module(term)]
     for module in modules:
         module.to(target)
     try:
         with only_trained(network, config.trains):
-            run = _Run(network, recordings, config, seed=seed, term=term, maps=maps, device=target)
+            run = _Run(
+                network,
+                recordings,
+                config,
+                seed=seed,
+                term=term,
+                maps=maps,
+                until=until,
+                after=after,
+                device=target,
+            )
             return run.fit(progress, watch, state)
     finally:
         for module in modules:
             module.to(home)
         network.train(was_training)
-
-
-@dataclass
-class _Log:
-    """What a run has come to: its kept state, its epochs, and why it ended, once it has."""
-
-    kept: Snapshot
-    best: float = -math.inf
-    best_epoch: int = 0
-    records: list[EpochRecord] = field(default_factory=list)
-    watched: list[NDArray[np.float64]] = field(default_factory=list)
-    reason: str | None = None
 
 
 class _Run:
@@ -141,66 +150,27 @@ class _Run:
         seed: int,
         term: AuxiliaryTerm | None,
         maps: MapMemory | None = None,
+        until: int | None = None,
+        after: Handover | None = None,
         device: torch.device,
     ) -> None:
         self.network, self.config, self.seed, self.term, self.device = network, config, seed, term, device
+        self.until, self.after, self.past = until, after, 0 if after is None else after.epoch
         self.term_module = None if term is None else _as_module(term)
         self.modules = [network] if self.term_module is None else [network, self.term_module]
         self.prediction_weight = 1.0 if term is None else term.prediction_weight
         self.shows_images = self.prediction_weight > 0
-        cache, on_maps = config.max_cache_bytes, self.tiers_on_maps(recordings)
-        self.trains_on_maps, self.validates_on_maps = "train" in on_maps, "validation" in on_maps
-        self.training = TierBatches(
-            recordings,
-            "train",
-            batch_size=config.batch_size,
-            max_cache_bytes=cache if self.shows_images and not self.trains_on_maps else 0,
+        read = RunInputs(
+            network, recordings, config, shows_images=self.shows_images, memory=maps, device=device
         )
-        self.validation = TierBatches(
-            recordings,
-            "validation",
-            batch_size=_VALIDATION_BATCH,
-            max_cache_bytes=0 if self.validates_on_maps else cache,
-        )
-        if all(not bool((one != one[0]).any()) for one in self.validation.responses):
-            raise DatasetError(
-                "no neuron's responses vary over the validation trials: there is nothing to choose an"
-                " epoch by. Give the validation tier more trials."
-            )
-        self.keep_maps(recordings, MapMemory(0) if maps is None else maps)
+        self.training, self.validation = read.training, read.validation
+        self.trains_on_maps, self.validates_on_maps = read.trains_on_maps, read.validates_on_maps
         self.optimiser = build_optimiser(network, self.term_module, config)
         self.trained = [p for group in self.optimiser.param_groups for p in group["params"]]
         self.schedule = build_schedule(
             self.optimiser, config, n_steps=self.training.n_batches * config.max_epochs
         )
         self.average = WeightAverage(self.modules, config.weight_average)
-
-    def tiers_on_maps(self, recordings: Recordings) -> set[str]:
-        """Tiers whose maps are computed once: where the core stays as it is and they fit in memory."""
-        if self.config.trains != "readout" and self.shows_images:
-            return set()
-        unshifted = self.shows_images and self.config.shift == 0
-        tiers = {"validation", "train"} if unshifted else {"validation"}
-        n_trials = sum(len(session.trials(tier)) for session in recordings.sessions for tier in tiers)
-        needed = n_trials * math.prod(self.network.map_shape) * 4
-        return tiers if needed <= self.config.max_cache_bytes else set()
-
-    def keep_maps(self, recordings: Recordings, memory: MapMemory) -> None:
-        """Put maps in the place of the images of the tiers that are read as maps."""
-        images = [session.images for session in recordings.sessions]
-        self.network.eval()
-        for batches, kept in (
-            (self.validation, self.validates_on_maps),
-            (self.training, self.trains_on_maps),
-        ):
-            if kept:
-                shape = self.network.map_shape
-                compute = partial(batches.collect, self.maps_without_gradient, shape)
-                batches.keep_inputs(memory.recall(self.network, images, batches.trials, compute))
-
-    @torch.no_grad()
-    def maps_without_gradient(self, images: Tensor) -> Tensor:
-        return self.network.maps(images.to(self.device)).cpu()
 
     def fit(
         self,
@@ -216,20 +186,22 @@ class _Run:
                 state.save(self.memory(log))
             if record is not None and progress is not None:
                 progress(record)
+        handover = self.handed_over(log) if log.reason == "handed_over" else None
         log.kept.restore()
         return TrainingOutcome(
-            state_dict=_on_cpu(self.network),
-            term_state_dict=None if self.term_module is None else _on_cpu(self.term_module),
+            state_dict=copied(self.network.state_dict()),
+            term_state_dict=None if self.term_module is None else copied(self.term_module.state_dict()),
             best_epoch=log.kept.epoch,
             stop_reason=log.reason,
             epochs=log.records,
             watched=log.watched,
+            handover=handover,
         )
 
-    def one_epoch(self, log: _Log, watch: Watch | None) -> EpochRecord | None:
+    def one_epoch(self, log: RunLog, watch: Watch | None) -> EpochRecord | None:
         """Train one epoch and enter it in the log; None, and nothing entered, where numbers broke off."""
         epoch, began = len(log.records) + 1, time.perf_counter()
-        with own_randomness(self.seed, epoch, self.device):
+        with own_randomness(self.seed, self.past + epoch, self.device):
             train_loss, penalty, term_values = self.train_epoch(epoch)
         with self.average.applied():
             now = Snapshot(self.modules, epoch)
@@ -247,12 +219,12 @@ class _Run:
             self.schedule.step(correlation)
         if correlation > log.best:
             log.best, log.best_epoch = correlation, epoch
-        if self.config.keep == "last" or log.best_epoch == epoch:
+        if self.config.keep == "last" or self.until is not None or log.best_epoch == epoch:
             log.kept = now
         log.reason = self.reason_to_stop(log)
         return log.records[-1]
 
-    def reason_to_stop(self, log: _Log) -> str | None:
+    def reason_to_stop(self, log: RunLog) -> str | None:
         """Return the term's wish, then patience, then the number of epochs."""
         epoch = len(log.records)
         wish = self.term.stop() if self.term is not None else None
@@ -260,13 +232,25 @@ class _Run:
             return wish
         if self.config.patience is not None and epoch - log.best_epoch >= self.config.patience:
             return "patience"
-        return "max_epochs" if epoch >= self.config.max_epochs else None
+        if self.until == self.past + epoch:
+            return "handed_over"
+        return "max_epochs" if self.past + epoch >= self.config.max_epochs else None
 
-    def begin(self, state: RunState | None) -> _Log:
+    def handed_over(self, log: RunLog) -> Handover:
+        """Copy the run for another to go on with."""
+        epoch = self.past + len(log.records)
+        return Handover.of(
+            self.network, self.optimiser, self.schedule, epoch=epoch, config=self.config, average=self.average
+        )
+
+    def begin(self, state: RunState | None) -> RunLog:
         """Log of a new run, or the one of a saved state, into which everything else is put back."""
         saved = None if state is None else state.load()
         if saved is None:
-            return _Log(kept=Snapshot(self.modules, epoch=0))
+            if self.after is not None:
+                self.after.restore(self.network, self.optimiser, self.schedule, self.average)
+            with self.average.applied():
+                return RunLog(kept=Snapshot(self.modules, epoch=0))
         for module, values in zip(self.modules, saved["modules"], strict=True):
             module.load_state_dict(values)
         self.optimiser.load_state_dict(saved["optimiser"])
@@ -274,7 +258,7 @@ class _Run:
         self.average.recall(saved["average"])
         if self.term is not None:
             self.term.recall(saved["term"])
-        return _Log(
+        return RunLog(
             kept=Snapshot.of(self.modules, saved["kept_epoch"], saved["kept"]),
             best=saved["best"],
             best_epoch=saved["best_epoch"],
@@ -283,7 +267,7 @@ class _Run:
             reason=saved["reason"],
         )
 
-    def memory(self, log: _Log) -> dict[str, Any]:
+    def memory(self, log: RunLog) -> dict[str, Any]:
         """Everything that `begin` puts back, as tensors and plain values."""
         return {
             "modules": [module.state_dict() for module in self.modules],
@@ -302,7 +286,8 @@ class _Run:
 
     def train_epoch(self, epoch: int) -> tuple[float | None, float | None, dict[str, float]]:
         """One pass over the training trials; returns mean losses, not finite where training broke off."""
-        shifts = np.random.default_rng([self.seed, epoch, _SHIFT_STREAM])
+        whole = self.past + epoch  # of the whole training
+        shifts = np.random.default_rng([self.seed, whole, _SHIFT_STREAM])
         prediction_losses: list[float] = []
         penalties: list[float] = []
         term_losses: list[float] = []
@@ -312,7 +297,7 @@ class _Run:
         self.network.train()
         if self.config.trains == "readout":
             self.network.core.eval()
-        order = self.training.order(self.seed, epoch)
+        order = self.training.order(self.seed, whole)
         batches = self.training.stream(order) if self.shows_images else (None for _ in order)
         for step, batch in enumerate(batches):
             self.optimiser.zero_grad(set_to_none=True)
@@ -395,34 +380,6 @@ class _Run:
         return total / n_pairs, mean_correlation(joined, self.validation.responses)
 
 
-def _check(
-    network: Network, recordings: Recordings, config: TrainingConfig, term: AuxiliaryTerm | None
-) -> None:
-    found = Geometry.of(recordings)
-    if found != network.geometry:
-        raise InputError(
-            f"the network was built for {_summary(network.geometry)}, but the recordings are"
-            f" {_summary(found)}."
-            " Build a network for these recordings, or give it its own."
-        )
-    if config.feature_log_norm:
-        network.penalty_scales()  # says what to do where there are none
-    if config.input_laplace and network.config.n_orientations is not None:
-        raise ConfigError(
-            "input_laplace smooths kernels on pixels; a rotation-equivariant core turns its own."
-        )
-    if term is not None and config.trains == "core":
-        raise ConfigError(
-            "trains='core' keeps the readout, so a term on its embedding has nothing to move."
-            " Use trains='readout' or 'both'."
-        )
-
-
-def _summary(geometry: Geometry) -> str:
-    sessions = ", ".join(f"{one.name} ({one.n_neurons} neurons)" for one in geometry.sessions)
-    return f"sessions {sessions}, images {geometry.image_shape}, order {geometry.neuron_order_sha256[:8]}"
-
-
 def _as_module(term: AuxiliaryTerm) -> nn.Module:
     if not isinstance(term, nn.Module):
         raise InputError(
@@ -438,10 +395,3 @@ def _mean(values: list[float]) -> float | None:
 
 def _finite(*values: float | None) -> bool:
     return all(value is None or math.isfinite(value) for value in values)
-
-
-def _on_cpu(module: nn.Module) -> dict[str, Any]:
-    return {
-        key: value.detach().cpu().clone() if isinstance(value, Tensor) else value
-        for key, value in module.state_dict().items()
-    }
