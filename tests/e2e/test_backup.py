@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from forked_commands import ForkedLab
@@ -19,6 +22,12 @@ def saved(tiny: ForkedLab) -> Iterator[Path]:
     tiny.run("db", "backup", str(folder))
     yield folder
     shutil.rmtree(folder)
+
+
+def verify(lab: ForkedLab) -> tuple[int, dict[str, list[dict[str, Any]]]]:
+    """Exit status and answer of `decortex verify`."""
+    done = lab.run("verify", "--json", check=False)
+    return done.returncode, json.loads(done.stdout)
 
 
 def changed(folder: Path, name: str, change: Callable[[Path], None], to: Path) -> Path:
@@ -123,3 +132,140 @@ def test_a_deletion_is_shown_then_done_and_recorded(tiny: ForkedLab) -> None:
     fill_tiny(tiny)
     assert dump(tiny) == before  # computed again, the same
     tiny.query("DELETE FROM deletion")
+
+
+@pytest.fixture
+def insert_embedding(tiny: ForkedLab) -> Iterator[Callable[[object], dict[str, object]]]:
+    """Insert a row of `Embedding` that refers to what is given, as any account with the role worker may."""
+    columns = [row[0] for row in tiny.query("SHOW COLUMNS FROM __embedding")]
+    made = itertools.count(70)
+
+    def insert(stored: object) -> dict[str, object]:
+        number = next(made)
+        tiny.query(
+            "INSERT INTO `#embedding_spec` SELECT %s, REPEAT(%s, 64), 'hostile', kind, params "
+            "FROM `#embedding_spec` LIMIT 1",
+            number,
+            chr(number),
+        )
+        chosen = ", ".join(
+            {"embedding_spec_id": str(number), "array": "CAST(%s AS JSON)"}.get(name, f"`{name}`")
+            for name in columns
+        )
+        tiny.query(
+            f"INSERT INTO __embedding SELECT {chosen} FROM __embedding WHERE embedding_spec_id = 1",
+            json.dumps(stored),
+        )
+        return {"embedding_spec_id": number}
+
+    yield insert
+    tiny.query("DELETE FROM __embedding WHERE embedding_spec_id >= 70")
+    tiny.query("DELETE FROM `#embedding_spec` WHERE embedding_spec_id >= 70")
+
+
+def record(path: str, data: bytes) -> dict[str, object]:
+    """What a row keeps of a file with this content."""
+    return {
+        "path": path,
+        "store": "main",
+        "size": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "dtype": "float64",
+        "shape": [1],
+    }
+
+
+def test_a_row_that_names_a_file_elsewhere_harms_nothing(
+    tiny: ForkedLab, insert_embedding: Callable[[object], dict[str, object]], tmp_path: Path
+) -> None:
+    store = Path(tiny.environment["DECORTEX_STORE"])
+    database = tiny.environment["DECORTEX_DATABASE"]
+    (real,) = list(store.rglob("__trained_model/**/checkpoint_*.bin"))
+    victim = tiny.folder / "victim.txt"
+    victim.write_bytes(b"precious")
+    link = store / "_schema" / database / "link.npy"
+    link.symlink_to(victim)
+    kept = {path: path.read_bytes() for path in (victim, real)}
+    orphaned = verify(tiny)[1]["orphaned"]
+    rows = [
+        insert_embedding(stored)
+        for stored in (
+            record(str(victim), b"precious"),
+            record(f"_schema/{database}/../../../victim.txt", b"precious"),
+            record(f"_schema/{database}/link.npy", b"precious"),
+            record(str(real), kept[real]),
+            "no record",
+            {"path": 7},
+        )
+    ]
+    # A file of another row, by a digest of its own: that row's file must be saved all the same.
+    rows.append(insert_embedding(record(real.relative_to(store).as_posix(), b"precious")))
+    try:
+        done = tiny.run("db", "backup", str(tmp_path / "hostile"), "--json", check=False)
+        assert done.returncode == 1
+        told = json.loads(done.stdout)
+        assert (told["files"], told["damaged"]) == (4, [])
+        assert len(told["refused"]) == len(rows)
+        for row in rows:
+            assert (
+                sum(f'"embedding_spec_id": "{row["embedding_spec_id"]}"' in line for line in told["refused"])
+                == 1
+            )
+
+        status, found = verify(tiny)
+        assert status == 1
+        problems = {fault["key"]["embedding_spec_id"]: fault["problem"] for fault in found["faults"]}
+        assert problems == {row["embedding_spec_id"]: "refused" for row in rows[:-1]} | {
+            rows[-1]["embedding_spec_id"]: "altered"
+        }
+        paths = [row["path"] for row in found["orphaned"]]
+        assert paths == [row["path"] for row in orphaned]
+        assert json.loads(tiny.run("gc", "--delete", "--json").stdout)["orphaned"] == []
+        for row in rows:
+            read = tiny.python(
+                "from decortex.errors import InputError\n"
+                "try:\n"
+                f"    (schemas.Embedding & {row}).fetch1('array').load()\n"
+                "except InputError as error:\n"
+                "    print('refused', error)\n"
+            )
+            assert read.startswith("refused")
+    finally:
+        link.unlink()
+        assert {path: path.read_bytes() for path in kept} == kept
+        victim.unlink()
+    # What was saved is whole, and holds nothing that is not of the store.
+    files = json.loads((tmp_path / "hostile" / "manifest.json").read_text())["files"]
+    saved_files = [path for path in (tmp_path / "hostile" / "store").rglob("*") if path.is_file()]
+    assert sorted(
+        path.relative_to(tmp_path / "hostile" / "store").as_posix() for path in saved_files
+    ) == sorted(files)
+    assert all(hashlib.sha256(path.read_bytes()).hexdigest() in files.values() for path in saved_files)
+
+
+@pytest.mark.parametrize("name", ["../../escaped.txt", "/escaped.txt", "_schema/x/../../../../escaped.txt"])
+def test_a_manifest_that_names_a_file_elsewhere_is_refused(
+    tiny: ForkedLab, saved: Path, tmp_path: Path, name: str
+) -> None:
+    """Nothing is written: neither there, nor in the store, nor in the database."""
+    target = str(tmp_path / "escaped.txt") if name.startswith("/") else name
+
+    def escaping(path: Path) -> None:
+        manifest = json.loads(path.read_text())
+        manifest["files"] = {target: hashlib.sha256(b"planted").hexdigest()}
+        path.write_text(json.dumps(manifest))
+
+    copy = changed(saved, "manifest.json", escaping, tmp_path)
+    (tmp_path / "planted.txt").write_bytes(b"planted")
+    shutil.copy(tmp_path / "planted.txt", tmp_path / "copy" / "escaped.txt")
+    store = tmp_path / "elsewhere" / "store"
+    with tiny.link_without_database() as link, link.cursor() as cursor:
+        cursor.execute("SHOW DATABASES")
+        before = cursor.fetchall()
+        done = tiny.run("db", "restore", str(copy), check=False, DECORTEX_STORE=str(store))
+        cursor.execute("SHOW DATABASES")
+        assert cursor.fetchall() == before
+    assert done.returncode == 1
+    assert "does not list the files of a store" in done.stderr.replace("\n", " ")
+    assert not store.exists()
+    assert [path.name for path in tmp_path.rglob("escaped.txt")] == ["escaped.txt"]

@@ -9,7 +9,7 @@ import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -19,10 +19,11 @@ import pymysql
 from pymysql.converters import escape_string
 from pymysql.cursors import SSCursor
 
-from decortex.errors import ConfigError, OperationError
+from decortex.errors import ConfigError, InputError, OperationError
 from decortex_schemas.database.codecs import write_object
 from decortex_schemas.database.schema import SCHEMA_VERSION, Settings, configure_store
-from decortex_schemas.database.store import backend, digest_of, sealed_columns, store_lock
+from decortex_schemas.database.store import Reference, backend, reference_of, sealed_columns, store_lock
+from decortex_schemas.database.store_paths import check_store_path, folder_of
 
 MANIFEST, DUMP, FILES = "manifest.json", "dump.sql.gz", "store"
 FORMAT = 1
@@ -42,12 +43,16 @@ class Backup:
     files : int
         Of the store.
     damaged : list of str
-        Files that rows refer to and that are missing or altered; a backup holds none of them.
+        Files that rows refer to and that are missing, altered or unreadable; a backup holds none of them.
+    refused : list of str
+        Rows that name no file of the store, or a file by another digest than other rows: which, and why. They are
+        saved like all rows; nothing is read or written in their name.
     """
 
     rows: int
     files: int
     damaged: list[str]
+    refused: list[str] = field(default_factory=list)
 
 
 def save(settings: Settings, folder: Path) -> Backup:
@@ -77,7 +82,7 @@ def save(settings: Settings, folder: Path) -> Backup:
     part.mkdir(parents=True, mode=0o700)
     with store_lock(), _snapshot(settings) as link:
         counts = _dump(link, settings.database, part / DUMP)
-        files, damaged = _copy_files(link, part / FILES)
+        files, damaged, refused = _copy_files(link, part / FILES)
     manifest = {
         "format": FORMAT,
         "schema_version": SCHEMA_VERSION,
@@ -88,11 +93,12 @@ def save(settings: Settings, folder: Path) -> Backup:
         "rows": counts,
         "files": files,
         "damaged": damaged,
+        "refused": refused,
         "dump_sha256": _digest(part / DUMP),
     }
     (part / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     part.rename(folder)
-    return Backup(sum(counts.values()), len(files), damaged)
+    return Backup(sum(counts.values()), len(files), damaged, refused)
 
 
 def restore(settings: Settings, folder: Path) -> Backup:
@@ -126,7 +132,12 @@ def restore(settings: Settings, folder: Path) -> Backup:
         except BaseException:
             cursor.execute(f"DROP DATABASE IF EXISTS `{settings.database}`")
             raise
-    return Backup(sum(manifest["rows"].values()), len(manifest["files"]), manifest["damaged"])
+    return Backup(
+        sum(manifest["rows"].values()),
+        len(manifest["files"]),
+        manifest["damaged"],
+        manifest.get("refused", []),
+    )
 
 
 def _manifest(folder: Path, database: str) -> dict[str, Any]:
@@ -146,11 +157,24 @@ def _manifest(folder: Path, database: str) -> dict[str, Any]:
         raise ConfigError(
             f"the backup is of database {manifest['database']!r}, DECORTEX_DATABASE is {database!r}: set it to that."
         )
+    _check_files(folder, manifest)
     if _digest(folder / DUMP) != manifest["dump_sha256"]:
         raise OperationError(
             f"{folder / DUMP} is not the file that was saved (sha256 differs); take another backup."
         )
     return manifest
+
+
+def _check_files(folder: Path, manifest: dict[str, Any]) -> None:
+    """Refuse a manifest that names a file outside the store, before anything is read or written."""
+    try:
+        for path in manifest["files"]:
+            check_store_path(path, folder / FILES)
+    except (KeyError, TypeError, InputError) as error:
+        raise ConfigError(
+            f"{folder / MANIFEST} does not list the files of a store ({error}). Nothing was restored; take another "
+            "backup."
+        ) from None
 
 
 @contextmanager
@@ -220,31 +244,65 @@ def _literal(value: Any) -> str:
     return f"'{escape_string(str(value))}'"
 
 
-def _copy_files(link: Any, folder: Path) -> tuple[dict[str, str], list[str]]:
-    """Copy what the snapshot's rows refer to; returns the digests, and the paths that are damaged."""
+def _copy_files(link: Any, folder: Path) -> tuple[dict[str, str], list[str], list[str]]:
+    """Copy what the snapshot's rows refer to; returns the digests, the damaged files, and the rows that are refused."""
     store = backend()
-    wanted: dict[str, str] = {}
-    for table, column in sealed_columns():
-        for (text,) in _execute(
-            link, f"SELECT `{column}` FROM {table.full_table_name} WHERE `{column}` IS NOT NULL"
-        ):
-            stored = json.loads(text)
-            wanted[str(stored["path"])] = str(stored["sha256"])
+    wanted: dict[str, list[Reference]] = {}
+    refused = []
+    for reference in _references(link, folder_of(store)):
+        if reference.refused:
+            refused.append(f"{_row(reference)}: {reference.refused}")
+        else:
+            wanted.setdefault(reference.path, []).append(reference)
     files, damaged = {}, []
-    for path, sha256 in sorted(wanted.items()):
-        found = digest_of(store, path)
-        if found is None or found[1] != sha256:
+    for path, rows in sorted(wanted.items()):
+        # Of rows that name one file the one with its digest is right: another one must not keep it from being saved.
+        found = _copy_file(store, path, folder)
+        right = [row for row in rows if found is not None and (row.size, row.sha256) == found]
+        if not right or found is None:
             damaged.append(path)
+            if found is not None:
+                (folder / path).unlink()
             continue
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with store.open(path) as source, target.open("wb") as out:
-            shutil.copyfileobj(source, out, 2**22)
-        if _digest(target) != sha256:
-            damaged.append(path)
-            continue
-        files[path] = sha256
-    return files, damaged
+        files[path] = found[1]
+        refused += [
+            f"{_row(row)}: names {path} by another size or sha256 than {_row(right[0])} and the file itself"
+            for row in rows
+            if row not in right
+        ]
+    return files, damaged, refused
+
+
+def _references(link: Any, root: Path | None) -> Iterator[Reference]:
+    """What the rows of a snapshot refer to."""
+    for table, column in sealed_columns():
+        names = table.primary_key
+        listed = ", ".join(f"`{name}`" for name in (*names, column))
+        for *key, stored in _execute(
+            link, f"SELECT {listed} FROM {table.full_table_name} WHERE `{column}` IS NOT NULL"
+        ):
+            whole = dict(zip(names, key, strict=True))
+            yield reference_of(table, column, whole, stored=stored, root=root)
+
+
+def _copy_file(store: Any, path: str, folder: Path) -> tuple[int, str] | None:
+    """Copy one file of the store into a backup; returns size and sha256 of the copy, None where there is no file."""
+    target = folder / check_store_path(path)
+    digest, size = hashlib.sha256(), 0
+    try:
+        with store.open(path) as source:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as out:  # never a file that exists
+                while block := source.read(2**22):
+                    digest.update(block)
+                    size += out.write(block)
+    except (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError):
+        return None
+    return size, digest.hexdigest()
+
+
+def _row(reference: Reference) -> str:
+    return f"{reference.table} {json.dumps(reference.key, default=str)[:300]}"
 
 
 def _restore_files(settings: Settings, folder: Path, files: dict[str, str]) -> None:
@@ -253,7 +311,7 @@ def _restore_files(settings: Settings, folder: Path, files: dict[str, str]) -> N
     configure_store(settings.store)
     store = backend()
     for path, sha256 in files.items():
-        data = (folder / path).read_bytes()
+        data = (folder / check_store_path(path, folder)).read_bytes()
         if hashlib.sha256(data).hexdigest() != sha256:
             raise OperationError(f"{folder / path} is not the file that was saved (sha256 differs).")
         write_object(store, path, data)

@@ -15,6 +15,7 @@ import numpy as np
 from datajoint.storage import StorageBackend
 
 from decortex.errors import InputError, OperationError
+from decortex_schemas.database.store_paths import check_store_path, folder_of, stored_file
 
 # Ends the name of a file that is being written; nothing refers to such a file.
 WRITING = ".writing"
@@ -62,6 +63,7 @@ class SealedCodec(dj.SchemaCodec, register=False):
         context: dict[str, Any] | None = None,
     ) -> Any:
         """Return the value, or a reference that reads it when asked."""
+        stored_file(stored)
         config = self._codec_config(key, context)
         return self.open(stored, self._get_backend(stored.get("store"), config=config))
 
@@ -139,10 +141,17 @@ class ArrayReference:
     def __init__(self, stored: dict[str, Any], backend: StorageBackend) -> None:
         self._stored = stored
         self._backend = backend
-        self.path = str(stored["path"])
-        self.sha256 = str(stored["sha256"])
-        self.shape = tuple(stored["shape"])
-        self.dtype = np.dtype(stored["dtype"])
+        known = stored_file(stored)
+        self.path = known.path
+        self.sha256 = known.sha256
+        try:
+            self.shape = tuple(int(size) for size in stored["shape"])
+            self.dtype = np.dtype(stored["dtype"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"the row of {self.path} does not say the shape and type of its array ({error}): decortex did not "
+                "write it; delete the row and compute it again."
+            ) from None
 
     def load(self) -> Any:
         """Read the array.
@@ -174,25 +183,33 @@ def read_object(stored: dict[str, Any], backend: StorageBackend) -> bytes:
     OperationError
         If it is missing.
     InputError
-        If its size or sha256 is not the row's.
+        If its size or sha256 is not the row's, or the row names no file of the store.
     """
+    known = stored_file(stored, folder_of(backend))
     way_out = "restore it from a backup (docs/backup.md), or delete its row and compute it again"
     try:
-        data = bytes(backend.get_buffer(stored["path"]))
-    except dj.errors.MissingExternalFile:
+        data = bytes(backend.get_buffer(known.path))
+    except (dj.errors.MissingExternalFile, IsADirectoryError, NotADirectoryError):
         raise OperationError(
-            f"the store holds no file {stored['path']}: check DECORTEX_STORE; if it is lost, {way_out}."
+            f"the store holds no file {known.path}: check DECORTEX_STORE; if it is lost, {way_out}."
         ) from None
-    if len(data) != stored["size"] or hashlib.sha256(data).hexdigest() != stored["sha256"]:
+    if len(data) != known.size or hashlib.sha256(data).hexdigest() != known.sha256:
         raise InputError(
-            f"the stored file {stored['path']} is not the one that was written ({len(data)} bytes of "
-            f"{stored['size']}, sha256 differs): {way_out}."
+            f"the stored file {known.path} is not the one that was written ({len(data)} bytes of "
+            f"{known.size}, sha256 differs): {way_out}."
         )
     return data
 
 
 def write_object(backend: StorageBackend, path: str, data: bytes) -> None:
-    """Write a file so that it exists whole and on the disk, or not at all."""
+    """Write a file so that it exists whole and on the disk, or not at all.
+
+    Raises
+    ------
+    InputError
+        If the path is none of a file of the store.
+    """
+    check_store_path(path, folder_of(backend))
     if backend.protocol != "file":
         backend.put_buffer(data, path)  # object stores show an object once its last byte has come
         return

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import datajoint as dj
 from datajoint.hash_registry import get_store_backend
 from datajoint.storage import StorageBackend
 
-from decortex.errors import ConfigError, OperationError
+from decortex.errors import ConfigError, InputError, OperationError
 from decortex_schemas.database.codecs import SealedCodec
 from decortex_schemas.database.schema import database_name, schema
+from decortex_schemas.database.store_paths import AREA, STORE, check_store_path, folder_of, stored_file
 
-STORE = "main"
 # A file is written before its row is committed: what is younger may be on its way.
 GRACE_HOURS = 24.0
 LEAST_HOURS = 1.0
@@ -40,6 +40,8 @@ class Reference:
         The row's primary key.
     path, size, sha256
         Of the file.
+    refused : str
+        Why the row names no file of the store; its path, size and sha256 are then of no use. Empty otherwise.
     """
 
     table: str
@@ -48,6 +50,7 @@ class Reference:
     path: str
     size: int
     sha256: str
+    refused: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Fault:
     ----------
     reference : Reference
         The row and its file.
-    problem : {'missing', 'altered'}
+    problem : {'missing', 'altered', 'unreadable', 'refused'}
+        Unreadable: the file system refuses it; refused: the row names no file of the store.
     found : str
         What is there instead, in words.
     """
@@ -89,16 +93,39 @@ class Orphan:
 
 def references() -> list[Reference]:
     """Every file that a row of this database refers to."""
-    found = []
+    found, root = [], folder_of(backend())
     for table, column in sealed_columns():
         for row in table.proj(column).cursor(as_dict=True):
             stored = row.pop(column)
-            if stored is None:
-                continue
-            known = json.loads(stored) if isinstance(stored, str) else stored
-            path, size, sha256 = str(known["path"]), int(known["size"]), str(known["sha256"])
-            found.append(Reference(_class_name(table), column, dict(row), path, size, sha256))
+            if stored is not None:
+                found.append(reference_of(table, column, dict(row), stored=stored, root=root))
     return found
+
+
+def reference_of(
+    table: Any, column: str, key: dict[str, Any], *, stored: object, root: Path | None
+) -> Reference:
+    """What one row refers to; a row that names no file of the store is marked as refused.
+
+    Parameters
+    ----------
+    table : Table
+        Instance of the row's table.
+    column : str
+        Which refers to a file.
+    key : dict
+        The row's primary key.
+    stored : object
+        What the column holds, as JSON or parsed.
+    root : Path or None
+        Folder of the store, if it is one (`decortex_schemas.database.store_paths.folder_of`).
+    """
+    name = class_name(table)
+    try:
+        known = stored_file(stored, root)
+    except InputError as error:
+        return Reference(name, column, key, "", 0, "", refused=str(error))
+    return Reference(name, column, key, known.path, known.size, known.sha256)
 
 
 def sealed_columns() -> list[tuple[Any, str]]:
@@ -142,7 +169,7 @@ def orphans(now: float | None = None) -> list[Orphan]:
     now = time.time() if now is None else now
     # Files first: one whose row is committed meanwhile is then known to be referred to.
     stored = dict(_listing(store))
-    referred = {reference.path for reference in references()}
+    referred = {reference.path for reference in references() if not reference.refused}
     return [
         Orphan(path, size, (now - written) / 3600)
         for path, (size, written) in sorted(stored.items())
@@ -177,7 +204,7 @@ def collect(*, older_than_hours: float = GRACE_HOURS, delete: bool = False) -> l
         if delete:
             store = backend()
             for orphan in found:
-                store.remove(orphan.path)
+                store.remove(check_store_path(orphan.path, folder_of(store)))
         return found
 
 
@@ -216,13 +243,18 @@ def digest_of(store: StorageBackend, path: str) -> tuple[int, str] | None:
             while block := file.read(_BLOCK):
                 digest.update(block)
                 size += len(block)
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return None
     return size, digest.hexdigest()
 
 
 def _check(store: StorageBackend, reference: Reference) -> Fault | None:
-    found = digest_of(store, reference.path)
+    if reference.refused:
+        return Fault(reference, "refused", reference.refused)
+    try:
+        found = digest_of(store, reference.path)
+    except OSError as error:
+        return Fault(reference, "unreadable", str(error))
     if found is None:
         return Fault(reference, "missing", "no file")
     size, sha256 = found
@@ -246,19 +278,22 @@ def _tables() -> list[Any]:
     return found
 
 
-def _class_name(table: Any) -> str:
+def class_name(table: Any) -> str:
+    """Name of a table, or of a part as Master.Part."""
     master = getattr(type(table), "_master", None)
     return type(table).__name__ if master is None else f"{master.__name__}.{type(table).__name__}"
 
 
 def _listing(store: StorageBackend) -> Iterator[tuple[str, tuple[int, float]]]:
     """Files of this database in the store: path within it, size and when it was written (seconds since 1970)."""
-    spec = dj.config.get_store_spec(STORE)
-    base = store._full_path("").rstrip("/")
-    for prefix in (spec["schema_prefix"], spec["hash_prefix"]):
-        folder = store._full_path(f"{prefix.strip('/')}/{database_name()}")
-        for path, entry in store.fs.find(folder, detail=True).items():
-            yield path[len(base) :].lstrip("/"), (int(entry["size"]), store.fs.modified(path).timestamp())
+    base, root = store._full_path("").rstrip("/"), folder_of(store)
+    for path, entry in store.fs.find(store._full_path(f"{AREA}/{database_name()}"), detail=True).items():
+        within = path[len(base) :].lstrip("/")
+        try:
+            check_store_path(within, root)
+        except InputError:
+            continue  # not written by us, or behind a link: left alone
+        yield within, (int(entry["size"]), store.fs.modified(path).timestamp())
 
 
 def _clock_of(store: StorageBackend) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,9 @@ def backup(
 ) -> None:
     """Save the database and its store as of one moment, while workers go on. Needs the right to read only.
 
-    Exit status 1 if files are damaged: the rest is saved. Example: decortex db backup /backups/2026-11-21
+    Exit status 1 if a file is damaged or a row names none of the store: the rest is saved.
+
+    Example: decortex db backup /backups/2026-11-21
     """
     from decortex_ops.admin.backup import save
     from decortex_schemas.database.schema import read_settings
@@ -25,18 +28,23 @@ def backup(
     open_to_read()
     found = save(read_settings(), folder)
     if json:
-        print_json({"folder": folder, "rows": found.rows, "files": found.files, "damaged": found.damaged})
+        print_json({"folder": folder, **asdict(found)})
     else:
         out.print(
             f"{found.rows} rows and {found.files} files are in {folder}", highlight=False, soft_wrap=True
         )
     if found.damaged:
         err.print(
-            f"not saved, because missing or altered in the store: {', '.join(found.damaged)} (`decortex verify`)",
+            f"not saved, because missing, altered or unreadable in the store: {', '.join(found.damaged)} "
+            "(`decortex verify`)",
             style="red",
             highlight=False,
+            markup=False,
             soft_wrap=True,
         )
+    for line in found.refused:
+        err.print(f"refused: {line}", style="red", highlight=False, markup=False, soft_wrap=True)
+    if found.damaged or found.refused:
         raise typer.Exit(EXIT_FAILED)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +17,9 @@ ORPHAN_COLUMNS = ("path", "bytes", "age_hours")
 def verify(json: JsonFlag = False) -> None:
     """Read every file of the store, check it against its row, and list what is missing, altered or orphaned.
 
-    Exit status 1 if a file is missing or altered. Example: decortex verify --json
+    Exit status 1 if a file is missing, altered or unreadable, or a row names none of the store.
+
+    Example: decortex verify --json
     """
     from decortex_schemas.database import store
 
@@ -39,15 +42,17 @@ def verify(json: JsonFlag = False) -> None:
     else:
         if rows:
             print_rows(rows, FAULT_COLUMNS)
-        missing = sum(row["problem"] == "missing" for row in rows)
+        counts = Counter(str(row["problem"]) for row in rows)
+        rare = "".join(f", {counts[name]} {name}" for name in ("unreadable", "refused") if counts[name])
         out.print(
-            f"{checked} files read: {missing} missing, {len(rows) - missing} altered; {len(left)} orphaned "
-            f"({sum(orphan.size for orphan in left) / 1e6:.1f} MB; `decortex gc`)",
+            f"{checked} files read: {counts['missing']} missing, {counts['altered']} altered{rare}; "
+            f"{len(left)} orphaned ({sum(orphan.size for orphan in left) / 1e6:.1f} MB; `decortex gc`)",
             highlight=False,
         )
     if rows:
         err.print(
-            "restore these files from a backup, or delete their rows (`decortex delete`) and compute them again",
+            "restore these files from a backup, or delete their rows (`decortex delete`) and compute them again; a "
+            "refused row was not written by decortex: delete it",
             style="red",
             highlight=False,
         )
