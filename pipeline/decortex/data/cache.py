@@ -8,7 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from decortex.data.recordings import InMemoryTrials, Recordings, Session
+from decortex.data.recordings import InMemoryTrials, Recordings, Session, Trials
+from decortex.data.video.clips import InMemoryClips, RepeatedTrials
 from decortex.errors import InputError
 
 
@@ -43,10 +44,11 @@ def cached(recordings: Recordings, *, max_bytes: int) -> Recordings:
             is_image = key == "images"
             trials = session.images if is_image else session.responses
             shape = recordings.image_shape if is_image else (session.n_neurons,)
-            cost = 4 * len(trials) * math.prod(shape)
-            if cost <= left and not isinstance(trials, InMemoryTrials):
+            n_stacked = len(trials) if session.n_frames is None else int(session.n_frames.sum())
+            cost = 4 * n_stacked * math.prod(shape)
+            if cost <= left and not isinstance(trials, InMemoryTrials | InMemoryClips | RepeatedTrials):
                 left -= cost
-                values = InMemoryTrials(trials.read(np.arange(len(trials))))
+                values = _in_memory(session, trials)
                 sessions[place] = (
                     replace(session, images=values) if is_image else replace(session, responses=values)
                 )
@@ -55,4 +57,12 @@ def cached(recordings: Recordings, *, max_bytes: int) -> Recordings:
         image_shape=recordings.image_shape,
         content_sha256=partial(getattr, recordings, "content_sha256"),
         truth=recordings.truth,
+        frame_rate=recordings.frame_rate,
     )
+
+
+def _in_memory(session: Session, trials: Trials) -> Trials:
+    every = np.arange(len(trials))
+    if session.n_frames is None:
+        return InMemoryTrials(trials.read(every))
+    return InMemoryClips(tuple(trials.read(every[trial : trial + 1])[0] for trial in every))

@@ -8,24 +8,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.data.recordings import TIERS, Recordings, Session, Trials
+from decortex.data.video.clips import DeconvolvedTraces
+from decortex.data.video.filetree import WITHHELD, shared_clips
 from decortex.errors import DatasetError
 
 _CHUNK_TRIALS = 256
+_CHUNK_CLIPS = 4
 Fault = Callable[[NDArray[np.float32]], NDArray[np.bool_]]
 
 
-def check_responses(recordings: Recordings) -> None:
+def check_responses(recordings: Recordings) -> tuple[str, ...]:
     """Check that every response of a used trial is finite and not negative; reads them in chunks.
 
     Trials of tiers other than train, validation and test may hold anything: nobody reads them.
 
+    Returns
+    -------
+    tuple of str
+        What the registrant of movies should know: values just below zero that are read as zero, trials whose
+        responses were kept back, clips that lie in two tiers. Empty for images.
+
     Raises
     ------
     DatasetError
-        At the first fault, naming session, trial and neuron, and how many there are in that session's chunk.
+        At the first fault, naming session, trial and neuron (of clips: frame and neuron), and how many there are in
+        that session's chunk.
     """
+    where = "(frame, neuron)" if recordings.is_video else "neuron"
+    notes = []
     for session in recordings.sessions:
-        _check(session, session.responses, "responses", "neuron", _bad_response)
+        just_below = _JustBelowZero(session)
+        _check(session, session.responses, ("responses", where), _bad_response, just_below.look)
+        notes += just_below.notes()
+        n_withheld = int((session.tiers == WITHHELD).sum())
+        if n_withheld:
+            notes.append(
+                f"session {session.name!r}: the responses of {n_withheld} test trials are one value throughout; these"
+                " trials are left out"
+            )
+    if recordings.is_video:
+        notes += [
+            f"{n} different clips are in both {one} and {other} of these sessions: a core that all sessions share"
+            " has seen them"
+            for (one, other), n in shared_clips(recordings).items()
+        ]
+    return tuple(notes)
 
 
 def check_images(recordings: Recordings) -> None:
@@ -37,7 +64,34 @@ def check_images(recordings: Recordings) -> None:
         At the first fault, naming session, trial and pixel.
     """
     for session in recordings.sessions:
-        _check(session, session.images, "images", "(channel, row, column)", _bad_pixel)
+        where = "(channel, frame, row, column)" if recordings.is_video else "(channel, row, column)"
+        what = "videos" if recordings.is_video else "images"
+        _check(session, session.images, (what, where), _bad_pixel)
+
+
+class _JustBelowZero:
+    """Counts the values of a session's deconvolved responses that are read as zero."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.lowest = 0.0
+        self.neurons = np.zeros(session.n_neurons, dtype=np.bool_)
+
+    def look(self, trials: NDArray[np.int64]) -> None:
+        """Look at the responses of some trials as they lie in their files."""
+        if isinstance(self.session.responses, DeconvolvedTraces):
+            values = self.session.responses.traces.read(trials)
+            self.neurons |= (values < 0).any(axis=(0, 1))
+            self.lowest = min(self.lowest, float(values.min()))
+
+    def notes(self) -> list[str]:
+        """Return what was seen, in words."""
+        if not self.neurons.any():
+            return []
+        return [
+            f"session {self.session.name!r}: {int(self.neurons.sum())} of {len(self.neurons)} neurons have responses"
+            f" just below zero (lowest {self.lowest:.3g}), which are read as zero"
+        ]
 
 
 def _bad_response(values: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -48,10 +102,16 @@ def _bad_pixel(values: NDArray[np.float32]) -> NDArray[np.bool_]:
     return ~np.isfinite(values)
 
 
-def _check(session: Session, trials: Trials, what: str, place_name: str, fault: Fault) -> None:
+def _check(
+    session: Session,
+    trials: Trials,
+    names: tuple[str, str],
+    fault: Fault,
+    look: Callable[[NDArray[np.int64]], None] | None = None,
+) -> None:
+    what, place_name = names
     used = np.flatnonzero(np.isin(session.tiers, TIERS)).astype(np.int64)
-    for start in range(0, len(used), _CHUNK_TRIALS):
-        chunk = used[start : start + _CHUNK_TRIALS]
+    for chunk in session.stacks(used, _CHUNK_TRIALS if session.n_frames is None else _CHUNK_CLIPS):
         values = trials.read(chunk)
         bad = fault(values)
         if bad.any():
@@ -66,3 +126,5 @@ def _check(session: Session, trials: Trials, what: str, place_name: str, fault: 
                 f" {n_trials} of {len(chunk)} trials looked at from there are affected. Correct them, or give"
                 " these trials the tier 'none'."
             )
+        if look is not None:
+            look(chunk)

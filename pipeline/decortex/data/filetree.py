@@ -1,7 +1,7 @@
 """Opening FileTreeDataset folders, the layout of Sensorium and neuralpredictors. Reading only.
 
-A session is a folder with ``data/images/<i>.npy``, ``data/responses/<i>.npy``, ``meta/trials/*.npy`` and
-``meta/neurons/*.npy``; docs/data.md says what is required and what every error means.
+A session is a folder with ``data/images/<i>.npy`` or ``data/videos/<i>.npy``, ``data/responses/<i>.npy``,
+``meta/trials/*.npy`` and ``meta/neurons/*.npy``; docs/data.md says what is required and what every error means.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.data.checks import check_responses
+from decortex.data.filetree_files import content_sha256, read_links, session_folders, trial_files
 from decortex.data.filetree_meta import read_image_ids, read_neurons, read_tiers, read_truth
 from decortex.data.npy import NUMBERS, read_array, read_header
 from decortex.data.recordings import TIERS, Recordings, Session
+from decortex.data.video.filetree import open_video_session, read_frame_rate
 from decortex.errors import DatasetError
 
 # check_responses belongs to opening: whoever registers a folder opens it and then checks it
 __all__ = ["FileTreeTrials", "check_responses", "content_sha256", "open_filetree", "session_folders"]
-
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,14 @@ class ImagesWithBehaviour:
         return out
 
 
-def open_filetree(path: Path, *, behaviour: Sequence[str] = ()) -> Recordings:
+def open_filetree(
+    path: Path, *, behaviour: Sequence[str] = (), frame_rate: float | None = None
+) -> Recordings:
     """Open a folder that is one session, or that holds several (taken in the order of their names).
 
     Opening reads the metadata and every file's header, not its values; `decortex.data.checks` does a full
-    pass. The content digest is computed when first read (it reads every file once).
+    pass. The content digest is computed when first read (it reads every file once). Sessions with
+    ``data/videos`` show clips: their videos are read once, because equal content is what makes a repeat.
 
     Parameters
     ----------
@@ -114,7 +117,10 @@ def open_filetree(path: Path, *, behaviour: Sequence[str] = ()) -> Recordings:
         A session's folder, or a folder of such folders.
     behaviour : sequence of str
         Folders of ``data`` whose vectors (one a trial) become channels behind those of the images, for example
-        ``('behavior', 'pupil_center')``. A shifter takes the last two channels for the pupil's x and y.
+        ``('behavior', 'pupil_center')``. A shifter takes the last two channels for the pupil's x and y. Of videos
+        these are (n_values, n_frames) per trial and vary over its frames.
+    frame_rate : float, optional
+        Of videos: frames per second, where no session's ``config.json`` says it.
 
     Returns
     -------
@@ -129,13 +135,28 @@ def open_filetree(path: Path, *, behaviour: Sequence[str] = ()) -> Recordings:
     """
     path = Path(os.path.abspath(path))  # the current directory may change before the trials are read
     folders = session_folders(path)
-    opened = [_open_session(folder, tuple(behaviour)) for folder in folders]
+    shows_clips = {(folder / "data" / "videos").is_dir() for folder in folders}
+    if len(shows_clips) > 1:
+        raise DatasetError(
+            f"the sessions of {path} should all show images or all show movies, but some have data/images and"
+            " others data/videos. Open them as two data sets."
+        )
+    if shows_clips == {True}:
+        rate = read_frame_rate(folders, frame_rate)
+        opened = [open_video_session(folder, tuple(behaviour)) for folder in folders]
+    else:
+        if frame_rate is not None:
+            raise DatasetError(
+                f"{path} shows images, which have no frame rate, but {frame_rate} Hz was given."
+            )
+        rate = None
+        opened = [_open_session(folder, tuple(behaviour)) for folder in folders]
     shape = opened[0][1]
-    for session, own in opened:
-        if own != shape:
+    for session, session_shape in opened:
+        if session_shape != shape:
             raise DatasetError(
                 f"all sessions of {path} should have images of one shape, but {opened[0][0].name!r} has"
-                f" {shape} and {session.name!r} has {own}. Resample them, or open the folders one by one."
+                f" {shape} and {session.name!r} has {session_shape}. Resample them, or open the folders one by one."
             )
     truths = [
         read_truth(folder, session.n_neurons) for folder, (session, _) in zip(folders, opened, strict=True)
@@ -144,73 +165,24 @@ def open_filetree(path: Path, *, behaviour: Sequence[str] = ()) -> Recordings:
     return Recordings(
         sessions=[session for session, _ in opened],
         image_shape=shape,
-        content_sha256=partial(_content, path, tuple(behaviour)),
+        content_sha256=partial(_content, path, tuple(behaviour), rate),
         truth=np.concatenate(known) if len(known) == len(truths) else None,
+        frame_rate=rate,
     )
 
 
-def session_folders(path: Path) -> list[Path]:
-    """Return the session folders of a data set: the folder itself, or its subfolders sorted by name.
-
-    Raises
-    ------
-    DatasetError
-        If the path is no folder or holds no session.
-    """
-    if not path.is_dir():
-        what = "is a file; unpack it first" if path.exists() else "does not exist"
-        raise DatasetError(f"a data set should be a folder, but {path} {what}.")
-    if _is_session(path):
-        return [path]
-    inside = sorted(child for child in path.iterdir() if not child.name.startswith("."))
-    found = [child for child in inside if child.is_dir() and _is_session(child)]
-    if not found:
-        seen = ", ".join(child.name for child in inside[:8]) or "nothing"
-        raise DatasetError(
-            f"{path} should be a session (a folder with data/ and meta/) or hold sessions, but it holds"
-            f" {seen}. Unpack archives first; see docs/data.md for the layout."
-        )
-    return found
-
-
-def content_sha256(path: Path) -> str:
-    """Digest of all files of a data set: sha256 over their sorted relative paths and contents.
-
-    Hidden files, and files outside the sessions, do not count; nor do the absolute path, dates and access
-    rights. Reads every file once.
-    """
-    digest = hashlib.sha256()
-    for name, file in sorted(_files(path)):
-        # the lengths keep (name, content) pairs apart: no two folders give one stream
-        digest.update(f"{len(name.encode())}:{name}:{file.stat().st_size}:".encode())
-        with file.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _content(path: Path, behaviour: tuple[str, ...]) -> str:
-    """Digest of what is read: with behaviour, of the files and of what was made channels."""
+def _content(path: Path, behaviour: tuple[str, ...], frame_rate: float | None) -> str:
+    """Digest of what is read: of the files, of what was made channels, and of the frame rate."""
     files = content_sha256(path)
+    if frame_rate is not None:
+        return hashlib.sha256(json.dumps([files, frame_rate, *behaviour]).encode()).hexdigest()
     if not behaviour:
         return files
     return hashlib.sha256(json.dumps([files, *behaviour]).encode()).hexdigest()
 
 
-def _files(path: Path) -> Iterator[tuple[str, Path]]:
-    for folder in session_folders(path):
-        for file in folder.rglob("*"):
-            relative = file.relative_to(path)
-            if file.is_file() and not any(part.startswith(".") for part in relative.parts):
-                yield relative.as_posix(), file
-
-
-def _is_session(folder: Path) -> bool:
-    return (folder / "data").is_dir() or (folder / "meta").is_dir()
-
-
 def _open_session(root: Path, behaviour: tuple[str, ...]) -> tuple[Session, tuple[int, int, int]]:
-    links = _links(root)
+    links = read_links(root)
     images, responses = _trials(root, "images", links), _trials(root, "responses", links)
     if len(images) != len(responses):
         raise DatasetError(
@@ -266,48 +238,8 @@ def _behaviour(root: Path, key: str, links: dict[str, str], n_trials: int) -> Fi
     return found
 
 
-def _links(root: Path) -> dict[str, str]:
-    """Return the data keys that config.json stores under another folder's name ("links")."""
-    path = root / "config.json"
-    if not path.is_file():
-        return {}
-    try:
-        links = json.loads(path.read_text()).get("links", {})
-    except (ValueError, AttributeError) as error:
-        raise DatasetError(f"{path} should be a JSON object with a key 'links', but: {error}.") from error
-    if not isinstance(links, dict) or not all(
-        isinstance(name, str) and Path(name).name == name for name in links.values()
-    ):
-        raise DatasetError(
-            f"{path}: 'links' should map data keys to names of folders in data/, it is {links!r}."
-        )
-    return links
-
-
 def _trials(root: Path, key: str, links: dict[str, str]) -> FileTreeTrials:
-    folder = root / "data" / links.get(key, key)
-    if not folder.is_dir():
-        others = sorted(child.name for child in (root / "data").glob("*") if child.is_dir())
-        hint = " It holds videos: only static images are supported." if "videos" in others else ""
-        raise DatasetError(
-            f"{root} holds no {key}: the folder data/{folder.name} is missing (data/ has"
-            f" {', '.join(others) or 'nothing'}).{hint} A session needs one .npy file a trial there."
-        )
-    files = {path.stem: path.name for path in folder.glob("*.npy") if not path.name.startswith(".")}
-    odd = sorted(stem for stem in files if not stem.isdecimal())
-    if odd or not files:
-        raise DatasetError(
-            f"{folder} should hold one file a trial, 0.npy, 1.npy, ..., but it has"
-            f" {', '.join(f'{stem}.npy' for stem in odd[:4]) or 'none'}."
-        )
-    by_number = {int(stem): name for stem, name in files.items()}
-    missing = sorted(set(range(len(files))) - set(by_number))
-    if missing:
-        raise DatasetError(
-            f"{folder} should hold the trials 0 to {len(files) - 1} ({len(files)} files), but"
-            f" {missing[0]}.npy is missing. Trials are numbered from 0 without gaps."
-        )
-    names = tuple(by_number[number] for number in range(len(files)))
+    folder, names = trial_files(root, key, links)
     return FileTreeTrials(folder, names, _one_shape(folder, names))
 
 

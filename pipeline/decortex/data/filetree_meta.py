@@ -41,7 +41,8 @@ def read_image_ids(root: Path, images: Trials) -> NDArray[np.int64]:
     path = _first(trials, IMAGE_ID_FILES)
     if path is None:
         return np.array(
-            [_hash(images.read(np.array([trial])).tobytes()) for trial in range(len(images))], dtype=np.int64
+            [content_id(images.read(np.array([trial])).tobytes()) for trial in range(len(images))],
+            dtype=np.int64,
         )
     ids = _column(path, len(images), "trial")
     class_path = _first(trials, IMAGE_CLASS_FILES)
@@ -56,7 +57,7 @@ def read_image_ids(root: Path, images: Trials) -> NDArray[np.int64]:
     words = _text(ids, path)
     prefixes = classes if len(set(classes)) > 1 else [""] * len(words)
     return np.array(
-        [_hash(f"{prefix}\x1f{word}".encode()) for prefix, word in zip(prefixes, words, strict=True)],
+        [content_id(f"{prefix}\x1f{word}".encode()) for prefix, word in zip(prefixes, words, strict=True)],
         dtype=np.int64,
     )
 
@@ -145,5 +146,6 @@ def _text(values: NDArray[np.generic], path: Path) -> NDArray[np.str_]:
     return values.astype(np.str_)
 
 
-def _hash(raw: bytes) -> int:
+def content_id(raw: bytes) -> int:
+    """Return the identity of what was shown: the first 63 bits of the sha256 of its bytes."""
     return int.from_bytes(hashlib.sha256(raw).digest()[:8], "big") >> 1

@@ -46,7 +46,7 @@ def write_filetree(recordings: Recordings, out: Path) -> None:
             truth = None
             if recordings.truth is not None:
                 truth = recordings.truth[recordings.slices[session.name]]
-            write_session(session, folder / session.name, truth=truth)
+            write_session(session, folder / session.name, truth=truth, frame_rate=recordings.frame_rate)
 
 
 @contextmanager
@@ -78,15 +78,26 @@ def new_folder(out: Path) -> Iterator[Path]:
         raise
 
 
-def write_session(session: Session, root: Path, *, truth: NDArray[np.int64] | None = None) -> None:
-    """Write one session's folder: trials, metadata, statistics over all trials, config.json."""
-    for key, trials in (("images", session.images), ("responses", session.responses)):
+def write_session(
+    session: Session,
+    root: Path,
+    *,
+    truth: NDArray[np.int64] | None = None,
+    frame_rate: float | None = None,
+) -> None:
+    """Write one session's folder: trials, metadata, statistics over all trials (of images), config.json.
+
+    Clips are written with their time last, each at its own length, and the frame rate goes into config.json.
+    """
+    shown = "images" if session.n_frames is None else "videos"
+    for key, trials in ((shown, session.images), ("responses", session.responses)):
         folder = root / "data" / key
         folder.mkdir(parents=True)
-        for start in range(0, len(trials), _CHUNK_TRIALS):
-            chunk = np.arange(start, min(start + _CHUNK_TRIALS, len(trials)))
+        for chunk in session.stacks(
+            np.arange(len(trials)), 4 if session.n_frames is not None else _CHUNK_TRIALS
+        ):
             for trial, values in zip(chunk, trials.read(chunk), strict=True):
-                np.save(folder / f"{trial}.npy", values)
+                np.save(folder / f"{trial}.npy", values if session.n_frames is None else _time_last(values))
     _save(
         root / "meta" / "trials",
         tiers=session.tiers.astype(np.str_),
@@ -108,10 +119,22 @@ def write_session(session: Session, root: Path, *, truth: NDArray[np.int64] | No
     if truth is not None:
         columns["functional_type"] = truth
     _save(root / "meta" / "neurons", **columns)
-    every = np.arange(session.n_trials)
-    write_statistics(root, "images", session.images.read(every), axis=None)
-    write_statistics(root, "responses", session.responses.read(every), axis=0)
-    (root / "config.json").write_text(json.dumps({"links": {}}))
+    if session.n_frames is None:
+        every = np.arange(session.n_trials)
+        write_statistics(root, "images", session.images.read(every), axis=None)
+        write_statistics(root, "responses", session.responses.read(every), axis=0)
+    config: dict[str, Any] = {"links": {}}
+    if frame_rate is not None:
+        config["frame_rate"] = frame_rate
+    (root / "config.json").write_text(json.dumps(config))
+
+
+def _time_last(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a clip as (height, width, n_frames), (channels, ...) in front if several; traces as (values, n_frames)."""
+    if values.ndim == 2:
+        return np.ascontiguousarray(values.T)
+    moved = np.moveaxis(values, 1, -1)
+    return np.ascontiguousarray(moved[0] if len(moved) == 1 else moved)
 
 
 def write_statistics(root: Path, key: str, values: NDArray[np.float32], *, axis: int | None) -> None:

@@ -69,6 +69,28 @@ def read_array(path: Path) -> NDArray[np.generic]:
     return flat.reshape(header.shape, order="F" if header.fortran_order else "C")
 
 
+def read_first_row(path: Path) -> NDArray[np.generic]:
+    """Read the first row along the last axis, without the rest of the file where it is stored row by row.
+
+    Raises
+    ------
+    DatasetError
+        As `read_header`.
+    """
+    try:
+        with path.open("rb") as file:
+            header = _header(file, path)
+            length = header.shape[-1] if header.shape else 1
+            if not header.fortran_order or len(header.shape) < 2:
+                file.seek(header.offset)
+                return np.frombuffer(file.read(length * header.dtype.itemsize), dtype=header.dtype)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    values = read_array(path)
+    row: NDArray[np.generic] = values.reshape(-1, values.shape[-1])[0]
+    return row
+
+
 def _header(file: io.BufferedReader, path: Path) -> Header:
     head = file.read(_HEAD)
     if not head.startswith(npy_format.MAGIC_PREFIX):

@@ -1,9 +1,9 @@
-"""What every data source gives: sessions of images and responses, read trial by trial. No file formats."""
+"""What every data source gives: sessions of images or clips and responses, read trial by trial. No file formats."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, overload
@@ -25,7 +25,10 @@ class Trials(Protocol):
         """Return the number of trials."""
 
     def read(self, trials: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the arrays of these trials, stacked: (len(trials), ...), float32."""
+        """Return the arrays of these trials, stacked: (len(trials), ...), float32.
+
+        Clips have lengths of their own: only trials of one length stack (`Session.stacks` groups them).
+        """
 
 
 @dataclass(frozen=True)
@@ -45,22 +48,26 @@ class InMemoryTrials:
 
 @dataclass(frozen=True)
 class Session:
-    """One recording: neurons of one animal that saw one sequence of images.
+    """One recording: neurons of one animal that saw one sequence of images, or of clips of a movie.
 
     Parameters
     ----------
     name : str
         Name of the session, unique within its recordings.
     images : Trials
-        Images, (n_trials, n_channels, height, width), in the source's own pixel units.
+        Images, (n_trials, n_channels, height, width), in the source's own pixel units; of clips, one trial is
+        (n_channels, n_frames, height, width).
     responses : Trials
-        Responses, (n_trials, n_neurons), not negative, in the source's own unit (spikes, events).
+        Responses, (n_trials, n_neurons), not negative, in the source's own unit (spikes, events); of clips, one
+        trial is (n_frames, n_neurons).
     tiers : ndarray of str, shape (n_trials,)
         'train', 'validation' or 'test' a trial; any other word keeps a trial out of everything.
     image_ids : ndarray of int64, shape (n_trials,)
-        Trials with equal id showed the same image (repeats).
+        Trials with equal id showed the same image or clip (repeats).
     neurons : DataFrame, n_neurons rows
         Columns ``session, unit_id, animal, scan, area`` and, where known, ``x, y, z`` (micrometres).
+    n_frames : ndarray of int64, shape (n_trials,), optional
+        Frames of each trial's clip, of stimulus and responses alike; None: every trial shows one image.
     """
 
     name: str
@@ -69,6 +76,7 @@ class Session:
     tiers: NDArray[np.str_]
     image_ids: NDArray[np.int64]
     neurons: pd.DataFrame
+    n_frames: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         """Check that every part speaks of the same trials and neurons."""
@@ -78,6 +86,8 @@ class Session:
             "tiers": len(self.tiers),
             "image ids": len(self.image_ids),
         }
+        if self.n_frames is not None:
+            counts["clip lengths"] = len(self.n_frames)
         if len(set(counts.values())) != 1:
             found = ", ".join(f"{n} {name}" for name, n in counts.items())
             raise DatasetError(
@@ -103,6 +113,23 @@ class Session:
     def trials(self, tier: str) -> NDArray[np.int64]:
         """Return the indices of the trials of one tier, ascending."""
         return np.flatnonzero(self.tiers == tier).astype(np.int64)
+
+    def stacks(self, trials: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+        """Divide trials, in their order, into runs that `Trials.read` can stack.
+
+        Parameters
+        ----------
+        trials : ndarray of int64
+            Which trials.
+        size : int
+            Trials a run, at most; clips of different lengths never share a run.
+        """
+        if self.n_frames is None:
+            edges = np.empty(0, dtype=np.int64)
+        else:
+            edges = np.flatnonzero(np.diff(self.n_frames[trials])) + 1
+        for run in np.split(trials, edges):
+            yield from (run[begin : begin + size] for begin in range(0, len(run), size))
 
 
 class _Digest:
@@ -143,15 +170,18 @@ class Recordings:
         function without arguments, which then runs once, when the digest is first read.
     truth : ndarray of int64, shape (n_neurons,), optional
         Known functional type of every neuron (simulated data only).
+    frame_rate : float, optional
+        Frames per second of clips and of the responses to them; None for images.
     """
 
     sessions: Sequence[Session]
     image_shape: tuple[int, int, int]
     content_sha256: _Digest = _Digest()
     truth: NDArray[np.int64] | None = field(default=None)
+    frame_rate: float | None = None
 
     def __post_init__(self) -> None:
-        """Check session names and the length of the truth."""
+        """Check session names, the length of the truth, and that all sessions show images or all show clips."""
         names = [session.name for session in self.sessions]
         if not names:
             raise DatasetError("recordings need at least one session, none was found.")
@@ -159,6 +189,21 @@ class Recordings:
             raise DatasetError(f"session names must be unique, but they are {names}. Rename the folders.")
         if self.truth is not None and len(self.truth) != self.n_neurons:
             raise DatasetError(f"truth has {len(self.truth)} labels for {self.n_neurons} neurons.")
+        shows_clips = {session.name: session.n_frames is not None for session in self.sessions}
+        if set(shows_clips.values()) != {self.is_video}:
+            raise DatasetError(
+                "recordings show images, without a frame rate, or clips of one frame rate; here the frame rate is"
+                f" {self.frame_rate} and sessions that show clips are"
+                f" {[name for name, clips in shows_clips.items() if clips]}. Register images and movies apart,"
+                " and say at how many frames per second movies were shown."
+            )
+        if self.frame_rate is not None and not 0 < self.frame_rate < float("inf"):
+            raise DatasetError(f"a frame rate is a positive number of Hz, got {self.frame_rate}.")
+
+    @property
+    def is_video(self) -> bool:
+        """Whether trials are clips of a movie, not images."""
+        return self.frame_rate is not None
 
     def __repr__(self) -> str:
         """Show counts, not arrays (and never compute a digest for it)."""

@@ -385,7 +385,7 @@ def remove_responses(session: Path) -> None:
 
 
 def remove_images(session: Path) -> None:
-    (session / "data" / "images").rename(session / "data" / "videos")
+    (session / "data" / "images").rename(session / "data" / "films")
 
 
 def drop_last_image(session: Path) -> None:
@@ -493,7 +493,10 @@ def nan_image_ids(session: Path) -> None:
             remove_responses,
             r"a holds no responses: the folder data/responses is missing \(data/ has images\)",
         ),
-        (remove_images, "a holds no images.*only static images are supported"),
+        (
+            remove_images,
+            r"a holds no images: the folder data/images is missing \(data/ has films, responses\)",
+        ),
         (drop_last_image, "as many images as responses, but has 11 images and 12 responses"),
         (drop_middle_response, r"trials 0 to 10 \(11 files\), but 4\.npy is missing"),
         (remove_tiers, r"a has no tiers: meta/trials/tiers\.npy is missing"),

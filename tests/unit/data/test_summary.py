@@ -1,8 +1,12 @@
 """Mean responses, and test images that some session has trained on, recognised by content."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
+from decortex.data.filetree import open_filetree
+from decortex.data.filetree_writer import write_filetree
 from decortex.data.recordings import InMemoryTrials, Recordings, Session
 from decortex.data.summary import summarise_recordings
 
@@ -36,3 +40,20 @@ def test_disjoint_images_are_seen_as_such_and_a_session_without_training_has_no_
     found = summarise_recordings(Recordings((one, other), (1, 1, 1), "0" * 64))
     assert (found.n_test_images, found.n_shared_images) == (2, 0)
     np.testing.assert_allclose(found.mean_responses, [1, 2, np.nan, np.nan])
+
+
+def test_an_image_is_the_same_whatever_the_animal_did(tmp_path: Path):
+    sessions = [
+        session("a", [1, 2, 3], ["train", "validation", "test"]),
+        session("b", [3, 5, 6], ["train", "validation", "test"]),
+    ]
+    write_filetree(Recordings(sessions, (1, 1, 1), "0" * 64), tmp_path / "lab")
+    for name in ("a", "b"):
+        (tmp_path / "lab" / name / "data" / "running").mkdir()
+        for trial in range(3):
+            np.save(
+                tmp_path / "lab" / name / "data" / "running" / f"{trial}.npy",
+                np.array([ord(name) + trial / 8]),
+            )
+    found = summarise_recordings(open_filetree(tmp_path / "lab", behaviour=("running",)))
+    assert (found.n_test_images, found.n_shared_images) == (2, 1)

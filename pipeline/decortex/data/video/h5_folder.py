@@ -1,0 +1,217 @@
+"""openretina's neutral folder: stimuli as .npy files, one HDF5 file of responses per session. Reading only.
+
+``folder/stimuli/<name>.npy`` is a movie, (channels, n_frames, height, width); ``folder/<session>.h5`` holds
+``responses_<name>``, (n_neurons, n_frames), and, where a session saw a movie of its own, ``stimulus_<name>``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field
+
+from decortex.config import Config
+from decortex.data.filetree_meta import UNKNOWN, content_id
+from decortex.data.npy import read_array
+from decortex.data.recordings import Recordings, Session
+from decortex.data.video.clips import InMemoryClips
+from decortex.errors import DatasetError, OperationError
+
+if TYPE_CHECKING:
+    import h5py
+
+_PICKLES = (".pkl", ".pickle")
+
+
+class MovieSplit(Config):
+    """Which movies of a neutral folder test a network, and how long ones become clips."""
+
+    test: tuple[str, ...] = Field(min_length=1, description="names of the test movies; each is one clip")
+    clip_frames: int = Field(
+        default=150,
+        ge=2,
+        description="frames per clip that a training movie is cut into; the last may be shorter",
+    )
+    validation_every: int = Field(
+        default=10, ge=2, description="every so-many-th clip of a training movie chooses the network"
+    )
+
+
+def open_h5_folder(path: Path, split: MovieSplit, *, frame_rate: float) -> Recordings:
+    """Open openretina's neutral folder.
+
+    Training movies are cut into clips: no window of training reaches over a cut, and no frame is left out.
+
+    Parameters
+    ----------
+    path : Path
+        Folder with ``stimuli/`` and one ``.h5`` file per session.
+    split : MovieSplit
+        Which movies are test movies; the files do not tell.
+    frame_rate : float
+        Frames per second of movies and responses, Hz.
+
+    Returns
+    -------
+    Recordings
+        Sessions are called like their files, in the order of their names; everything lies in memory, as float32.
+
+    Raises
+    ------
+    DatasetError
+        If the folder is not what it should be; the message names the file, the fault and the remedy.
+    OperationError
+        If h5py is not installed.
+    """
+    h5 = _h5py()
+    path = Path(path)
+    sessions = sorted(path.glob("*.h5"))
+    pickles = sorted(child.name for child in path.glob("*") if child.suffix in _PICKLES)
+    if not sessions or not (path / "stimuli").is_dir():
+        if pickles or path.suffix in _PICKLES:
+            raise DatasetError(
+                f"{path} holds pickled dictionaries ({', '.join(pickles[:3]) or path.name}), and unpickling runs code:"
+                " they are not read. Where you trust them, save each movie with np.save as stimuli/<name>.npy and"
+                " the responses as datasets responses_<name> of one HDF5 file per session."
+            )
+        raise DatasetError(
+            f"{path} should hold stimuli/<name>.npy and one <session>.h5 per session, but it holds"
+            f" {', '.join(sorted(child.name for child in path.glob('*'))[:8]) or 'nothing'}."
+        )
+    shared = {
+        file.stem: _movie(read_array(file), str(file)) for file in sorted((path / "stimuli").glob("*.npy"))
+    }
+    opened = []
+    for file in sessions:
+        try:
+            with h5.File(file, "r") as content:
+                opened.append(_open_session(file.stem, content, shared, split))
+        except OSError as error:
+            raise DatasetError(f"{file} cannot be read as HDF5: {error}. Copy it again.") from error
+    shapes = {session.name: shape for session, shape in opened}
+    if len(set(shapes.values())) > 1:
+        raise DatasetError(f"movies of all sessions should have frames of one shape, but they have {shapes}.")
+    return Recordings(
+        sessions=[session for session, _ in opened],
+        image_shape=opened[0][1],
+        content_sha256=partial(_content, path, sessions, split, frame_rate),
+        frame_rate=float(frame_rate),
+    )
+
+
+def _h5py() -> Any:
+    try:
+        import h5py  # noqa: PLC0415  (an extra)
+    except ImportError as error:
+        raise OperationError(
+            "reading HDF5 files needs h5py: pip install 'decortex[video]' (or pip install h5py)."
+        ) from error
+    return h5py
+
+
+def _open_session(
+    name: str, content: h5py.File, shared: Mapping[str, NDArray[np.float32]], split: MovieSplit
+) -> tuple[Session, tuple[int, int, int]]:
+    names = [key[len("responses_") :] for key in content if key.startswith("responses_")]
+    missing = [movie for movie in split.test if movie not in names]
+    if missing or set(names) <= set(split.test):
+        raise DatasetError(
+            f"session {name!r} should hold responses to the test movies {list(split.test)} and to others for"
+            f" training, but it has responses to {names}. Name the test movies as the file does."
+        )
+    clips: list[NDArray[np.float32]] = []
+    traces: list[NDArray[np.float32]] = []
+    tiers: list[str] = []
+    n_neurons: dict[str, int] = {}
+    for movie_name in names:
+        movie = _movie_of(name, content, shared, movie_name)
+        responses = np.asarray(content[f"responses_{movie_name}"])
+        if responses.ndim != 2 or responses.shape[1] != movie.shape[1]:
+            raise DatasetError(
+                f"session {name!r}: responses_{movie_name} should be (n_neurons, {movie.shape[1]}), one value per"
+                f" frame of its movie, but has shape {responses.shape}. Resample the responses to the movie's frames."
+            )
+        n_neurons[movie_name] = len(responses)
+        for number, (begin, end) in enumerate(_cuts(movie_name, movie.shape[1], split)):
+            clips.append(movie[:, begin:end])
+            traces.append(np.ascontiguousarray(responses[:, begin:end].T.astype(np.float32)))
+            tiers.append(_tier(movie_name, number, split))
+    if len(set(n_neurons.values())) > 1 or len({clip.shape[2:] for clip in clips}) > 1:
+        raise DatasetError(
+            f"session {name!r}: all movies should have one frame size and the same neurons, but neurons per movie are"
+            f" {n_neurons} and frames are {sorted({clip.shape[2:] for clip in clips})}."
+        )
+    if "validation" not in tiers:
+        raise DatasetError(
+            f"session {name!r}: its training movies make {tiers.count('train')} clips of {split.clip_frames} frames,"
+            f" too few for every {split.validation_every}th to be a validation clip. Use shorter clips."
+        )
+    n = next(iter(n_neurons.values()))
+    neurons = pd.DataFrame(
+        {"session": name, "unit_id": np.arange(n), "animal": name, "scan": 0, "area": UNKNOWN}
+    )
+    session = Session(
+        name=name,
+        images=InMemoryClips(tuple(clips)),
+        responses=InMemoryClips(tuple(traces)),
+        tiers=np.array(tiers),
+        image_ids=np.array(
+            [content_id(repr(c.shape).encode() + np.ascontiguousarray(c).tobytes()) for c in clips]
+        ),
+        neurons=neurons,
+        n_frames=np.array([clip.shape[1] for clip in clips], dtype=np.int64),
+    )
+    channels, _, height, width = clips[0].shape
+    return session, (channels, height, width)
+
+
+def _movie_of(
+    session: str, content: h5py.File, shared: Mapping[str, NDArray[np.float32]], name: str
+) -> NDArray[np.float32]:
+    if f"stimulus_{name}" in content:
+        return _movie(np.asarray(content[f"stimulus_{name}"]), f"stimulus_{name} of session {session!r}")
+    if name not in shared:
+        raise DatasetError(
+            f"session {session!r} has responses_{name}, but there is neither stimuli/{name}.npy nor a dataset"
+            f" stimulus_{name} in its file."
+        )
+    return shared[name]
+
+
+def _movie(values: NDArray[Any], where: str) -> NDArray[np.float32]:
+    if values.ndim != 4 or values.dtype.kind not in "biuf":
+        raise DatasetError(
+            f"{where} should be a movie of real numbers, (channels, n_frames, height, width), but is {values.dtype}"
+            f" {values.shape}."
+        )
+    return values.astype(np.float32)
+
+
+def _cuts(name: str, n_frames: int, split: MovieSplit) -> list[tuple[int, int]]:
+    if name in split.test:
+        return [(0, n_frames)]
+    starts = range(0, n_frames, split.clip_frames)
+    return [(begin, min(begin + split.clip_frames, n_frames)) for begin in starts]
+
+
+def _tier(name: str, number: int, split: MovieSplit) -> str:
+    if name in split.test:
+        return "test"
+    return "validation" if number % split.validation_every == split.validation_every - 1 else "train"
+
+
+def _content(path: Path, sessions: Sequence[Path], split: MovieSplit, frame_rate: float) -> str:
+    digest = hashlib.sha256(repr((sorted(split.resolved().items()), frame_rate)).encode())
+    for file in [*sorted((path / "stimuli").glob("*.npy")), *sessions]:
+        digest.update(f"{file.relative_to(path).as_posix()}:{file.stat().st_size}:".encode())
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()

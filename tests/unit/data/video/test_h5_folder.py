@@ -1,0 +1,144 @@
+"""openretina's neutral folder, and other frame rates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from video_files import write_h5_folder
+
+from decortex.data import check_responses
+from decortex.data.video.h5_folder import MovieSplit, open_h5_folder
+from decortex.data.video.resample import resample_counts, resample_movie, resample_rates
+from decortex.errors import DatasetError, InputError
+
+h5py = pytest.importorskip("h5py")
+SPLIT = MovieSplit(test=("noise",), clip_frames=20, validation_every=3)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    movies = {"nature": rng.normal(size=(2, 130, 4, 3)), "noise": rng.normal(size=(2, 25, 4, 3))}
+    return write_h5_folder(tmp_path / "retina", ["left", "right"], movies)
+
+
+def test_movies_become_clips_and_no_frame_is_left_out(folder: Path) -> None:
+    recordings = open_h5_folder(folder, SPLIT, frame_rate=30.0)
+    check_responses(recordings)
+    assert recordings.image_shape == (2, 4, 3)
+    assert [session.n_neurons for session in recordings.sessions] == [3, 4]
+    session = recordings.sessions[0]
+    assert session.n_frames is not None
+    assert session.tiers.tolist() == ["train", "train", "validation"] * 2 + ["train", "test"]
+    assert session.n_frames.tolist() == [20] * 6 + [
+        10,
+        25,
+    ]  # the last training clip is used, and its own length
+    movie = np.load(folder / "stimuli" / "nature.npy").astype(np.float32)
+    joined = np.concatenate([session.images.read(np.array([i]))[0] for i in range(7)], axis=1)
+    np.testing.assert_array_equal(joined, movie)
+    traces = np.concatenate([session.responses.read(np.array([i]))[0] for i in range(7)])
+    np.testing.assert_array_equal(traces, np.maximum(movie[0, :, 0, :3], 0.0))
+
+
+def test_clips_are_the_same_in_all_sessions_that_saw_them(folder: Path) -> None:
+    one, other = open_h5_folder(folder, SPLIT, frame_rate=30.0).sessions
+    np.testing.assert_array_equal(one.image_ids, other.image_ids)
+
+
+def test_a_session_may_have_a_movie_of_its_own(folder: Path) -> None:
+    own = np.random.default_rng(1).normal(size=(2, 60, 4, 3))
+    with h5py.File(folder / "left.h5", "a") as file:
+        del file["responses_nature"]
+        file["stimulus_nature"] = own
+        file["responses_nature"] = np.ones((3, 60))
+    session = open_h5_folder(folder, SPLIT, frame_rate=30.0).sessions[0]
+    np.testing.assert_array_equal(session.images.read(np.array([0]))[0], own[:, :20].astype(np.float32))
+
+
+def test_the_digest_knows_the_split(folder: Path) -> None:
+    other = MovieSplit(test=("noise",), clip_frames=25, validation_every=3)
+    digests = {open_h5_folder(folder, split, frame_rate=30.0).content_sha256 for split in (SPLIT, other)}
+    assert len(digests) == 2
+
+
+def wrong_length(folder: Path) -> None:
+    with h5py.File(folder / "left.h5", "a") as file:
+        del file["responses_noise"]
+        file["responses_noise"] = np.ones((3, 24))
+
+
+def no_movie(folder: Path) -> None:
+    (folder / "stimuli" / "noise.npy").unlink()
+
+
+def pickled(folder: Path) -> None:
+    for file in folder.glob("*.h5"):
+        file.unlink()
+    (folder / "movies.pkl").write_bytes(b"\x80\x04.")
+
+
+def no_hdf5(folder: Path) -> None:
+    (folder / "left.h5").write_bytes(b"nothing")
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (wrong_length, r"responses_noise should be \(n_neurons, 25\).*\(3, 24\)"),
+        (no_movie, r"neither stimuli/noise\.npy nor a dataset stimulus_noise"),
+        (pickled, r"pickled dictionaries \(movies\.pkl\), and unpickling runs code"),
+        (no_hdf5, r"left\.h5 cannot be read as HDF5"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_a_fault_is_named(folder: Path, fault: Callable[[Path], None], message: str) -> None:
+    fault(folder)
+    with pytest.raises(DatasetError, match=message):
+        open_h5_folder(folder, SPLIT, frame_rate=30.0)
+
+
+def test_an_unknown_test_movie_and_too_few_clips_are_refused(folder: Path) -> None:
+    with pytest.raises(DatasetError, match=r"\['chirp'\] and to others for training.*\['nature', 'noise'\]"):
+        open_h5_folder(folder, MovieSplit(test=("chirp",)), frame_rate=30.0)
+    with pytest.raises(DatasetError, match="Use shorter clips"):
+        open_h5_folder(folder, MovieSplit(test=("noise",), clip_frames=130), frame_rate=30.0)
+
+
+# other frame rates (trap 8)
+
+
+@pytest.mark.parametrize(("rate", "new_rate"), [(30.0, 60.0), (60.0, 30.0), (30.0, 7.8), (30.0, 31.7)])
+def test_counts_keep_their_sum_and_rates_their_mean(rate: float, new_rate: float) -> None:
+    values = np.random.default_rng(0).poisson(2.0, size=(150, 4))
+    counts = resample_counts(values, rate=rate, new_rate=new_rate)
+    np.testing.assert_allclose(counts.sum(axis=0), values.sum(axis=0))
+    rates = resample_rates(values, rate=rate, new_rate=new_rate)
+    full = int(150 * new_rate / rate)  # a last frame may be filled in part
+    weights = np.append(np.ones(full), np.full(len(rates) - full, 150 * new_rate / rate - full))
+    np.testing.assert_allclose(np.average(rates, axis=0, weights=weights), values.mean(axis=0))
+
+
+def test_a_case_that_only_changes_its_rate_loses_no_score() -> None:
+    rng = np.random.default_rng(1)
+    movie, lag = rng.normal(size=(200, 5)), 3
+    responses = np.zeros((200, 5))
+    responses[lag:] = movie[:-lag]
+    twice, double = (
+        resample_movie(movie, rate=30, new_rate=60),
+        resample_rates(responses, rate=30, new_rate=60),
+    )
+    assert twice.shape == double.shape == (400, 5)
+    for neuron in range(5):
+        found = np.corrcoef(double[2 * lag :, neuron], twice[: -2 * lag, neuron])[0, 1]
+        assert found == pytest.approx(1.0)
+
+
+def test_rates_that_are_no_rates_are_refused() -> None:
+    with pytest.raises(InputError, match="positive numbers of Hz, got 0 and 30"):
+        resample_counts(np.ones(3), rate=0, new_rate=30)
+    with pytest.raises(InputError, match="no frame to resample"):
+        resample_movie(np.ones((0, 2)), rate=30, new_rate=60)
