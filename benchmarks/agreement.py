@@ -9,7 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
-from decortex.evaluation import agreement, consensus, matched_confusion, stability
+from decortex.evaluation.agreement import agreement, consensus, matched_confusion, stability
 
 N_NEURONS = 54_000
 COUNTS = (2, 10, 30, 60)

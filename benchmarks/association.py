@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from decortex.evaluation import (
+from decortex.evaluation.association import (
     associate,
     cluster_contrasts,
     confound,

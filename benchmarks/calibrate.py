@@ -22,18 +22,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.evaluation import (
+from decortex.evaluation.association import (
     CovariateConfig,
     associate,
     cluster_contrasts,
     covariate_columns,
-    equivalence,
     grid_test,
     mixed_test,
     population_test,
-    retained_performance,
     sessions_test,
 )
+from decortex.evaluation.performance import equivalence, retained_performance
 
 FloatArray = NDArray[np.float64]
 ALPHA = 0.05

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.evaluation import CRITERIA, Clusterer, SelectionConfig, choose_k
-from decortex.evaluation.selection.split_half import judge_halves
+from decortex.evaluation.agreement import Clusterer
+from decortex.evaluation.selection import CRITERIA, SelectionConfig, choose_k, judge_halves
 
 N_NEURONS = 700
 N_FEATURES = 16

@@ -15,11 +15,8 @@ from sklearn.metrics import adjusted_rand_score, confusion_matrix, normalized_mu
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors, kneighbors_graph
 
-from decortex.clustering import MemoryCache, fit, fit_grid, predict
-from decortex.clustering.graph.discretise import discretise
-from decortex.clustering.graph.neighbours import nearest_neighbours
-from decortex.clustering.graph.sec import SECProblem
-from decortex.clustering.method import Points
+from decortex.clustering import MemoryCache, Points, fit, fit_grid, predict
+from decortex.clustering.graph import SECProblem, discretise, nearest_neighbours
 
 K_GRID = range(2, 31)
 SEEDS = range(3)

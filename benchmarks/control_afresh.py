@@ -23,10 +23,9 @@ from numpy.typing import NDArray
 import decortex_schemas as schemas
 from decortex.clustering import fit
 from decortex.embeddings import EmbeddingConfig, fit_map
-from decortex.evaluation import agreement
-from decortex_schemas.queries.rows import Names
-from decortex_schemas.tables.finetuning import partition_labels
-from decortex_schemas.tables.frozen import asked_members
+from decortex.evaluation.agreement import agreement
+from decortex_schemas.queries import Names
+from decortex_schemas.tables import asked_members, partition_labels
 
 Labels = NDArray[np.integer[Any]]
 GROUP = ("dataset", "model_spec_id", "embedding_spec_id", "method", "method_id", "k", "seed")

@@ -34,13 +34,18 @@ from load import ask, database
 
 import decortex_schemas as schemas
 from decortex.embeddings import EmbeddingConfig
-from decortex_ops.workers.scheduler import sweep
-from decortex_schemas.database.schema import read_settings
-from decortex_schemas.queries.rows import START
-from decortex_schemas.register.checkpoints import register_checkpoint
-from decortex_schemas.register.plans import register_none
-from decortex_schemas.tables.specs import register_embedding_spec, register_method
-from decortex_schemas.tables.studies import FinetunePlan, Study, StudyPlan, declare_study
+from decortex_ops.workers import sweep
+from decortex_schemas.database import read_settings
+from decortex_schemas.queries import START
+from decortex_schemas.register import register_checkpoint, register_none
+from decortex_schemas.tables import (
+    FinetunePlan,
+    Study,
+    StudyPlan,
+    declare_study,
+    register_embedding_spec,
+    register_method,
+)
 
 STUDY = "viewed"
 THINK_SECONDS = 2.0

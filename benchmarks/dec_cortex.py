@@ -28,17 +28,14 @@ from scipy import stats
 from sklearn.metrics import adjusted_rand_score
 
 from decortex.clustering import ClusteringResult, fit
-from decortex.data.recordings import Recordings
-from decortex.data.simulation.simulate import SimulationConfig, simulate_cortex
+from decortex.data import Recordings
+from decortex.data.simulation import SimulationConfig, simulate_cortex
 from decortex.embeddings import EmbeddingConfig, fit_map
-from decortex.evaluation import concatenate_scores, score_neurons
+from decortex.evaluation.performance import concatenate_scores, score_neurons
 from decortex.finetune import FinetuneConfig, continue_training, finetune
-from decortex.finetune.losses.rotation import RotationStart
-from decortex.models.network import Network
-from decortex.models.predict import predict
-from decortex.models.presets import RECIPES
-from decortex.models.training.feature_cache import MapMemory
-from decortex.models.training.loop import fit_network
+from decortex.finetune.losses import RotationStart
+from decortex.models import RECIPES, Network, predict
+from decortex.models.training import MapMemory, fit_network
 
 CORES = {"plain": "simulated_cortex", "equivariant": "simulated_cortex_rotation"}
 STARTS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -26,19 +26,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from decortex.data.recordings import InMemoryTrials, Recordings, Session
+from decortex.data import InMemoryTrials, Recordings, Session
 from decortex.embeddings import EmbeddingConfig, fit_map
-from decortex.finetune import FinetuneConfig
-from decortex.finetune.config import ROTATION_KINDS
-from decortex.finetune.losses.base import ClusteringTerm, StartPoints
-from decortex.finetune.run import build_term
-from decortex.models.cores.stacked import LayerConfig
-from decortex.models.network import Network, NetworkConfig
-from decortex.models.presets import rotation_cortex_spec, simulated_cortex_spec
-from decortex.models.readouts.build import ReadoutConfig
-from decortex.models.training.config import TrainingConfig
+from decortex.finetune import ROTATION_KINDS, FinetuneConfig, build_term
+from decortex.finetune.losses import ClusteringTerm, StartPoints
+from decortex.models import Network, NetworkConfig, rotation_cortex_spec, simulated_cortex_spec
+from decortex.models.cores import LayerConfig
+from decortex.models.readouts import ReadoutConfig
+from decortex.models.training import TrainingConfig, only_trained
 from decortex.models.training.loop import _Run
-from decortex.models.training.optimisation import only_trained
 
 N_ORIENTATIONS = 8
 VARIANTS = {

@@ -22,16 +22,14 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 from decortex.clustering import fit
-from decortex.data.recordings import Recordings
-from decortex.data.simulation.simulate import SimulationConfig, simulate
+from decortex.data import Recordings
+from decortex.data.simulation import SimulationConfig, simulate
 from decortex.embeddings import EmbeddingConfig, fit_map
-from decortex.evaluation import NULL_KINDS, agreement, excess_over_null
-from decortex.finetune import FinetuneConfig, finetune
-from decortex.finetune.null import draw_null, null_recordings, readout_on_core
-from decortex.models.network import Network
-from decortex.models.presets import simulated_cortex_spec
-from decortex.models.training.feature_cache import MapMemory
-from decortex.models.training.loop import fit_network
+from decortex.evaluation.agreement import agreement
+from decortex.evaluation.nulls import NULL_KINDS, excess_over_null
+from decortex.finetune import FinetuneConfig, draw_null, finetune, null_recordings, readout_on_core
+from decortex.models import Network, simulated_cortex_spec
+from decortex.models.training import MapMemory, fit_network
 
 K = 8
 CORTEX = {

@@ -15,12 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from decortex.data.cowley import expand_session, find_sessions
-from decortex.evaluation import score_neurons
-from decortex.models.checkpoints.external import build_network
-from decortex.models.checkpoints.read import load_tensors
-from decortex.models.network_config import Geometry, SessionGeometry
-from decortex.models.predict import predictions
+from decortex.data import expand_session, find_sessions
+from decortex.evaluation.performance import score_neurons
+from decortex.models import Geometry, SessionGeometry, predictions
+from decortex.models.checkpoints import build_network, load_tensors
 
 MODULE = "decortex.models.builders.compact_v4"
 # name of the checkpoint -> filters

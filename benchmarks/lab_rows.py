@@ -9,7 +9,7 @@ import datajoint as dj
 import numpy as np
 from datajoint.blob import pack
 
-from decortex_schemas.database.schema import schema
+from decortex_schemas.database import schema
 
 Row = dict[str, Any]
 

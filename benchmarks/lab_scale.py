@@ -19,26 +19,26 @@ from lab_rows import Row, RowWriter
 import decortex_schemas as schemas
 from decortex.embeddings import EmbeddingConfig
 from decortex.errors import ConfigError
-from decortex.evaluation import CRITERIA, NULL_KINDS
+from decortex.evaluation.nulls import NULL_KINDS
+from decortex.evaluation.selection import CRITERIA
 from decortex.finetune import FinetuneConfig
-from decortex.models.presets import RECIPES
-from decortex.models.training.config import TrainingConfig
-from decortex_schemas.database.provenance import run_stamp
-from decortex_schemas.database.schema import schema
-from decortex_schemas.register.defaults import register_defaults
-from decortex_schemas.register.plans import register_none
-from decortex_schemas.tables.embeddings import array_sha256
-from decortex_schemas.tables.evaluation.association import ClusterAssociation
-from decortex_schemas.tables.evaluation.k_criteria import SELECTION
-from decortex_schemas.tables.specs import (
+from decortex.models import RECIPES
+from decortex.models.training import TrainingConfig
+from decortex_schemas.database import run_stamp, schema
+from decortex_schemas.register import register_defaults, register_none
+from decortex_schemas.tables import (
     CovariateSet,
+    FinetunePlan,
+    StudyPlan,
+    array_sha256,
+    declare_study,
     register_embedding_spec,
     register_finetune,
     register_method,
     register_model_spec,
     register_schedule,
 )
-from decortex_schemas.tables.studies import FinetunePlan, StudyPlan, declare_study
+from decortex_schemas.tables.evaluation import SELECTION, ClusterAssociation
 
 METHODS = ("kmeans", "gmm", "tmixture", "spectral", "sec")
 N_SESSIONS = 10

@@ -34,13 +34,15 @@ import torch
 
 import decortex_schemas as schemas
 from decortex.embeddings import EmbeddingConfig
-from decortex_ops.workers import worker
-from decortex_ops.workers.scheduler import sweep
-from decortex_schemas.register.checkpoints import register_checkpoint
-from decortex_schemas.register.defaults import register_defaults
-from decortex_schemas.tables import clustering
-from decortex_schemas.tables.specs import register_embedding_spec, register_method
-from decortex_schemas.tables.studies import StudyPlan, declare_study
+from decortex_ops.workers import sweep, worker
+from decortex_schemas.register import register_checkpoint, register_defaults
+from decortex_schemas.tables import (
+    StudyPlan,
+    clustering,
+    declare_study,
+    register_embedding_spec,
+    register_method,
+)
 
 COUNTS = tuple(range(2, 12))
 QUICK = {"n_neurons": 60, "n_features": 4, "params": {"n_init": 1}}

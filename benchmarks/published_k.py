@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from decortex.clustering import fit
 from decortex.embeddings import EmbeddingConfig, fit_map
-from decortex.evaluation import KSelection, RawFeatures, SelectionConfig, choose_k
-from decortex.models.checkpoints.read import read_checkpoint
+from decortex.evaluation.selection import KSelection, RawFeatures, SelectionConfig, choose_k
+from decortex.models.checkpoints import read_checkpoint
 
 CONFIG = SelectionConfig(null_criteria=("stability",), stop_early=True, n_resamples=0)
 L2 = EmbeddingConfig(kind="l2")

@@ -26,12 +26,8 @@ import pandas as pd
 from lab_scale import NAME, Size, fill_lab
 
 import decortex_schemas as schemas
-from decortex_ops.workers.scheduler import sweep
+from decortex_ops.workers import sweep
 from decortex_schemas import queries
-from decortex_schemas.queries import agreement as queries_agreement
-from decortex_schemas.queries import k_selection as queries_selection
-from decortex_schemas.queries import performance as queries_performance
-from decortex_schemas.queries import retained as queries_price
 
 ROUNDS = 3
 BUFFER_POOL = 2**30  # bytes, what docs/operations.md says a lab's server should have
@@ -40,13 +36,13 @@ QUESTIONS: dict[str, Callable[[], Any]] = {
     "decortex errors": queries.failed_jobs,
     "decortex study show": queries.studies,
     "decortex results": lambda: queries.results(NAME),
-    "decortex agreement": lambda: queries_agreement.agreement(NAME),
-    "decortex best-k": lambda: queries_selection.best_k(NAME),
-    "decortex stats (predictability)": lambda: queries_performance.predictability(NAME),
-    "decortex stats (confounds)": lambda: queries_performance.confounds(NAME),
-    "decortex price (price)": lambda: queries_price.price(NAME),
-    "decortex price (improvement)": lambda: queries_price.improvement(NAME),
-    "decortex price (front)": lambda: queries_price.front(NAME),
+    "decortex agreement": lambda: queries.agreement(NAME),
+    "decortex best-k": lambda: queries.best_k(NAME),
+    "decortex stats (predictability)": lambda: queries.predictability(NAME),
+    "decortex stats (confounds)": lambda: queries.confounds(NAME),
+    "decortex price (price)": lambda: queries.price(NAME),
+    "decortex price (improvement)": lambda: queries.improvement(NAME),
+    "decortex price (front)": lambda: queries.front(NAME),
     "a round of the scheduler": sweep,
 }
 # What docs/questions.md and README.md write as queries: name, then the expression.

@@ -15,14 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from decortex.data.filetree import open_filetree
-from decortex.data.recordings import Recordings
-from decortex.evaluation import concatenate_scores, score_neurons
-from decortex.models.network import Network
-from decortex.models.predict import predict
-from decortex.models.presets import RECIPES
-from decortex.models.training.history import EpochRecord
-from decortex.models.training.loop import fit_network
+from decortex.data import Recordings, open_filetree
+from decortex.evaluation.performance import concatenate_scores, score_neurons
+from decortex.models import RECIPES, Network, predict
+from decortex.models.training import EpochRecord, fit_network
 
 
 def mean_correlation(network: Network, recordings: Recordings, tier: str) -> tuple[float, int]:

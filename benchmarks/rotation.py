@@ -17,13 +17,11 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 from decortex.clustering import fit
-from decortex.data.simulation.simulate import SimulationConfig, simulate_cortex
+from decortex.data.simulation import SimulationConfig, simulate_cortex
 from decortex.embeddings import EmbeddingConfig, fit_map
-from decortex.evaluation import concatenate_scores, score_neurons
-from decortex.models.network import Network
-from decortex.models.predict import predict
-from decortex.models.presets import RECIPES
-from decortex.models.training.loop import fit_network
+from decortex.evaluation.performance import concatenate_scores, score_neurons
+from decortex.models import RECIPES, Network, predict
+from decortex.models.training import fit_network
 
 CORES = {"plain": "simulated_cortex", "equivariant": "simulated_cortex_rotation"}
 KMEANS = ("kmeans", {"n_init": 20})

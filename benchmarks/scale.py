@@ -27,30 +27,31 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score
 
-from decortex.evaluation import (
-    NULL_KINDS,
-    CriterionValue,
-    SelectionConfig,
-    agreement,
+from decortex.evaluation import cluster_quality
+from decortex.evaluation.agreement import agreement, consensus, matched_confusion, stability
+from decortex.evaluation.association import (
+    Nuisance,
+    adjusted_effect,
     associate,
     cluster_contrasts,
-    cluster_quality,
     confound,
-    consensus,
-    density_valleys,
-    excess,
     grid_test,
     leave_one_out,
-    matched_confusion,
     mixed_test,
     pairwise_tests,
     population_test,
-    retained_performance,
-    stability,
     unit_effects,
 )
-from decortex.evaluation.association.freedman_lane import Nuisance, adjusted_effect
-from decortex.evaluation.selection.split_half import halvings, prediction_strength
+from decortex.evaluation.nulls import NULL_KINDS
+from decortex.evaluation.performance import retained_performance
+from decortex.evaluation.selection import (
+    CriterionValue,
+    SelectionConfig,
+    density_valleys,
+    excess,
+    halvings,
+    prediction_strength,
+)
 
 COUNTS = tuple(range(2, 32))
 N_SESSIONS, N_ANIMALS, N_FEATURES, N_COVARIATES = 14, 7, 64, 6

@@ -8,8 +8,14 @@ from dataclasses import asdict
 
 import torch
 
-from decortex.finetune.toy import ToyConfig, ToyProblem, toy_variants
-from decortex.finetune.toy_rotation import RotationToyConfig, RotationToyProblem, rotation_toy_variants
+from decortex.finetune import (
+    RotationToyConfig,
+    RotationToyProblem,
+    ToyConfig,
+    ToyProblem,
+    rotation_toy_variants,
+    toy_variants,
+)
 
 
 def main() -> None:

@@ -19,13 +19,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from decortex.data.filetree import open_filetree
-from decortex.data.filetree_writer import write_session
-from decortex.data.recordings import InMemoryTrials, Recordings, Session
-from decortex.models.cores.neuralpredictors import Stacked2dConfig
-from decortex.models.network import Network, NetworkConfig
-from decortex.models.readouts.base import ReadoutConfig
-from decortex.models.training.config import TrainingConfig
+from decortex.data import InMemoryTrials, Recordings, Session, open_filetree, write_session
+from decortex.models import Network, NetworkConfig
+from decortex.models.cores import Stacked2dConfig
+from decortex.models.readouts import ReadoutConfig
+from decortex.models.training import TrainingConfig
 from decortex.models.training.loop import _Run
 
 BATCH, N_STEPS, N_NEURONS, ROUNDS = 32, 6, 800, 5

@@ -126,7 +126,7 @@ def _command_group(name: str, group: Any) -> Iterator[str]:
 
 
 def _tables() -> Iterator[str]:
-    from decortex_schemas.database.schema import MODULES, schema  # noqa: PLC0415
+    from decortex_schemas.database import MODULES, schema  # noqa: PLC0415
 
     yield "# Tables\n\nMade from the definitions, in the order of the chain.\n"
     for module in MODULES:
@@ -142,13 +142,13 @@ def _tables() -> Iterator[str]:
 
 
 def _parameters() -> Iterator[str]:
-    from decortex.clustering.registry import get_method, methods  # noqa: PLC0415
-    from decortex.data.simulation.simulate import SimulationConfig  # noqa: PLC0415
+    from decortex.clustering import get_method, methods  # noqa: PLC0415
+    from decortex.data.simulation import SimulationConfig  # noqa: PLC0415
     from decortex.embeddings import EmbeddingConfig, ViewConfig  # noqa: PLC0415
-    from decortex.evaluation import SelectionConfig  # noqa: PLC0415
+    from decortex.evaluation.selection import SelectionConfig  # noqa: PLC0415
     from decortex.finetune import FinetuneConfig  # noqa: PLC0415
-    from decortex.models.network import NetworkConfig  # noqa: PLC0415
-    from decortex.models.training.config import TrainingConfig  # noqa: PLC0415
+    from decortex.models import NetworkConfig  # noqa: PLC0415
+    from decortex.models.training import TrainingConfig  # noqa: PLC0415
 
     yield "# Parameters\n\nMade from the configurations: name, default, meaning.\n"
     named = {

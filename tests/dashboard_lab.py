@@ -122,7 +122,7 @@ class Lab:
 
     def __init__(self, **answers: Any) -> None:
         self.answers: dict[str, Any] = {
-            "studies": [STUDY],
+            "study_counts": [STUDY],
             "choices": CHOICES,
             "queue_state": QUEUE,
             "workers": [],

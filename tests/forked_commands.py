@@ -165,7 +165,7 @@ def _serve() -> None:
     """Fork a child for every line of standard input."""
     import decortex_ops.cli
     import decortex_ops.demo  # noqa: F401
-    from decortex_schemas.database.provenance import describe_environment
+    from decortex_schemas.database import describe_environment
 
     describe_environment()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

@@ -25,20 +25,18 @@ from typing import Any
 import torch
 from small_lab import plan_for
 
-from decortex.clustering import methods
-from decortex.clustering.registry import method_config
+from decortex.clustering import method_config, methods
 from decortex.config import Config, config_hash
-from decortex.data.simulation.simulate import SimulationConfig
+from decortex.data.simulation import SimulationConfig
 from decortex.embeddings import EmbeddingConfig
 from decortex.errors import DecortexError
-from decortex.evaluation import CovariateConfig
+from decortex.evaluation.association import CovariateConfig
 from decortex.finetune import FinetuneConfig
-from decortex.models.checkpoints.read import read_checkpoint
-from decortex.models.network import NetworkConfig
-from decortex.models.presets import RECIPES
-from decortex.models.training.config import TrainingConfig
+from decortex.models import RECIPES, NetworkConfig
+from decortex.models.checkpoints import read_checkpoint
+from decortex.models.training import TrainingConfig
 from decortex_ops.cli.read.results import parse_key
-from decortex_schemas.register.plans import PlanFile
+from decortex_schemas.register import PlanFile
 
 # What people and programs put where a name, a number or a path is expected.
 TEXTS = (

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from decortex.finetune.losses.base import StartPoints
-from decortex.finetune.losses.rotation import rolled_by
+from decortex.finetune.losses import StartPoints, rolled_by
 
 N_ORI, N_FEAT, K = 4, 3, 3
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from decortex.data.simulation.simulate import SimulationConfig
-from decortex_ops.workers.scheduler import queues_empty, sweep
-from decortex_ops.workers.worker import work
-from decortex_schemas.database.schema import computed_tables
-from decortex_schemas.register.plans import PlanFile, declare_plan
-from decortex_schemas.tables.datasets import register_simulation
+from decortex.data.simulation import SimulationConfig
+from decortex_ops.workers import queues_empty, sweep, work
+from decortex_schemas.database import computed_tables
+from decortex_schemas.register import PlanFile, declare_plan
+from decortex_schemas.tables import register_simulation
 
 SMALL = {
     "n_neurons": 36,

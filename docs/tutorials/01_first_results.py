@@ -8,9 +8,9 @@
 
 # %%
 import decortex_schemas as schemas
-from decortex.data.simulation.simulate import SimulationConfig
-from decortex_schemas.register.defaults import register_defaults
-from decortex_schemas.tables.datasets import register_simulation
+from decortex.data.simulation import SimulationConfig
+from decortex_schemas.register import register_defaults
+from decortex_schemas.tables import register_simulation
 
 schemas.connect()  # your lab's server where DJ_HOST is set, else a private one
 register_defaults()
@@ -33,7 +33,7 @@ register_simulation("tutorial", cortex, seed=3)
 # that start from some of the partitions. [Studies](../studies.md) names every part.
 
 # %%
-from decortex_schemas.register.plans import PlanFile, declare_plan
+from decortex_schemas.register import PlanFile, declare_plan
 
 epochs = {"max_epochs": 2, "batch_size": 32}
 plan = PlanFile.from_params(
@@ -73,9 +73,9 @@ declare_plan("tutorial", plan)
 # Here both take turns in this one, until nothing is left.
 
 # %%
-from decortex_ops.workers.scheduler import queues_empty, sweep
-from decortex_ops.workers.worker import work
-from decortex_schemas.database.schema import computed_tables
+from decortex_ops.workers import queues_empty, sweep
+from decortex_ops.workers import work
+from decortex_schemas.database import computed_tables
 
 
 def compute() -> None:
@@ -112,7 +112,7 @@ table[["method", "k", "finetune", "ari_truth", "ari_seeds", "correlation_before"
 # `decortex figure` and `decortex report` write files; from Python a figure is an object.
 
 # %%
-from decortex_ops.reports.figures import draw_figure
+from decortex_ops.reports import draw_figure
 
 chosen = {"k": "3", "finetune": "none", "model_seed": "0"}
 figure = draw_figure("performance", "tutorial", chosen).figure

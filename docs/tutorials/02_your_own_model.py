@@ -37,7 +37,7 @@ for seed in (0, 1):
 # `decortex register model mine-0.pth --name mine --seed 0 --embedding-key readout.weights`.
 
 # %%
-from decortex_schemas.register.checkpoints import register_checkpoint
+from decortex_schemas.register import register_checkpoint
 
 register_checkpoint(folder / "mine-0.pth", name="mine", seed=0, embedding_key="readout.weights")
 register_checkpoint(
@@ -49,10 +49,10 @@ register_checkpoint(
 # ## A study of it
 
 # %%
-from decortex_ops.workers.scheduler import queues_empty, sweep
-from decortex_ops.workers.worker import work
-from decortex_schemas.database.schema import computed_tables
-from decortex_schemas.register.plans import PlanFile, declare_plan
+from decortex_ops.workers import queues_empty, sweep
+from decortex_ops.workers import work
+from decortex_schemas.database import computed_tables
+from decortex_schemas.register import PlanFile, declare_plan
 
 plan = {
     "networks": [{"dataset": "mine", "imported": "mine"}],
@@ -79,7 +79,7 @@ compute()
 # %%
 from sklearn.metrics import adjusted_rand_score
 
-from decortex_schemas.queries.agreement import agreement
+from decortex_schemas.queries import agreement
 
 agreed = {(row["method"], row["k"]): row["ari_seeds"] for row in agreement("mine")["partitions"]}
 labels = (schemas.Clustering & {"dataset": "mine", "method": "kmeans", "k": 3, "model_seed": 0}).fetch1("labels")

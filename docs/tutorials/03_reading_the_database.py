@@ -37,7 +37,7 @@ neurons.groupby("cluster")[["neuron_idx"]].count()
 # Embeddings are files in the store that a row refers to; reading one checks it against its digest.
 
 # %%
-from decortex_schemas.tables.embeddings import load_embedding
+from decortex_schemas.tables import load_embedding
 
 x = load_embedding(key)
 assert x.shape == (len(labels), (schemas.Embedding & key).fetch1("n_features"))

@@ -19,7 +19,7 @@ study = "tutorial"
 # to a property of one network.
 
 # %%
-from decortex_schemas.queries.agreement import agreement
+from decortex_schemas.queries import agreement
 
 pd.DataFrame(agreement(study)["partitions"])[["method", "k", "finetune", "ari_seeds", "n_pairs_seeds"]]
 
@@ -30,7 +30,7 @@ pd.DataFrame(agreement(study)["partitions"])[["method", "k", "finetune", "ari_se
 # general, and two animals are too few for that: the status says so.
 
 # %%
-from decortex_schemas.queries.performance import predictability
+from decortex_schemas.queries import predictability
 
 tied = pd.DataFrame(predictability(study))
 assert all("too_few_units" in status for status in tied["population"]), set(tied["population"])
@@ -42,7 +42,7 @@ tied[["method", "k", "finetune", "covariates", "omega2", "p_sessions", "populati
 # `decortex price STUDY`. The control is the same network trained on as long without a clustering loss.
 
 # %%
-from decortex_schemas.queries.retained import improvement, price
+from decortex_schemas.queries import improvement, price
 
 costs = pd.DataFrame(price(study))
 costs[["method", "k", "finetune", "model_seed", "control", "difference", "equivalent"]]
@@ -57,7 +57,7 @@ pd.DataFrame(improvement(study)["summary"])[["method", "k", "ari_networks_before
 
 # %%
 from decortex.errors import ConfigError
-from decortex_schemas.queries.k_selection import best_k
+from decortex_schemas.queries import best_k
 
 try:
     best_k(study)
@@ -72,7 +72,7 @@ answer
 # off it.
 
 # %%
-from decortex_schemas.queries.views import view_points, views
+from decortex_schemas.queries import view_points, views
 
 view = next(view for view in views(study) if view["done"])
 assert view_points(view).shape == (view["n_neurons"], 2)

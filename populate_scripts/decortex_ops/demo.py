@@ -9,11 +9,11 @@ from typing import Any
 
 from decortex.clustering import algorithm_version
 from decortex.config import config_hash
-from decortex.data.filetree import open_filetree
-from decortex.data.simulation.simulate import SimulationConfig
-from decortex_ops.workers.local_pool import OnRound, run_until_empty
+from decortex.data import open_filetree
+from decortex.data.simulation import SimulationConfig
+from decortex_ops.workers import OnRound, run_until_empty
 from decortex_schemas import queries
-from decortex_schemas.register.plans import (
+from decortex_schemas.register import (
     EmbeddingPlan,
     FinetuningPlan,
     MethodPlan,
@@ -22,8 +22,7 @@ from decortex_schemas.register.plans import (
     ViewPlan,
     declare_plan,
 )
-from decortex_schemas.tables.datasets import Dataset, register_folder, register_simulation
-from decortex_schemas.tables.frozen import freeze_study
+from decortex_schemas.tables import Dataset, freeze_study, register_folder, register_simulation
 
 SIMULATION = SimulationConfig()
 SIMULATION_SEED = 0

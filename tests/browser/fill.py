@@ -9,13 +9,10 @@ from browser_visit import HOSTILE, METHOD
 from decortex.embeddings import ViewConfig
 from decortex_ops.cli.session import open_tables
 from decortex_ops.demo import run_demo, simulated_plan
-from decortex_ops.workers.local_pool import run_until_empty
-from decortex_schemas.register.defaults import register_defaults
-from decortex_schemas.register.plans import MethodPlan, SelectionPlan, declare_plan
-from decortex_schemas.tables.evaluation.k_selection import KSelection
-from decortex_schemas.tables.frozen import FrozenStudy, freeze_study
-from decortex_schemas.tables.studies import Study
-from decortex_schemas.tables.views import request_view
+from decortex_ops.workers import run_until_empty
+from decortex_schemas.register import MethodPlan, SelectionPlan, declare_plan, register_defaults
+from decortex_schemas.tables import FrozenStudy, Study, freeze_study, request_view
+from decortex_schemas.tables.evaluation import KSelection
 
 WHICH_K = "e2e-which-k"
 

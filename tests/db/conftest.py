@@ -8,10 +8,9 @@ from collections.abc import Iterator
 import pytest
 from small_lab import CHOICE, declare_small_study, fill, plan_for
 
-from decortex_schemas.database.schema import connect, declare_everything, open_connection, read_settings
-from decortex_schemas.register.defaults import register_defaults
-from decortex_schemas.register.plans import declare_plan
-from decortex_schemas.tables.frozen import freeze_study
+from decortex_schemas.database import connect, declare_everything, open_connection, read_settings
+from decortex_schemas.register import declare_plan, register_defaults
+from decortex_schemas.tables import freeze_study
 
 
 @pytest.fixture(scope="session")

@@ -17,15 +17,19 @@ from sklearn.metrics import (
 from small_lab import SMALL, fill, plan_for
 
 import decortex_schemas as schemas
-from decortex.data.simulation.simulate import SimulationConfig
+from decortex.data.simulation import SimulationConfig
 from decortex.errors import ConfigError
-from decortex.evaluation import draw_subsample
+from decortex.evaluation.agreement import draw_subsample
 from decortex_ops.cli import main
-from decortex_schemas.queries.agreement import agreement
-from decortex_schemas.register.plans import declare_plan
-from decortex_schemas.tables.datasets import register_simulation
-from decortex_schemas.tables.finetuning import partition_labels
-from decortex_schemas.tables.frozen import check_frozen, check_frozen_subsamples, freeze_study
+from decortex_schemas.queries import agreement
+from decortex_schemas.register import declare_plan
+from decortex_schemas.tables import (
+    check_frozen,
+    check_frozen_subsamples,
+    freeze_study,
+    partition_labels,
+    register_simulation,
+)
 
 STUDY = "agreement-study"
 

@@ -7,15 +7,17 @@ import pytest
 
 import decortex_schemas as schemas
 from decortex.errors import ConfigError
-from decortex.evaluation import benjamini_hochberg, confound, equivalence, mixed_test, sessions_test
-from decortex_schemas.queries import performance as queries_performance
-from decortex_schemas.queries import retained as queries_price
-from decortex_schemas.tables.datasets import load_recordings, sessions_of
-from decortex_schemas.tables.evaluation.adjusted import GridAssociation
-from decortex_schemas.tables.evaluation.association import associate_rows
-from decortex_schemas.tables.evaluation.quality import N_PERMUTATIONS, scores_before
-from decortex_schemas.tables.evaluation.scored import comparison
-from decortex_schemas.tables.finetuning import partition_labels
+from decortex.evaluation.association import benjamini_hochberg, confound, mixed_test, sessions_test
+from decortex.evaluation.performance import equivalence
+from decortex_schemas import queries
+from decortex_schemas.tables import load_recordings, partition_labels, sessions_of
+from decortex_schemas.tables.evaluation import (
+    N_PERMUTATIONS,
+    GridAssociation,
+    associate_rows,
+    comparison,
+    scores_before,
+)
 
 NONE = {"covariate_set": "none"}
 OWN = "dataset = 'small' AND k <= 3"
@@ -189,7 +191,7 @@ def test_the_price_is_tested_against_its_margin_and_cluster_by_cluster(lab: str)
 
 
 def test_the_queries_answer_with_the_tables_numbers(lab: str) -> None:
-    rows = queries_performance.predictability(lab)
+    rows = queries.predictability(lab)
     assert len(rows) == 3 * (4 + 2)
     row = next(
         r for r in rows if (r["method"], r["k"], r["finetune"], r["covariates"]) == ("gmm", 3, "none", "none")
@@ -203,16 +205,16 @@ def test_the_queries_answer_with_the_tables_numbers(lab: str) -> None:
     assert row["population"] == "too_few_units 4/4"
     assert row["p_grid"] >= row["p_sessions"] / 4
 
-    (first, *_) = queries_performance.confounds(lab)
+    (first, *_) = queries.confounds(lab)
     assert -0.2 < first["ami_session"] <= 1
     assert 0 <= first["transfer_share_kept"] <= 1
 
 
 def test_the_price_and_the_front_are_those_of_the_study(lab: str) -> None:
-    prices = queries_price.price(lab)
+    prices = queries.price(lab)
     assert len(prices) == 4
     assert {row["finetune"] for row in prices} == {"dec", "dec_joint"}
-    table = queries_price.improvement(lab)
+    table = queries.improvement(lab)
     assert (len(table["pairs"]), len(table["summary"])) == (4, 2)
     for row in table["pairs"]:
         assert row["silhouette_change"] == pytest.approx(row["silhouette_after"] - row["silhouette_before"])
@@ -223,7 +225,7 @@ def test_the_price_and_the_front_are_those_of_the_study(lab: str) -> None:
             "finetune": row["finetune"],
         }
         assert row["ari_networks_after"] == pytest.approx(pair.fetch1("ari"))
-    front = queries_price.front(lab)
+    front = queries.front(lab)
     assert {row["finetune"] for row in front} == {"none", "dec", "dec_joint"}
     best = max(front, key=lambda row: (row["ari_networks"], row["difference"]))
     assert best["on_front"]
@@ -232,11 +234,11 @@ def test_the_price_and_the_front_are_those_of_the_study(lab: str) -> None:
 
 def test_a_study_that_is_not_frozen_has_no_answer(lab: str) -> None:
     for query in (
-        queries_performance.predictability,
-        queries_performance.confounds,
-        queries_price.price,
-        queries_price.improvement,
-        queries_price.front,
+        queries.predictability,
+        queries.confounds,
+        queries.price,
+        queries.improvement,
+        queries.front,
     ):
         with pytest.raises(ConfigError, match="is not frozen"):
             query("no such study")

@@ -11,11 +11,11 @@ import torch
 from small_lab import SMALL, plan_for
 
 import decortex_schemas as schemas
-from decortex.data.filetree_writer import write_filetree
-from decortex.data.simulation.simulate import SimulationConfig, simulate
+from decortex.data import write_filetree
+from decortex.data.simulation import SimulationConfig, simulate
 from decortex.errors import CheckpointError, ConfigError, DatabaseError, DatasetError
 from decortex_schemas import queries
-from decortex_schemas.database.schema import (
+from decortex_schemas.database import (
     SCHEMA_VERSION,
     Settings,
     check_server,
@@ -23,12 +23,16 @@ from decortex_schemas.database.schema import (
     instance_of,
     read_settings,
 )
-from decortex_schemas.register.checkpoints import register_checkpoint
-from decortex_schemas.register.plans import declare_plan
-from decortex_schemas.tables.datasets import load_recordings, register_folder, register_simulation
-from decortex_schemas.tables.frozen import check_frozen, freeze_study
-from decortex_schemas.tables.networks import raw_embedding
-from decortex_schemas.tables.studies import declare_study
+from decortex_schemas.register import declare_plan, register_checkpoint
+from decortex_schemas.tables import (
+    check_frozen,
+    declare_study,
+    freeze_study,
+    load_recordings,
+    raw_embedding,
+    register_folder,
+    register_simulation,
+)
 
 
 @pytest.fixture

@@ -10,13 +10,12 @@ import pytest
 from small_lab import SMALL, TRAINING, fill, plan_for
 
 import decortex_schemas as schemas
-from decortex.data.filetree_writer import write_filetree
-from decortex.data.simulation.simulate import SimulationConfig, simulate
+from decortex.data import write_filetree
+from decortex.data.simulation import SimulationConfig, simulate
 from decortex.errors import DatasetError
 from decortex_ops.cli import main
-from decortex_schemas.register.plans import declare_plan
-from decortex_schemas.tables.datasets import load_recordings, register_folder
-from decortex_schemas.tables.networks import load_network
+from decortex_schemas.register import declare_plan
+from decortex_schemas.tables import load_network, load_recordings, register_folder
 
 WATCHED = ("behavior", "pupil_center")
 NETWORK = {

@@ -10,10 +10,8 @@ import decortex_schemas as schemas
 from decortex.clustering import fit
 from decortex.config import config_hash
 from decortex_schemas import queries
-from decortex_schemas.tables.embeddings import load_embedding
-from decortex_schemas.tables.evaluation.retained import scores_of_control
-from decortex_schemas.tables.finetuning import partition_labels
-from decortex_schemas.tables.frozen import asked_members
+from decortex_schemas.tables import asked_members, load_embedding, partition_labels
+from decortex_schemas.tables.evaluation import scores_of_control
 
 
 def test_every_partition_asked_for_exists_once(lab: str) -> None:
@@ -136,7 +134,7 @@ def test_a_recomputed_row_is_identical(lab: str) -> None:
 
 
 def test_specifications_of_the_same_parameters_are_one_row(database: dict[str, str]) -> None:
-    from decortex_schemas.tables.specs import register_method
+    from decortex_schemas.tables import register_method
 
     first = register_method("kmeans", {"n_init": 7})
     assert register_method("kmeans", {"n_init": 7}, name="another name") == first

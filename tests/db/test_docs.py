@@ -16,7 +16,7 @@ import pytest
 import typer
 
 from decortex_ops.cli import app, main
-from decortex_schemas.register.plans import MethodPlan, PlanFile
+from decortex_schemas.register import MethodPlan, PlanFile
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])

@@ -12,9 +12,9 @@ import pytest
 
 import decortex_schemas as schemas
 from decortex.errors import ConfigError, InputError
-from decortex_ops.reports.export import MANIFEST, check_bundle, export_study
+from decortex_ops.reports import MANIFEST, check_bundle, export_study
 from decortex_schemas import queries
-from decortex_schemas.tables.finetuning import partition_labels
+from decortex_schemas.tables import partition_labels
 
 
 @pytest.fixture(scope="module")

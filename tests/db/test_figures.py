@@ -12,8 +12,8 @@ import pytest
 import decortex_schemas as schemas
 from decortex.figures import figure_bytes
 from decortex_ops.cli import main
-from decortex_ops.reports.figures import RECIPES, draw_figure
-from decortex_schemas.queries.k_selection import best_k
+from decortex_ops.reports import RECIPES, draw_figure
+from decortex_schemas.queries import best_k
 
 KMEANS = {"method": "kmeans", "k": "3", "model_seed": "0", "seed": "0"}
 CHOSEN = {

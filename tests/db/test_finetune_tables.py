@@ -14,10 +14,9 @@ from small_lab import SCHEDULE, plan_for
 import decortex_schemas as schemas
 from decortex.errors import ConfigError
 from decortex.models.training import loop as training
-from decortex_ops.workers.scheduler import sweep
-from decortex_ops.workers.worker import WorkSummary, work
-from decortex_schemas.database.run_state import discard_stale_states, state_folder
-from decortex_schemas.register.plans import declare_plan
+from decortex_ops.workers import WorkSummary, sweep, work
+from decortex_schemas.database import discard_stale_states, state_folder
+from decortex_schemas.register import declare_plan
 
 SHIFT_EM = {"method": "rotation_tmixture", "params": {"n_orientations": 2, "n_init": 2}}
 

@@ -11,19 +11,16 @@ import pytest
 from small_lab import SCHEDULE, fill, plan_for
 
 import decortex_schemas as schemas
-from decortex.data.recordings import Recordings
+from decortex.data import Recordings
 from decortex.errors import ConfigError, DatasetError
-from decortex.evaluation import excess_over_null
+from decortex.evaluation.nulls import excess_over_null
 from decortex_ops.cli import main
-from decortex_ops.reports.figures import draw_figure
+from decortex_ops.reports import draw_figure
 from decortex_schemas import queries
-from decortex_schemas.queries.agreement import agreement
-from decortex_schemas.register.plans import PlanFile, declare_plan
-from decortex_schemas.tables import null_networks
-from decortex_schemas.tables.datasets import load_recordings
-from decortex_schemas.tables.evaluation.finetune_null import MEASURES, STATES
-from decortex_schemas.tables.frozen import freeze_study
-from decortex_schemas.tables.networks import load_network
+from decortex_schemas.queries import agreement
+from decortex_schemas.register import PlanFile, declare_plan
+from decortex_schemas.tables import freeze_study, load_network, load_recordings, null_networks
+from decortex_schemas.tables.evaluation import MEASURES, STATES
 
 STUDY, NULL = "tuned", "tuned-null"
 N_SURROGATES = 2

@@ -10,16 +10,15 @@ import pytest
 from small_lab import SMALL, plan_for
 
 import decortex_schemas as schemas
-from decortex.data.simulation.simulate import SimulationConfig
+from decortex.data.simulation import SimulationConfig
 from decortex.embeddings import EmbeddingConfig
 from decortex.errors import DecortexError, InputError
-from decortex_ops.reports.export import export_study
-from decortex_ops.workers.scheduler import retry_failed
+from decortex_ops.reports import export_study
+from decortex_ops.workers import retry_failed
 from decortex_schemas import queries
-from decortex_schemas.database.schema import computed_tables, schema
-from decortex_schemas.register.plans import declare_plan
-from decortex_schemas.tables.datasets import register_simulation
-from decortex_schemas.tables.specs import register_embedding_spec
+from decortex_schemas.database import computed_tables, schema
+from decortex_schemas.register import declare_plan
+from decortex_schemas.tables import register_embedding_spec, register_simulation
 
 TEXTS = {
     "statement": "'; DROP TABLE `study`; --",

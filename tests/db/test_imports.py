@@ -13,22 +13,21 @@ from small_lab import SMALL, fill, plan_for
 from torch import nn
 
 import decortex_schemas as schemas
-from decortex.data.simulation.simulate import SimulationConfig
+from decortex.data.simulation import SimulationConfig
 from decortex.errors import CheckpointError, ConfigError, DatasetError, InputError
-from decortex.models.checkpoints.nnfabrik import config_md5, read_row
-from decortex.models.checkpoints.rebuild import RebuildConfig
-from decortex.models.insilico import OwnResponsesConfig
-from decortex_ops.reports.figures import draw_figure
-from decortex_ops.reports.report import report
-from decortex_ops.workers.scheduler import retry_failed, sweep
-from decortex_ops.workers.worker import work
+from decortex.models import OwnResponsesConfig
+from decortex.models.checkpoints import RebuildConfig, config_md5, read_row
+from decortex_ops.reports import draw_figure, report
+from decortex_ops.workers import retry_failed, sweep, work
 from decortex_schemas import queries
-from decortex_schemas.queries import browse as queries_browse
-from decortex_schemas.register.checkpoints import register_checkpoint
-from decortex_schemas.register.plans import declare_plan
-from decortex_schemas.tables.datasets import load_recordings, register_simulation, scored_against
-from decortex_schemas.tables.frozen import freeze_study
-from decortex_schemas.tables.networks import load_network
+from decortex_schemas.register import declare_plan, register_checkpoint
+from decortex_schemas.tables import (
+    freeze_study,
+    load_network,
+    load_recordings,
+    register_simulation,
+    scored_against,
+)
 
 FROZEN = Path(__file__).resolve().parents[1] / "unit" / "models" / "frozen" / "published_networks.pt"
 OWN = OwnResponsesConfig(n_train=60, n_validation=20, n_test=20)
@@ -91,7 +90,7 @@ def test_a_network_without_recordings_is_scored_and_fine_tuned_against_itself(
     freeze_study("itself-study")
     fill()
     assert {row["scored_against"] for row in queries.results("itself-study")} == {"the original model"}
-    (offered,) = queries_browse.choices("itself-study")["networks"]
+    (offered,) = queries.choices("itself-study")["networks"]
     assert offered.keys() == {"dataset", "model_spec_id", "model_seed", "model", "scored_against"}
     assert offered["scored_against"] == "the original model"
     title = draw_figure("price", "itself-study", {}).figure.get_suptitle()

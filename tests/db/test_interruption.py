@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from decortex_ops.workers.signals import postponed, whole_statements
-from decortex_schemas.database.schema import open_connection, read_settings
+from decortex_ops.workers import postponed, whole_statements
+from decortex_schemas.database import open_connection, read_settings
 
 
 class Interrupted(BaseException):

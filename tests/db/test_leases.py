@@ -12,13 +12,11 @@ from small_lab import fill, plan_for
 
 import decortex_schemas as schemas
 from decortex.errors import ConfigError, OperationError
-from decortex_ops.workers.scheduler import retry_failed, sweep
-from decortex_ops.workers.worker import work
+from decortex_ops.workers import retry_failed, sweep, work
 from decortex_schemas import queries
-from decortex_schemas.database import leases
-from decortex_schemas.database.leases import confirm_reservation, hand_back
-from decortex_schemas.register.plans import declare_plan
-from decortex_schemas.tables.frozen import freeze_study
+from decortex_schemas.database import confirm_reservation, hand_back, leases
+from decortex_schemas.register import declare_plan
+from decortex_schemas.tables import freeze_study
 
 
 @pytest.fixture

@@ -9,13 +9,10 @@ from small_lab import SCHEDULE, SMALL, fill, plan_for
 import decortex_schemas as schemas
 from decortex.clustering import fit
 from decortex.clustering import methods as clustering_methods
-from decortex.data.simulation.simulate import SimulationConfig
+from decortex.data.simulation import SimulationConfig
 from decortex.embeddings import EmbeddingConfig, fit_map
-from decortex_schemas.register.plans import declare_plan
-from decortex_schemas.tables.datasets import register_simulation
-from decortex_schemas.tables.embeddings import load_embedding
-from decortex_schemas.tables.frozen import freeze_study
-from decortex_schemas.tables.networks import raw_embedding
+from decortex_schemas.register import declare_plan
+from decortex_schemas.tables import freeze_study, load_embedding, raw_embedding, register_simulation
 
 METHODS = [
     {"method": "kmeans"},

@@ -12,9 +12,8 @@ from small_lab import fill, plan_for
 import decortex_schemas as schemas
 from decortex.errors import CheckpointError
 from decortex_schemas import queries
-from decortex_schemas.register.checkpoints import register_checkpoint
-from decortex_schemas.register.plans import declare_plan
-from decortex_schemas.tables.frozen import freeze_study
+from decortex_schemas.register import declare_plan, register_checkpoint
+from decortex_schemas.tables import freeze_study
 
 
 @pytest.mark.real_data

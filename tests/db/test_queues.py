@@ -10,11 +10,8 @@ import pytest
 from small_lab import fill, plan_for
 
 import decortex_schemas as schemas
-from decortex_schemas.database import queues
-from decortex_schemas.database.leases import connection_info
-from decortex_schemas.database.queues import refresh_queue
-from decortex_schemas.database.schema import COMPRESSED
-from decortex_schemas.register.plans import declare_plan
+from decortex_schemas.database import COMPRESSED, connection_info, queues, refresh_queue
+from decortex_schemas.register import declare_plan
 
 
 @pytest.fixture

@@ -9,19 +9,20 @@ import pymysql
 import pytest
 
 from decortex.errors import ConfigError
-from decortex_schemas.database.schema import computed_tables, queue_of
-from decortex_schemas.queries import browse as queries_browse
+from decortex_schemas import queries
+from decortex_schemas.database import computed_tables, queue_of
+from decortex_schemas.queries import PARTITION
 from decortex_schemas.queries import connection as reading
-from decortex_schemas.queries import jobs as queries_queue
-from decortex_schemas.queries import neurons as queries_neurons
-from decortex_schemas.queries.rows import PARTITION
-from decortex_schemas.tables.clustering import Clustering
-from decortex_schemas.tables.datasets import Dataset
-from decortex_schemas.tables.evaluation.quality import ClusterPerformance
-from decortex_schemas.tables.finetuning import DECFinetune, partition_labels
-from decortex_schemas.tables.frozen import members_of
-from decortex_schemas.tables.networks import Performance
-from decortex_schemas.tables.specs import Seed
+from decortex_schemas.tables import (
+    Clustering,
+    Dataset,
+    DECFinetune,
+    Performance,
+    Seed,
+    members_of,
+    partition_labels,
+)
+from decortex_schemas.tables.evaluation import ClusterPerformance
 
 
 def key_of(row: dict) -> dict:
@@ -30,7 +31,7 @@ def key_of(row: dict) -> dict:
 
 def test_many_threads_read_without_an_error(lab: str) -> None:
     def ask(i: int) -> int:
-        return len(queries_browse.runs(lab, order_by=queries_browse.SORTABLE[i % 20], limit=5)["rows"])
+        return len(queries.runs(lab, order_by=queries.SORTABLE[i % 20], limit=5)["rows"])
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(ask, range(60))) == {5}
@@ -51,7 +52,7 @@ def test_a_lost_connection_is_opened_again(lab: str) -> None:
 
 
 def test_runs_are_the_members_of_the_study(lab: str) -> None:
-    found = queries_browse.runs(lab, limit=1000)
+    found = queries.runs(lab, limit=1000)
     expected = members_of(lab).proj().to_dicts()
     assert found["n"] == len(expected)
     assert sorted(map(str, map(key_of, found["rows"]))) == sorted(map(str, map(key_of, expected)))
@@ -62,29 +63,27 @@ def test_runs_are_the_members_of_the_study(lab: str) -> None:
 
 
 def test_runs_are_sorted_filtered_and_paged(lab: str) -> None:
-    rows = queries_browse.runs(lab, order_by="silhouette", descending=True, limit=1000)["rows"]
+    rows = queries.runs(lab, order_by="silhouette", descending=True, limit=1000)["rows"]
     values = [row["silhouette"] for row in rows if row["silhouette"] is not None]
     assert values == sorted(values, reverse=True)
     assert all(row["silhouette"] is None for row in rows[len(values) :])
     pages = [
         row
         for offset in (0, 4)
-        for row in queries_browse.runs(lab, order_by="silhouette", descending=True, limit=4, offset=offset)[
-            "rows"
-        ]
+        for row in queries.runs(lab, order_by="silhouette", descending=True, limit=4, offset=offset)["rows"]
     ]
     assert pages == rows[:8]
-    few = queries_browse.runs(lab, where={"k": 3, "model_seed": 1}, statuses=["ok"])
+    few = queries.runs(lab, where={"k": 3, "model_seed": 1}, statuses=["ok"])
     assert few["n"] > 0
     assert {(row["k"], row["model_seed"], row["status"]) for row in few["rows"]} == {(3, 1, "ok")}
     with pytest.raises(ConfigError, match="cannot sort by"):
-        queries_browse.runs(lab, order_by="1; DROP TABLE x")
+        queries.runs(lab, order_by="1; DROP TABLE x")
     with pytest.raises(ConfigError, match="cannot filter by"):
-        queries_browse.runs(lab, where={"k = 3 OR 1": 1})
+        queries.runs(lab, where={"k = 3 OR 1": 1})
 
 
 def test_the_queue_counts_what_datajoint_counts(lab: str) -> None:
-    rows = {row["table"]: row for row in queries_queue.queue_state()}
+    rows = {row["table"]: row for row in queries.queue_state()}
     for table in computed_tables():
         counts = queue_of(table).progress()
         row = rows[table.__name__]
@@ -93,47 +92,47 @@ def test_the_queue_counts_what_datajoint_counts(lab: str) -> None:
             counts["pending"],
             counts["error"],
         )
-    finished = queries_queue.throughput(hours=24)
+    finished = queries.throughput(hours=24)
     assert sum(row["n"] for row in finished if row["table"] == "DECFinetune") == len(DECFinetune())
 
 
 def test_neurons_labels_and_scores_are_the_stored_ones(lab: str) -> None:
-    columns = queries_neurons.neurons("small")
+    columns = queries.neurons("small")
     stored = (Dataset.Neuron & {"dataset": "small"}).to_dicts(order_by="neuron_idx")
     assert list(columns["session"]) == [row["session"] for row in stored]
     assert list(columns["neuron_idx"]) == list(range(len(stored)))
     for kind in ("none", "dec"):
-        row = next(r for r in queries_browse.runs(lab, where={"k": 3}, limit=99)["rows"] if r["kind"] == kind)
+        row = next(r for r in queries.runs(lab, where={"k": 3}, limit=99)["rows"] if r["kind"] == kind)
         key = key_of(row)
-        assert queries_neurons.exists(key)
-        np.testing.assert_array_equal(queries_neurons.labels(key), partition_labels(key))
+        assert queries.exists(key)
+        np.testing.assert_array_equal(queries.labels(key), partition_labels(key))
         table = Performance.Score if kind == "none" else DECFinetune.Score
         stored_scores = (table & key & {"tier": "test", "metric": "correlation_to_average"}).fetch1(
             "score_values"
         )
-        np.testing.assert_array_equal(queries_neurons.scores(key), stored_scores)
-    assert not queries_neurons.exists({**key, "seed": 999})
+        np.testing.assert_array_equal(queries.scores(key), stored_scores)
+    assert not queries.exists({**key, "seed": 999})
     with pytest.raises(ConfigError, match="there is no partition"):
-        queries_neurons.labels({**key, "seed": 999})
+        queries.labels({**key, "seed": 999})
 
 
 def test_a_fine_tuning_has_its_epochs_its_control_and_its_price(lab: str) -> None:
-    row = next(r for r in queries_browse.runs(lab, where={"k": 3}, limit=99)["rows"] if r["kind"] == "dec")
-    found = queries_neurons.finetuning(key_of(row))
+    row = next(r for r in queries.runs(lab, where={"k": 3}, limit=99)["rows"] if r["kind"] == "dec")
+    found = queries.finetuning(key_of(row))
     assert [one["epoch"] for one in found["epochs"]] == list(range(1, found["n_epochs"] + 1))
     assert len(found["control"]) == 2
     assert found["price"]["difference"] == row["difference"]
     assert {one["cluster"] for one in found["price"]["clusters"]} <= {0, 1, 2}
-    assert queries_neurons.performance(key_of(row))["epsilon2_corrected"] == row["epsilon2"]
+    assert queries.performance(key_of(row))["epsilon2_corrected"] == row["epsilon2"]
 
 
 def test_partitions_of_one_count_are_found_with_their_labels(lab: str) -> None:
-    row = next(r for r in queries_browse.runs(lab, where={"k": 3}, limit=99)["rows"] if r["kind"] == "none")
+    row = next(r for r in queries.runs(lab, where={"k": 3}, limit=99)["rows"] if r["kind"] == "none")
     names = ("dataset", "model_spec_id", "embedding_spec_id", "k", "finetune_id")
-    found = queries_neurons.partitions_at(lab, **{name: row[name] for name in names})
+    found = queries.partitions_at(lab, **{name: row[name] for name in names})
     assert len(found) == 8  # two methods, two networks, two starts
     assert {len(one["labels"]) for one in found} == {36}
-    curves = queries_browse.agreement_by_count(
+    curves = queries.agreement_by_count(
         lab, **{name: row[name] for name in ("dataset", "model_spec_id", "embedding_spec_id")}
     )
     assert row["ari_seeds"] in {one["ari_seeds"] for one in curves}

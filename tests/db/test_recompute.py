@@ -11,9 +11,8 @@ import pytest
 import decortex_schemas as schemas
 from decortex.errors import ConfigError, OperationError
 from decortex_schemas import queries
-from decortex_schemas.database import provenance
-from decortex_schemas.database.schema import computed_tables
-from decortex_schemas.queries.recompute import recompute
+from decortex_schemas.database import computed_tables, provenance
+from decortex_schemas.queries import recompute
 
 TABLES = ("TrainedModel", "Embedding", "Clustering", "DECFinetune", "ClusterQuality", "SeedAgreement")
 

@@ -14,13 +14,11 @@ from small_lab import CHOICE, plan_for
 import decortex_schemas as schemas
 from decortex.errors import ConfigError
 from decortex_ops.cli import main
-from decortex_ops.reports.methods_text import flat, methods_text
-from decortex_ops.reports.report import cell, report
+from decortex_ops.reports import cell, flat, methods_text, report
 from decortex_schemas import queries
-from decortex_schemas.queries.figure_rows import specifications
-from decortex_schemas.queries.k_selection import best_k
-from decortex_schemas.register.plans import declare_plan
-from decortex_schemas.tables.frozen import freeze_study
+from decortex_schemas.queries import best_k, specifications
+from decortex_schemas.register import declare_plan
+from decortex_schemas.tables import freeze_study
 
 HOSTILE = "<script>alert(1)</script>\"'&$x_1$"
 

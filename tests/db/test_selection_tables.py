@@ -13,8 +13,8 @@ from small_lab import CHOICE, plan_for
 import decortex_schemas as schemas
 from decortex.embeddings import EmbeddingConfig
 from decortex.errors import ConfigError
-from decortex.evaluation import (
-    Clusterer,
+from decortex.evaluation.agreement import Clusterer
+from decortex.evaluation.selection import (
     RawFeatures,
     SelectionConfig,
     choose_k,
@@ -25,11 +25,10 @@ from decortex.evaluation import (
     partition_figures,
 )
 from decortex_ops.cli import main
-from decortex_schemas.queries.k_selection import best_k, selection_cost
-from decortex_schemas.register.plans import PlanFile, declare_plan
-from decortex_schemas.tables.embeddings import load_embedding
-from decortex_schemas.tables.evaluation.k_criteria import SELECTION
-from decortex_schemas.tables.networks import raw_embedding
+from decortex_schemas.queries import best_k, selection_cost
+from decortex_schemas.register import PlanFile, declare_plan
+from decortex_schemas.tables import load_embedding, raw_embedding
+from decortex_schemas.tables.evaluation import SELECTION
 
 METHODS = [{"method": "kmeans"}]
 

@@ -13,11 +13,9 @@ import decortex_schemas as schemas
 from decortex.embeddings import ViewConfig, draw_view
 from decortex.errors import ConfigError
 from decortex_ops.cli import main
-from decortex_schemas.queries.views import KEY, view_points, views
-from decortex_schemas.register.plans import PlanFile
-from decortex_schemas.tables.embeddings import load_embedding
-from decortex_schemas.tables.frozen import FrozenStudy
-from decortex_schemas.tables.views import register_view_spec
+from decortex_schemas.queries import VIEW_KEY, view_points, views
+from decortex_schemas.register import PlanFile
+from decortex_schemas.tables import FrozenStudy, load_embedding, register_view_spec
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
@@ -41,7 +39,7 @@ def test_every_study_asks_for_principal_components(lab: str) -> None:
     rows = (schemas.EmbeddingView & {"view_spec_id": request["view_spec_id"], "dataset": "small"}).to_dicts()
     assert [row["model_seed"] for row in rows] == [0, 1]
     for row in rows:
-        key = {name: row[name] for name in KEY}
+        key = {name: row[name] for name in VIEW_KEY}
         view = draw_view(load_embedding(key), ViewConfig(kind="pca"), seed=0)
         assert np.array_equal(row["points"], view.points)
         assert np.array_equal(view_points(key), view.points)
@@ -66,7 +64,7 @@ def test_a_frozen_study_may_be_drawn_and_stays_what_it_is(drawn: str) -> None:
 
 
 def test_an_excluded_neuron_has_no_place(drawn: str) -> None:
-    key = {name: value for name, value in views(drawn)[0].items() if name in KEY}
+    key = {name: value for name, value in views(drawn)[0].items() if name in VIEW_KEY}
     table = schemas.EmbeddingView()
     sha256, order, _, params = table.make_fetch(key)
     row, _ = table.make_compute(key, sha256, order, {"3": "zero_norm"}, params)

@@ -11,8 +11,8 @@ from forked_commands import ForkedLab
 from other_processes import Lab
 from small_lab import SMALL, plan_for
 
-from decortex.data.filetree_writer import write_filetree
-from decortex.data.simulation.simulate import SimulationConfig, simulate
+from decortex.data import write_filetree
+from decortex.data.simulation import SimulationConfig, simulate
 
 
 @pytest.fixture

@@ -21,8 +21,15 @@ import pymysql
 import pytest
 
 from decortex.errors import DatabaseError
-from decortex_ops.server import Credentials, EmbeddedServer, instance, process, resolve_credentials, settings
-from decortex_ops.server.initialise import MARKER
+from decortex_ops.server import (
+    MARKER,
+    Credentials,
+    EmbeddedServer,
+    instance,
+    process,
+    resolve_credentials,
+    settings,
+)
 
 START = "import sys; from decortex_ops.server import EmbeddedServer; from pathlib import Path; \
 print(EmbeddedServer(Path(sys.argv[1])).start().port)"

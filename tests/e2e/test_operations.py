@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from other_processes import Lab
 
-from decortex_schemas.register.plans import PlanFile
+from decortex_schemas.register import PlanFile
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 PLAN = {

@@ -1,30 +1,5 @@
 """Clustering of neurons: the public names. Arrays in, frozen results out."""
 
-from decortex.clustering.cache import Cache, DiskCache, MemoryCache
-from decortex.clustering.registry import (
-    algorithm_version,
-    fit,
-    fit_grid,
-    method_config,
-    methods,
-    predict,
-    soft_assignments,
-    spec_hash,
-)
-from decortex.clustering.result import ClusteringResult, FitStatus
+import lazy_loader as lazy
 
-__all__ = [
-    "Cache",
-    "ClusteringResult",
-    "DiskCache",
-    "FitStatus",
-    "MemoryCache",
-    "algorithm_version",
-    "fit",
-    "fit_grid",
-    "method_config",
-    "methods",
-    "predict",
-    "soft_assignments",
-    "spec_hash",
-]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -10,14 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.clustering.cache import Cache, MemoryCache
-from decortex.clustering.graph.ldmgi import LDMGI
-from decortex.clustering.graph.sec import SEC
-from decortex.clustering.graph.spectral import SPECTRAL
+from decortex.clustering.graph import LDMGI, SEC, SPECTRAL
 from decortex.clustering.inputs import FloatArray, check_n_clusters, check_points, check_seed
 from decortex.clustering.kmeans import KMEANS
 from decortex.clustering.method import Fitter, Method, Points
-from decortex.clustering.mixtures.gmm import GMM
-from decortex.clustering.mixtures.tmixture import ROTATION_TMIXTURE, TMIXTURE
+from decortex.clustering.mixtures import GMM, ROTATION_TMIXTURE, TMIXTURE
 from decortex.clustering.result import ClusteringResult
 from decortex.config import Config, config_hash
 from decortex.errors import ConfigError, InputError

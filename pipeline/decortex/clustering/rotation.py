@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.clustering.inputs import FloatArray
-from decortex.clustering.mixtures.base import rolls
+from decortex.clustering.mixtures import rolls
 from decortex.errors import InputError
 
 

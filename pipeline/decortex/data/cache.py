@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from decortex.data.recordings import InMemoryTrials, Recordings, Session, Trials
-from decortex.data.video.clips import InMemoryClips, RepeatedTrials
+from decortex.data.video import InMemoryClips, RepeatedTrials
 from decortex.errors import InputError
 
 

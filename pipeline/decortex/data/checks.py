@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.data.recordings import TIERS, Recordings, Session, Trials
-from decortex.data.video.clips import DeconvolvedTraces
-from decortex.data.video.filetree import WITHHELD, shared_clips
+from decortex.data.video import WITHHELD, DeconvolvedTraces, shared_clips
 from decortex.errors import DatasetError
 
 _CHUNK_TRIALS = 256

@@ -22,7 +22,7 @@ from decortex.data.filetree_files import content_sha256, read_links, session_fol
 from decortex.data.filetree_meta import read_image_ids, read_neurons, read_tiers, read_truth
 from decortex.data.npy import NUMBERS, read_array, read_header
 from decortex.data.recordings import TIERS, Recordings, Session
-from decortex.data.video.filetree import open_video_session, read_frame_rate
+from decortex.data.video import open_video_session, read_frame_rate
 from decortex.errors import DatasetError
 
 # check_responses belongs to opening: whoever registers a folder opens it and then checks it

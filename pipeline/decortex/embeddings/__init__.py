@@ -1,20 +1,5 @@
 """Embeddings of neurons: how features out of a network are turned and scaled before they are clustered."""
 
-from decortex.embeddings.alignment import Alignment, align_rotations
-from decortex.embeddings.mapping import EmbeddingConfig, EmbeddingMap, Excluded, fit_map
-from decortex.embeddings.orientation import fft_magnitude, smooth_orientations
-from decortex.embeddings.views import View, ViewConfig, draw_view
+import lazy_loader as lazy
 
-__all__ = [
-    "Alignment",
-    "EmbeddingConfig",
-    "EmbeddingMap",
-    "Excluded",
-    "View",
-    "ViewConfig",
-    "align_rotations",
-    "draw_view",
-    "fft_magnitude",
-    "fit_map",
-    "smooth_orientations",
-]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from decortex.clustering.inputs import FloatArray, check_points
-from decortex.clustering.mixtures.base import rolls
-from decortex.clustering.rotation import check_orientations
+from decortex.clustering import FloatArray, check_orientations, check_points
+from decortex.clustering.mixtures import rolls
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from decortex.clustering.inputs import FloatArray, check_points
-from decortex.clustering.rotation import check_orientations
+from decortex.clustering import FloatArray, check_orientations, check_points
 from decortex.embeddings.alignment import align_rotations
 from decortex.errors import InputError
 

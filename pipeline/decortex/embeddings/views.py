@@ -21,10 +21,8 @@ from pydantic import Field, model_validator
 from scipy.stats import spearmanr
 from sklearn.neighbors import NearestNeighbors
 
-from decortex.clustering.cache import Cache, MemoryCache
-from decortex.clustering.graph.neighbours import nearest_neighbours
-from decortex.clustering.inputs import FloatArray, check_points, check_seed
-from decortex.clustering.method import Points
+from decortex.clustering import Cache, FloatArray, MemoryCache, Points, check_points, check_seed
+from decortex.clustering.graph import nearest_neighbours
 from decortex.config import Config
 from decortex.errors import ConfigError, InputError
 

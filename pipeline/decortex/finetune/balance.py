@@ -7,12 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from decortex.data.recordings import Recordings
-from decortex.finetune.losses.base import ClusteringTerm
-from decortex.models.network import Network
-from decortex.models.training.batches import TierBatches
-from decortex.models.training.config import TrainingConfig
-from decortex.models.training.optimisation import prediction_loss
+from decortex.data import Recordings
+from decortex.finetune.losses import ClusteringTerm
+from decortex.models import Network
+from decortex.models.training import TierBatches, TrainingConfig, prediction_loss
 
 
 def gradient_ratio(

@@ -10,12 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from decortex.data.recordings import TIERS, InMemoryTrials, Recordings, Session
+from decortex.data import TIERS, InMemoryTrials, Recordings, Session
 from decortex.errors import InputError
-from decortex.evaluation.nulls.surrogates import NullKind, surrogate
-from decortex.models.network import Network
-from decortex.models.predict import predict, predictions
-from decortex.models.training.config import TrainingConfig
+from decortex.evaluation.nulls import NullKind, surrogate
+from decortex.models import Network, predict, predictions
+from decortex.models.training import TrainingConfig
 
 Noise = Literal["poisson", "gamma"]
 NoiseRule = Literal["auto", "poisson", "gamma"]

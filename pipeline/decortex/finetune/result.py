@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.finetune.losses.diagnostics import Diagnostics
-from decortex.models.training.loop import EpochRecord
+from decortex.finetune.losses import Diagnostics
+from decortex.models.training import EpochRecord
 
 FinetuneStatus = Literal["ok", "flat_target", "empty_start", "collapsed", "diverged"]
 

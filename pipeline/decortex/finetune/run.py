@@ -12,26 +12,34 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from decortex.clustering.result import canonical_order, relabel
-from decortex.data.recordings import Recordings
+from decortex.clustering import canonical_order, relabel
+from decortex.data import Recordings
 from decortex.errors import ConfigError, InputError
-from decortex.evaluation.performance.scores import concatenate_scores, score_neurons
+from decortex.evaluation.performance import concatenate_scores, score_neurons
 from decortex.finetune.balance import gradient_ratio
 from decortex.finetune.config import ROTATION_KINDS, FinetuneConfig
-from decortex.finetune.losses.base import ClusteringTerm, StartPoints, ToPoints
-from decortex.finetune.losses.dec import DECTerm
-from decortex.finetune.losses.december import DECEMberTerm
-from decortex.finetune.losses.rotation import RotationStart, rolled_by
-from decortex.finetune.losses.rotation_dec import RotationDECTerm
-from decortex.finetune.losses.rotation_december import RotationDECEMberTerm
+from decortex.finetune.losses import (
+    ClusteringTerm,
+    DECEMberTerm,
+    DECTerm,
+    RotationDECEMberTerm,
+    RotationDECTerm,
+    RotationStart,
+    StartPoints,
+    ToPoints,
+    rolled_by,
+)
 from decortex.finetune.result import ContinuedResult, FinetuneResult, FinetuneStatus, finetune_status
-from decortex.models.network import Network
-from decortex.models.predict import predict
-from decortex.models.training.config import TrainingConfig
-from decortex.models.training.feature_cache import MapMemory
-from decortex.models.training.handover import Handover
-from decortex.models.training.loop import EpochRecord, TrainingOutcome, fit_network
-from decortex.models.training.resume import RunState
+from decortex.models import Network, predict
+from decortex.models.training import (
+    EpochRecord,
+    Handover,
+    MapMemory,
+    RunState,
+    TrainingConfig,
+    TrainingOutcome,
+    fit_network,
+)
 
 Progress = Callable[[EpochRecord], None]
 

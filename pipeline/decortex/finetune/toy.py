@@ -19,9 +19,9 @@ from torch import Tensor
 
 from decortex.clustering import fit
 from decortex.config import Config
-from decortex.evaluation import agreement
+from decortex.evaluation.agreement import agreement
 from decortex.finetune.config import FinetuneConfig
-from decortex.finetune.losses.base import ClusteringTerm, StartPoints
+from decortex.finetune.losses import ClusteringTerm, StartPoints
 from decortex.finetune.result import finetune_status
 from decortex.finetune.run import build_term
 

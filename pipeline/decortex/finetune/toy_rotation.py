@@ -17,10 +17,9 @@ from torch import Tensor
 
 from decortex.clustering import fit
 from decortex.config import Config
-from decortex.evaluation import agreement
+from decortex.evaluation.agreement import agreement
 from decortex.finetune.config import ROTATION_KINDS, FinetuneConfig
-from decortex.finetune.losses.base import StartPoints
-from decortex.finetune.losses.rotation import rolled_by
+from decortex.finetune.losses import StartPoints, rolled_by
 from decortex.finetune.result import finetune_status
 from decortex.finetune.toy import LinearProblem, Schedule
 

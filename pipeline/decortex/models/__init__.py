@@ -1,1 +1,5 @@
 """Predictive networks: cores, readouts, training, predictions, checkpoints of ours and of others."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

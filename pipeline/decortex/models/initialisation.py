@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from decortex.data.recordings import Recordings, Session
+from decortex.data import Recordings, Session
 from decortex.errors import DatasetError
 
 # Images are read in pieces, so that streamed recordings never lie in memory as a whole.

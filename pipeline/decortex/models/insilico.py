@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from decortex.config import Config
-from decortex.data.recordings import InMemoryTrials, Recordings, Session
-from decortex.data.simulation.stimuli import TEST_STRIP, TRAINING_STRIP, Strip, check_fit, natural_crops
+from decortex.data import InMemoryTrials, Recordings, Session
+from decortex.data.simulation import TEST_STRIP, TRAINING_STRIP, Strip, check_fit, natural_crops
 from decortex.errors import InputError
 from decortex.models.network import Network
 from decortex.models.predict import predictions

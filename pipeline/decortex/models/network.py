@@ -11,16 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from decortex.data.recordings import Recordings
+from decortex.data import Recordings
 from decortex.errors import CheckpointError, ConfigError, InputError
-from decortex.models.cores.equivariant import EquivariantCore, check_equivariance
-from decortex.models.cores.neuralpredictors import Stacked2dCore
-from decortex.models.cores.stacked import Core
+from decortex.models.cores import Core, EquivariantCore, Stacked2dCore, check_equivariance
 from decortex.models.initialisation import TrainingStatistics, training_statistics
 from decortex.models.network_config import Geometry, NetworkConfig, SessionGeometry
-from decortex.models.readouts.build import Readout, build_readout
-from decortex.models.readouts.point import GaussianReadout
-from decortex.models.readouts.shifter import build_shifter, with_pupil
+from decortex.models.readouts import GaussianReadout, Readout, build_readout, build_shifter, with_pupil
 
 __all__ = ["CHECKPOINT_FORMAT", "Geometry", "Network", "NetworkConfig", "SessionGeometry"]
 

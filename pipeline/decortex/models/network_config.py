@@ -7,12 +7,9 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from decortex.config import Config
-from decortex.data.recordings import Recordings
-from decortex.models.cores.kernels import KernelBasis
-from decortex.models.cores.neuralpredictors import Stacked2dConfig
-from decortex.models.cores.stacked import LayerConfig, MapGeometry, map_geometry
-from decortex.models.readouts.base import ReadoutConfig
-from decortex.models.readouts.shifter import ShifterConfig
+from decortex.data import Recordings
+from decortex.models.cores import KernelBasis, LayerConfig, MapGeometry, Stacked2dConfig, map_geometry
+from decortex.models.readouts import ReadoutConfig, ShifterConfig
 
 Output = Literal["softplus", "elu", "linear"]
 

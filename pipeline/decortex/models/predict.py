@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from decortex.data.recordings import Recordings, Session
+from decortex.data import Recordings, Session
 from decortex.errors import ConfigError, DatasetError, InputError
-from decortex.models.checkpoints.external import BuiltNetwork
+from decortex.models.checkpoints import BuiltNetwork
 from decortex.models.network import Network
 
 

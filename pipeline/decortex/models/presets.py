@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from decortex.models.cores.neuralpredictors import Stacked2dConfig
-from decortex.models.cores.stacked import LayerConfig
+from decortex.models.cores import LayerConfig, Stacked2dConfig
 from decortex.models.network import NetworkConfig
-from decortex.models.readouts.base import GridPredictorConfig, ReadoutConfig
-from decortex.models.training.config import TrainingConfig
+from decortex.models.readouts import GridPredictorConfig, ReadoutConfig
+from decortex.models.training import TrainingConfig
 
 Spec = tuple[NetworkConfig, TrainingConfig]
 

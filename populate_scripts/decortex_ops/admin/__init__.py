@@ -1,1 +1,5 @@
 """Administration of a database: roles, backup and restore."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -20,10 +20,19 @@ from pymysql.converters import escape_string
 from pymysql.cursors import SSCursor
 
 from decortex.errors import ConfigError, InputError, OperationError
-from decortex_schemas.database.codecs import write_object
-from decortex_schemas.database.schema import SCHEMA_VERSION, Settings, configure_store
-from decortex_schemas.database.store import Reference, backend, reference_of, sealed_columns, store_lock
-from decortex_schemas.database.store_paths import check_store_path, folder_of
+from decortex_schemas.database import (
+    SCHEMA_VERSION,
+    Reference,
+    Settings,
+    backend,
+    check_store_path,
+    configure_store,
+    folder_of,
+    reference_of,
+    sealed_columns,
+    store_lock,
+    write_object,
+)
 
 MANIFEST, DUMP, FILES = "manifest.json", "dump.sql.gz", "store"
 FORMAT = 1

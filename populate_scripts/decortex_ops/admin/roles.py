@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 import pymysql
 
 from decortex.errors import ConfigError, DatabaseError
-from decortex_schemas.database.schema import Settings
+from decortex_schemas.database import Settings
 
 Role = Literal["viewer", "worker", "author", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)

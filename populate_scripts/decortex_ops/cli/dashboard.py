@@ -28,7 +28,7 @@ def dashboard(
             f"the dashboard needs {', '.join(missing)}: pip install 'decortex[dash]' brings them (in a clone: "
             "pip install -c constraints.txt -e '.[dash]')."
         )
-    from decortex_ops.dashboard.server import serve
+    from decortex_ops.dashboard import serve
 
     open_server()
     serve(

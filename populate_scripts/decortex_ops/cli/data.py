@@ -30,7 +30,7 @@ def cowley_v4(
 
     Example: decortex import cowley-v4 CLONE recordings/v4
     """
-    from decortex.data.cowley import import_cowley_v4
+    from decortex.data import import_cowley_v4
 
     import_cowley_v4(
         clone,

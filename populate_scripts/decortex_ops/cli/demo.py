@@ -43,7 +43,7 @@ def demo(
     Example: decortex demo --data recordings/v4 --json
     """
     from decortex_ops.demo import run_demo
-    from decortex_schemas.register.defaults import register_defaults
+    from decortex_schemas.register import register_defaults
 
     open_tables(declare=True)
     register_defaults()

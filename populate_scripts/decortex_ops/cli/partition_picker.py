@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from decortex_ops.cli.output import cell, out, print_rows
-from decortex_ops.reports.k_table import curve_rows
+from decortex_ops.reports import curve_rows
 
 
 def print_selection(one: dict[str, Any]) -> None:
-    """Print one row of `queries_selection.best_k`."""
+    """Print one row of `queries.best_k`."""
     rows, columns = curve_rows(one)
     decision = "no K is supported" if one["decision"] is None else f"K = {one['decision']}"
     print_rows(
@@ -35,7 +35,7 @@ def print_selection(one: dict[str, Any]) -> None:
 
 
 def selection_rows(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every figure of `queries_selection.best_k` as a row of its own: one a choice, K, criterion and null model.
+    """Every figure of `queries.best_k` as a row of its own: one a choice, K, criterion and null model.
 
     ``null_kind`` and what belongs to it are None for the criterion itself.
     """

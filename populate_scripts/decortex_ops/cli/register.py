@@ -28,7 +28,7 @@ def dataset(
     ] = None,
 ) -> None:
     """Register FileTreeDataset recordings. Example: decortex register dataset recordings/v4 --species macaque."""
-    from decortex_schemas.tables.datasets import register_folder
+    from decortex_schemas.tables import register_folder
 
     open_tables()
     name = name or folder.resolve().name
@@ -45,8 +45,8 @@ def simulation(
     ] = "{}",
 ) -> None:
     """Register a simulated cortex with known functional types. Example: decortex register simulation s1 --seed 1."""
-    from decortex.data.simulation.simulate import SimulationConfig
-    from decortex_schemas.tables.datasets import register_simulation
+    from decortex.data.simulation import SimulationConfig
+    from decortex_schemas.tables import register_simulation
 
     try:
         values = json.loads(params)
@@ -61,7 +61,7 @@ def simulation(
 
 
 def _say_dataset(name: str) -> None:
-    from decortex_schemas.tables.datasets import Dataset
+    from decortex_schemas.tables import Dataset
 
     row = (Dataset & {"dataset": name}).fetch1()
     sessions = len(Dataset.Session & {"dataset": name})

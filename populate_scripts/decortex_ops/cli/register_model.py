@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import pandas as pd
 import typer
 
 from decortex.errors import ConfigError
 from decortex_ops.cli.output import out, print_json
 from decortex_ops.cli.session import open_tables
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _DATASET_HELP = "Dataset that recorded these neurons."
 _NETWORK_HELP = "How the whole network is rebuilt: a published name ('sensorium'), or a JSON file or text."
@@ -88,7 +90,7 @@ def nnfabrik(
     ] = False,
 ) -> None:
     """Register a row of an nnfabrik TrainedModel table. Example: decortex register nnfabrik model.pth.tar row.json."""
-    from decortex.models.checkpoints.nnfabrik import read_row
+    from decortex.models.checkpoints import read_row
 
     found = read_row(json_option("ROW", str(row)))
     shape = None if image_shape is None else _shape(image_shape)
@@ -111,8 +113,8 @@ def nnfabrik(
 
 def register(checkpoint: Path, **options: Any) -> None:
     """Register and say under which key."""
-    from decortex_schemas.register.checkpoints import register_checkpoint
-    from decortex_schemas.tables.datasets import Dataset, scored_against
+    from decortex_schemas.register import register_checkpoint
+    from decortex_schemas.tables import Dataset, scored_against
 
     open_tables()
     key = register_checkpoint(checkpoint, **options)
@@ -125,7 +127,7 @@ def register(checkpoint: Path, **options: Any) -> None:
 
 def rebuild_option(text: str | None) -> Any:
     """A published name, or a RebuildConfig out of a JSON file or text."""
-    from decortex.models.checkpoints.rebuild import PUBLISHED, RebuildConfig
+    from decortex.models.checkpoints import PUBLISHED, RebuildConfig
 
     if text is None or text in PUBLISHED:
         return text
@@ -134,7 +136,7 @@ def rebuild_option(text: str | None) -> Any:
 
 def own_option(asked: bool) -> Any:
     """The default images, if a network's own responses are asked for."""
-    from decortex.models.insilico import OwnResponsesConfig
+    from decortex.models import OwnResponsesConfig
 
     return OwnResponsesConfig() if asked else None
 
@@ -151,7 +153,7 @@ def json_option(name: str, text: str) -> dict[str, Any]:
     return found
 
 
-def read_map(path: Path) -> np.ndarray[Any, np.dtype[np.int64]]:
+def read_map(path: Path) -> NDArray[np.int64]:
     """Read a neuron map, one row a neuron of the checkpoint, in any order.
 
     Raises
@@ -159,6 +161,9 @@ def read_map(path: Path) -> np.ndarray[Any, np.dtype[np.int64]]:
     ConfigError
         If a column is missing, or the neurons are not 0 to n - 1, each once.
     """
+    import numpy as np
+    import pandas as pd
+
     try:
         table = pd.read_csv(path)
     except (OSError, ValueError) as error:

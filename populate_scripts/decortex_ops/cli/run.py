@@ -44,8 +44,7 @@ def work(
     """
     form = _form(log)
     memory_and_device = _limits(device, max_memory)
-    from decortex_ops.workers import worker
-    from decortex_ops.workers.log import Log
+    from decortex_ops.workers import Log, worker
 
     open_tables(threads=threads)
     summary = worker.work(
@@ -83,7 +82,7 @@ def _limits(device: str, max_memory: str | None) -> Any:
     import torch
 
     from decortex.errors import ConfigError
-    from decortex_ops.workers.resources import Device, Limits, parse_bytes
+    from decortex_ops.workers import Device, Limits, parse_bytes
 
     if kind == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
@@ -109,8 +108,7 @@ def schedule(
 ) -> None:
     """Queue what studies ask for, and free the keys of dead workers. Example: decortex schedule --every 5."""
     form = _form(log)
-    from decortex_ops.workers.log import Log
-    from decortex_ops.workers.scheduler import keep_sweeping
+    from decortex_ops.workers import Log, keep_sweeping
 
     open_tables()
     tell = Log(lambda line: out.print(line, highlight=False, markup=False, soft_wrap=True), form)
@@ -122,8 +120,7 @@ def retry(
     match: Annotated[str, typer.Option(help="Only errors whose message holds this text.")] = "",
 ) -> None:
     """Queue failed keys again. Example: decortex retry --match 'No space left'."""
-    from decortex_ops.workers.scheduler import retry_failed
-    from decortex_ops.workers.worker import choose_tables
+    from decortex_ops.workers import choose_tables, retry_failed
 
     open_tables()
     out.print(f"{retry_failed(choose_tables(tables), match=match)} queued again", highlight=False)

@@ -17,7 +17,7 @@ def open_server() -> None:
 
 def open_tables(*, threads: int = 1, declare: bool = False) -> None:
     """Connect; the server is started and, if asked, the tables are declared."""
-    from decortex_schemas.database.schema import connect, declare_everything, open_connection, read_settings
+    from decortex_schemas.database import connect, declare_everything, open_connection, read_settings
 
     open_server()
     if declare:
@@ -27,7 +27,7 @@ def open_tables(*, threads: int = 1, declare: bool = False) -> None:
 
 def open_to_read() -> None:
     """Connect to read: the server is started if it is the embedded one, and nothing is written."""
-    from decortex_schemas.queries.connection import connect_to_read
+    from decortex_schemas.queries import connect_to_read
 
     open_server()
     connect_to_read()

@@ -30,7 +30,7 @@ def create(
 ) -> None:
     """Declare a study from a JSON plan. Example: decortex study create v4-sweep plan.json."""
     from decortex_schemas import queries
-    from decortex_schemas.register.plans import PlanFile, declare_plan, plan_cost
+    from decortex_schemas.register import PlanFile, declare_plan, plan_cost
 
     try:
         text = plan.read_text(encoding="utf-8")
@@ -75,19 +75,19 @@ def cost(
 
     Example: decortex study cost v4-sweep
     """
-    from decortex_schemas.queries import k_selection as queries_selection
+    from decortex_schemas import queries
 
     open_to_read()
-    found = queries_selection.selection_cost(name)
+    found = queries.selection_cost(name)
     if not said_plainly(found, [found], json=json, csv=csv):
         _say_cost(name)
 
 
 def _say_cost(name: str) -> None:
     """Say what the choice of K of a study costs; nothing where it has none."""
-    from decortex_schemas.queries import k_selection as queries_selection
+    from decortex_schemas import queries
 
-    found = queries_selection.selection_cost(name)
+    found = queries.selection_cost(name)
     if not found["jobs"]:
         return
     fits = ", ".join(f"{n:,} of {what}" for what, n in found["fits"].items())
@@ -116,7 +116,7 @@ def choose(
 
     Example: decortex study choose v4-sweep --k 8 --why "three layers"
     """
-    from decortex_schemas.tables.evaluation.k_selection import record_choice
+    from decortex_schemas.tables.evaluation import record_choice
 
     open_tables()
     pairs = [text.partition("=") for text in where or ()]
@@ -138,7 +138,7 @@ def priority(
 
     Example: decortex study priority v4-sweep 2
     """
-    from decortex_schemas.register.priorities import set_priority
+    from decortex_schemas.register import set_priority
 
     open_tables()
     set_priority(name, number)
@@ -148,7 +148,7 @@ def priority(
 @app.command()
 def freeze(name: Annotated[str, typer.Argument(help="Name of the study.")], json: JsonFlag = False) -> None:
     """Freeze a complete study, so that what compares across it can be computed. Example: decortex study freeze demo."""
-    from decortex_schemas.tables.frozen import freeze_study
+    from decortex_schemas.tables import freeze_study
 
     open_tables()
     if not json:

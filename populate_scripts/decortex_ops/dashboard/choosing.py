@@ -9,7 +9,7 @@ from typing import Any
 from decortex_ops.dashboard.parts import Choice, Empty, Panel
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.urls import Field, State
-from decortex_schemas.queries import browse as queries_browse
+from decortex_schemas import queries
 
 STUDY = Field("study")
 DATASET = Field("dataset")
@@ -42,7 +42,7 @@ class Chosen:
     study : mapping or None
         Row of the study.
     options : mapping
-        What the study offers, as `queries_browse.choices`.
+        What the study offers, as `queries.choices`.
     problem : Panel or None
         Shown in place of the page if nothing can be chosen.
     """
@@ -64,7 +64,7 @@ def against(chosen: Chosen) -> str:
 
 def choose_study(state: State, source: Source) -> Chosen:
     """Choose the study of the URL, else the latest."""
-    known = source(queries_browse.studies)
+    known = source(queries.study_counts)
     if not known:
         return Chosen(state, [], None, {}, Panel("nothing", "Nothing here yet", empty=NO_STUDY))
     names = [row["study"] for row in known]
@@ -81,7 +81,7 @@ def choose_study(state: State, source: Source) -> Chosen:
         state,
         [_studies(names, study["study"])],
         study,
-        source(queries_browse.choices, study["study"]),
+        source(queries.choices, study["study"]),
     )
 
 

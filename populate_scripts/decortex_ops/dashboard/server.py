@@ -9,8 +9,8 @@ import waitress
 
 from decortex.errors import ConfigError
 from decortex_ops.dashboard.app import build_app
-from decortex_schemas.database.schema import database_name
-from decortex_schemas.queries.connection import connect_to_read
+from decortex_schemas.database import database_name
+from decortex_schemas.queries import connect_to_read
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

@@ -8,12 +8,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol, TypeVar
 
+from decortex_schemas import queries
+
 P = ParamSpec("P")
 T = TypeVar("T")
 KEPT_SECONDS = 5.0
 MOST_KEPT = 256
 # A declared study and registered neurons never change.
-LASTING = ("decortex_schemas.queries.browse.choices", "decortex_schemas.queries.neurons.neurons")
+LASTING: tuple[Callable[..., Any], ...] = (queries.choices, queries.neurons)
 LASTING_SECONDS = 600.0
 
 
@@ -48,14 +50,15 @@ class CachedSource:
     def __call__(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Answer of a question, at most some seconds old."""
         key = f"{question.__module__}.{question.__qualname__}{args!r}{sorted(kwargs.items())!r}"
+        seconds = LASTING_SECONDS if question in LASTING else self._seconds
         with self._guard:
-            known = self._fresh(key)
+            known = self._fresh(key, seconds)
             if known is not None:
                 return known[0]  # type: ignore[no-any-return]
             turn = self._asking.setdefault(key, threading.Lock())
         with turn:
             with self._guard:
-                known = self._fresh(key)
+                known = self._fresh(key, seconds)
             if known is not None:
                 return known[0]  # type: ignore[no-any-return]
             answer = question(*args, **kwargs)
@@ -67,9 +70,8 @@ class CachedSource:
                     self._kept.popitem(last=False)
         return answer
 
-    def _fresh(self, key: str) -> tuple[Any] | None:
+    def _fresh(self, key: str, seconds: float) -> tuple[Any] | None:
         found = self._kept.get(key)
-        lasting = key.startswith(LASTING)
-        if found is None or time.monotonic() - found[0] > (LASTING_SECONDS if lasting else self._seconds):
+        if found is None or time.monotonic() - found[0] > seconds:
             return None
         return (found[1],)

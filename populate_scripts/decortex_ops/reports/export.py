@@ -26,17 +26,21 @@ import numpy as np
 
 from decortex.errors import ConfigError, InputError, OperationError
 from decortex_schemas import queries
-from decortex_schemas.database.provenance import Environment
-from decortex_schemas.database.schema import computed_tables
-from decortex_schemas.queries import agreement as queries_agreement
-from decortex_schemas.queries import performance as queries_performance
-from decortex_schemas.queries import retained as queries_price
-from decortex_schemas.tables.datasets import Dataset
-from decortex_schemas.tables.embeddings import array_sha256
-from decortex_schemas.tables.finetuning import DECFinetune, partition_labels
-from decortex_schemas.tables.frozen import FrozenStudy, asked_members, check_frozen
-from decortex_schemas.tables.specs import ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec
-from decortex_schemas.tables.studies import Study
+from decortex_schemas.database import Environment, computed_tables
+from decortex_schemas.tables import (
+    ClusteringMethod,
+    Dataset,
+    DECFinetune,
+    EmbeddingSpec,
+    FinetuneSpec,
+    FrozenStudy,
+    ModelSpec,
+    Study,
+    array_sha256,
+    asked_members,
+    check_frozen,
+    partition_labels,
+)
 
 FORMAT = 1
 MANIFEST = "MANIFEST.json"
@@ -150,11 +154,11 @@ def _write(study: str, folder: Path) -> dict[str, Any]:
     (folder / "answers").mkdir()
     answers = {
         "results": queries.results,
-        "agreement": queries_agreement.agreement,
-        "predictability": queries_performance.predictability,
-        "confounds": queries_performance.confounds,
-        "price": queries_price.price,
-        "improvement": queries_price.improvement,
+        "agreement": queries.agreement,
+        "predictability": queries.predictability,
+        "confounds": queries.confounds,
+        "price": queries.price,
+        "improvement": queries.improvement,
     }
     for name, answer in answers.items():
         _json(folder / "answers" / f"{name}.json", answer(study))

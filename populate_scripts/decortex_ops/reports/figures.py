@@ -14,11 +14,8 @@ from matplotlib.figure import Figure
 from decortex import figures as draw
 from decortex.config import canonical_json
 from decortex.errors import ConfigError
-from decortex_schemas.queries import figure_rows as queries_figures
-from decortex_schemas.queries import k_selection as queries_selection
-from decortex_schemas.queries import retained as queries_price
-from decortex_schemas.queries import views as queries_views
-from decortex_schemas.tables.datasets import scored_against
+from decortex_schemas import queries
+from decortex_schemas.tables import scored_against
 
 Row = dict[str, Any]
 Where = Mapping[str, str]
@@ -56,7 +53,7 @@ class Drawn:
     def about(self) -> dict[str, str]:
         """What the file's metadata says: title, key and versions."""
         drew = {"decortex": version("decortex"), "matplotlib": mpl.__version__, "pandas": pd.__version__}
-        computed = queries_figures.environments(list(self.env_ids)) if self.env_ids else []
+        computed = queries.environments(list(self.env_ids)) if self.env_ids else []
         return {
             "title": f"decortex {self.key['figure']} of study {self.key['study']}",
             "key": canonical_json(dict(self.key)),
@@ -176,7 +173,7 @@ def _surrogates(study: str, where: Where) -> Drawn:
         raise ConfigError(f"surrogates have no criterion {criterion!r}; they have {', '.join(known)}.")
     observed = [{"k": one["k"], "value": one["values"][criterion]["value"]} for one in row["counts"]]
     figure = draw.surrogate_values(
-        pd.DataFrame(queries_figures.surrogates(row, criterion)),
+        pd.DataFrame(queries.surrogates(row, criterion)),
         pd.DataFrame(observed),
         criterion=criterion,
         title=f"{row['dataset']}, {row['embedding']}, {row['method']}",
@@ -185,13 +182,13 @@ def _surrogates(study: str, where: Where) -> Drawn:
 
 
 def _selections(study: str) -> list[Row]:
-    return [{**row, "method": row["method_name"]} | {"key": row} for row in queries_selection.best_k(study)]
+    return [{**row, "method": row["method_name"]} | {"key": row} for row in queries.best_k(study)]
 
 
 def _agreement(study: str, where: Where) -> Drawn:
     names = ("dataset", "model", "embedding", "k", "finetune")
     where = {"finetune": "none", **where}
-    rows = matching(queries_figures.agreement_pairs(study), where, "pair of partitions")
+    rows = matching(queries.agreement_pairs(study), where, "pair of partitions")
     groups = [
         dict(zip(names, group, strict=True)) for group in dict.fromkeys(_pick(row, names) for row in rows)
     ]
@@ -218,17 +215,17 @@ def _name(partition: tuple[str, int, int]) -> str:
 
 
 def _curves(study: str, where: Where) -> Drawn:
-    tuned = [row for row in queries_figures.partitions(study) if row["finetune"] != "none"]
-    row = one_of(tuned, where, queries_figures.CHOICE, "fine-tuning")
-    own, control = queries_figures.epochs(row["key"])
+    tuned = [row for row in queries.partitions(study) if row["finetune"] != "none"]
+    row = one_of(tuned, where, queries.CHOICE, "fine-tuning")
+    own, control = queries.epochs(row["key"])
     figure = draw.loss_curves(
         pd.DataFrame(own), pd.DataFrame(control) if control else None, title=_words(row)
     )
-    return Drawn(figure, _key("curves", study, row, queries_figures.CHOICE), (row["env_id"],))
+    return Drawn(figure, _key("curves", study, row, queries.CHOICE), (row["env_id"],))
 
 
 def _front(study: str, where: Where) -> Drawn:
-    rows = matching(queries_price.front(study), where, "fine-tuning")
+    rows = matching(queries.front(study), where, "fine-tuning")
     return Drawn(
         draw.agreement_front(pd.DataFrame(rows), title=f"study {study}{_against(rows)}"),
         {"figure": "front", "study": study, **where},
@@ -236,7 +233,7 @@ def _front(study: str, where: Where) -> Drawn:
 
 
 def _price(study: str, where: Where) -> Drawn:
-    rows = matching(queries_price.price(study), where, "fine-tuning")
+    rows = matching(queries.price(study), where, "fine-tuning")
     return Drawn(
         draw.paired_change(pd.DataFrame(rows), title=f"study {study}{_against(rows)}"),
         {"figure": "price", "study": study, **where},
@@ -244,29 +241,27 @@ def _price(study: str, where: Where) -> Drawn:
 
 
 def _performance(study: str, where: Where) -> Drawn:
-    row = one_of(queries_figures.partitions(study), where, queries_figures.CHOICE, "partition")
-    neurons = pd.DataFrame(queries_figures.neurons(row["key"]))
+    row = one_of(queries.partitions(study), where, queries.CHOICE, "partition")
+    neurons = pd.DataFrame(queries.figure_neurons(row["key"]))
     figure = draw.performance_by_cluster(
-        neurons, queries_figures.effect(row["key"]), title=_words(row) + _against([row])
+        neurons, queries.effect(row["key"]), title=_words(row) + _against([row])
     )
-    return Drawn(figure, _key("performance", study, row, queries_figures.CHOICE), (row["env_id"],))
+    return Drawn(figure, _key("performance", study, row, queries.CHOICE), (row["env_id"],))
 
 
 def _map(study: str, where: Where) -> Drawn:
     colour = where.get("colour", "cluster")
     if colour not in COLOURS:
         raise ConfigError(f"a map is not coloured by {colour!r}; it is by {', '.join(COLOURS)}.")
-    partition = one_of(queries_figures.partitions(study), where, queries_figures.CHOICE, "partition")
+    partition = one_of(queries.partitions(study), where, queries.CHOICE, "partition")
     names = ("view", "view_seed")
     ids = ("dataset", "model_spec_id", "model_seed", "embedding_spec_id")
     views = [
-        row
-        for row in queries_views.views(study)
-        if row["done"] and _pick(row, ids) == _pick(partition["key"], ids)
+        row for row in queries.views(study) if row["done"] and _pick(row, ids) == _pick(partition["key"], ids)
     ]
     view = one_of(views, {n: v for n, v in where.items() if n in names}, names, "view")
-    neurons = pd.DataFrame(queries_figures.neurons(partition["key"]))
-    points = queries_views.view_points(view)
+    neurons = pd.DataFrame(queries.figure_neurons(partition["key"]))
+    points = queries.view_points(view)
     depth = {"z", "score"}
     typed = neurons[colour].astype(float) if colour in depth else neurons[colour].fillna(-1)
     figure = draw.view_map(
@@ -276,12 +271,12 @@ def _map(study: str, where: Where) -> Drawn:
         neighbours_kept=view["neighbours_kept"],
         title=f"{view['view']} of {_words(partition)}",
     )
-    key = {**_key("map", study, partition, queries_figures.CHOICE), "view": view["view"], "colour": colour}
+    key = {**_key("map", study, partition, queries.CHOICE), "view": view["view"], "colour": colour}
     return Drawn(figure, key, (partition["env_id"],))
 
 
 def _nulls(study: str, where: Where) -> Drawn:
-    rows = matching(queries_figures.finetuned_nulls(study), where, "fine-tuning with its null")
+    rows = matching(queries.finetuned_nulls(study), where, "fine-tuning with its null")
     groups = [
         dict(zip(_OF_ROWS, one, strict=True)) for one in dict.fromkeys(_pick(row, _OF_ROWS) for row in rows)
     ]
@@ -327,7 +322,7 @@ RECIPES: dict[str, Recipe] = {
         _agreement,
     ),
     "curves": Recipe(
-        "losses and state of one fine-tuning by epoch, with its control", queries_figures.CHOICE, _curves
+        "losses and state of one fine-tuning by epoch, with its control", queries.CHOICE, _curves
     ),
     "front": Recipe("agreement between networks against performance, over beta", _OF_ROWS, _front),
     "price": Recipe(
@@ -335,15 +330,13 @@ RECIPES: dict[str, Recipe] = {
         (*_OF_ROWS, "model_seed", "seed"),
         _price,
     ),
-    "performance": Recipe(
-        "performance by cluster with the size of the effect", queries_figures.CHOICE, _performance
-    ),
+    "performance": Recipe("performance by cluster with the size of the effect", queries.CHOICE, _performance),
     "nulls": Recipe(
         "fine-tuning of the recordings beside that of surrogates without types", _OF_ROWS, _nulls
     ),
     "map": Recipe(
         "neurons on a view of their embedding (colour: cluster, score, session, animal, true_type, z)",
-        (*queries_figures.CHOICE, "view", "view_seed", "colour"),
+        (*queries.CHOICE, "view", "view_seed", "colour"),
         _map,
     ),
 }

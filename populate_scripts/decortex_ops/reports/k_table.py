@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from decortex.evaluation import NULL_KINDS
+from decortex.evaluation.nulls import NULL_KINDS
 
 CURVES = {
     "stability": "stability",
@@ -21,7 +21,7 @@ CURVES = {
 
 
 def curve_rows(one: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Rows of one choice of `queries_selection.best_k`, and those of their columns that hold anything.
+    """Rows of one choice of `queries.best_k`, and those of their columns that hold anything.
 
     ``z`` of a null model is the stability's, against that null.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from decortex_schemas.tables.evaluation.quality import EVALUATION_SEED, MAIN_METRIC, MAIN_TIER, N_PERMUTATIONS
+from decortex_schemas.tables.evaluation import EVALUATION_SEED, MAIN_METRIC, MAIN_TIER, N_PERMUTATIONS
 
 Row = Mapping[str, Any]
 

@@ -17,12 +17,6 @@ from decortex_ops.reports.figures import draw_figure
 from decortex_ops.reports.k_table import curve_rows
 from decortex_ops.reports.methods_text import flat, methods_text
 from decortex_schemas import queries
-from decortex_schemas.queries import agreement as queries_agreement
-from decortex_schemas.queries import figure_rows as queries_figures
-from decortex_schemas.queries import k_selection as queries_selection
-from decortex_schemas.queries import performance as queries_performance
-from decortex_schemas.queries import retained as queries_price
-from decortex_schemas.queries import views as queries_views
 
 Row = dict[str, Any]
 
@@ -103,8 +97,8 @@ def report(study: str) -> str:
         If the study is not frozen.
     """
     queries.require_frozen(study)
-    about = queries_figures.about_study(study)
-    partitions = queries_figures.partitions(study)
+    about = queries.about_study(study)
+    partitions = queries.partitions(study)
     page = Environment(
         loader=PackageLoader("decortex_ops.reports"),
         autoescape=select_autoescape(default=True),
@@ -114,10 +108,10 @@ def report(study: str) -> str:
     )
     page.filters["cell"] = cell
     chosen = _chosen(about, partitions)
-    choices = queries_selection.best_k(study) if about["asked"]["nulls"] else []
-    improved = queries_price.improvement(study)["summary"]
+    choices = queries.best_k(study) if about["asked"]["nulls"] else []
+    improved = queries.improvement(study)["summary"]
     results = queries.results(study)
-    specifications = queries_figures.specifications(study)
+    specifications = queries.specifications(study)
     return page.get_template("report.html.j2").render(
         study=study,
         about=about,
@@ -131,18 +125,18 @@ def report(study: str) -> str:
             for one in choices
         ],
         agreement=_agreement(study, chosen),
-        subsamples=queries_agreement.agreement(study)["subsamples"],
+        subsamples=queries.agreement(study)["subsamples"],
         tuned=bool(improved),
         improved=improved,
         summary_columns=SUMMARY_COLUMNS,
         price=_price(study, partitions) if improved else [],
-        stats=queries_performance.predictability(study),
+        stats=queries.predictability(study),
         stats_columns=STATS_COLUMNS,
         performance=_performance(study, chosen),
         maps=_maps(study, chosen),
         methods=methods_text(specifications, about["asked"]),
         parameters=_parameters(specifications),
-        environments=queries_figures.environments([row["env_id"] for row in partitions]),
+        environments=queries.environments([row["env_id"] for row in partitions]),
         recompute=_recompute(partitions[0]["key"]),
     )
 
@@ -226,7 +220,7 @@ def _price(study: str, partitions: Sequence[Row]) -> list[Picture]:
         lambda row: picture(
             "curves",
             study,
-            {n: row[n] for n in queries_figures.CHOICE},
+            {n: row[n] for n in queries.CHOICE},
             f"One fine-tuning by {row['finetune']}.",
         ),
     )
@@ -238,7 +232,7 @@ def _performance(study: str, chosen: Sequence[Row]) -> list[Picture]:
         lambda row: picture(
             "performance",
             study,
-            {n: row[n] for n in queries_figures.CHOICE},
+            {n: row[n] for n in queries.CHOICE},
             "Correlation of every neuron by cluster; dot and bar: median and quartiles.",
         ),
     )
@@ -250,11 +244,11 @@ def _maps(study: str, chosen: Sequence[Row]) -> list[Picture]:
         ids = ("dataset", "model_spec_id", "model_seed", "embedding_spec_id")
         views = [
             view
-            for view in queries_views.views(study)
+            for view in queries.views(study)
             if view["done"] and all(view[name] == row["key"][name] for name in ids)
         ]
         for view in views[:MOST_FIGURES]:
-            where = {n: row[n] for n in queries_figures.CHOICE}
+            where = {n: row[n] for n in queries.CHOICE}
             where |= {"view": view["view"], "view_seed": view["view_seed"]}
             caption = "A picture, not a result: no cluster should be read off it."
             pictures.append(picture("map", study, where, caption))

@@ -11,7 +11,7 @@ import datajoint as dj
 
 from decortex.errors import OperationError
 from decortex_ops.workers.transient_errors import Patience, Trouble, connect_again, trouble_of
-from decortex_schemas.database.leases import complete, holds
+from decortex_schemas.database import complete, holds
 
 OnTrouble = Callable[[Trouble, BaseException], None]
 

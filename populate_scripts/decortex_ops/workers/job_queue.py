@@ -8,7 +8,7 @@ from typing import Any
 
 import datajoint as dj
 
-from decortex_schemas.database.schema import instance_of
+from decortex_schemas.database import instance_of
 
 # Keys taken from one queue before all queues are looked at again.
 BATCH = 8

@@ -13,7 +13,7 @@ from typing import Any
 
 from decortex.errors import OperationError
 from decortex_ops.workers.scheduler import queues_empty, sweep
-from decortex_schemas.queries.overview import progress
+from decortex_schemas.queries import progress
 
 ROUND_SECONDS = 2.0
 STOP_SECONDS = 20.0

@@ -10,11 +10,9 @@ from typing import Any, Literal
 
 import datajoint as dj
 
-from decortex.clustering.memory import memory_of_fit
+from decortex.clustering import memory_of_fit
 from decortex.errors import ConfigError
-from decortex_schemas.tables.datasets import Dataset
-from decortex_schemas.tables.embeddings import Embedding
-from decortex_schemas.tables.specs import ClusteringMethod
+from decortex_schemas.tables import ClusteringMethod, Dataset, Embedding
 
 Device = Literal["auto", "cpu", "cuda"]
 # Tables that run a network: a GPU is worth having for them, and wasted on the others.

@@ -12,18 +12,19 @@ import pymysql
 from decortex_ops.workers.job import recover
 from decortex_ops.workers.log import Log
 from decortex_ops.workers.transient_errors import Patience, trouble_of
-from decortex_schemas.database.leases import (
+from decortex_schemas.database import (
     INTERRUPTED,
+    computed_tables,
+    discard_stale_states,
     forget_old_leases,
     free_dead_reservations,
     leases_can_be_trusted,
+    refresh_queue,
     requeue_errors,
+    schema,
 )
-from decortex_schemas.database.queues import refresh_queue
-from decortex_schemas.database.run_state import discard_stale_states
-from decortex_schemas.database.schema import computed_tables, schema
-from decortex_schemas.queries.overview import progress
-from decortex_schemas.register.priorities import apply_priorities
+from decortex_schemas.queries import progress
+from decortex_schemas.register import apply_priorities
 
 PRIORITY = 5
 

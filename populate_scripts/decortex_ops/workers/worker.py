@@ -21,8 +21,7 @@ from decortex_ops.workers.log import Log, silent
 from decortex_ops.workers.resources import Limits, reason_to_leave
 from decortex_ops.workers.signals import INTERRUPTIONS, whole_statements
 from decortex_ops.workers.transient_errors import Patience, Trouble, trouble_of
-from decortex_schemas.database.leases import hand_back, reserve
-from decortex_schemas.database.schema import computed_tables, instance_of, queue_of
+from decortex_schemas.database import computed_tables, hand_back, instance_of, queue_of, reserve
 
 POLL_SECONDS = 0.5
 # How long a server may be away or a store full before a worker gives up.

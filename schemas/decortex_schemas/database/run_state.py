@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from decortex.config import config_hash
-from decortex.models.training.resume import StateFile, discard_stale
+from decortex.models.training import StateFile, discard_stale
 from decortex_schemas.database.provenance import environment_hash
 from decortex_schemas.database.schema import store_folder
 

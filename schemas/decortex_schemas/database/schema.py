@@ -19,7 +19,6 @@ from typing import Any
 import datajoint as dj
 import platformdirs
 import pymysql
-import torch
 from threadpoolctl import threadpool_limits
 
 from decortex.errors import ConfigError, DatabaseError
@@ -323,6 +322,8 @@ def configure_store(folder: Path) -> None:
 
 def pin_threads(threads: int) -> None:
     """Fix how many threads numerical libraries use in this process."""
+    import torch  # noqa: PLC0415  (a reader of results needs none)
+
     threadpool_limits(threads)
     torch.set_num_threads(threads)
 

@@ -1,29 +1,5 @@
 """The read layer: every question that commands, report, dashboard and notebooks ask."""
 
-from decortex_schemas.queries.overview import (
-    AVERAGED,
-    JOB_STATES,
-    failed_jobs,
-    progress,
-    provenance,
-    require_frozen,
-    results,
-    studies,
-    test_performance,
-    whole_key,
-    worst_status,
-)
+import lazy_loader as lazy
 
-__all__ = [
-    "AVERAGED",
-    "JOB_STATES",
-    "failed_jobs",
-    "progress",
-    "provenance",
-    "require_frozen",
-    "results",
-    "studies",
-    "test_performance",
-    "whole_key",
-    "worst_status",
-]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -6,12 +6,15 @@ from typing import Any
 
 from decortex.errors import ConfigError
 from decortex_schemas.queries.overview import one_at_a_time
-from decortex_schemas.tables.evaluation.cross_agreement import MethodAgreement, ModelAgreement
-from decortex_schemas.tables.evaluation.finetune_null import FinetunedNull
-from decortex_schemas.tables.evaluation.seed_agreement import SeedAgreement
-from decortex_schemas.tables.evaluation.stability import ConsensusPartition, SubsampleStability
-from decortex_schemas.tables.frozen import FrozenStudy
-from decortex_schemas.tables.specs import ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec
+from decortex_schemas.tables import ClusteringMethod, EmbeddingSpec, FinetuneSpec, FrozenStudy, ModelSpec
+from decortex_schemas.tables.evaluation import (
+    ConsensusPartition,
+    FinetunedNull,
+    MethodAgreement,
+    ModelAgreement,
+    SeedAgreement,
+    SubsampleStability,
+)
 
 _INDICES = ("ari", "ami", "v_measure", "fowlkes_mallows", "matched")
 

@@ -8,15 +8,25 @@ from typing import Any
 from decortex.errors import ConfigError
 from decortex_schemas.queries.connection import name_of, rows
 from decortex_schemas.queries.rows import GROUP, PARTITION, START
-from decortex_schemas.tables.clustering import Clustering
-from decortex_schemas.tables.datasets import SCORED_AGAINST, Dataset
-from decortex_schemas.tables.evaluation.quality import MAIN_METRIC, ClusterPerformance, ClusterQuality
-from decortex_schemas.tables.evaluation.retained import RetainedPerformance
-from decortex_schemas.tables.evaluation.seed_agreement import SeedAgreement
-from decortex_schemas.tables.finetuning import DECFinetune
-from decortex_schemas.tables.frozen import FrozenStudy
-from decortex_schemas.tables.specs import ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec
-from decortex_schemas.tables.studies import Study
+from decortex_schemas.tables import (
+    SCORED_AGAINST,
+    Clustering,
+    ClusteringMethod,
+    Dataset,
+    DECFinetune,
+    EmbeddingSpec,
+    FinetuneSpec,
+    FrozenStudy,
+    ModelSpec,
+    Study,
+)
+from decortex_schemas.tables.evaluation import (
+    MAIN_METRIC,
+    ClusterPerformance,
+    ClusterQuality,
+    RetainedPerformance,
+    SeedAgreement,
+)
 
 Row = dict[str, Any]
 # What a run is judged by: column -> (table it lies in, expression there). Sorting joins one of them.
@@ -47,7 +57,7 @@ FILTERS = (
 )
 
 
-def studies() -> list[Row]:
+def study_counts() -> list[Row]:
     """Every study, the latest first: description, whether it is frozen, what it asked for."""
     parts = ", ".join(
         f"(SELECT COUNT(*) FROM {name_of(part)} p WHERE p.study = s.study) AS {name}"

@@ -15,18 +15,18 @@ from datajoint.blob import unpack
 from pymysql.cursors import DictCursor
 
 from decortex.errors import DatabaseError
-from decortex_schemas.database.connection import LabConnection
-from decortex_schemas.database.schema import (
+from decortex_schemas.database import (
+    LabConnection,
     Settings,
     activate,
     check_server,
     computed_tables,
     configure_store,
     database_name,
+    driver_arguments,
     read_settings,
     schema,
 )
-from decortex_schemas.database.tls import driver_arguments
 
 READ_ONLY = "SET SESSION TRANSACTION READ ONLY"
 # A question that takes longer is a mistake; it must not hold a thread of the server for ever.

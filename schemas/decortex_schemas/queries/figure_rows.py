@@ -6,31 +6,35 @@ from typing import Any
 
 import numpy as np
 
-from decortex_schemas.database.provenance import Environment
+from decortex_schemas.database import Environment
 from decortex_schemas.queries.overview import one_at_a_time, require_frozen
 from decortex_schemas.queries.rows import PARTITION, Names, Row, average
-from decortex_schemas.tables.datasets import Dataset
-from decortex_schemas.tables.evaluation.cross_agreement import MethodAgreement
-from decortex_schemas.tables.evaluation.finetune_null import FinetunedNull
-from decortex_schemas.tables.evaluation.k_criteria import NullFit, asked_nulls
-from decortex_schemas.tables.evaluation.quality import (
+from decortex_schemas.tables import (
+    ClusteringMethod,
+    ContinuedTraining,
+    Dataset,
+    DECFinetune,
+    EmbeddingSpec,
+    FinetuneSpec,
+    FrozenStudy,
+    ModelSpec,
+    Study,
+    TrainingSchedule,
+    members_of,
+    partition_labels,
+)
+from decortex_schemas.tables.evaluation import (
     MAIN_METRIC,
     ClusterPerformance,
+    FinetunedNull,
+    MethodAgreement,
+    NullFit,
+    RetainedPerformance,
+    SeedAgreement,
+    asked_nulls,
     scores_after,
     scores_before,
 )
-from decortex_schemas.tables.evaluation.retained import RetainedPerformance
-from decortex_schemas.tables.evaluation.seed_agreement import SeedAgreement
-from decortex_schemas.tables.finetuning import ContinuedTraining, DECFinetune, partition_labels
-from decortex_schemas.tables.frozen import FrozenStudy, members_of
-from decortex_schemas.tables.specs import (
-    ClusteringMethod,
-    EmbeddingSpec,
-    FinetuneSpec,
-    ModelSpec,
-    TrainingSchedule,
-)
-from decortex_schemas.tables.studies import Study
 
 # What a partition is called by in words; with it, people choose.
 CHOICE = ("dataset", "model", "embedding", "method", "k", "finetune", "model_seed", "seed")
@@ -65,7 +69,7 @@ def partitions(study: str) -> list[Row]:
 
 
 @one_at_a_time
-def neurons(key: Row) -> list[Row]:
+def figure_neurons(key: Row) -> list[Row]:
     """Neurons of one partition: ``cluster`` (-1: none), ``score`` (None where undefined), session, place and types.
 
     ``score`` is the test correlation of the partition's own network: after fine-tuning, where there was one.
@@ -155,7 +159,7 @@ def surrogates(selection: Row, criterion: str) -> list[Row]:
     Parameters
     ----------
     selection : dict
-        A row of `queries_selection.best_k`.
+        A row of `queries.best_k`.
     criterion : str
         One that surrogates are judged by.
     """

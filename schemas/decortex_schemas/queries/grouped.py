@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from decortex_schemas.database.schema import schema
+from decortex_schemas.database import schema
 from decortex_schemas.queries.rows import Key, Row
 
 

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from decortex_schemas.database.leases import LEASE_SECONDS, WorkerLease
+from decortex_schemas.database import LEASE_SECONDS, WorkerLease
 from decortex_schemas.queries.connection import array, name_of, queue_names, rows
 
 Row = dict[str, Any]

@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from decortex.errors import ConfigError
-from decortex.evaluation import refits
+from decortex.evaluation.selection import refits
 from decortex_schemas.queries.overview import one_at_a_time
-from decortex_schemas.tables.evaluation.joint_nulls import SeedNullFit, asked_seed_nulls
-from decortex_schemas.tables.evaluation.k_criteria import (
+from decortex_schemas.tables import ClusteringMethod, EmbeddingSpec, FrozenStudy, ModelSpec, Study
+from decortex_schemas.tables.evaluation import (
     SELECTION,
+    KChoice,
     KCriteria,
+    KSelection,
     NullFit,
+    SeedNullFit,
     asked_criteria,
     asked_nulls,
+    asked_seed_nulls,
 )
-from decortex_schemas.tables.evaluation.k_selection import KChoice, KSelection
-from decortex_schemas.tables.frozen import FrozenStudy
-from decortex_schemas.tables.specs import ClusteringMethod, EmbeddingSpec, ModelSpec
-from decortex_schemas.tables.studies import Study
 
 
 @one_at_a_time

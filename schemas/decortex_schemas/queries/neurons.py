@@ -11,19 +11,23 @@ from numpy.typing import NDArray
 from decortex.errors import ConfigError
 from decortex_schemas.queries.connection import array, name_of, rows
 from decortex_schemas.queries.rows import PARTITION, START
-from decortex_schemas.tables.clustering import Clustering
-from decortex_schemas.tables.datasets import Dataset
-from decortex_schemas.tables.evaluation.quality import (
+from decortex_schemas.tables import (
+    Clustering,
+    ClusteringMethod,
+    ContinuedTraining,
+    Dataset,
+    DECFinetune,
+    FinetuneSpec,
+    Performance,
+    Study,
+)
+from decortex_schemas.tables.evaluation import (
     MAIN_METRIC,
     MAIN_TIER,
     ClusterPerformance,
     ClusterQuality,
+    RetainedPerformance,
 )
-from decortex_schemas.tables.evaluation.retained import RetainedPerformance
-from decortex_schemas.tables.finetuning import ContinuedTraining, DECFinetune
-from decortex_schemas.tables.networks import Performance
-from decortex_schemas.tables.specs import ClusteringMethod, FinetuneSpec
-from decortex_schemas.tables.studies import Study
 
 Row = dict[str, Any]
 NEURON = ("neuron_idx", "session", "unit_id", "animal", "scan", "area", "x", "y", "z", "true_type")

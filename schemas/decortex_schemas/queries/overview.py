@@ -16,20 +16,20 @@ import datajoint as dj
 import numpy as np
 
 from decortex.errors import ConfigError
-from decortex_schemas.database.provenance import Environment
-from decortex_schemas.database.schema import computed_tables, queue_of, schema
+from decortex_schemas.database import Environment, computed_tables, queue_of, schema
 from decortex_schemas.queries.result_rows import averaged
-from decortex_schemas.tables.datasets import scored_against
-from decortex_schemas.tables.evaluation.quality import (
-    MAIN_METRIC,
-    MAIN_TIER,
+from decortex_schemas.tables import (
+    ClusteringMethod,
+    DECFinetune,
+    EmbeddingSpec,
+    FinetuneSpec,
+    FrozenStudy,
+    ModelSpec,
+    Performance,
+    Study,
+    scored_against,
 )
-from decortex_schemas.tables.evaluation.seed_agreement import SeedAgreement
-from decortex_schemas.tables.finetuning import DECFinetune
-from decortex_schemas.tables.frozen import FrozenStudy
-from decortex_schemas.tables.networks import Performance
-from decortex_schemas.tables.specs import ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec
-from decortex_schemas.tables.studies import Study
+from decortex_schemas.tables.evaluation import MAIN_METRIC, MAIN_TIER, SeedAgreement
 
 P = ParamSpec("P")
 T = TypeVar("T")

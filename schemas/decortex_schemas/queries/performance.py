@@ -7,11 +7,13 @@ from collections import defaultdict
 from decortex_schemas.queries.grouped import defined, grouped, values
 from decortex_schemas.queries.overview import one_at_a_time, require_frozen, worst_status
 from decortex_schemas.queries.rows import GROUP, Key, Names, Row, middle, pick
-from decortex_schemas.tables.evaluation.adjusted import AdjustedPValue, GridAssociation
-from decortex_schemas.tables.evaluation.association import ClusterAssociation
-from decortex_schemas.tables.evaluation.confounds import ClusterConfound
-from decortex_schemas.tables.frozen import asked_members
-from decortex_schemas.tables.specs import CovariateSet
+from decortex_schemas.tables import CovariateSet, asked_members
+from decortex_schemas.tables.evaluation import (
+    AdjustedPValue,
+    ClusterAssociation,
+    ClusterConfound,
+    GridAssociation,
+)
 
 _GRID = (
     "dataset",

@@ -10,7 +10,7 @@ from typing import Any
 import datajoint as dj
 import numpy as np
 
-from decortex_schemas.database.provenance import Environment, environment_hash
+from decortex_schemas.database import Environment, environment_hash
 from decortex_schemas.queries.overview import whole_key
 
 # When, where and how long: equal work differs in these.

@@ -6,18 +6,14 @@ from collections import defaultdict
 
 from decortex_schemas.queries.grouped import defined, grouped, grouped_sql, values
 from decortex_schemas.queries.rows import GROUP, Key, Row, middle
-from decortex_schemas.tables.clustering import Clustering
-from decortex_schemas.tables.evaluation.quality import (
+from decortex_schemas.tables import Clustering, DECFinetune, FinetuneSpec, Performance, asked_members
+from decortex_schemas.tables.evaluation import (
     MAIN_METRIC,
     MAIN_TIER,
     ClusterPerformance,
     ClusterQuality,
+    RetainedPerformance,
 )
-from decortex_schemas.tables.evaluation.retained import RetainedPerformance
-from decortex_schemas.tables.finetuning import DECFinetune
-from decortex_schemas.tables.frozen import asked_members
-from decortex_schemas.tables.networks import Performance
-from decortex_schemas.tables.specs import FinetuneSpec
 
 _START = ", ".join(f"`{name}`" for name in ("dataset", "model_spec_id", "model_seed"))
 

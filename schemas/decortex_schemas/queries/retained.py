@@ -9,16 +9,17 @@ from typing import Any
 import datajoint as dj
 import numpy as np
 
-from decortex.evaluation.performance.retained import t_interval
+from decortex.evaluation.performance import t_interval
 from decortex_schemas.queries.grouped import grouped_sql
 from decortex_schemas.queries.overview import one_at_a_time, require_frozen
 from decortex_schemas.queries.rows import GROUP, LABEL, PARTITION, START, Key, Names, Row, average, mean, pick
-from decortex_schemas.tables.evaluation.quality import ClusterPerformance, ClusterQuality
-from decortex_schemas.tables.evaluation.retained import RetainedPerformance
-from decortex_schemas.tables.evaluation.seed_agreement import SeedAgreement
-from decortex_schemas.tables.finetuning import DECFinetune
-from decortex_schemas.tables.frozen import asked_members
-from decortex_schemas.tables.specs import FinetuneSpec
+from decortex_schemas.tables import DECFinetune, FinetuneSpec, asked_members
+from decortex_schemas.tables.evaluation import (
+    ClusterPerformance,
+    ClusterQuality,
+    RetainedPerformance,
+    SeedAgreement,
+)
 
 FIGURES = ("silhouette", "ari_networks", "epsilon2")
 

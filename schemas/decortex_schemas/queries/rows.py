@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from decortex_schemas.tables.specs import ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec
+from decortex_schemas.tables import ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]

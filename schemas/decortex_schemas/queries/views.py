@@ -9,12 +9,17 @@ from numpy.typing import NDArray
 
 from decortex.errors import ConfigError
 from decortex_schemas.queries.overview import one_at_a_time
-from decortex_schemas.tables.embeddings import Embedding
-from decortex_schemas.tables.specs import EmbeddingSpec, ModelSpec
-from decortex_schemas.tables.studies import Study
-from decortex_schemas.tables.views import EmbeddingView, ViewRequest, ViewSpec
+from decortex_schemas.tables import (
+    Embedding,
+    EmbeddingSpec,
+    EmbeddingView,
+    ModelSpec,
+    Study,
+    ViewRequest,
+    ViewSpec,
+)
 
-KEY = ("dataset", "model_spec_id", "model_seed", "embedding_spec_id", "view_spec_id", "view_seed")
+VIEW_KEY = ("dataset", "model_spec_id", "model_seed", "embedding_spec_id", "view_spec_id", "view_seed")
 
 
 @one_at_a_time
@@ -42,12 +47,12 @@ def views(study: str) -> list[dict[str, Any]]:
     asked = ((Study.Model & of_study) * (Study.Embedding & of_study) * (ViewRequest & of_study)).to_dicts()
     numbers = ("neighbours_kept", "distance_correlation", "variance_share")
     drawn = {
-        tuple(row[name] for name in KEY): row
+        tuple(row[name] for name in VIEW_KEY): row
         for row in ((EmbeddingView & asked).proj(*numbers) * Embedding.proj("n_neurons")).to_dicts()
     }
     rows = []
-    for one in sorted(asked, key=lambda row: tuple(row[name] for name in KEY)):
-        key = {name: one[name] for name in KEY}
+    for one in sorted(asked, key=lambda row: tuple(row[name] for name in VIEW_KEY)):
+        key = {name: one[name] for name in VIEW_KEY}
         spec = specs[int(one["view_spec_id"])]
         row = drawn.get(tuple(key.values()), {})
         rows.append(
@@ -84,11 +89,11 @@ def view_points(key: dict[str, Any]) -> NDArray[np.float32]:
     ConfigError
         If the view is not drawn.
     """
-    found = EmbeddingView & {name: key[name] for name in KEY if name in key}
+    found = EmbeddingView & {name: key[name] for name in VIEW_KEY if name in key}
     if len(found) != 1:
         raise ConfigError(
-            f"the key names {len(found)} views that are drawn, not one; a whole key has {', '.join(KEY)}. `decortex "
-            "view show STUDY` lists what is asked for, `decortex work` draws it."
+            f"the key names {len(found)} views that are drawn, not one; a whole key has {', '.join(VIEW_KEY)}. "
+            "`decortex view show STUDY` lists what is asked for, `decortex work` draws it."
         )
     points: NDArray[np.float32] = found.fetch1("points")
     return points

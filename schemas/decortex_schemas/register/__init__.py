@@ -1,1 +1,5 @@
 """Registration: datasets, checkpoints, plans and defaults become rows."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -11,18 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.config import config_hash
-from decortex.data.recordings import identities_sha256
+from decortex.data import identities_sha256
 from decortex.errors import CheckpointError, ConfigError, DatasetError
-from decortex.models.checkpoints.external import check_builder
-from decortex.models.checkpoints.neuron_map import check_map
-from decortex.models.checkpoints.read import CheckpointReadout, read_checkpoint
-from decortex.models.checkpoints.rebuild import PUBLISHED, RebuildConfig
-from decortex.models.insilico import OWN_RESPONSES_VERSION, OwnResponsesConfig, check_images
-from decortex_schemas.database.schema import schema
-from decortex_schemas.tables.datasets import Dataset, checkpoint_order_sha256, insert_neurons, is_registered
-from decortex_schemas.tables.networks import ModelTask
-from decortex_schemas.tables.specs import register_imported_spec, register_seeds
-from decortex_schemas.tables.stored_networks import build_task, rebuild_task
+from decortex.models import OWN_RESPONSES_VERSION, OwnResponsesConfig, check_images
+from decortex.models.checkpoints import (
+    PUBLISHED,
+    CheckpointReadout,
+    RebuildConfig,
+    check_builder,
+    check_map,
+    read_checkpoint,
+)
+from decortex_schemas.database import schema
+from decortex_schemas.tables import (
+    Dataset,
+    ModelTask,
+    build_task,
+    checkpoint_order_sha256,
+    insert_neurons,
+    is_registered,
+    rebuild_task,
+    register_imported_spec,
+    register_seeds,
+)
 
 OWN_KIND = "own"
 _OF_A_CHECKPOINT = ("neurons_only", "mapped", OWN_KIND)

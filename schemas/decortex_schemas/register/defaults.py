@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from decortex.embeddings import EmbeddingConfig
-from decortex.models.presets import RECIPES
+from decortex.models import RECIPES
 from decortex_schemas.register.plans import register_none
-from decortex_schemas.tables.specs import (
+from decortex_schemas.tables import (
     DEFAULT_COVARIATES,
     register_counts,
     register_covariates,

@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 
 from decortex.config import canonical_json
-from decortex.data.recordings import Recordings
+from decortex.data import Recordings
 from decortex.errors import DatasetError
-from decortex.models.insilico import OwnResponsesConfig, own_recordings
+from decortex.models import OwnResponsesConfig, own_recordings
 from decortex_schemas.register.checkpoints import OWN_KIND
-from decortex_schemas.tables.datasets import OPENERS, Dataset
-from decortex_schemas.tables.networks import ModelTask
-from decortex_schemas.tables.stored_networks import TASK_COLUMNS, rebuild_task
+from decortex_schemas.tables import OPENERS, TASK_COLUMNS, Dataset, ModelTask, rebuild_task
 
 
 def open_own(row: dict[str, Any]) -> Recordings:

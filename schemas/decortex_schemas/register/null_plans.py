@@ -10,21 +10,24 @@ from pydantic import Field
 
 from decortex.config import Config
 from decortex.errors import ConfigError
-from decortex.evaluation.nulls.surrogates import NullKind
-from decortex.finetune.null import NoiseRule
-from decortex_schemas.tables.clustering import Clustering
-from decortex_schemas.tables.embeddings import Embedding
-from decortex_schemas.tables.evaluation.quality import ClusterPerformance, ClusterQuality
-from decortex_schemas.tables.finetuning import ContinuedTraining, DECFinetune
-from decortex_schemas.tables.networks import TrainedModel
-from decortex_schemas.tables.null_networks import (
+from decortex.evaluation.nulls import NullKind
+from decortex.finetune import NoiseRule
+from decortex_schemas.tables import (
+    Clustering,
+    ContinuedTraining,
+    DECFinetune,
+    Embedding,
+    FinetunePlan,
+    FinetuneSpec,
     NullRecordings,
     NullStudy,
+    StudyPlan,
+    TrainedModel,
     check_parent,
     declare_null_datasets,
+    declare_study,
 )
-from decortex_schemas.tables.specs import FinetuneSpec
-from decortex_schemas.tables.studies import FinetunePlan, StudyPlan, declare_study
+from decortex_schemas.tables.evaluation import ClusterPerformance, ClusterQuality
 
 SUFFIX = "-null"
 

@@ -10,25 +10,25 @@ from pydantic import Field
 from decortex.config import Config
 from decortex.embeddings import EmbeddingConfig, ViewConfig
 from decortex.errors import ConfigError
-from decortex.evaluation import NULL_KINDS, NullKind
-from decortex.finetune import FinetuneConfig
-from decortex.finetune.config import ROTATION_KINDS
-from decortex.models.network import NetworkConfig
-from decortex.models.presets import RECIPES
-from decortex.models.training.config import TrainingConfig
+from decortex.evaluation.nulls import NULL_KINDS, NullKind
+from decortex.finetune import ROTATION_KINDS, FinetuneConfig
+from decortex.models import RECIPES, NetworkConfig
+from decortex.models.training import TrainingConfig
 from decortex_schemas.register.null_plans import FinetunedNullPlan, check_null, declare_null, null_cost
-from decortex_schemas.tables.datasets import Dataset
-from decortex_schemas.tables.networks import ModelTask
-from decortex_schemas.tables.specs import (
+from decortex_schemas.tables import (
+    Dataset,
+    FinetunePlan,
     ModelSpec,
+    ModelTask,
+    StudyPlan,
+    declare_study,
     register_embedding_spec,
     register_finetune,
     register_method,
     register_model_spec,
     register_schedule,
+    request_view,
 )
-from decortex_schemas.tables.studies import FinetunePlan, StudyPlan, declare_study
-from decortex_schemas.tables.views import request_view
 
 
 class NetworksPlan(Config):

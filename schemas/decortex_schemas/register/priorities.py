@@ -8,8 +8,8 @@ from typing import Any
 import datajoint as dj
 
 from decortex.errors import ConfigError
-from decortex_schemas.database.schema import queue_of, schema
-from decortex_schemas.tables.studies import Study
+from decortex_schemas.database import queue_of, schema
+from decortex_schemas.tables import Study
 
 MOST_URGENT, USUAL, LEAST_URGENT = 0, 5, 9
 _PARTS = (

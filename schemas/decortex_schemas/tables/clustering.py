@@ -12,9 +12,7 @@ import platformdirs
 from numpy.typing import NDArray
 
 from decortex.clustering import ClusteringResult, DiskCache, fit
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.database.schema import schema
+from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.embeddings import Embedding, load_embedding
 from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod, Seed
 from decortex_schemas.tables.studies import Study

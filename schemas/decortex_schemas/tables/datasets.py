@@ -14,13 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from decortex.config import canonical_json
-from decortex.data.checks import check_images, check_responses
-from decortex.data.filetree import open_filetree
-from decortex.data.recordings import Recordings
-from decortex.data.simulation.simulate import SimulationConfig, simulate
+from decortex.data import Recordings, check_images, check_responses, open_filetree
+from decortex.data.simulation import SimulationConfig, simulate
 from decortex.errors import DatasetError
-from decortex.models.checkpoints.read import CheckpointReadout
-from decortex_schemas.database.schema import schema
+from decortex.models.checkpoints import CheckpointReadout
+from decortex_schemas.database import schema
 
 # Kinds of datasets that another module opens, because their recordings rest on tables further down the chain.
 OPENERS: dict[str, Callable[[dict[str, Any]], Recordings]] = {}

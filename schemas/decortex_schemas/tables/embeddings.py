@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from decortex.embeddings import EmbeddingConfig, fit_map
 from decortex.errors import InputError
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.database.schema import schema
+from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset
 from decortex_schemas.tables.networks import TrainedModel, check_order, raw_embedding
 from decortex_schemas.tables.specs import EmbeddingSpec

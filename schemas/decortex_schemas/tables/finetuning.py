@@ -13,20 +13,15 @@ from numpy.typing import NDArray
 from decortex.embeddings import EmbeddingConfig, fit_map
 from decortex.errors import ConfigError, InputError
 from decortex.finetune import (
+    ROTATION_KINDS,
     FinetuneConfig,
     FinetuneResult,
     RotationStart,
     continue_training,
     finetune,
 )
-from decortex.finetune.config import ROTATION_KINDS
-from decortex.models.training.config import TrainingConfig
-from decortex.models.training.feature_cache import MapMemory
-from decortex.models.training.resume import StateFile
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.database.run_state import run_state
-from decortex_schemas.database.schema import schema
+from decortex.models.training import MapMemory, StateFile, TrainingConfig
+from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, run_state, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import Clustering
 from decortex_schemas.tables.datasets import load_recordings
 from decortex_schemas.tables.embeddings import array_sha256

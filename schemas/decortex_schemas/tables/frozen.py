@@ -10,12 +10,17 @@ import datajoint as dj
 
 from decortex.config import config_hash
 from decortex.errors import ConfigError
-from decortex_schemas.database.leases import INTERRUPTED
-from decortex_schemas.database.schema import queue_of, schema
+from decortex_schemas.database import INTERRUPTED, queue_of, schema
 from decortex_schemas.tables.clustering import Clustering
 from decortex_schemas.tables.embeddings import Embedding
-from decortex_schemas.tables.evaluation.joint_nulls import SeedNullFit, asked_seed_nulls
-from decortex_schemas.tables.evaluation.k_criteria import KCriteria, NullFit, asked_criteria, asked_nulls
+from decortex_schemas.tables.evaluation import (
+    KCriteria,
+    NullFit,
+    SeedNullFit,
+    asked_criteria,
+    asked_nulls,
+    asked_seed_nulls,
+)
 from decortex_schemas.tables.finetuning import DECFinetune
 from decortex_schemas.tables.networks import TrainedModel
 from decortex_schemas.tables.studies import Study

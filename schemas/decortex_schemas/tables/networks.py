@@ -11,18 +11,12 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.data.recordings import Recordings
-from decortex.evaluation import Scores, concatenate_scores, score_neurons
-from decortex.finetune.null import readout_on_core
-from decortex.models.network import Network, NetworkConfig
-from decortex.models.predict import predict
-from decortex.models.training.config import TrainingConfig
-from decortex.models.training.loop import EpochRecord, TrainingOutcome, fit_network
-from decortex.models.training.resume import StateFile
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.database.run_state import run_state
-from decortex_schemas.database.schema import schema
+from decortex.data import Recordings
+from decortex.evaluation.performance import Scores, concatenate_scores, score_neurons
+from decortex.finetune import readout_on_core
+from decortex.models import Network, NetworkConfig, predict
+from decortex.models.training import EpochRecord, StateFile, TrainingConfig, TrainingOutcome, fit_network
+from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, run_state, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset, load_recordings, mapped_recordings
 from decortex_schemas.tables.specs import (
     Metric,  # noqa: F401  (foreign key)

@@ -16,13 +16,11 @@ import datajoint as dj
 import numpy as np
 
 from decortex.config import config_hash
-from decortex.data.recordings import Recordings
+from decortex.data import Recordings
 from decortex.errors import ConfigError, DatasetError
-from decortex.evaluation.nulls.surrogates import NULL_KINDS
-from decortex.finetune.null import draw_null, null_recordings
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.database.schema import schema
+from decortex.evaluation.nulls import NULL_KINDS
+from decortex.finetune import draw_null, null_recordings
+from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import OPENERS, Dataset, load_recordings
 from decortex_schemas.tables.embeddings import array_sha256
 from decortex_schemas.tables.networks import ModelTask, TrainedModel, load_network

@@ -13,17 +13,16 @@ import datajoint as dj
 
 from decortex.clustering import algorithm_version, method_config
 from decortex.config import config_hash
-from decortex.data.recordings import TIERS
+from decortex.data import TIERS
 from decortex.embeddings import EmbeddingConfig
 from decortex.errors import ConfigError
-from decortex.evaluation.association.covariates import CovariateConfig
-from decortex.evaluation.nulls.surrogates import NULL_KINDS
-from decortex.evaluation.performance.scores import METRICS
+from decortex.evaluation.association import CovariateConfig
+from decortex.evaluation.nulls import NULL_KINDS
+from decortex.evaluation.performance import METRICS
 from decortex.finetune import FinetuneConfig
-from decortex.models.network import NetworkConfig
-from decortex.models.training.config import TrainingConfig
-from decortex_schemas.database.provenance import register_row
-from decortex_schemas.database.schema import schema
+from decortex.models import NetworkConfig
+from decortex.models.training import TrainingConfig
+from decortex_schemas.database import register_row, schema
 
 
 @schema

@@ -12,16 +12,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from decortex.data.recordings import Recordings, Session
+from decortex.data import Recordings, Session
 from decortex.errors import InputError
-from decortex.evaluation import Scores
-from decortex.models.checkpoints.external import BuiltNetwork, build_network
-from decortex.models.checkpoints.neuron_map import score_mapped
-from decortex.models.checkpoints.read import CheckpointReadout, read_checkpoint, tensors_of
-from decortex.models.checkpoints.rebuild import RebuildConfig, rebuild_network
-from decortex.models.network import Network
-from decortex.models.network_config import Geometry, SessionGeometry
-from decortex.models.predict import predictions
+from decortex.evaluation.performance import Scores
+from decortex.models import Geometry, Network, SessionGeometry, predictions
+from decortex.models.checkpoints import (
+    BuiltNetwork,
+    CheckpointReadout,
+    RebuildConfig,
+    build_network,
+    read_checkpoint,
+    rebuild_network,
+    score_mapped,
+    tensors_of,
+)
 
 # Columns of `ModelTask` that say how a checkpoint is read; its bytes are not among them.
 TASK_COLUMNS = ("embedding_key", "mask_key", "masks", "sessions", "rebuild", "builder", "builder_config")

@@ -13,8 +13,8 @@ from pydantic import Field
 
 from decortex.config import Config, canonical_json, config_hash
 from decortex.errors import ConfigError
-from decortex.evaluation import NullKind
-from decortex_schemas.database.schema import schema
+from decortex.evaluation.nulls import NullKind
+from decortex_schemas.database import schema
 from decortex_schemas.tables.datasets import Dataset
 from decortex_schemas.tables.networks import ModelTask
 from decortex_schemas.tables.specs import (

@@ -9,10 +9,8 @@ import datajoint as dj
 import numpy as np
 
 from decortex.clustering import fit
-from decortex.evaluation import draw_subsample
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.database.schema import schema
+from decortex.evaluation.agreement import draw_subsample
+from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import shared_work
 from decortex_schemas.tables.embeddings import Embedding, array_sha256, load_embedding
 from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod, Seed

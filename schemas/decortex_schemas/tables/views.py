@@ -13,11 +13,9 @@ import datajoint as dj
 import numpy as np
 
 from decortex.config import config_hash
-from decortex.embeddings.views import ALGORITHM_VERSION, ViewConfig, draw_view
+from decortex.embeddings import ALGORITHM_VERSION, ViewConfig, draw_view
 from decortex.errors import ConfigError
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import STAMP, Environment, register_row, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.database.schema import schema
+from decortex_schemas.database import STAMP, Environment, confirm_reservation, register_row, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import shared_work
 from decortex_schemas.tables.embeddings import Embedding, load_embedding
 from decortex_schemas.tables.specs import Seed, register_seeds

@@ -6,8 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from decortex.clustering import DiskCache, MemoryCache, fit
-from decortex.clustering.cache import cache_key, points_sha256
+from decortex.clustering import DiskCache, MemoryCache, cache_key, fit, points_sha256
 from decortex.errors import OperationError
 
 ARRAYS = {"a": np.arange(6.0).reshape(2, 3), "n": np.asarray(3)}

@@ -6,13 +6,18 @@ from scipy import sparse
 from scipy.linalg import subspace_angles
 
 import decortex.clustering.graph.basis as basis_module
-from decortex.clustering import MemoryCache, fit
-from decortex.clustering.graph.basis import basis_size, solve_by_component
-from decortex.clustering.graph.eigen import Operator, smallest_eigenpairs
-from decortex.clustering.graph.ldmgi import laplacian
-from decortex.clustering.graph.neighbours import components, nearest_neighbours, normalised_affinity
-from decortex.clustering.graph.sec import SECProblem
-from decortex.clustering.method import Points
+from decortex.clustering import MemoryCache, Points, fit
+from decortex.clustering.graph import (
+    Operator,
+    SECProblem,
+    basis_size,
+    components,
+    laplacian,
+    nearest_neighbours,
+    normalised_affinity,
+    smallest_eigenpairs,
+    solve_by_component,
+)
 
 SIZE = 32
 

@@ -9,17 +9,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from decortex.clustering import fit
-from decortex.clustering.kmeans_swap import Screening, best_exchanges, exchanged_centres, screened_starts
+from decortex.clustering import Screening, best_exchanges, exchanged_centres, fit, screened_starts
+from decortex.clustering.mixtures import EMOptions, Mixture, best_exchange, mixture_of, mixture_of_partition
 from decortex.clustering.mixtures import gmm_swap as component_exchange
-from decortex.clustering.mixtures.base import Mixture
-from decortex.clustering.mixtures.gmm_swap import (
-    EMOptions,
-    best_exchange,
-    mixture_of,
-    mixture_of_partition,
-    run_em,
-)
+from decortex.clustering.mixtures.gmm_swap import run_em
 
 
 def sum_of_squares(x, centres):

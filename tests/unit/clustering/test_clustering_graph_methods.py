@@ -8,14 +8,18 @@ from sklearn.cluster import SpectralClustering
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import kneighbors_graph
 
-from decortex.clustering import MemoryCache, fit, fit_grid, predict
-from decortex.clustering.graph.basis import Basis
-from decortex.clustering.graph.discretise import Discretisation, discretise
-from decortex.clustering.graph.ldmgi import laplacian, local_models
-from decortex.clustering.graph.neighbours import nearest_neighbours
-from decortex.clustering.graph.result import GraphFit, graph_result
-from decortex.clustering.graph.sec import SECProblem
-from decortex.clustering.method import Points
+from decortex.clustering import MemoryCache, Points, fit, fit_grid, predict
+from decortex.clustering.graph import (
+    Basis,
+    Discretisation,
+    GraphFit,
+    SECProblem,
+    discretise,
+    graph_result,
+    laplacian,
+    local_models,
+    nearest_neighbours,
+)
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +216,7 @@ def test_statuses_say_what_a_reader_must_know(sizes, n_components, n_distinct, s
 
 
 def test_graphs_are_symmetric_like_scikit_learns(digits):
-    from decortex.clustering.graph.spectral import connectivity
+    from decortex.clustering.graph import connectivity
 
     x = digits[0][:300]
     theirs = kneighbors_graph(x, 10, include_self=True)

@@ -5,8 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from decortex.clustering import fit, fit_grid, method_config, methods, predict
-from decortex.clustering.inputs import check_points
+from decortex.clustering import check_points, fit, fit_grid, method_config, methods, predict
 from decortex.errors import ConfigError, InputError
 
 EVERY = methods()

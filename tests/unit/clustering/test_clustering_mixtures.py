@@ -8,8 +8,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 from decortex.clustering import fit, method_config, predict
-from decortex.clustering.mixtures.base import Mixture
-from decortex.clustering.mixtures.tmixture import NU_BOUNDS, em_step, first_mixture, run_em
+from decortex.clustering.mixtures import NU_BOUNDS, Mixture, em_step, first_mixture, run_em
 
 
 def test_kmeans_equals_scikit_learn_where_nothing_is_screened(digits):

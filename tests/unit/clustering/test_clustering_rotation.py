@@ -5,10 +5,8 @@ import pytest
 from scipy.optimize import check_grad
 from sklearn.metrics import adjusted_rand_score
 
-from decortex.clustering import fit, method_config
-from decortex.clustering.mixtures.base import Mixture, rolls
-from decortex.clustering.mixtures.tmixture import em_step, first_mixture, run_em
-from decortex.clustering.rotation import shift_kmeans
+from decortex.clustering import fit, method_config, shift_kmeans
+from decortex.clustering.mixtures import Mixture, em_step, first_mixture, rolls, run_em
 from decortex.embeddings import align_rotations, fft_magnitude, smooth_orientations
 from decortex.embeddings.alignment import _AlignmentProblem
 from decortex.errors import InputError

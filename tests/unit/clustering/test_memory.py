@@ -7,8 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from decortex.clustering import fit
-from decortex.clustering.memory import memory_of_fit
+from decortex.clustering import fit, memory_of_fit
 from decortex.errors import ConfigError, InputError
 
 FITS = [

@@ -11,7 +11,7 @@ import pytest
 from dashboard_lab import LABELS, Lab, run_row, text_of
 from sklearn.metrics import adjusted_rand_score
 
-from decortex.evaluation.agreement.rand_matrix import rand_matrix
+from decortex.evaluation.agreement import rand_matrix
 from decortex_ops.dashboard import router
 from decortex_ops.dashboard.pages import PAGES, agreement, finetune
 

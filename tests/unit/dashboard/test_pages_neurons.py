@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 from dashboard_lab import LABELS, N_NEURONS, SCORES, VIEW, Lab, points, text_of
 
-from decortex_ops.dashboard import router
+from decortex_ops.dashboard import OKABE_ITO, SYMBOLS, cluster_colour, cluster_symbol, router
 from decortex_ops.dashboard.pages import cluster, map_view, performance
-from decortex_ops.dashboard.theme import OKABE_ITO, SYMBOLS, cluster_colour, cluster_symbol
 
 SQUARE = "lasso=-0.5,-0.5;9.5,-0.5;9.5,9.5;-0.5,9.5"
 

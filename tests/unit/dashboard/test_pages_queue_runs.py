@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 from dashboard_lab import CHOICES, FAILURE, HOSTILE, STUDY, Lab, run_row, text_of
 
-from decortex_ops.dashboard import router
+from decortex_ops.dashboard import decode, router
 from decortex_ops.dashboard.pages import queue, runs
-from decortex_ops.dashboard.urls import decode
 
 
 def shown(path: str, search: str, lab: Lab) -> str:
@@ -127,7 +126,7 @@ def test_hostile_names_stay_text() -> None:
     hostile = {**STUDY, "study": HOSTILE}
     choices = {**CHOICES, "methods": [{"method_id": 1, "method": "kmeans", "method_name": HOSTILE}]}
     lab = lab_of_runs()
-    lab.answers |= {"studies": [hostile], "choices": choices}
+    lab.answers |= {"study_counts": [hostile], "choices": choices}
     lab.answers["runs"] = {"n": 1, "rows": [run_row(method_name=HOSTILE)]}
     assert HOSTILE in shown("/runs", "", lab)
     assert HOSTILE in shown("/", "", Lab())

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from decortex_ops.dashboard.source import CachedSource
+from decortex_ops.dashboard import CachedSource
 
 
 def test_an_answer_is_kept_and_then_asked_again() -> None:

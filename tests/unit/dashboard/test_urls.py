@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decortex_ops.dashboard.urls import LONGEST_TEXT, Field, changes, decode, encode
+from decortex_ops.dashboard import LONGEST_TEXT, Field, changes, decode, encode
 
 FIELDS = (
     Field("study"),

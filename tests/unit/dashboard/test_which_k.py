@@ -6,8 +6,7 @@ from typing import Any
 
 from dashboard_lab import STUDY, Lab, text_of
 
-from decortex_ops.dashboard import router
-from decortex_ops.dashboard.criteria import criteria_figure
+from decortex_ops.dashboard import criteria_figure, router
 
 
 def value(number: float, *, low: float, high: float) -> dict[str, Any]:

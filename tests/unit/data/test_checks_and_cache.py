@@ -6,8 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from decortex.data import InMemoryTrials, Recordings, cached, check_images, check_responses, open_filetree
-from decortex.data.filetree import FileTreeTrials
+from decortex.data import (
+    FileTreeTrials,
+    InMemoryTrials,
+    Recordings,
+    cached,
+    check_images,
+    check_responses,
+    open_filetree,
+)
 from decortex.errors import DatasetError, InputError
 
 

@@ -10,14 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from decortex.data import open_filetree
-from decortex.data.cowley import (
-    REFERENCE_SESSIONS,
-    animal_of,
-    draw_tiers,
-    image_id,
-    import_cowley_v4,
-)
+from decortex.data import REFERENCE_SESSIONS, animal_of, draw_tiers, image_id, import_cowley_v4, open_filetree
 from decortex.errors import DatasetError, InputError
 
 SIZE = 112

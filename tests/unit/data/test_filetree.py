@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 
 from decortex.data import (
+    FileTreeTrials,
     InMemoryTrials,
     Recordings,
     SimulationConfig,
+    check_images,
     content_sha256,
+    new_folder,
     open_filetree,
     simulate,
     write_filetree,
 )
-from decortex.data.checks import check_images
-from decortex.data.filetree import FileTreeTrials
-from decortex.data.filetree_writer import new_folder
 from decortex.errors import DatasetError
 
 

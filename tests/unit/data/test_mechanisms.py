@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from decortex.data.simulation.mechanisms import (
+from decortex.data.simulation import (
     CLIP,
     EDGE_HIGH_WEIGHT,
     HIGH_PERIOD,

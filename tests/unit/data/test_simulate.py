@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from decortex.data import SimulatedCortex, SimulationConfig, simulate, simulate_cortex
-from decortex.data.simulation.simulate import draw_weights
+from decortex.data.simulation import draw_weights
 from decortex.errors import ConfigError
 
 SMALL = {"n_neurons": 48, "n_train": 200, "n_validation": 40, "n_test": 20, "n_repeats": 5}

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
-from decortex.data.simulation import stimuli
-from decortex.data.simulation.stimuli import (
+from decortex.data.simulation import (
     TEST_STRIP,
     TRAINING_STRIP,
     Placement,
@@ -15,6 +14,7 @@ from decortex.data.simulation.stimuli import (
     place_crops,
     read_crops,
     sample_points,
+    stimuli,
 )
 from decortex.errors import InputError
 

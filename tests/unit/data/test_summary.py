@@ -5,10 +5,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from decortex.data.filetree import open_filetree
-from decortex.data.filetree_writer import write_filetree
-from decortex.data.recordings import InMemoryTrials, Recordings, Session
-from decortex.data.summary import summarise_recordings
+from decortex.data import (
+    InMemoryTrials,
+    Recordings,
+    Session,
+    open_filetree,
+    summarise_recordings,
+    write_filetree,
+)
 
 
 def session(name, images, tiers, first_id=0):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from decortex.embeddings import ViewConfig, draw_view
-from decortex.embeddings.views import QUALITY_NEIGHBOURS
+from decortex.embeddings import QUALITY_NEIGHBOURS, ViewConfig, draw_view
 from decortex.errors import ConfigError, InputError
 
 PCA, TSNE, UMAP = (ViewConfig(kind=kind) for kind in ("pca", "tsne", "umap"))

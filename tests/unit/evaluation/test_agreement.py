@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from decortex.errors import InputError
-from decortex.evaluation import agreement, matched_confusion, pairwise_agreement
-from decortex.evaluation.agreement.indices import contingency
+from decortex.evaluation.agreement import agreement, contingency, matched_confusion, pairwise_agreement
 
 
 def literal_ari_and_fm(a, b):

@@ -13,9 +13,14 @@ from sklearn.metrics.cluster import contingency_matrix
 from sklearn.metrics.cluster import expected_mutual_information as sklearn_emi
 
 from decortex.errors import InputError
-from decortex.evaluation import agreement
-from decortex.evaluation.agreement.indices import match_table, shared_table, table_agreement
-from decortex.evaluation.agreement.mutual_information import expected_mutual_information, mutual_information
+from decortex.evaluation.agreement import (
+    agreement,
+    expected_mutual_information,
+    match_table,
+    mutual_information,
+    shared_table,
+    table_agreement,
+)
 
 
 def two_partitions(n, k_a, k_b, kept, seed):

@@ -8,8 +8,13 @@ from scipy.stats import binom, kruskal, mannwhitneyu, rankdata
 from statsmodels.stats.multitest import multipletests
 
 from decortex.errors import InputError
-from decortex.evaluation import associate, pairwise_tests, summarise_clusters, within_session_null
-from decortex.evaluation.association.permutation import permutation_p
+from decortex.evaluation.association import (
+    associate,
+    pairwise_tests,
+    permutation_p,
+    summarise_clusters,
+    within_session_null,
+)
 
 
 def tied_scores(rng, n=120):

@@ -12,23 +12,25 @@ from sklearn.mixture import GaussianMixture
 from decortex.clustering import fit
 from decortex.embeddings import EmbeddingConfig, fit_map
 from decortex.errors import InputError
-from decortex.evaluation import (
+from decortex.evaluation.agreement import Clusterer, subsample_stability, subsamples
+from decortex.evaluation.selection import (
     CRITERIA,
-    Clusterer,
     CriterionValue,
     RawFeatures,
     SelectionConfig,
     choose_k,
     count_criteria,
     decide_k,
+    dispersion,
     excess,
+    first_within_one_error,
+    gap_statistic,
+    halvings,
+    information_criteria,
+    prediction_strength,
+    reference,
     refits,
-    subsample_stability,
 )
-from decortex.evaluation.agreement.subsamples import subsamples
-from decortex.evaluation.selection.gap import dispersion, first_within_one_error, gap_statistic, reference
-from decortex.evaluation.selection.information_criteria import information_criteria
-from decortex.evaluation.selection.split_half import halvings, prediction_strength
 
 QUICK = SelectionConfig(null_criteria=("stability",), stop_early=True, n_references=3, n_splits=1)
 KMEANS = Clusterer("kmeans", {"n_init": 2})

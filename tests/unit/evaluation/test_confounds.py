@@ -8,7 +8,7 @@ from sklearn.metrics import adjusted_mutual_info_score
 from sklearn.neighbors import NearestCentroid
 
 from decortex.errors import InputError
-from decortex.evaluation import confound, leave_one_out
+from decortex.evaluation.association import confound, leave_one_out
 
 
 def test_association_equals_scipy_and_scikit_learn():

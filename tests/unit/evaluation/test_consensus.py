@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from decortex.errors import InputError
-from decortex.evaluation import consensus
+from decortex.evaluation.agreement import consensus
 
 
 def noisy_copies(n, k, n_partitions, kept, seed):

@@ -9,26 +9,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from decortex.evaluation import (
-    SelectionConfig,
-    agreement,
+from decortex.evaluation import cluster_quality
+from decortex.evaluation.agreement import agreement, consensus, matched_confusion, stability
+from decortex.evaluation.association import (
     associate,
-    choose_k,
     cluster_contrasts,
-    cluster_quality,
     confound,
-    consensus,
     grid_test,
     leave_one_out,
-    matched_confusion,
     mixed_test,
     pairwise_tests,
     population_test,
-    retained_performance,
     sessions_test,
-    stability,
     unit_effects,
 )
+from decortex.evaluation.performance import retained_performance
+from decortex.evaluation.selection import SelectionConfig, choose_k
 
 N, N_SESSIONS = 60, 6
 B = 99

@@ -7,11 +7,15 @@ from scipy.stats import f_oneway, kruskal, ncx2, rankdata
 from statsmodels.stats.multitest import multipletests
 
 from decortex.errors import ConfigError, InputError
-from decortex.evaluation import CovariateConfig, benjamini_hochberg, covariate_columns, holm
-from decortex.evaluation.association.covariates import log_rate, norms
-from decortex.evaluation.association.effect_sizes import (
+from decortex.evaluation.association import (
+    CovariateConfig,
     adjusted_share,
+    benjamini_hochberg,
     chance_bound,
+    covariate_columns,
+    holm,
+    log_rate,
+    norms,
     orthonormal,
     ranked_share,
 )

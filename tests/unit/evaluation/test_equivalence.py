@@ -8,8 +8,7 @@ from scipy.stats import binom, ttest_1samp
 from statsmodels.stats.weightstats import DescrStatsW
 
 from decortex.errors import InputError
-from decortex.evaluation import equivalence
-from decortex.evaluation.performance.equivalence import WEBB_WEIGHTS
+from decortex.evaluation.performance import WEBB_WEIGHTS, equivalence
 
 MEANS = np.array([-0.001, 0.002, -0.003, 0.001])
 

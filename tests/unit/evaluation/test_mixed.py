@@ -6,7 +6,7 @@ from scipy.stats import multivariate_normal
 from statsmodels.regression.mixed_linear_model import MixedLM
 
 from decortex.errors import InputError
-from decortex.evaluation.association.mixed_model import fit_random_intercept
+from decortex.evaluation.association import fit_random_intercept
 
 
 def draw(seed, spread=1.0, n=200):

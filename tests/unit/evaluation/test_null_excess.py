@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from decortex.evaluation import excess_over_null
+from decortex.evaluation.nulls import excess_over_null
 
 
 def test_known_answer():

@@ -6,8 +6,8 @@ from scipy.stats import kurtosis, spearmanr
 
 from decortex.embeddings import EmbeddingConfig
 from decortex.errors import InputError
-from decortex.evaluation import NULL_KINDS, joint_surrogates, surrogate, surrogate_embedding
-from decortex.evaluation.nulls.surrogates import degrees_of_freedom
+from decortex.evaluation.nulls import NULL_KINDS, degrees_of_freedom, surrogate, surrogate_embedding
+from decortex.evaluation.selection import joint_surrogates
 
 
 def correlated(rng, n=400, d=6):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from decortex.errors import InputError
-from decortex.evaluation import METRICS, concatenate_scores, score_neurons, summarise
+from decortex.evaluation.performance import METRICS, concatenate_scores, score_neurons, summarise
 from decortex.evaluation.performance import scores as performance
 
 

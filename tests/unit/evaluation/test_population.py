@@ -8,8 +8,14 @@ from scipy.stats import binom, kruskal, ncf, ttest_1samp
 from statsmodels.regression.mixed_linear_model import MixedLM
 
 from decortex.errors import InputError
-from decortex.evaluation import cluster_contrasts, holm, mixed_test, population_test, unit_effects
-from decortex.evaluation.association.random_sessions import cell_effect
+from decortex.evaluation.association import (
+    cell_effect,
+    cluster_contrasts,
+    holm,
+    mixed_test,
+    population_test,
+    unit_effects,
+)
 
 
 def draw(rng, n_sessions=6, k=3, interaction=0.5, effect=0.0):

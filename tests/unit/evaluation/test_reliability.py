@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from decortex.data.simulation.simulate import SimulationConfig, simulate_cortex
+from decortex.data.simulation import SimulationConfig, simulate_cortex
 from decortex.errors import InputError
-from decortex.evaluation.performance.reliability import reliability
-from decortex.evaluation.performance.scores import score_neurons
+from decortex.evaluation.performance import reliability, score_neurons
 
 
 def drawn(

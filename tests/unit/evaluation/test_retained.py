@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from decortex.errors import InputError
-from decortex.evaluation import retained_performance
+from decortex.evaluation.performance import retained_performance
 
 SESSIONS = np.array(["b", "b", "a", "a", "a", "c"])
 BEFORE = np.array([0.5, 0.7, 0.2, 0.4, 0.6, 0.3])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from decortex.errors import InputError
-from decortex.evaluation import draw_subsample, stability
+from decortex.evaluation.agreement import draw_subsample, stability
 
 
 def literal_jaccard(reference, other, cluster):

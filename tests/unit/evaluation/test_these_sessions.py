@@ -7,9 +7,14 @@ from scipy.stats import binom
 from threadpoolctl import threadpool_limits
 
 from decortex.errors import InputError
-from decortex.evaluation import grid_test, sessions_test
-from decortex.evaluation.association.freedman_lane import Nuisance, freedman_lane_null
-from decortex.evaluation.association.permutation import session_order, shuffled_blocks
+from decortex.evaluation.association import (
+    Nuisance,
+    freedman_lane_null,
+    grid_test,
+    session_order,
+    sessions_test,
+    shuffled_blocks,
+)
 
 
 def confounded(rng, effect=0.0, n_sessions=4, slope=1.0):

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom
 
 from decortex.clustering import fit
-from decortex.evaluation import density_valleys
+from decortex.evaluation.selection import density_valleys
 from decortex.evaluation.selection.density_valleys import _along
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from decortex import figures
 from decortex.errors import InputError
-from decortex.figures.style import TWO_COLUMNS, colours_of
+from decortex.figures import TWO_COLUMNS, colours_of
 
 K = [2, 3, 4]
 

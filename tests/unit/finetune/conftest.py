@@ -9,12 +9,11 @@ import pandas as pd
 import pytest
 import torch
 
-from decortex.data.recordings import InMemoryTrials, Recordings, Session
-from decortex.models.cores.stacked import LayerConfig
-from decortex.models.network import Network, NetworkConfig
-from decortex.models.readouts.build import ReadoutConfig
-from decortex.models.training.config import TrainingConfig
-from decortex.models.training.loop import fit_network
+from decortex.data import InMemoryTrials, Recordings, Session
+from decortex.models import Network, NetworkConfig
+from decortex.models.cores import LayerConfig
+from decortex.models.readouts import ReadoutConfig
+from decortex.models.training import TrainingConfig, fit_network
 
 N_TYPES = 2
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import multivariate_t
 
-from decortex.finetune.losses.assignment import (
+from decortex.finetune.losses import (
     log_target,
     mean_kl,
     squared_distances,

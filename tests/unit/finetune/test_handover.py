@@ -10,11 +10,8 @@ import torch
 
 from decortex.errors import CheckpointError, ConfigError
 from decortex.finetune import FinetuneConfig, continue_training, finetune
-from decortex.models.network import Network
-from decortex.models.training.config import TrainingConfig
-from decortex.models.training.handover import Handover
-from decortex.models.training.loop import fit_network
-from decortex.models.training.resume import StateFile
+from decortex.models import Network
+from decortex.models.training import Handover, StateFile, TrainingConfig, fit_network
 
 SCHEDULES = {
     "one_cycle": {"schedule": "one_cycle"},

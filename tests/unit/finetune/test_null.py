@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from decortex.data.recordings import InMemoryTrials, Recordings
+from decortex.data import InMemoryTrials, Recordings
 from decortex.errors import InputError
-from decortex.finetune.null import (
+from decortex.finetune import (
     choose_noise,
     draw_null,
     draw_responses,
@@ -15,8 +15,8 @@ from decortex.finetune.null import (
     recorded_dispersion,
     surrogate_network,
 )
-from decortex.models.predict import predictions
-from decortex.models.training.loop import fit_network
+from decortex.models import predictions
+from decortex.models.training import fit_network
 
 
 @pytest.mark.parametrize("noise", ["poisson", "gamma"])

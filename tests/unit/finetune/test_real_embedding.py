@@ -7,10 +7,9 @@ import pytest
 import torch
 
 from decortex.clustering import fit
-from decortex.finetune import FinetuneConfig
-from decortex.finetune.losses.base import StartPoints
-from decortex.finetune.run import build_term
-from decortex.models.checkpoints.read import read_checkpoint
+from decortex.finetune import FinetuneConfig, build_term
+from decortex.finetune.losses import StartPoints
+from decortex.models.checkpoints import read_checkpoint
 
 pytestmark = pytest.mark.real_data
 

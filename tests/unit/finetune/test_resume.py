@@ -15,9 +15,8 @@ import torch
 
 from decortex.errors import OperationError
 from decortex.finetune import FinetuneConfig, RotationStart, continue_training, finetune
+from decortex.models.training import StateFile, discard_stale, fit_network
 from decortex.models.training import loop as training
-from decortex.models.training.loop import fit_network
-from decortex.models.training.resume import StateFile, discard_stale
 
 
 class Killed(BaseException):

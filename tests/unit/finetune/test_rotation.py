@@ -12,13 +12,18 @@ from scipy.stats import multivariate_t
 
 from decortex.errors import ConfigError, InputError
 from decortex.finetune import FinetuneConfig, RotationStart, finetune
-from decortex.finetune.losses import rotation
-from decortex.finetune.losses.base import StartPoints
-from decortex.finetune.losses.dec import DECTerm
-from decortex.finetune.losses.december import DECEMberTerm
-from decortex.finetune.losses.rotation import gauge, orbit_distances, rolled_by, rolls
-from decortex.finetune.losses.rotation_dec import RotationDECTerm
-from decortex.finetune.losses.rotation_december import RotationDECEMberTerm
+from decortex.finetune.losses import (
+    DECEMberTerm,
+    DECTerm,
+    RotationDECEMberTerm,
+    RotationDECTerm,
+    StartPoints,
+    gauge,
+    orbit_distances,
+    rolled_by,
+    rolls,
+    rotation,
+)
 
 
 def dec(start, **params):
@@ -43,7 +48,7 @@ def turn(row, by):
 
 
 def test_rolls_are_those_of_the_clustering():
-    from decortex.clustering.mixtures.base import rolls as of_the_mixture
+    from decortex.clustering.mixtures import rolls as of_the_mixture
 
     x = torch.randn(5, N_ORI * N_FEAT, dtype=torch.float64)
     every = rolls(x, N_ORI)

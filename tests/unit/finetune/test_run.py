@@ -11,14 +11,13 @@ import torch
 from scipy.stats import multivariate_t
 
 from decortex.clustering import fit
-from decortex.data.recordings import InMemoryTrials
+from decortex.data import InMemoryTrials
 from decortex.embeddings import EmbeddingConfig, fit_map
 from decortex.errors import ConfigError, InputError
-from decortex.evaluation import score_neurons
+from decortex.evaluation.performance import score_neurons
 from decortex.finetune import FinetuneConfig, continue_training, finetune
-from decortex.models.network import Network
-from decortex.models.predict import predict
-from decortex.models.training.loop import fit_network
+from decortex.models import Network, predict
+from decortex.models.training import fit_network
 
 
 class Doubled:

@@ -14,10 +14,7 @@ from scipy.stats import multivariate_t
 from sklearn.decomposition import PCA
 
 from decortex.finetune import FinetuneConfig
-from decortex.finetune.losses.base import StartPoints
-from decortex.finetune.losses.dec import DECTerm, principal_axes
-from decortex.finetune.losses.december import DECEMberTerm, learned_nu
-from decortex.finetune.losses.diagnostics import diagnose
+from decortex.finetune.losses import DECEMberTerm, DECTerm, StartPoints, diagnose, learned_nu, principal_axes
 
 
 def identity(weights):

@@ -9,11 +9,16 @@ import torch
 from rotation_starts import N_FEAT, N_ORI, K, identity, rolled_start
 
 from decortex.finetune import FinetuneConfig
-from decortex.finetune.losses import rotation
-from decortex.finetune.losses.assignment import student_t_log_density
-from decortex.finetune.losses.rotation import rolls
-from decortex.finetune.losses.rotation_december import RotationDECEMberTerm
-from decortex.finetune.losses.tied_mixture import Kept, TiedMixture, passes_of, tied_mixture_scores
+from decortex.finetune.losses import (
+    Kept,
+    RotationDECEMberTerm,
+    TiedMixture,
+    passes_of,
+    rolls,
+    rotation,
+    student_t_log_density,
+    tied_mixture_scores,
+)
 
 N = 30
 

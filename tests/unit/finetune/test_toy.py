@@ -10,9 +10,15 @@ import math
 import pytest
 import torch
 
-from decortex.finetune import FinetuneConfig
-from decortex.finetune.toy import ToyConfig, ToyProblem, toy_variants
-from decortex.finetune.toy_rotation import RotationToyConfig, RotationToyProblem, rotation_toy_variants
+from decortex.finetune import (
+    FinetuneConfig,
+    RotationToyConfig,
+    RotationToyProblem,
+    ToyConfig,
+    ToyProblem,
+    rotation_toy_variants,
+    toy_variants,
+)
 
 TRUE_SMALL, TRUE_LARGE = math.sqrt(128), 1.5 * math.sqrt(128)
 VARIANTS = toy_variants()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from decortex.models.training.averaging import Snapshot, WeightAverage
+from decortex.models.training import Snapshot, WeightAverage
 
 
 def modules() -> list[nn.Module]:

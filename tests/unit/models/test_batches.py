@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from decortex.errors import DatasetError
-from decortex.models.training.batches import Batch, TierBatches, shift_images
+from decortex.models.training import Batch, TierBatches, shift_images
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from decortex.errors import CheckpointError
-from decortex.models.checkpoints.read import CheckpointReadout, read_checkpoint
-from decortex.models.network import Network
+from decortex.models import Network
+from decortex.models.checkpoints import CheckpointReadout, read_checkpoint
 
 C = 5
 

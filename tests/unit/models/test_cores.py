@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from decortex.errors import ConfigError
-from decortex.models.cores.stacked import Core, LayerConfig, map_geometry
+from decortex.models.cores import Core, LayerConfig, map_geometry
 
 LAYERS = (
     LayerConfig(channels=4, kernel=7, stride=2, padding=3),

@@ -8,10 +8,16 @@ import torch
 from scipy.ndimage import gaussian_filter, rotate
 
 from decortex.errors import ConfigError
-from decortex.models.cores.equivariant import EquivariantCore, TurnedConv, check_equivariance
-from decortex.models.cores.kernels import turned_basis
-from decortex.models.cores.stacked import Core, LayerConfig, map_geometry
-from decortex.models.network import NetworkConfig
+from decortex.models import NetworkConfig
+from decortex.models.cores import (
+    Core,
+    EquivariantCore,
+    LayerConfig,
+    TurnedConv,
+    check_equivariance,
+    map_geometry,
+    turned_basis,
+)
 
 LAYERS = (
     LayerConfig(channels=3, kernel=7, stride=2, padding=1),

@@ -10,12 +10,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from decortex.data.recordings import InMemoryTrials
+from decortex.data import InMemoryTrials
 from decortex.errors import ConfigError, DatasetError, InputError
-from decortex.models.network import Network
-from decortex.models.predict import predict
-from decortex.models.training.loop import AuxiliaryTerm, TrainingConfig, fit_network
-from decortex.models.training.optimisation import mean_correlation, prediction_loss
+from decortex.models import Network, predict
+from decortex.models.training import (
+    AuxiliaryTerm,
+    TrainingConfig,
+    fit_network,
+    mean_correlation,
+    prediction_loss,
+)
 
 
 class Pull(nn.Module):

@@ -7,9 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from decortex.models.network import Network
-from decortex.models.training.feature_cache import MapMemory
-from decortex.models.training.loop import fit_network
+from decortex.models import Network
+from decortex.models.training import MapMemory, fit_network
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from decortex.data.recordings import InMemoryTrials
+from decortex.data import InMemoryTrials
 from decortex.errors import CheckpointError, InputError
-from decortex.models.network import Network, NetworkConfig
-from decortex.models.readouts.build import ReadoutConfig
+from decortex.models import Network, NetworkConfig
+from decortex.models.readouts import ReadoutConfig
 
 KINDS = ("point", "mask", "factorised")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from decortex.errors import InputError
-from decortex.models.checkpoints.rebuild import PUBLISHED
-from decortex.models.insilico import OwnResponsesConfig, check_images
+from decortex.models import OwnResponsesConfig, check_images
+from decortex.models.checkpoints import PUBLISHED
 
 
 @pytest.mark.parametrize("name", sorted(PUBLISHED))

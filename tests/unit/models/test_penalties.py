@@ -9,14 +9,17 @@ import pytest
 import torch
 
 from decortex.errors import ConfigError
-from decortex.models.cores.stacked import LayerConfig
-from decortex.models.network import Network, NetworkConfig
-from decortex.models.readouts.base import ReadoutConfig
-from decortex.models.readouts.build import build_readout
-from decortex.models.readouts.shifter import ShifterConfig
-from decortex.models.training.batches import TierBatches
-from decortex.models.training.loop import TrainingConfig, fit_network
-from decortex.models.training.penalties import log_norm_penalty, penalty, roughness
+from decortex.models import Network, NetworkConfig
+from decortex.models.cores import LayerConfig
+from decortex.models.readouts import ReadoutConfig, ShifterConfig, build_readout
+from decortex.models.training import (
+    TierBatches,
+    TrainingConfig,
+    fit_network,
+    log_norm_penalty,
+    penalty,
+    roughness,
+)
 
 SHIFTED = NetworkConfig(
     layers=(LayerConfig(channels=3, kernel=3),),
@@ -106,7 +109,7 @@ def test_a_pupil_that_moves_moves_where_neurons_look(make_recordings) -> None:
 def _with_pupil(session):
     from dataclasses import replace
 
-    from decortex.data.recordings import InMemoryTrials
+    from decortex.data import InMemoryTrials
 
     images = session.images.values
     pupil = np.random.default_rng(0).normal(size=(len(images), 2, 1, 1)).astype(np.float32)

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from decortex.errors import ConfigError, DatasetError, InputError
-from decortex.models.network import Network
-from decortex.models.predict import predict, predictions, resolve_device
+from decortex.models import Network, predict, predictions, resolve_device
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from decortex.models.readouts.build import Readout, ReadoutConfig, build_readout
+from decortex.models.readouts import Readout, ReadoutConfig, build_readout
 
 KINDS = ("point", "mask", "factorised")
 SHAPE = (3, 5, 7)

@@ -10,9 +10,14 @@ import pytest
 import torch
 
 from decortex.errors import CheckpointError, ConfigError
-from decortex.models.checkpoints.read import load_tensors, read_checkpoint
-from decortex.models.checkpoints.rebuild import PUBLISHED, RebuildConfig, rebuild_network
-from decortex.models.network import Network
+from decortex.models import Network
+from decortex.models.checkpoints import (
+    PUBLISHED,
+    RebuildConfig,
+    load_tensors,
+    read_checkpoint,
+    rebuild_network,
+)
 
 # Made by benchmarks/published_networks.py from neuralpredictors 0.3.0 and openretina 1.1.1.
 FROZEN: dict[str, Any] = torch.load(

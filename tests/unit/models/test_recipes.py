@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from decortex.data.filetree_writer import write_filetree
-from decortex.data.recordings import Recordings
+from decortex.data import Recordings, write_filetree
 from decortex.errors import ConfigError
-from decortex.models.checkpoints.rebuild import PUBLISHED
-from decortex.models.network import Network, NetworkConfig
-from decortex.models.presets import (
+from decortex.models import (
     RECIPES,
+    Network,
+    NetworkConfig,
     macaque_v4_large_spec,
     macaque_v4_rotation_spec,
     macaque_v4_spec,
@@ -26,7 +25,8 @@ from decortex.models.presets import (
     sensorium_2022_spec,
     simulated_cortex_spec,
 )
-from decortex.models.training.loop import TrainingConfig, fit_network
+from decortex.models.checkpoints import PUBLISHED
+from decortex.models.training import TrainingConfig, fit_network
 
 
 def placed(recordings: Recordings) -> Recordings:

@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from decortex.data.recordings import InMemoryTrials, Recordings, Session
+from decortex.data import InMemoryTrials, Recordings, Session
 from decortex.errors import DatasetError
-from decortex.models.initialisation import contrast_energy, training_statistics
+from decortex.models import contrast_energy, training_statistics
 
 
 def replace(recordings: Recordings, **changes) -> Recordings:

@@ -9,7 +9,7 @@ import pytest
 
 from decortex.clustering import method_config
 from decortex.errors import ConfigError
-from decortex_schemas.register.plans import MethodPlan, PlanFile
+from decortex_schemas.register import MethodPlan, PlanFile
 
 PLANS = sorted((Path(__file__).parents[3] / "docs" / "plans").glob("*.json"))
 

@@ -7,14 +7,18 @@ from pathlib import Path
 import pytest
 
 from decortex.errors import DatabaseError
-from decortex_ops.server.debian import fetch
-from decortex_ops.server.debian.apt import Deb, parse_closure, parse_uris, run_tool, tool_failure
-from decortex_ops.server.debian.sources import (
+from decortex_ops.server.debian import (
     AptSource,
+    Deb,
     archives_of,
+    fetch,
+    parse_closure,
     parse_deb822,
     parse_one_line,
+    parse_uris,
     read_sources,
+    run_tool,
+    tool_failure,
 )
 
 DEB822 = """\

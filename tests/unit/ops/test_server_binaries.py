@@ -12,8 +12,7 @@ import server_fakes as fakes
 
 from decortex.errors import DatabaseError
 from decortex_ops.server import Mysqld, Progress, binaries, find_mysqld, program
-from decortex_ops.server.debian import fetch
-from decortex_ops.server.debian.sources import AptSource
+from decortex_ops.server.debian import AptSource, fetch
 
 
 @pytest.fixture

@@ -15,9 +15,20 @@ import pytest
 import server_fakes as fakes
 
 from decortex.errors import DatabaseError
-from decortex_ops.server import EmbeddedServer, diagnosis, initialise, instance, process
-from decortex_ops.server.home import LONGEST_SOCKET, ServerHome, ServerRecord, default_home, private_folder
-from decortex_ops.server.settings import accounts_sql, server_options
+from decortex_ops.server import (
+    LONGEST_SOCKET,
+    EmbeddedServer,
+    ServerHome,
+    ServerRecord,
+    accounts_sql,
+    default_home,
+    diagnosis,
+    initialise,
+    instance,
+    private_folder,
+    process,
+    server_options,
+)
 
 RECORD = ServerRecord(port=4000, pid=1, host_name="here", version="8.4.3", binary="/usr/sbin/mysqld")
 

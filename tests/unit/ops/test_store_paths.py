@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from decortex.errors import InputError
-from decortex_schemas.database.store_paths import LONGEST, check_store_path, stored_file
+from decortex_schemas.database import LONGEST, check_store_path, stored_file
 
 GOOD = "_schema/decortex/__embedding/dataset=v4/k=3/array_x.npy"
 BAD = {

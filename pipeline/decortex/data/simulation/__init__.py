@@ -1,1 +1,5 @@
 """The simulated cortex: stimuli, receptive-field mechanisms, neurons of known type."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -1,6 +1,5 @@
 """Recordings of movies: clips of their own lengths, at one frame rate."""
 
-from decortex.data.video.h5_folder import MovieSplit, open_h5_folder
-from decortex.data.video.resample import resample_counts, resample_movie, resample_rates
+import lazy_loader as lazy
 
-__all__ = ["MovieSplit", "open_h5_folder", "resample_counts", "resample_movie", "resample_rates"]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

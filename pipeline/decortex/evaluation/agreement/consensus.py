@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from decortex.clustering.result import canonical_order, relabel
+from decortex.clustering import canonical_order, relabel
 from decortex.errors import InputError
 from decortex.evaluation.agreement.indices import shared_table
 

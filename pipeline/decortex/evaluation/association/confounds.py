@@ -12,7 +12,7 @@ from scipy.stats import chi2
 from sklearn.metrics import adjusted_mutual_info_score
 
 from decortex.errors import InputError
-from decortex.evaluation.agreement.indices import agreement, contingency
+from decortex.evaluation.agreement import agreement, contingency
 
 FloatArray = NDArray[np.float64]
 Labels = NDArray[np.integer[Any]]

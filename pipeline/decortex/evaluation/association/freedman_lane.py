@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.errors import InputError
-from decortex.evaluation.agreement.indices import contingency
+from decortex.evaluation.agreement import contingency
 from decortex.evaluation.association.effect_sizes import (
     Share,
     adjusted_share,

@@ -1,1 +1,5 @@
 """Null models of an embedding, and values compared with them."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

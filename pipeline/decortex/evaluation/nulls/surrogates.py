@@ -13,21 +13,19 @@ copula   number and every feature's values; rank correlations more than skewed o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-from decortex.clustering import fit
-from decortex.clustering.inputs import check_points
+from decortex.clustering import check_points, fit
 from decortex.embeddings import EmbeddingConfig, fit_map
 from decortex.errors import InputError
+from decortex.evaluation.nulls.kinds import NULL_KINDS, NullKind
 
 FloatArray = NDArray[np.float64]
-NullKind = Literal["gaussian", "t", "permuted", "copula"]
-NULL_KINDS: tuple[NullKind, ...] = get_args(NullKind)
 
 # Below this many degrees of freedom a t distribution has no variance to match; above, it is Gaussian.
 _DF_BOUNDS = (2.1, 100.0)

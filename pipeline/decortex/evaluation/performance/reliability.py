@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.data.recordings import Recordings
+from decortex.data import Recordings
 from decortex.errors import InputError
 
 FloatArray = NDArray[np.float64]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from decortex.evaluation.nulls.surrogates import NullKind
+from decortex.evaluation.nulls import NullKind
 from decortex.evaluation.selection.config import CriterionValue, SelectionConfig
 from decortex.evaluation.selection.decision import Excess, KDecision, decide_k, excess
 

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.clustering.inputs import check_n_clusters, check_points
-from decortex.clustering.registry import method_config
+from decortex.clustering import check_n_clusters, check_points, method_config
 from decortex.embeddings import EmbeddingConfig
 from decortex.errors import InputError
-from decortex.evaluation.agreement.subsamples import Clusterer
-from decortex.evaluation.nulls.surrogates import NULL_KINDS, NullKind, surrogate, surrogate_embedding
+from decortex.evaluation.agreement import Clusterer
+from decortex.evaluation.nulls import NULL_KINDS, NullKind, surrogate, surrogate_embedding
 from decortex.evaluation.selection.config import CriterionValue, SelectionConfig
 from decortex.evaluation.selection.criteria import CountCriteria, count_criteria, partition_figures
 from decortex.evaluation.selection.decision import Excess, KDecision, decide_k, excess

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from decortex.config import Config
-from decortex.evaluation.nulls.surrogates import NULL_KINDS, NullKind
+from decortex.evaluation.nulls import NULL_KINDS, NullKind
 
 NullCriterion = Literal["stability", "silhouette", "calinski_harabasz", "davies_bouldin"]
 CriterionStatus = Literal[

@@ -9,10 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score
 
-from decortex.clustering import ClusteringResult
-from decortex.clustering.inputs import check_n_clusters, check_points
-from decortex.evaluation.agreement.indices import agreement, contingency
-from decortex.evaluation.agreement.subsamples import Clusterer, adjusted_rand, subsample_stability
+from decortex.clustering import ClusteringResult, check_n_clusters, check_points
+from decortex.evaluation.agreement import (
+    Clusterer,
+    adjusted_rand,
+    agreement,
+    contingency,
+    subsample_stability,
+)
 from decortex.evaluation.quality import silhouettes
 from decortex.evaluation.selection.config import (
     CriterionStatus,

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from decortex.evaluation.nulls.surrogates import NullKind
+from decortex.evaluation.nulls import NullKind
 from decortex.evaluation.selection.config import CriterionStatus, CriterionValue, SelectionConfig
 from decortex.evaluation.selection.gap import first_within_one_error
 

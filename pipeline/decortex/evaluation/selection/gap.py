@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.evaluation.agreement.subsamples import Clusterer
+from decortex.evaluation.agreement import Clusterer
 from decortex.evaluation.selection.config import CriterionValue
 
 FloatArray = NDArray[np.float64]

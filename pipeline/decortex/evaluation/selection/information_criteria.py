@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from decortex.clustering import ClusteringResult
-from decortex.clustering.mixtures.base import fitted_mixture
-from decortex.evaluation.agreement.subsamples import Clusterer
+from decortex.clustering.mixtures import fitted_mixture
+from decortex.evaluation.agreement import Clusterer
 from decortex.evaluation.selection.config import CriterionValue
 
 FloatArray = NDArray[np.float64]

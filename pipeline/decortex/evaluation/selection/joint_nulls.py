@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.clustering.inputs import check_points
+from decortex.clustering import check_points
 from decortex.embeddings import EmbeddingConfig, fit_map
 from decortex.errors import InputError
-from decortex.evaluation.agreement.indices import pairwise_agreement
-from decortex.evaluation.agreement.subsamples import Clusterer
-from decortex.evaluation.nulls.surrogates import NullKind, off_zero, surrogate
+from decortex.evaluation.agreement import Clusterer, pairwise_agreement
+from decortex.evaluation.nulls import NullKind, off_zero, surrogate
 from decortex.evaluation.selection.config import CriterionValue
 
 FloatArray = NDArray[np.float64]

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.clustering import predict
-from decortex.evaluation.agreement.indices import contingency
-from decortex.evaluation.agreement.subsamples import Clusterer
+from decortex.evaluation.agreement import Clusterer, contingency
 from decortex.evaluation.selection.config import CriterionStatus, CriterionValue, SelectionConfig
 from decortex.evaluation.selection.density_valleys import Valleys, density_valleys
 from decortex.evaluation.selection.information_criteria import companion, held_out_likelihood, log_likelihoods

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.data.recordings import Recordings, Session
+from decortex.data import Recordings, Session
 from decortex.errors import InputError
-from decortex.evaluation.performance.scores import METRICS, Scores, score_neurons
+from decortex.evaluation.performance import METRICS, Scores, score_neurons
 
 NO_RECORDING = "no_recording"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from decortex.errors import ConfigError
 from decortex.models.checkpoints.rebuild import RebuildConfig
-from decortex.models.cores.neuralpredictors import Stacked2dConfig
+from decortex.models.cores import Stacked2dConfig
 
 _FAMILY = (
     "model_fn",

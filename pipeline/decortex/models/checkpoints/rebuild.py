@@ -19,11 +19,10 @@ from decortex.models.checkpoints.layouts import (
     find_readouts,
     readout_tensors,
 )
-from decortex.models.cores.neuralpredictors import UNTOLD, Stacked2dConfig, told_by_tensors
+from decortex.models.cores import UNTOLD, Stacked2dConfig, told_by_tensors
 from decortex.models.network import Network
 from decortex.models.network_config import Geometry, NetworkConfig, Output, SessionGeometry
-from decortex.models.readouts.base import GridPredictorConfig, ReadoutConfig
-from decortex.models.readouts.shifter import ShifterConfig
+from decortex.models.readouts import GridPredictorConfig, ReadoutConfig, ShifterConfig
 
 # What neuralpredictors adds to a mask's norm before it divides.
 _NORM_EPSILON = 1e-6

@@ -1,1 +1,5 @@
 """Readouts: feature maps in, one drive per neuron out."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
 """Training of a network: the epoch loop, its configuration and its pieces."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

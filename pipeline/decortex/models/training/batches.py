@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from decortex.data.recordings import Recordings
+from decortex.data import Recordings
 from decortex.errors import DatasetError
 
 _AHEAD = 2  # batches that are read while one is trained on

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from decortex.data.recordings import Trials
+from decortex.data import Trials
 from decortex.models.network import Network
 
 _Key = tuple[str, str, tuple[int, ...]]

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from decortex.data.recordings import Recordings
+from decortex.data import Recordings
 from decortex.errors import ConfigError, DatasetError, InputError
 from decortex.models.network import Geometry, Network
 from decortex.models.training.batches import TierBatches

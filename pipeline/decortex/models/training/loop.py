@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from decortex.data.recordings import Recordings
+from decortex.data import Recordings
 from decortex.errors import InputError
 from decortex.models.network import Network
 from decortex.models.predict import resolve_device

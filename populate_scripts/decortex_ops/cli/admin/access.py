@@ -37,7 +37,7 @@ def grant(
     the command line. Example: decortex db grant ada --role viewer --password-file ada.password
     """
     from decortex_ops.admin import roles as access
-    from decortex_schemas.database.schema import read_settings
+    from decortex_schemas.database import read_settings
 
     if role not in access.ROLES:
         meaning = "; ".join(f"{name}: {what}" for name, what in access.MEANING.items())
@@ -58,7 +58,7 @@ def revoke(
 ) -> None:
     """Take every right on this database from a user; the account stays. Example: decortex db revoke ada."""
     from decortex_ops.admin import roles as access
-    from decortex_schemas.database.schema import read_settings
+    from decortex_schemas.database import read_settings
 
     open_server()
     settings = read_settings()
@@ -69,7 +69,7 @@ def revoke(
 def users(json: JsonFlag = False) -> None:
     """List the accounts that have a role of this database. Example: decortex db users --json."""
     from decortex_ops.admin import roles as access
-    from decortex_schemas.database.schema import read_settings
+    from decortex_schemas.database import read_settings
 
     open_server()
     rows = access.users(read_settings())

@@ -22,8 +22,8 @@ def backup(
 
     Example: decortex db backup /backups/2026-11-21
     """
-    from decortex_ops.admin.backup import save
-    from decortex_schemas.database.schema import read_settings
+    from decortex_ops.admin import save
+    from decortex_schemas.database import read_settings
 
     open_to_read()
     found = save(read_settings(), folder)
@@ -53,8 +53,8 @@ def restore(folder: Annotated[Path, typer.Argument(help="Folder that `decortex d
 
     Accounts and roles are the server's: grant them again. Example: decortex db restore /backups/2026-11-21
     """
-    from decortex_ops.admin.backup import restore as bring_back
-    from decortex_schemas.database.schema import check_server, read_settings
+    from decortex_ops.admin import restore as bring_back
+    from decortex_schemas.database import check_server, read_settings
 
     open_server()
     settings = read_settings()
@@ -81,7 +81,7 @@ def delete(
     Example: decortex delete TrainedModel dataset=v4,model_seed=3 --why "recorded with the wrong lens" --yes
     """
     from decortex_ops.cli.read.results import parse_key
-    from decortex_schemas.database.deletions import cascade_counts, delete_rows
+    from decortex_schemas.database import cascade_counts, delete_rows
 
     restriction = parse_key(key)
     if yes:

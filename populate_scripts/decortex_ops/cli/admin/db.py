@@ -58,8 +58,8 @@ def init() -> None:
 
     Example: decortex init
     """
-    from decortex_schemas.database.schema import read_settings
-    from decortex_schemas.register.defaults import register_defaults
+    from decortex_schemas.database import read_settings
+    from decortex_schemas.register import register_defaults
 
     open_tables(declare=True)
     register_defaults()

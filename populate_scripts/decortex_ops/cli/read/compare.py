@@ -30,7 +30,7 @@ def compare(
 
     Example: decortex compare demo --run method=kmeans,k=8,finetune=none --run method=kmeans,k=8,finetune=dec
     """
-    from decortex_ops.reports.figures import one_of
+    from decortex_ops.reports import one_of
     from decortex_schemas import queries
 
     if not run or not 2 <= len(run) <= MOST:

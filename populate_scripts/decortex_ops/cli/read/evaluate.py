@@ -79,13 +79,13 @@ def stats(
     part: Annotated[str, typer.Option(help=f"Table for --csv: {', '.join(STATS_PARTS)}.")] = "predictability",
 ) -> None:
     """Show whether predictability is tied to cluster, here and in the population. Example: decortex stats demo."""
-    from decortex_schemas.queries import performance as queries_performance
+    from decortex_schemas import queries
 
     open_to_read()
     found: dict[str, Any] = {
         "study": study,
-        "predictability": queries_performance.predictability(study),
-        "confounds": queries_performance.confounds(study),
+        "predictability": queries.predictability(study),
+        "confounds": queries.confounds(study),
     }
     if said_plainly(found, choose_part(found, STATS_PARTS, part), json=json, csv=csv):
         return
@@ -108,14 +108,14 @@ def price(
     part: Annotated[str, typer.Option(help=f"Table for --csv: {', '.join(PRICE_PARTS)}.")] = "price",
 ) -> None:
     """Show what fine-tuning cost, and whether it improved the clustering. Example: decortex price demo."""
-    from decortex_schemas.queries import retained as queries_price
+    from decortex_schemas import queries
 
     open_to_read()
     found: dict[str, Any] = {
         "study": study,
-        "price": queries_price.price(study),
-        **queries_price.improvement(study),
-        "front": queries_price.front(study),
+        "price": queries.price(study),
+        **queries.improvement(study),
+        "front": queries.front(study),
     }
     if said_plainly(found, choose_part(found, PRICE_PARTS, part), json=json, csv=csv):
         return

@@ -17,7 +17,7 @@ def export(
     json: JsonFlag = False,
 ) -> None:
     """Write a frozen study into a folder: tables, labels, checksums. Example: decortex export v4 v4-bundle."""
-    from decortex_ops.reports.export import export_study
+    from decortex_ops.reports import export_study
 
     open_to_read()
     manifest = export_study(study, folder)
@@ -37,7 +37,7 @@ def check_export(
     folder: Annotated[Path, typer.Argument(help="An exported folder.")], json: JsonFlag = False
 ) -> None:
     """Check an exported folder against its checksums; needs no database. Example: decortex check-export v4-bundle."""
-    from decortex_ops.reports.export import check_bundle
+    from decortex_ops.reports import check_bundle
 
     manifest = check_bundle(folder)
     if json:

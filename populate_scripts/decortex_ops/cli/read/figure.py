@@ -35,7 +35,7 @@ def figure(
     Example: decortex figure performance demo --where method=kmeans --where k=8 -o performance.pdf
     """
     from decortex.figures import figure_bytes
-    from decortex_ops.reports.figures import RECIPES, draw_figure
+    from decortex_ops.reports import RECIPES, draw_figure
 
     if listing:
         rows = [

@@ -24,7 +24,7 @@ def recompute(
 
     Example: decortex recompute Clustering dataset=v4,model_seed=0,method=kmeans,k=8,seed=0
     """
-    from decortex_schemas.queries.recompute import recompute as compute_again
+    from decortex_schemas.queries import recompute as compute_again
 
     open_tables(threads=threads)
     found = compute_again(table, parse_key(key))

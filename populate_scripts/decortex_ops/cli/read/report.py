@@ -21,7 +21,7 @@ def report(
 
     Example: decortex report demo -o report.html
     """
-    from decortex_ops.reports.report import report as page
+    from decortex_ops.reports import report as page
 
     open_to_read()
     content = page(study).encode()

@@ -171,10 +171,10 @@ def agreement(
     part: Annotated[str, typer.Option(help=f"Table for --csv: {', '.join(AGREEMENT_PARTS)}.")] = "partitions",
 ) -> None:
     """Show whether networks, starts, subsamples and methods find one partition. Example: decortex agreement demo."""
-    from decortex_schemas.queries import agreement as queries_agreement
+    from decortex_schemas import queries
 
     open_to_read()
-    found = queries_agreement.agreement(study)
+    found = queries.agreement(study)
     if said_plainly(found, choose_part(found, AGREEMENT_PARTS, part), json=json, csv=csv):
         return
     print_rows(
@@ -200,10 +200,10 @@ def best_k(
     csv: CsvFlag = False,
 ) -> None:
     """Show which number of clusters the data support, if any, and why. Example: decortex best-k v4-sweep."""
-    from decortex_schemas.queries import k_selection as queries_selection
+    from decortex_schemas import queries
 
     open_to_read()
-    found = queries_selection.best_k(study)
+    found = queries.best_k(study)
     if said_plainly(found, selection_rows(found), json=json, csv=csv):
         return
     if not found:

@@ -47,7 +47,7 @@ def add(
     Example: decortex view add v4-sweep tsne --param perplexity=50
     """
     from decortex.embeddings import ViewConfig
-    from decortex_schemas.tables.views import request_view
+    from decortex_schemas.tables import request_view
 
     config = ViewConfig.from_params({"kind": kind, **_parameters(param or [])})
     open_tables()
@@ -70,10 +70,10 @@ def show(
     csv: CsvFlag = False,
 ) -> None:
     """List the views asked of a study, and how much of the embedding each keeps. Example: decortex view show demo."""
-    from decortex_schemas.queries import views as queries_views
+    from decortex_schemas import queries
 
     open_to_read()
-    rows = queries_views.views(study)
+    rows = queries.views(study)
     if not said_plainly(rows, rows, json=json, csv=csv):
         print_rows(rows, COLUMNS, empty=f"no view; `decortex view add {study} tsne` asks for one")
 

@@ -9,8 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from decortex.evaluation.agreement.indices import match_table, shared_table
-from decortex.evaluation.agreement.rand_matrix import rand_matrix
+from decortex.evaluation.agreement import match_table, rand_matrix, shared_table
 from decortex_ops.dashboard.choosing import (
     DATASET,
     EMBEDDING,
@@ -29,8 +28,7 @@ from decortex_ops.dashboard.parts import Choice, Empty, Panel, View
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.theme import ACCENT, category_colour, cluster_symbol, figure, number, plain
 from decortex_ops.dashboard.urls import Field, State
-from decortex_schemas.queries import browse as queries_browse
-from decortex_schemas.queries import neurons as queries_neurons
+from decortex_schemas import queries
 
 PATH = "/agreement"
 TITLE = "Agreement"
@@ -54,14 +52,12 @@ def render(state: State, source: Source) -> View:
         return View(chosen.state, chosen.choices, [chosen.problem], LEAD)
     state = chosen.state
     where = {"dataset": state["dataset"], "model_spec_id": state["model"], "embedding_spec_id": state["emb"]}
-    found = source(
-        queries_neurons.partitions_at, state["study"], **where, k=state["k"], finetune_id=state["ft"]
-    )
+    found = source(queries.partitions_at, state["study"], **where, k=state["k"], finetune_id=state["ft"])
     names = [name_of(row) for row in found]
     state = _with_pair(state, found)
     pair = [names.index(state[side]) for side in ("a", "b")] if len(found) > 1 else []
     matrix = source(_matrix, _Once(found))
-    curves = source(queries_browse.agreement_by_count, state["study"], **where)
+    curves = source(queries.agreement_by_count, state["study"], **where)
     choices = [
         *chosen.choices,
         *(
@@ -123,7 +119,7 @@ def matrix_panel(
     rows = [
         {"a": names[i], "b": names[j], "ari": float(matrix[i, j])} for i in range(n) for j in range(i + 1, n)
     ]
-    cut = f" (the first {n})" if n == queries_neurons.MOST_PARTITIONS else ""
+    cut = f" (the first {n})" if n == queries.MOST_PARTITIONS else ""
     return Panel(
         "matrix",
         "Adjusted Rand index of every pair",

@@ -24,7 +24,7 @@ from decortex_ops.dashboard.theme import (
     plain,
 )
 from decortex_ops.dashboard.urls import Field, State
-from decortex_schemas.queries import neurons as queries_neurons
+from decortex_schemas import queries
 
 PATH = "/cluster"
 TITLE = "Cluster"
@@ -47,18 +47,18 @@ def render(state: State, source: Source) -> View:
     if chosen.problem is not None:
         return View(chosen.state, chosen.choices, [chosen.problem], LEAD)
     key = partition_key(chosen)
-    if not source(queries_neurons.exists, key):
+    if not source(queries.exists, key):
         command = "decortex schedule    # then: decortex work"
         problem = Panel("members", "Members", empty=Empty("This partition is not computed yet.", command))
         return View(chosen.state, chosen.choices, [problem], LEAD)
-    labels = source(queries_neurons.labels, key)
+    labels = source(queries.labels, key)
     sizes = np.bincount(labels[labels >= 0], minlength=1)
     options = {(c,): f"{c} ({size} neurons)" for c, size in enumerate(sizes)}
     chosen = choose(chosen, "cluster", "Cluster", ("cluster",), options)
     state = chosen.state
-    neurons = source(queries_neurons.neurons, key["dataset"])
-    scores = source(queries_neurons.scores, key)
-    centres = source(queries_neurons.clusters, key)
+    neurons = source(queries.neurons, key["dataset"])
+    scores = source(queries.scores, key)
+    centres = source(queries.clusters, key)
     kind = next(r["kind"] for r in chosen.options["finetunings"] if r["finetune_id"] == state["ft"])
     members = np.flatnonzero(labels == state["cluster"])
     panels = [
@@ -281,7 +281,7 @@ def members_panel(
     def rows_of(picked: NDArray[np.int64]) -> list[dict[str, Any]]:
         return [
             {
-                **{name: neurons[name][i].item() for name in queries_neurons.NEURON},
+                **{name: neurons[name][i].item() for name in queries.NEURON},
                 "test_correlation": None if scores is None else float(scores[i]),
             }
             for i in picked

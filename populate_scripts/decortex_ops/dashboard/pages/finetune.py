@@ -26,8 +26,7 @@ from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
 from decortex_ops.dashboard.theme import MUTED, OKABE_ITO, figure, number
 from decortex_ops.dashboard.urls import State
-from decortex_schemas.queries import browse as queries_browse
-from decortex_schemas.queries import neurons as queries_neurons
+from decortex_schemas import queries
 
 PATH = "/fine-tune"
 TITLE = "Fine-tune"
@@ -60,13 +59,13 @@ def render(state: State, source: Source) -> View:
         return View(chosen.state, chosen.choices, [chosen.problem], LEAD)
     state = chosen.state
     key = partition_key(chosen)
-    found = source(queries_neurons.finetuning, key)
+    found = source(queries.finetuning, key)
     if found is None:
         command = "decortex schedule    # then: decortex work --tables DECFinetune"
         problem = Panel("losses", "Losses", empty=Empty("This fine-tuning is not computed yet.", command))
         return View(state, chosen.choices, [problem], LEAD)
     untouched = next(row["finetune_id"] for row in chosen.options["finetunings"] if row["kind"] == "none")
-    both = source(queries_browse.describe, [{**key, "finetune_id": untouched}, key], state["study"])
+    both = source(queries.describe, [{**key, "finetune_id": untouched}, key], state["study"])
     panels = [
         tiles(found),
         losses_panel(found),

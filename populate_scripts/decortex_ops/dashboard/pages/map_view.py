@@ -35,8 +35,7 @@ from decortex_ops.dashboard.theme import (
     plain,
 )
 from decortex_ops.dashboard.urls import Field, State
-from decortex_schemas.queries import neurons as queries_neurons
-from decortex_schemas.queries import views as queries_views
+from decortex_schemas import queries
 
 PATH = "/map"
 TITLE = "Map"
@@ -83,7 +82,7 @@ class Scene:
     neurons : mapping
         Columns of `Dataset.Neuron`.
     view : mapping
-        Row of `queries_views.views`.
+        Row of `queries.views`.
     """
 
     points: NDArray[np.floating[Any]]
@@ -120,7 +119,7 @@ def _scene(state: State, source: Source) -> tuple[Chosen, Scene | None, Panel | 
     key = partition_key(chosen)
     drawn = [
         row
-        for row in source(queries_views.views, state["study"])
+        for row in source(queries.views, state["study"])
         if row["done"]
         and all(row[n] == key[n] for n in ("dataset", "model_spec_id", "model_seed", "embedding_spec_id"))
     ]
@@ -131,7 +130,7 @@ def _scene(state: State, source: Source) -> tuple[Chosen, Scene | None, Panel | 
             None,
             Panel("map", "Map", empty=Empty("No view of this embedding is drawn yet.", command)),
         )
-    if not source(queries_neurons.exists, key):
+    if not source(queries.exists, key):
         command = "decortex schedule    # then: decortex work"
         return chosen, None, Panel("map", "Map", empty=Empty("This partition is not computed yet.", command))
     options = {
@@ -141,12 +140,12 @@ def _scene(state: State, source: Source) -> tuple[Chosen, Scene | None, Panel | 
     chosen = choose(chosen, "view", "View", ("view", "vseed"), options, default=usual)
     state = chosen.state
     view = next(r for r in drawn if (r["view_spec_id"], r["view_seed"]) == (state["view"], state["vseed"]))
-    view_key = {name: view[name] for name in queries_views.KEY}
+    view_key = {name: view[name] for name in queries.VIEW_KEY}
     scene = Scene(
-        points=source(queries_views.view_points, view_key),
-        labels=source(queries_neurons.labels, key),
-        scores=source(queries_neurons.scores, key),
-        neurons=source(queries_neurons.neurons, key["dataset"]),
+        points=source(queries.view_points, view_key),
+        labels=source(queries.labels, key),
+        scores=source(queries.scores, key),
+        neurons=source(queries.neurons, key["dataset"]),
         view=view,
     )
     return chosen, scene, None
@@ -280,7 +279,7 @@ def selected(scene: Scene, lasso: Any) -> NDArray[np.int64]:
 
 def neuron_rows(scene: Scene, picked: NDArray[np.int64]) -> list[dict[str, Any]]:
     """One row a neuron."""
-    columns = {name: scene.neurons[name][picked] for name in queries_neurons.NEURON}
+    columns = {name: scene.neurons[name][picked] for name in queries.NEURON}
     scores = np.full(len(scene.labels), np.nan) if scene.scores is None else scene.scores
     return [
         {

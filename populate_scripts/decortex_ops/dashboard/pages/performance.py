@@ -15,7 +15,7 @@ from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
 from decortex_ops.dashboard.theme import cluster_colour, figure, number
 from decortex_ops.dashboard.urls import State
-from decortex_schemas.queries import neurons as queries_neurons
+from decortex_schemas import queries
 
 PATH = "/performance"
 TITLE = "Performance"
@@ -31,15 +31,15 @@ def render(state: State, source: Source) -> View:
     if chosen.problem is not None:
         return View(chosen.state, chosen.choices, [chosen.problem], LEAD)
     key = partition_key(chosen)
-    found = source(queries_neurons.performance, key)
+    found = source(queries.performance, key)
     if found is None:
         command = "decortex schedule    # then: decortex work --tables ClusterPerformance"
         empty = Empty("Performance by cluster is not computed yet for this partition.", command)
         return View(
             chosen.state, chosen.choices, [Panel("violins", "Performance by cluster", empty=empty)], LEAD
         )
-    labels = source(queries_neurons.labels, key)
-    scores = source(queries_neurons.scores, key)
+    labels = source(queries.labels, key)
+    scores = source(queries.scores, key)
     panels = [effects(found), violins_panel(found, labels, scores), clusters_panel(found), pairs_panel(found)]
     return View(chosen.state, chosen.choices, panels, LEAD + against(chosen))
 

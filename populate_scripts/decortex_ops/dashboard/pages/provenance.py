@@ -12,7 +12,6 @@ from decortex_ops.dashboard.parts import Empty, Panel, View
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.urls import State
 from decortex_schemas import queries
-from decortex_schemas.queries import neurons as queries_neurons
 
 PATH = "/provenance"
 TITLE = "Provenance"
@@ -31,7 +30,7 @@ def render(state: State, source: Source) -> View:
     if chosen.problem is not None:
         return View(chosen.state, chosen.choices, [chosen.problem], LEAD)
     key = partition_key(chosen)
-    if not source(queries_neurons.exists, key):
+    if not source(queries.exists, key):
         empty = Empty("This partition is not computed yet.", "decortex schedule    # then: decortex work")
         return View(chosen.state, chosen.choices, [Panel("chain", "Chain", empty=empty)], LEAD)
     found = source(queries.provenance, "DECFinetune", key)

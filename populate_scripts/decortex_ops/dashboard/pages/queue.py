@@ -16,8 +16,8 @@ from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
 from decortex_ops.dashboard.theme import STATES, category_colour, duration, figure, number, plain
 from decortex_ops.dashboard.urls import Field, State
-from decortex_schemas.queries import jobs as queries_queue
-from decortex_schemas.queries.jobs import Row
+from decortex_schemas import queries
+from decortex_schemas.queries import Row
 
 PATH = "/"
 TITLE = "Queue"
@@ -31,10 +31,10 @@ _COLOURED = 6
 
 def render(state: State, source: Source) -> View:
     """The page."""
-    tables = source(queries_queue.queue_state)
-    alive = source(queries_queue.workers)
-    finished = source(queries_queue.throughput, hours=state["hours"])
-    failed = [row for row in source(queries_queue.failures) if state["table"] in (None, "", row["table"])]
+    tables = source(queries.queue_state)
+    alive = source(queries.workers)
+    finished = source(queries.throughput, hours=state["hours"])
+    failed = [row for row in source(queries.failures) if state["table"] in (None, "", row["table"])]
     with_failures = [row["table"] for row in tables if row["failed"]]
     choices = [
         Choice(
@@ -157,7 +157,7 @@ def throughput_figure(finished: Sequence[Row], hours: int) -> go.Figure:
         bins.setdefault(row["table"] if row["table"] in largest else "others", Counter())[row["start"]] += (
             row["n"]
         )
-    width = queries_queue.bin_seconds(hours)
+    width = queries.bin_seconds(hours)
     traces = [
         go.Bar(
             x=[start + timedelta(seconds=width / 2) for start in bins[name]],

@@ -15,8 +15,8 @@ from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import pages, table
 from decortex_ops.dashboard.theme import category_colour, figure, number, plain
 from decortex_ops.dashboard.urls import Field, State
-from decortex_schemas.queries import browse as queries_browse
-from decortex_schemas.queries.rows import PARTITION
+from decortex_schemas import queries
+from decortex_schemas.queries import PARTITION
 
 PATH = "/runs"
 TITLE = "Runs"
@@ -31,7 +31,7 @@ FIELDS = (
     Field("ft", "int", low=0),
     Field("net", "int"),
     Field("status", "text"),
-    Field("sort", "text", default="k", choices=queries_browse.SORTABLE),
+    Field("sort", "text", default="k", choices=queries.SORTABLE),
     Field("down", "int", default=0, choices=(0, 1)),
     Field("page", "int", default=1, low=1, high=100_000),
     Field("pick", "texts", default=()),
@@ -107,7 +107,7 @@ def render(state: State, source: Source) -> View:
     statuses = (state["status"],) if state["status"] else ()
     order = {"order_by": state["sort"], "descending": bool(state["down"])}
     found = source(
-        queries_browse.runs,
+        queries.runs,
         study,
         where=where,
         statuses=statuses,
@@ -117,20 +117,20 @@ def render(state: State, source: Source) -> View:
     )
     picked = state["pick"][:MOST_PICKED]
     keys = [key for key in map(key_of, picked) if key is not None]
-    compared = source(queries_browse.describe, keys, study) if keys else []
+    compared = source(queries.describe, keys, study) if keys else []
     panels = [
         *([compare_panel(compared, too_many=len(state["pick"]) > MOST_PICKED)] if compared else []),
         runs_panel(
             state,
             found,
             rows=lambda: source(
-                queries_browse.runs, study, where=where, statuses=statuses, **order, limit=MOST_ROWS
+                queries.runs, study, where=where, statuses=statuses, **order, limit=MOST_ROWS
             )["rows"],
         ),
     ]
     return View(
         state,
-        [*chosen.choices, *filters(state, chosen.options, source(queries_browse.statuses, study))],
+        [*chosen.choices, *filters(state, chosen.options, source(queries.statuses, study))],
         panels,
         LEAD,
     )
@@ -194,7 +194,7 @@ def runs_panel(state: State, found: Mapping[str, Any], *, rows: Any) -> Panel:
             [(name, text) for name, text in COLUMNS if name not in unknown],
             caption="Finished variants of the study",
             state=state,
-            sortable=[name for name, _ in COLUMNS if name in queries_browse.SORTABLE],
+            sortable=[name for name, _ in COLUMNS if name in queries.SORTABLE],
             cells={
                 "pick": tick,
                 "more": more,

@@ -25,7 +25,7 @@ from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
 from decortex_ops.dashboard.theme import number
 from decortex_ops.dashboard.urls import State
-from decortex_schemas.queries import k_selection as queries_selection
+from decortex_schemas import queries
 
 PATH = "/which-k"
 TITLE = "Which K"
@@ -58,7 +58,7 @@ def render(state: State, source: Source) -> View:
         "embedding_spec_id": state["emb"],
         "method_id": state["method"],
     }
-    found = source(queries_selection.best_k, state["study"], key)
+    found = source(queries.best_k, state["study"], key)
     if not found:
         empty = Empty(
             "The choice of K is not computed yet for these networks and this method.",

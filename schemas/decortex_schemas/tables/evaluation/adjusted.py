@@ -9,10 +9,8 @@ from typing import Any
 import datajoint as dj
 import numpy as np
 
-from decortex.evaluation import benjamini_hochberg, grid_test
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.database.schema import schema
+from decortex.evaluation.association import benjamini_hochberg, grid_test
+from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.embeddings import Embedding
 from decortex_schemas.tables.evaluation.association import ClusterAssociation
 from decortex_schemas.tables.evaluation.quality import EVALUATION_SEED, N_PERMUTATIONS

@@ -13,11 +13,15 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.evaluation import cluster_contrasts, mixed_test, population_test, unit_effects
-from decortex.evaluation.association.freedman_lane import Nuisance, adjusted_effect
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.database.schema import schema
+from decortex.evaluation.association import (
+    Nuisance,
+    adjusted_effect,
+    cluster_contrasts,
+    mixed_test,
+    population_test,
+    unit_effects,
+)
+from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.evaluation.scored import (
     Comparison,
     RecordingSummary,

@@ -8,10 +8,8 @@ from typing import Any
 
 import datajoint as dj
 
-from decortex.evaluation import confound, leave_one_out
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.database.schema import schema
+from decortex.evaluation.association import confound, leave_one_out
+from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import sessions_of
 from decortex_schemas.tables.embeddings import load_embedding
 from decortex_schemas.tables.evaluation.scored import animals_of, scores_of

@@ -12,9 +12,7 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.database.schema import schema
+from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset
 from decortex_schemas.tables.evaluation.seed_agreement import PAIR_COLUMNS, compare, mean_indices
 from decortex_schemas.tables.finetuning import partition_labels

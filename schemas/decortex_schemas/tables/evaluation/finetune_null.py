@@ -11,10 +11,10 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.evaluation import agreement, cluster_quality, excess_over_null
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.database.schema import schema
+from decortex.evaluation import cluster_quality
+from decortex.evaluation.agreement import agreement
+from decortex.evaluation.nulls import excess_over_null
+from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset
 from decortex_schemas.tables.embeddings import load_embedding
 from decortex_schemas.tables.evaluation.quality import EVALUATION_SEED

@@ -10,10 +10,10 @@ import numpy as np
 
 from decortex.config import config_hash
 from decortex.embeddings import EmbeddingConfig, fit_map
-from decortex.evaluation import NULL_KINDS, Clusterer, joint_surrogates, null_seed_agreement
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.database.schema import schema
+from decortex.evaluation.agreement import Clusterer
+from decortex.evaluation.nulls import NULL_KINDS
+from decortex.evaluation.selection import joint_surrogates, null_seed_agreement
+from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset
 from decortex_schemas.tables.evaluation.k_criteria import VALUE_COLUMNS, raw_features, value_row
 from decortex_schemas.tables.networks import TrainedModel

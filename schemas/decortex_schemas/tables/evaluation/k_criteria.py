@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from decortex.config import config_hash
 from decortex.embeddings import EmbeddingConfig
-from decortex.evaluation import (
-    Clusterer,
+from decortex.evaluation.agreement import Clusterer
+from decortex.evaluation.selection import (
     CriterionValue,
     RawFeatures,
     SelectionConfig,
@@ -21,9 +21,7 @@ from decortex.evaluation import (
     draw_surrogate,
     partition_figures,
 )
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.database.schema import schema
+from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.embeddings import Embedding, load_embedding
 from decortex_schemas.tables.networks import TrainedModel, raw_embedding
 from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod, EmbeddingSpec, NullModel, Seed

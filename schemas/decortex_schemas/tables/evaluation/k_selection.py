@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.errors import ConfigError
-from decortex.evaluation import (
+from decortex.evaluation.selection import (
     CriterionValue,
     Excess,
     JointSelection,
@@ -21,9 +21,7 @@ from decortex.evaluation import (
     seed_agreement,
     select_jointly,
 )
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.database.schema import schema
+from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import Clustering
 from decortex_schemas.tables.datasets import Dataset
 from decortex_schemas.tables.evaluation.joint_nulls import SeedNullFit

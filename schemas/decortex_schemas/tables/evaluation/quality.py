@@ -10,14 +10,9 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.evaluation import (
-    associate,
-    cluster_quality,
-    pairwise_tests,
-)
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.database.schema import schema
+from decortex.evaluation import cluster_quality
+from decortex.evaluation.association import associate, pairwise_tests
+from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset, sessions_of
 from decortex_schemas.tables.embeddings import load_embedding
 from decortex_schemas.tables.finetuning import DECFinetune, moved_embedding, partition_labels

@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.errors import InputError
-from decortex.evaluation import RetainedResult, retained_performance
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.database.schema import schema
+from decortex.evaluation.performance import RetainedResult, retained_performance
+from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import sessions_of
 from decortex_schemas.tables.evaluation.quality import EVALUATION_SEED, scores_after, scores_before
 from decortex_schemas.tables.finetuning import ContinuedTraining, DECFinetune, partition_labels

@@ -11,13 +11,10 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.data.summary import summarise_recordings
-from decortex.evaluation import CovariateConfig, covariate_columns
-from decortex.evaluation.association.covariates import log_rate, norms
-from decortex.evaluation.performance.reliability import reliability_of
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.database.schema import schema
+from decortex.data import summarise_recordings
+from decortex.evaluation.association import CovariateConfig, covariate_columns, log_rate, norms
+from decortex.evaluation.performance import reliability_of
+from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset, mapped_recordings, sessions_of
 from decortex_schemas.tables.evaluation.quality import (
     EVALUATION_SEED,

@@ -12,17 +12,15 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.evaluation import agreement
-from decortex.evaluation.agreement.indices import (
+from decortex.evaluation.agreement import (
     Agreement,
     MatchedConfusion,
+    agreement,
     match_table,
     shared_table,
     table_agreement,
 )
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.database.schema import schema
+from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset, true_types
 from decortex_schemas.tables.finetuning import partition_labels
 from decortex_schemas.tables.frozen import FrozenStudy, check_frozen, members_of

@@ -10,10 +10,8 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.evaluation import Consensus, Stability, agreement, consensus, stability
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import STAMP, Environment, run_stamp  # noqa: F401  (foreign key)
-from decortex_schemas.database.schema import schema
+from decortex.evaluation.agreement import Consensus, Stability, agreement, consensus, stability
+from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import Clustering
 from decortex_schemas.tables.embeddings import Embedding, array_sha256
 from decortex_schemas.tables.evaluation.seed_agreement import (

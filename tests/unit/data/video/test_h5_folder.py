@@ -10,8 +10,7 @@ import pytest
 from video_files import write_h5_folder
 
 from decortex.data import check_responses
-from decortex.data.video.h5_folder import MovieSplit, open_h5_folder
-from decortex.data.video.resample import resample_counts, resample_movie, resample_rates
+from decortex.data.video import MovieSplit, open_h5_folder, resample_counts, resample_movie, resample_rates
 from decortex.errors import DatasetError, InputError
 
 h5py = pytest.importorskip("h5py")

@@ -10,11 +10,16 @@ import numpy as np
 import pytest
 from video_files import Skeleton, save, video_of, write_video_session
 
-from decortex.data import Recordings, cached, check_responses, open_filetree, write_filetree
-from decortex.data.checks import check_images
-from decortex.data.summary import summarise_recordings
-from decortex.data.video.clips import NEGATIVE_TOLERANCE
-from decortex.data.video.filetree import shared_clips
+from decortex.data import (
+    Recordings,
+    cached,
+    check_images,
+    check_responses,
+    open_filetree,
+    summarise_recordings,
+    write_filetree,
+)
+from decortex.data.video import NEGATIVE_TOLERANCE, shared_clips
 from decortex.errors import DatasetError, InputError
 
 BEHAVIOUR = ("behavior", "pupil_center")

@@ -1,0 +1,30 @@
+from .basis import Basis, basis_size, solve_by_component
+from .discretise import Discretisation, discretise
+from .eigen import Operator, smallest_eigenpairs
+from .ldmgi import LDMGI, laplacian, local_models
+from .neighbours import components, nearest_neighbours, normalised_affinity
+from .result import GraphFit, graph_result
+from .sec import SEC, SECProblem
+from .spectral import SPECTRAL, connectivity
+
+__all__ = [
+    "LDMGI",
+    "SEC",
+    "SPECTRAL",
+    "Basis",
+    "Discretisation",
+    "GraphFit",
+    "Operator",
+    "SECProblem",
+    "basis_size",
+    "components",
+    "connectivity",
+    "discretise",
+    "graph_result",
+    "laplacian",
+    "local_models",
+    "nearest_neighbours",
+    "normalised_affinity",
+    "smallest_eigenpairs",
+    "solve_by_component",
+]

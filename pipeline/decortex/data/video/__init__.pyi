@@ -1,0 +1,37 @@
+from .clips import (
+    NEGATIVE_TOLERANCE,
+    DeconvolvedTraces,
+    InMemoryClips,
+    RepeatedTrials,
+)
+from .filetree import (
+    WITHHELD,
+    open_video_session,
+    read_frame_rate,
+    shared_clips,
+)
+from .h5_folder import (
+    MovieSplit,
+    open_h5_folder,
+)
+from .resample import (
+    resample_counts,
+    resample_movie,
+    resample_rates,
+)
+
+__all__ = [
+    "NEGATIVE_TOLERANCE",
+    "WITHHELD",
+    "DeconvolvedTraces",
+    "InMemoryClips",
+    "MovieSplit",
+    "RepeatedTrials",
+    "open_h5_folder",
+    "open_video_session",
+    "read_frame_rate",
+    "resample_counts",
+    "resample_movie",
+    "resample_rates",
+    "shared_clips",
+]

@@ -1,0 +1,5 @@
+from .quality import cluster_quality
+
+__all__ = [
+    "cluster_quality",
+]

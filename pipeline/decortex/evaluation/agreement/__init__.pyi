@@ -1,0 +1,40 @@
+from .consensus import Consensus, consensus
+from .indices import (
+    Agreement,
+    MatchedConfusion,
+    agreement,
+    contingency,
+    match_table,
+    matched_confusion,
+    pairwise_agreement,
+    shared_table,
+    table_agreement,
+)
+from .mutual_information import expected_mutual_information, mutual_information
+from .rand_matrix import rand_matrix
+from .stability import Stability, draw_subsample, stability
+from .subsamples import Clusterer, adjusted_rand, subsample_stability, subsamples
+
+__all__ = [
+    "Agreement",
+    "Clusterer",
+    "Consensus",
+    "MatchedConfusion",
+    "Stability",
+    "adjusted_rand",
+    "agreement",
+    "consensus",
+    "contingency",
+    "draw_subsample",
+    "expected_mutual_information",
+    "match_table",
+    "matched_confusion",
+    "mutual_information",
+    "pairwise_agreement",
+    "rand_matrix",
+    "shared_table",
+    "stability",
+    "subsample_stability",
+    "subsamples",
+    "table_agreement",
+]

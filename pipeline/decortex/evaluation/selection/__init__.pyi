@@ -1,0 +1,41 @@
+from .across_networks import JointSelection, NetworkFigures, select_jointly
+from .choose_k import KSelection, RawFeatures, choose_k, draw_surrogate, refits
+from .config import CriterionValue, SelectionConfig
+from .criteria import count_criteria, partition_figures
+from .decision import CRITERIA, Excess, decide_k, excess
+from .density_valleys import density_valleys
+from .gap import dispersion, first_within_one_error, gap_statistic, reference
+from .information_criteria import information_criteria
+from .joint_nulls import joint_surrogates, null_seed_agreement, seed_agreement
+from .split_half import halvings, judge_halves, prediction_strength
+
+__all__ = [
+    "CRITERIA",
+    "CriterionValue",
+    "Excess",
+    "JointSelection",
+    "KSelection",
+    "NetworkFigures",
+    "RawFeatures",
+    "SelectionConfig",
+    "choose_k",
+    "count_criteria",
+    "decide_k",
+    "density_valleys",
+    "dispersion",
+    "draw_surrogate",
+    "excess",
+    "first_within_one_error",
+    "gap_statistic",
+    "halvings",
+    "information_criteria",
+    "joint_surrogates",
+    "judge_halves",
+    "null_seed_agreement",
+    "partition_figures",
+    "prediction_strength",
+    "reference",
+    "refits",
+    "seed_agreement",
+    "select_jointly",
+]

@@ -1,0 +1,26 @@
+from .agreement import agreement_map
+from .criteria import k_criteria
+from .curves import loss_curves
+from .files import figure_bytes
+from .map import view_map
+from .nulls import finetuned_nulls
+from .performance import performance_by_cluster
+from .price import agreement_front, paired_change
+from .style import TWO_COLUMNS, cluster_colour, colours_of
+from .surrogates import surrogate_values
+
+__all__ = [
+    "TWO_COLUMNS",
+    "agreement_front",
+    "agreement_map",
+    "cluster_colour",
+    "colours_of",
+    "figure_bytes",
+    "finetuned_nulls",
+    "k_criteria",
+    "loss_curves",
+    "paired_change",
+    "performance_by_cluster",
+    "surrogate_values",
+    "view_map",
+]

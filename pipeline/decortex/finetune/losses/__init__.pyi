@@ -1,0 +1,43 @@
+from .assignment import (
+    log_target,
+    mean_kl,
+    squared_distances,
+    student_log_q,
+    student_t_log_density,
+)
+from .base import ClusteringTerm, StartPoints, ToPoints
+from .dec import DECTerm, principal_axes
+from .december import DECEMberTerm, learned_nu
+from .diagnostics import Diagnostics, diagnose
+from .rotation import RotationStart, gauge, orbit_distances, rolled_by, rolls
+from .rotation_dec import RotationDECTerm
+from .rotation_december import RotationDECEMberTerm
+from .tied_mixture import Kept, TiedMixture, passes_of, tied_mixture_scores
+
+__all__ = [
+    "ClusteringTerm",
+    "DECEMberTerm",
+    "DECTerm",
+    "Diagnostics",
+    "Kept",
+    "RotationDECEMberTerm",
+    "RotationDECTerm",
+    "RotationStart",
+    "StartPoints",
+    "TiedMixture",
+    "ToPoints",
+    "diagnose",
+    "gauge",
+    "learned_nu",
+    "log_target",
+    "mean_kl",
+    "orbit_distances",
+    "passes_of",
+    "principal_axes",
+    "rolled_by",
+    "rolls",
+    "squared_distances",
+    "student_log_q",
+    "student_t_log_density",
+    "tied_mixture_scores",
+]

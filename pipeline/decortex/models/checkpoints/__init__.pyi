@@ -1,0 +1,22 @@
+from .external import BuiltNetwork, build_network, check_builder
+from .neuron_map import check_map, score_mapped
+from .nnfabrik import config_md5, read_row
+from .read import CheckpointReadout, load_tensors, read_checkpoint, tensors_of
+from .rebuild import PUBLISHED, RebuildConfig, rebuild_network
+
+__all__ = [
+    "PUBLISHED",
+    "BuiltNetwork",
+    "CheckpointReadout",
+    "RebuildConfig",
+    "build_network",
+    "check_builder",
+    "check_map",
+    "config_md5",
+    "load_tensors",
+    "read_checkpoint",
+    "read_row",
+    "rebuild_network",
+    "score_mapped",
+    "tensors_of",
+]

@@ -1,0 +1,65 @@
+from .averaging import (
+    Snapshot,
+    WeightAverage,
+)
+from .batches import (
+    Batch,
+    TierBatches,
+    shift_images,
+)
+from .config import (
+    TrainingConfig,
+)
+from .feature_cache import (
+    MapMemory,
+)
+from .handover import (
+    Handover,
+)
+from .history import (
+    EpochRecord,
+)
+from .loop import (
+    AuxiliaryTerm,
+    TrainingOutcome,
+    fit_network,
+)
+from .optimisation import (
+    mean_correlation,
+    only_trained,
+    prediction_loss,
+)
+from .penalties import (
+    log_norm_penalty,
+    penalty,
+    roughness,
+)
+from .resume import (
+    RunState,
+    StateFile,
+    discard_stale,
+)
+
+__all__ = [
+    "AuxiliaryTerm",
+    "Batch",
+    "EpochRecord",
+    "Handover",
+    "MapMemory",
+    "RunState",
+    "Snapshot",
+    "StateFile",
+    "TierBatches",
+    "TrainingConfig",
+    "TrainingOutcome",
+    "WeightAverage",
+    "discard_stale",
+    "fit_network",
+    "log_norm_penalty",
+    "mean_correlation",
+    "only_trained",
+    "penalty",
+    "prediction_loss",
+    "roughness",
+    "shift_images",
+]

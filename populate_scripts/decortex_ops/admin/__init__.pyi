@@ -1,0 +1,6 @@
+from .backup import restore, save
+
+__all__ = [
+    "restore",
+    "save",
+]

@@ -1,0 +1,24 @@
+from .local_pool import OnRound, run_until_empty
+from .log import Log
+from .resources import Device, Limits, parse_bytes
+from .scheduler import keep_sweeping, queues_empty, retry_failed, sweep
+from .signals import postponed, whole_statements
+from .worker import WorkSummary, choose_tables, work
+
+__all__ = [
+    "Device",
+    "Limits",
+    "Log",
+    "OnRound",
+    "WorkSummary",
+    "choose_tables",
+    "keep_sweeping",
+    "parse_bytes",
+    "postponed",
+    "queues_empty",
+    "retry_failed",
+    "run_until_empty",
+    "sweep",
+    "whole_statements",
+    "work",
+]

@@ -1,0 +1,100 @@
+from .database.deletions import Deletion
+from .database.leases import WorkerLease
+from .database.provenance import Environment
+from .database.schema import connect, schema
+from .tables.clustering import Clustering
+from .tables.datasets import Dataset
+from .tables.embeddings import Embedding
+from .tables.evaluation.adjusted import AdjustedPValue, GridAssociation
+from .tables.evaluation.association import ClusterAssociation
+from .tables.evaluation.confounds import ClusterConfound
+from .tables.evaluation.cross_agreement import MethodAgreement, ModelAgreement
+from .tables.evaluation.finetune_null import FinetunedNull
+from .tables.evaluation.joint_nulls import SeedNullFit
+from .tables.evaluation.k_criteria import KCriteria, NullFit
+from .tables.evaluation.k_selection import KChoice, KSelection, record_choice
+from .tables.evaluation.quality import ClusterPerformance, ClusterQuality
+from .tables.evaluation.retained import RetainedPerformance
+from .tables.evaluation.scored import RecordingSummary
+from .tables.evaluation.seed_agreement import SeedAgreement
+from .tables.evaluation.stability import ConsensusPartition, SubsampleStability
+from .tables.finetuning import ContinuedTraining, DECFinetune
+from .tables.frozen import FrozenStudy, freeze_study
+from .tables.networks import ModelTask, Performance, TrainedModel
+from .tables.null_networks import NullDataset, NullRecordings, NullStudy
+from .tables.specs import (
+    ClusterCount,
+    ClusteringMethod,
+    CovariateSet,
+    EmbeddingSpec,
+    FinetuneSpec,
+    Metric,
+    ModelSpec,
+    NullModel,
+    Seed,
+    Tier,
+    TrainingSchedule,
+)
+from .tables.studies import Study, StudyPlan, declare_study
+from .tables.subsamples import SubsampleClustering
+from .tables.views import EmbeddingView, ViewRequest, ViewSpec, request_view
+
+__all__ = [
+    "AdjustedPValue",
+    "ClusterAssociation",
+    "ClusterConfound",
+    "ClusterCount",
+    "ClusterPerformance",
+    "ClusterQuality",
+    "Clustering",
+    "ClusteringMethod",
+    "ConsensusPartition",
+    "ContinuedTraining",
+    "CovariateSet",
+    "DECFinetune",
+    "Dataset",
+    "Deletion",
+    "Embedding",
+    "EmbeddingSpec",
+    "EmbeddingView",
+    "Environment",
+    "FinetuneSpec",
+    "FinetunedNull",
+    "FrozenStudy",
+    "GridAssociation",
+    "KChoice",
+    "KCriteria",
+    "KSelection",
+    "MethodAgreement",
+    "Metric",
+    "ModelAgreement",
+    "ModelSpec",
+    "ModelTask",
+    "NullDataset",
+    "NullFit",
+    "NullModel",
+    "NullRecordings",
+    "NullStudy",
+    "Performance",
+    "RecordingSummary",
+    "RetainedPerformance",
+    "Seed",
+    "SeedAgreement",
+    "SeedNullFit",
+    "Study",
+    "StudyPlan",
+    "SubsampleClustering",
+    "SubsampleStability",
+    "Tier",
+    "TrainedModel",
+    "TrainingSchedule",
+    "ViewRequest",
+    "ViewSpec",
+    "WorkerLease",
+    "connect",
+    "declare_study",
+    "freeze_study",
+    "record_choice",
+    "request_view",
+    "schema",
+]

@@ -1,0 +1,151 @@
+from .agreement import (
+    agreement,
+)
+from .browse import (
+    SORTABLE,
+    agreement_by_count,
+    choices,
+    describe,
+    runs,
+    statuses,
+    study_counts,
+)
+from .connection import (
+    connect_to_read,
+)
+from .figure_rows import (
+    CHOICE,
+    about_study,
+    agreement_pairs,
+    effect,
+    environments,
+    epochs,
+    figure_neurons,
+    finetuned_nulls,
+    partitions,
+    specifications,
+    surrogates,
+)
+from .jobs import (
+    Row,
+    bin_seconds,
+    failures,
+    queue_state,
+    throughput,
+    workers,
+)
+from .k_selection import (
+    best_k,
+    selection_cost,
+)
+from .neurons import (
+    MOST_PARTITIONS,
+    NEURON,
+    clusters,
+    exists,
+    finetuning,
+    labels,
+    neurons,
+    partitions_at,
+    performance,
+    scores,
+)
+from .overview import (
+    AVERAGED,
+    JOB_STATES,
+    failed_jobs,
+    progress,
+    provenance,
+    require_frozen,
+    results,
+    studies,
+    test_performance,
+    whole_key,
+    worst_status,
+)
+from .performance import (
+    confounds,
+    predictability,
+)
+from .recompute import (
+    recompute,
+)
+from .retained import (
+    front,
+    improvement,
+    price,
+)
+from .rows import (
+    PARTITION,
+    START,
+    Names,
+)
+from .views import (
+    VIEW_KEY,
+    view_points,
+    views,
+)
+
+__all__ = [
+    "AVERAGED",
+    "CHOICE",
+    "JOB_STATES",
+    "MOST_PARTITIONS",
+    "NEURON",
+    "PARTITION",
+    "SORTABLE",
+    "START",
+    "VIEW_KEY",
+    "Names",
+    "Row",
+    "about_study",
+    "agreement",
+    "agreement_by_count",
+    "agreement_pairs",
+    "best_k",
+    "bin_seconds",
+    "choices",
+    "clusters",
+    "confounds",
+    "connect_to_read",
+    "describe",
+    "effect",
+    "environments",
+    "epochs",
+    "exists",
+    "failed_jobs",
+    "failures",
+    "figure_neurons",
+    "finetuned_nulls",
+    "finetuning",
+    "front",
+    "improvement",
+    "labels",
+    "neurons",
+    "partitions",
+    "partitions_at",
+    "performance",
+    "predictability",
+    "price",
+    "progress",
+    "provenance",
+    "queue_state",
+    "recompute",
+    "require_frozen",
+    "results",
+    "runs",
+    "scores",
+    "selection_cost",
+    "specifications",
+    "statuses",
+    "studies",
+    "study_counts",
+    "surrogates",
+    "test_performance",
+    "throughput",
+    "view_points",
+    "views",
+    "whole_key",
+    "workers",
+    "worst_status",
+]

@@ -1,0 +1,32 @@
+from .checkpoints import register_checkpoint
+from .defaults import register_defaults
+from .plans import (
+    EmbeddingPlan,
+    FinetuningPlan,
+    MethodPlan,
+    NetworksPlan,
+    PlanFile,
+    SelectionPlan,
+    ViewPlan,
+    declare_plan,
+    plan_cost,
+    register_none,
+)
+from .priorities import apply_priorities, set_priority
+
+__all__ = [
+    "EmbeddingPlan",
+    "FinetuningPlan",
+    "MethodPlan",
+    "NetworksPlan",
+    "PlanFile",
+    "SelectionPlan",
+    "ViewPlan",
+    "apply_priorities",
+    "declare_plan",
+    "plan_cost",
+    "register_checkpoint",
+    "register_defaults",
+    "register_none",
+    "set_priority",
+]

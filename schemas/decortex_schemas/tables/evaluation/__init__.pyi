@@ -1,0 +1,59 @@
+from .adjusted import AdjustedPValue, GridAssociation
+from .association import ClusterAssociation, associate_rows
+from .confounds import ClusterConfound
+from .cross_agreement import MethodAgreement, ModelAgreement
+from .finetune_null import MEASURES, STATES, FinetunedNull
+from .joint_nulls import SeedNullFit, asked_seed_nulls
+from .k_criteria import SELECTION, KCriteria, NullFit, asked_criteria, asked_nulls
+from .k_selection import KChoice, KSelection, record_choice
+from .quality import (
+    EVALUATION_SEED,
+    MAIN_METRIC,
+    MAIN_TIER,
+    N_PERMUTATIONS,
+    ClusterPerformance,
+    ClusterQuality,
+    scores_after,
+    scores_before,
+)
+from .retained import RetainedPerformance, scores_of_control
+from .scored import comparison
+from .seed_agreement import SeedAgreement
+from .stability import ConsensusPartition, SubsampleStability
+
+__all__ = [
+    "EVALUATION_SEED",
+    "MAIN_METRIC",
+    "MAIN_TIER",
+    "MEASURES",
+    "N_PERMUTATIONS",
+    "SELECTION",
+    "STATES",
+    "AdjustedPValue",
+    "ClusterAssociation",
+    "ClusterConfound",
+    "ClusterPerformance",
+    "ClusterQuality",
+    "ConsensusPartition",
+    "FinetunedNull",
+    "GridAssociation",
+    "KChoice",
+    "KCriteria",
+    "KSelection",
+    "MethodAgreement",
+    "ModelAgreement",
+    "NullFit",
+    "RetainedPerformance",
+    "SeedAgreement",
+    "SeedNullFit",
+    "SubsampleStability",
+    "asked_criteria",
+    "asked_nulls",
+    "asked_seed_nulls",
+    "associate_rows",
+    "comparison",
+    "record_choice",
+    "scores_after",
+    "scores_before",
+    "scores_of_control",
+]

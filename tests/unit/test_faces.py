@@ -1,0 +1,86 @@
+"""Packages and their faces: what `__init__` offers exists, and nobody imports past a face."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ROOTS = {"decortex": "pipeline", "decortex_schemas": "schemas", "decortex_ops": "populate_scripts"}
+# Modules that every package may use by their own name: errors, configuration, and where files of a user lie.
+OPEN = {"decortex.errors", "decortex.config", "decortex.private_folder"}
+# The command line is a program, not a library: its packages offer no names.
+PROGRAMS = ("decortex_ops.cli",)
+STUBS = sorted(
+    path for root, folder in ROOTS.items() for path in (REPOSITORY / folder / root).rglob("__init__.pyi")
+)
+
+
+def module_of(path: Path) -> str:
+    """Dotted name of a file in one of the three roots."""
+    root = next(folder for folder in ROOTS.values() if path.is_relative_to(REPOSITORY / folder))
+    return ".".join(path.relative_to(REPOSITORY / root).with_suffix("").parts).removesuffix(".__init__")
+
+
+def sources() -> Iterator[Path]:
+    for root, folder in ROOTS.items():
+        yield from (REPOSITORY / folder / root).rglob("*.py")
+    for folder in ("benchmarks", "docs"):
+        yield from (REPOSITORY / folder).rglob("*.py")
+
+
+def is_file(module: str) -> bool:
+    folder = REPOSITORY / ROOTS[module.split(".", maxsplit=1)[0]]
+    return folder.joinpath(*module.split(".")).with_suffix(".py").is_file()
+
+
+@pytest.mark.parametrize("stub", STUBS, ids=module_of)
+def test_every_name_of_a_face_exists_and_is_listed_once(stub: Path) -> None:
+    package = importlib.import_module(module_of(stub))
+    tree = ast.parse(stub.read_text(encoding="utf-8"))
+    imported = [alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    listed = next(
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    )
+    assert sorted(imported) == sorted(listed) == sorted(package.__all__)
+    assert len(set(listed)) == len(listed)
+    for name in listed:
+        getattr(package, name)
+
+
+def test_no_package_imports_past_the_face_of_another() -> None:
+    deep = []
+    for path in sources():
+        inside = any(path.is_relative_to(REPOSITORY / folder) for folder in ROOTS.values())
+        here = module_of(path.parent / "__init__.py") if inside else ""
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (
+                not isinstance(node, ast.ImportFrom)
+                or not node.module
+                or node.module.split(".")[0] not in ROOTS
+            ):
+                continue
+            package = node.module.rpartition(".")[0]
+            if not is_file(node.module) or node.module in OPEN or node.module.startswith(PROGRAMS):
+                continue
+            if package in ROOTS or here == package or here.startswith(f"{package}."):
+                continue
+            names = [alias.name for alias in node.names]
+            if not all(
+                name.startswith("_") for name in names
+            ):  # a benchmark that times a private loop says so
+                deep.append(f"{path.relative_to(REPOSITORY)}:{node.lineno} {node.module} {names}")
+    assert not deep, "import from the package, not from a module in it:\n" + "\n".join(deep)
+
+
+def test_read_checkpoint_is_where_a_notebook_looks_for_it() -> None:
+    from decortex.models import read_checkpoint
+    from decortex.models.checkpoints import read_checkpoint as same
+
+    assert read_checkpoint is same
