@@ -18,13 +18,13 @@ PACKAGES = (
     "decortex.embeddings",
     "decortex.finetune",
     "decortex.evaluation",
+    "decortex.evaluation.performance",
+    "decortex.evaluation.agreement",
+    "decortex.evaluation.association",
+    "decortex.evaluation.nulls",
+    "decortex.evaluation.selection",
     "decortex.figures",
     "decortex_schemas.queries",
-    "decortex_schemas.queries.agreement",
-    "decortex_schemas.queries.performance",
-    "decortex_schemas.queries.retained",
-    "decortex_schemas.queries.k_selection",
-    "decortex_schemas.queries.views",
 )
 
 

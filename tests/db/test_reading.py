@@ -123,7 +123,7 @@ def test_a_fine_tuning_has_its_epochs_its_control_and_its_price(lab: str) -> Non
     assert len(found["control"]) == 2
     assert found["price"]["difference"] == row["difference"]
     assert {one["cluster"] for one in found["price"]["clusters"]} <= {0, 1, 2}
-    assert queries.performance(key_of(row))["epsilon2_corrected"] == row["epsilon2"]
+    assert queries.performance_by_cluster(key_of(row))["epsilon2_corrected"] == row["epsilon2"]
 
 
 def test_partitions_of_one_count_are_found_with_their_labels(lab: str) -> None:

@@ -47,7 +47,7 @@ from .neurons import (
     labels,
     neurons,
     partitions_at,
-    performance,
+    performance_by_cluster,
     scores,
 )
 from .overview import (
@@ -124,7 +124,7 @@ __all__ = [
     "neurons",
     "partitions",
     "partitions_at",
-    "performance",
+    "performance_by_cluster",
     "predictability",
     "price",
     "progress",

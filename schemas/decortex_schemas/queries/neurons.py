@@ -122,7 +122,7 @@ def clusters(key: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-def performance(key: Mapping[str, Any]) -> Row | None:
+def performance_by_cluster(key: Mapping[str, Any]) -> Row | None:
     """Is performance tied to cluster? The row of `ClusterPerformance` with its ``clusters`` and ``pairs``."""
     values = {**key, "metric": MAIN_METRIC}
     where = _where((*PARTITION, "metric"))

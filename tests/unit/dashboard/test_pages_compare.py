@@ -174,11 +174,11 @@ def test_links_between_pages_keep_the_partition() -> None:
     assert "method=7&k=4" in links["Cluster"]
     assert "view=" not in links["Cluster"]
     assert links["Which K"].startswith("/which-k?study=sweep")
-    back = router.show("/which-k", links["Which K"].partition("?")[2], Lab(studies=[]))
+    back = router.show("/which-k", links["Which K"].partition("?")[2], Lab(study_counts=[]))
     assert "k=4" in back.url  # kept for the page after next
 
 
 def test_every_page_answers_any_query() -> None:
     for page in PAGES:
         for search in ("?study=%00", "?k=-1&method=x&page=0", "?" + "a" * 5000, "?dataset=../../etc&model=9"):
-            assert router.show(page.PATH, search, Lab(studies=[])).main
+            assert router.show(page.PATH, search, Lab(study_counts=[])).main

@@ -140,7 +140,7 @@ def performance_row() -> dict[str, Any]:
 
 
 def test_violins_hold_the_defined_scores_of_placed_neurons() -> None:
-    lab = Lab(performance=performance_row())
+    lab = Lab(performance_by_cluster=performance_row())
     text = text_of(router.show("/performance", "", lab).main)
     assert "n = 58 neurons with a score" in text
     assert "0.250 [0.250, 0.250]" in text
@@ -160,13 +160,13 @@ def test_a_density_is_highest_where_the_values_are() -> None:
 
 
 def test_a_partition_that_is_not_computed_names_the_command() -> None:
-    lab = Lab(exists=False, performance=None)
+    lab = Lab(exists=False, performance_by_cluster=None)
     for path in ("/map", "/cluster", "/performance", "/provenance"):
         assert "decortex work" in text_of(router.show(path, "", lab).main), path
 
 
 def test_pages_with_scores_say_what_they_are_scores_against() -> None:
-    lab = Lab(performance=performance_row())
+    lab = Lab(performance_by_cluster=performance_row())
     for path in ("/map", "/cluster", "/performance"):
         assert "Scores are against the original model." in text_of(router.show(path, "", lab).main), path
 

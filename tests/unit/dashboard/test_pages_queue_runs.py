@@ -48,7 +48,7 @@ def test_an_empty_database_names_the_command_that_fills_it() -> None:
     text = shown("/", "", Lab(queue_state=nothing, failures=[]))
     assert "decortex schedule" in text
     assert "decortex work" in text
-    assert "decortex study create" in shown("/runs", "", Lab(studies=[]))
+    assert "decortex study create" in shown("/runs", "", Lab(study_counts=[]))
 
 
 def lab_of_runs() -> Lab:

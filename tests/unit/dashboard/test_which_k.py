@@ -100,6 +100,6 @@ def test_what_is_missing_is_named_with_its_command() -> None:
         ({**STUDY, "nulls": 0}, "selection"),
         ({**STUDY, "frozen_at": None}, "decortex study freeze sweep"),
     ):
-        assert command in text_of(router.show("/which-k", "", Lab(studies=[study])).main)
+        assert command in text_of(router.show("/which-k", "", Lab(study_counts=[study])).main)
     empty = Lab(best_k=[])
     assert "decortex work --tables KSelection" in text_of(router.show("/which-k", "", empty).main)

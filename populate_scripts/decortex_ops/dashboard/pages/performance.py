@@ -31,7 +31,7 @@ def render(state: State, source: Source) -> View:
     if chosen.problem is not None:
         return View(chosen.state, chosen.choices, [chosen.problem], LEAD)
     key = partition_key(chosen)
-    found = source(queries.performance, key)
+    found = source(queries.performance_by_cluster, key)
     if found is None:
         command = "decortex schedule    # then: decortex work --tables ClusterPerformance"
         empty = Empty("Performance by cluster is not computed yet for this partition.", command)
