@@ -24,6 +24,10 @@ from .filetree_writer import (
     write_filetree,
     write_session,
 )
+from .npy import (
+    array_from_bytes,
+    read_npz,
+)
 from .recordings import (
     TIERS,
     InMemoryTrials,
@@ -53,6 +57,7 @@ __all__ = [
     "SimulationConfig",
     "Trials",
     "animal_of",
+    "array_from_bytes",
     "cached",
     "check_images",
     "check_responses",
@@ -65,6 +70,7 @@ __all__ = [
     "import_cowley_v4",
     "new_folder",
     "open_filetree",
+    "read_npz",
     "simulate",
     "simulate_cortex",
     "summarise_recordings",

@@ -1,10 +1,13 @@
-"""Reading single .npy files with exact faults: headers cheaply, arrays without pickle. No folders here."""
+"""Reading .npy and .npz data with exact faults: headers cheaply, arrays without pickle, none larger than its bytes."""
 
 from __future__ import annotations
 
 import io
 import math
 import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +21,11 @@ from decortex.errors import DatasetError
 NUMBERS = "biuf"  # kinds of dtype: bool, signed, unsigned, float
 TEXT = "SU"
 _HEAD = 128  # numpy writes headers of simple arrays into 128 bytes
+_LONGEST_HEAD = 1 << 16
+_LONGEST_SIDE = 2**40
+_MOST_AXES = 32  # numpy's own bound, before 2.0
+# A file may have holes, or a .npz compressed arrays: what is read beyond the bytes on the disk.
+ALLOWANCE_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,8 @@ def read_header(path: Path) -> Header:
     Raises
     ------
     DatasetError
-        If the file is missing, no .npy file, cut short, or holds Python objects.
+        If the file is missing, no .npy file, cut short, has a shape or type that no array has, holds Python objects,
+        or is mostly holes (`ALLOWANCE_BYTES` more than the disk holds of it).
     """
     try:
         with path.open("rb") as file:
@@ -65,6 +74,58 @@ def read_array(path: Path) -> NDArray[np.generic]:
             raw = file.read()
     except OSError as error:
         raise _unreadable(path, error) from error
+    return _array(header, raw)
+
+
+def array_from_bytes(data: bytes, name: str) -> NDArray[np.generic]:
+    """Make the array that the content of a .npy file holds; never runs pickle, never takes more than the content.
+
+    Parameters
+    ----------
+    data : bytes
+        Content of the file.
+    name : str
+        What messages call it.
+
+    Raises
+    ------
+    DatasetError
+        As `read_header`.
+    """
+    header = _checked(data[:_HEAD], lambda: data[:_LONGEST_HEAD], len(data), name)
+    return _array(header, memoryview(data)[header.offset :])
+
+
+def read_npz(path: Path) -> Iterator[tuple[str, NDArray[np.generic]]]:
+    """Read the arrays of a .npz file one by one, by name; never runs pickle.
+
+    Raises
+    ------
+    DatasetError
+        If the file cannot be read, or an array is not what `read_header` takes or unpacks to more than
+        `ALLOWANCE_BYTES` above the file's size.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            limit = path.stat().st_size + ALLOWANCE_BYTES
+            for record in archive.infolist():
+                if record.file_size > limit:
+                    raise DatasetError(
+                        f"{path} is refused: its array {record.filename!r} unpacks to {record.file_size:,} bytes, the"
+                        f" limit for a file of this size is {limit:,}. Save it without compression (np.savez)."
+                    )
+                data = archive.read(record)
+                yield (
+                    record.filename.removesuffix(".npy"),
+                    array_from_bytes(data, f"{path}: {record.filename}"),
+                )
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError) as error:
+        raise DatasetError(f"{path} is damaged, or no .npz file ({error}). Copy it again.") from error
+
+
+def _array(header: Header, raw: bytes | memoryview) -> NDArray[np.generic]:
     flat = np.frombuffer(raw, dtype=header.dtype, count=math.prod(header.shape))
     return flat.reshape(header.shape, order="F" if header.fortran_order else "C")
 
@@ -92,32 +153,57 @@ def read_first_row(path: Path) -> NDArray[np.generic]:
 
 
 def _header(file: io.BufferedReader, path: Path) -> Header:
-    head = file.read(_HEAD)
+    status = os.fstat(file.fileno())
+
+    def again() -> bytes:
+        file.seek(0)
+        return file.read(_LONGEST_HEAD)
+
+    header = _checked(file.read(_HEAD), again, status.st_size, str(path))
+    on_disk = 512 * status.st_blocks if hasattr(status, "st_blocks") else status.st_size
+    if header.n_bytes > on_disk + ALLOWANCE_BYTES:
+        raise DatasetError(
+            f"{path} is refused: reading it takes {header.n_bytes:,} bytes, the disk holds {on_disk:,} of them and the"
+            f" limit is {on_disk + ALLOWANCE_BYTES:,}. The rest are holes, which were never written: copy it again."
+        )
+    return header
+
+
+def _checked(head: bytes, again: Callable[[], bytes], size: int, name: str) -> Header:
+    """Header of an array whose content can be in so many bytes; `again` gives more of them for a long header."""
     if not head.startswith(npy_format.MAGIC_PREFIX):
         raise DatasetError(
-            f"{path} should be a .npy file, but it starts with {head[:16]!r}."
+            f"{name} should be a .npy file, but it starts with {head[:16]!r}."
             " Was it fetched completely (git annex get, git lfs pull)?"
         )
     try:
         header = _parse(head)
     except ValueError:  # a long header; the memory of `_parse` is for the common one
-        file.seek(0)
         try:
-            header = _parse(file.read(1 << 16))
+            header = _parse(again())
         except ValueError as error:
-            raise DatasetError(f"{path} has a .npy header that cannot be read: {error}") from error
+            raise DatasetError(f"{name} has a .npy header that cannot be read: {error}") from error
     if header.dtype.hasobject:
         raise DatasetError(
-            f"{path} holds Python objects, which could run code when read; only plain arrays are taken."
+            f"{name} holds Python objects, which could run code when read; only plain arrays are taken."
             " If you trust the file, rewrite it: np.save(f, np.load(f, allow_pickle=True).astype(str))."
         )
-    n_bytes = os.fstat(file.fileno()).st_size
-    if n_bytes < header.n_bytes:
+    if header.dtype.itemsize == 0 or not all(0 <= side <= _LONGEST_SIDE for side in header.shape):
         raise DatasetError(
-            f"{path} is cut short: {header.n_bytes} bytes expected for {header.dtype} {header.shape},"
-            f" {n_bytes} found. Copy it again."
+            f"{name} has a .npy header that no array has: shape {_short(header.shape)} of {header.dtype}, whose numbers"
+            f" take {header.dtype.itemsize} bytes each; expected sides of 0 to {_LONGEST_SIDE:,} and numbers of 1 byte"
+            " or more. Save the array again with np.save."
+        )
+    if size < header.n_bytes:
+        raise DatasetError(
+            f"{name} is cut short: {header.n_bytes} bytes expected for {header.dtype} {_short(header.shape)},"
+            f" {size} found. Copy it again."
         )
     return header
+
+
+def _short(shape: Sequence[int]) -> str:
+    return str(tuple(shape)) if len(shape) <= 8 else f"of {len(shape)} axes"
 
 
 @lru_cache(maxsize=64)
@@ -129,6 +215,8 @@ def _parse(head: bytes) -> Header:
     if read is None:
         raise ValueError(f"version {version} of the format is for structured arrays, a plain array is needed")
     shape, fortran_order, dtype = read(stream)
+    if len(shape) > _MOST_AXES:
+        raise ValueError(f"the shape has {len(shape)} axes; an array has at most {_MOST_AXES}")
     return Header(tuple(shape), dtype, fortran_order, stream.tell())
 
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from decortex.data import Recordings
 from decortex.errors import CheckpointError, ConfigError, InputError
+from decortex.models.checkpoints import check_extent
 from decortex.models.cores import Core, EquivariantCore, Stacked2dCore, check_equivariance
 from decortex.models.initialisation import TrainingStatistics, training_statistics
 from decortex.models.network_config import Geometry, NetworkConfig, SessionGeometry
@@ -129,6 +130,8 @@ class Network(nn.Module):
         try:
             config = NetworkConfig.from_params(checkpoint["config"])
             geometry = Geometry.from_params(checkpoint["geometry"])
+            with torch.device("meta"):  # shapes without memory
+                check_extent(cls(config, geometry), checkpoint["state_dict"])
             network = cls(config, geometry)
             network.load_state_dict(checkpoint["state_dict"])
         except (KeyError, ConfigError, RuntimeError) as error:

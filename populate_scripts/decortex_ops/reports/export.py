@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from decortex.data import read_npz
 from decortex.errors import ConfigError, InputError, OperationError
 from decortex_schemas import queries
 from decortex_schemas.database import Environment, computed_tables
@@ -221,12 +222,12 @@ def _check_labels(folder: Path) -> list[str]:
     try:
         with (folder / "members.csv").open(newline="", encoding="utf-8") as file:
             members = list(csv.DictReader(file))
-        with np.load(folder / "labels.npz", allow_pickle=False) as arrays:
-            return [
-                f"labels of {row['array']} are altered"
-                for row in members
-                if array_sha256(arrays[row["array"]]) != row["labels_sha256"]
-            ]
+        digests = {name: array_sha256(labels) for name, labels in read_npz(folder / "labels.npz")}
+        return [
+            f"labels of {row['array']} are altered"
+            for row in members
+            if digests[row["array"]] != row["labels_sha256"]
+        ]
     except (OSError, ValueError, KeyError) as error:
         return [f"labels cannot be read ({error})"]
 

@@ -14,6 +14,7 @@ import datajoint as dj
 import numpy as np
 from datajoint.storage import StorageBackend
 
+from decortex.data import array_from_bytes
 from decortex.errors import InputError, OperationError
 from decortex_schemas.database.store_paths import check_store_path, folder_of, stored_file
 
@@ -163,7 +164,9 @@ class ArrayReference:
         InputError
             If it is not what was stored.
         """
-        return np.load(io.BytesIO(read_object(self._stored, self._backend)), allow_pickle=False)
+        return array_from_bytes(
+            read_object(self._stored, self._backend), f"the stored file {self.path}"
+        ).copy()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         """Read the array where numpy wants one."""

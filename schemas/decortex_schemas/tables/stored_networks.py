@@ -21,6 +21,7 @@ from decortex.models.checkpoints import (
     CheckpointReadout,
     RebuildConfig,
     build_network,
+    load_bounded,
     read_checkpoint,
     rebuild_network,
     score_mapped,
@@ -46,7 +47,7 @@ def checkpoint_bytes(network: Network) -> bytes:
 
 def network_from_bytes(data: bytes) -> Network:
     """Rebuild one of our networks from the bytes of its checkpoint."""
-    return Network.from_checkpoint(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
+    return Network.from_checkpoint(load_bounded(data))
 
 
 def load_network(row: Any) -> Network:
@@ -72,7 +73,7 @@ def rebuild_task(
     task: dict[str, Any], data: bytes, *, order: str, image_shape: tuple[int, int, int] | None
 ) -> Network:
     """Rebuild the whole network of an imported checkpoint as its row of `ModelTask` says."""
-    content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    content = load_bounded(data)
     return rebuild_network(
         tensors_of(content),
         RebuildConfig.from_params(task["rebuild"]),
@@ -91,7 +92,7 @@ def build_task(
     allowed: frozenset[str],
 ) -> BuiltNetwork:
     """Build the network of an imported checkpoint by its builder, if this process may run it."""
-    content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    content = load_bounded(data)
     counts = {name: int((readout.session == name).sum()) for name in readout.sessions}
     geometry = Geometry(
         image_shape=image_shape,

@@ -1,3 +1,4 @@
+from .bounded import LOAD_ERRORS, check_extent, load_bounded
 from .external import BuiltNetwork, build_network, check_builder
 from .neuron_map import check_map, score_mapped
 from .nnfabrik import config_md5, read_row
@@ -5,14 +6,17 @@ from .read import CheckpointReadout, load_tensors, read_checkpoint, tensors_of
 from .rebuild import PUBLISHED, RebuildConfig, rebuild_network
 
 __all__ = [
+    "LOAD_ERRORS",
     "PUBLISHED",
     "BuiltNetwork",
     "CheckpointReadout",
     "RebuildConfig",
     "build_network",
     "check_builder",
+    "check_extent",
     "check_map",
     "config_md5",
+    "load_bounded",
     "load_tensors",
     "read_checkpoint",
     "read_row",

@@ -109,8 +109,8 @@ def build_network(
     seed : int
         Seed of the model.
     allowed : collection of str
-        Modules whose code may run in this process. It comes from this process's own configuration, never from a
-        database.
+        Modules whose own functions and classes may be called in this process; what they import may not. It comes
+        from this process's own configuration, never from a database.
 
     Returns
     -------
@@ -120,7 +120,8 @@ def build_network(
     Raises
     ------
     ConfigError
-        If the module is not allowed, cannot be imported, has no such function, or the function refuses the config.
+        If the module is not allowed, cannot be imported, does not define such a function, or the function refuses
+        the config.
     CheckpointError
         If what it returns is no torch module, or the checkpoint does not fit it.
     """
@@ -159,8 +160,14 @@ def _function(builder: str) -> Any:
             f"the module of builder {builder!r} cannot be imported here ({error}): install it in this environment."
         ) from error
     function = getattr(module, name, None)
-    if not callable(function):
+    if not (inspect.isroutine(function) or inspect.isclass(function)):
         raise ConfigError(f"module {module_name!r} has no function {name!r}.")
+    home = getattr(function, "__module__", None)
+    if home != module_name:
+        raise ConfigError(
+            f"{builder!r} is only imported there: it is defined in {home!r}, which was not allowed. Name the module"
+            f" that defines it, or write a function in {module_name!r} that calls it with arguments of its own choice."
+        )
     return function
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from decortex.errors import CheckpointError
+from decortex.models.checkpoints.bounded import load_bounded
 from decortex.models.checkpoints.layouts import (
     Masks,
     SessionReadout,
@@ -100,10 +101,13 @@ def load_tensors(path: Path) -> Mapping[str, Any]:
     Raises
     ------
     CheckpointError
-        If there is no such file, it is cut short or no checkpoint, or needs code to be unpickled.
+        If there is no such file, it is cut short or no checkpoint, needs code to be unpickled, or asks for more
+        memory than its bytes explain (`load_bounded`).
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_bounded(path)
+    except CheckpointError:
+        raise
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no checkpoint {str(path)!r}. Check the path.") from error
     except Exception as error:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from decortex.config import Config
 from decortex.errors import CheckpointError, ConfigError
+from decortex.models.checkpoints.bounded import check_extent
 from decortex.models.checkpoints.layouts import (
     Masks,
     ReadoutTensors,
@@ -119,7 +120,8 @@ def rebuild_network(
     Raises
     ------
     CheckpointError
-        If the tensors are no such network, contradict ``config``, are not finite or do not fit together.
+        If the tensors are no such network, contradict ``config``, are not finite, do not fit together or fill less
+        than the network that ``config`` describes.
     ConfigError
         If an option that the tensors do not tell is missing.
     """
@@ -154,6 +156,8 @@ def rebuild_network(
         ),
         neuron_order_sha256=neuron_order_sha256,
     )
+    with torch.device("meta"):
+        check_extent(Network(network_config, geometry), state)
     network = Network(network_config, geometry)
     _fill(network.core, core_state, "core")
     for old, new in sessions.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from decortex.errors import CheckpointError, ConfigError
+from decortex.models.checkpoints import LOAD_ERRORS, load_bounded
 from decortex.models.network import Network
 from decortex.models.training.averaging import WeightAverage
 from decortex.models.training.config import TrainingConfig
@@ -99,8 +99,8 @@ class Handover:
             If the bytes are not those of a run that was handed over.
         """
         try:
-            content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+            content = load_bounded(data)
+        except LOAD_ERRORS as error:
             raise CheckpointError(
                 f"these {len(data)} bytes are no run that was handed over ({error}); expected what"
                 " Handover.to_bytes wrote."

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import pickle
 import time
 import warnings
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from typing import Any, BinaryIO, Protocol
 
 import torch
 
+from decortex.models.checkpoints import LOAD_ERRORS, load_bounded
 from decortex.private_folder import WRITING, private_folder, write_whole
 
 SUFFIX = ".state"
@@ -76,8 +76,8 @@ class StateFile:
             self._report("its digest is not that of its bytes")
             return None
         try:
-            state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+            state: dict[str, Any] = load_bounded(content)
+        except (*LOAD_ERRORS, OSError) as error:
             self._report(str(error))
             return None
         return state
