@@ -13,6 +13,7 @@ from decortex.finetune import (
     RotationToyProblem,
     ToyConfig,
     ToyProblem,
+    further_toy_variants,
     rotation_toy_variants,
     toy_variants,
 )
@@ -23,6 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0 (default 3)")
     parser.add_argument("--rotation", action="store_true", help="types that differ by relative orientation")
+    parser.add_argument("--further", action="store_true", help="variations of the variants instead of them")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for seed in range(arguments.seeds):
@@ -32,7 +34,7 @@ def main() -> None:
                 print(json.dumps(asdict(rotated.run(name, config))), flush=True)
             continue
         problem = ToyProblem(ToyConfig(), seed=seed)
-        for name, config in toy_variants().items():
+        for name, config in (further_toy_variants() if arguments.further else toy_variants()).items():
             print(json.dumps(asdict(problem.run(name, config))), flush=True)
 
 

@@ -13,11 +13,23 @@ from .null import (
 )
 from .result import ContinuedResult, FinetuneResult
 from .run import build_term, continue_training, finetune
-from .toy import ToyConfig, ToyProblem, toy_variants
+from .states import (
+    OWN_LABELS,
+    STATES,
+    State,
+    StateComparison,
+    StatePartition,
+    cluster_state,
+    compare_states,
+    embed,
+)
+from .toy import ToyConfig, ToyProblem, further_toy_variants, toy_variants
 from .toy_rotation import RotationToyConfig, RotationToyProblem, rotation_toy_variants
 
 __all__ = [
+    "OWN_LABELS",
     "ROTATION_KINDS",
+    "STATES",
     "ContinuedResult",
     "Diagnostics",
     "FinetuneConfig",
@@ -26,14 +38,21 @@ __all__ = [
     "RotationStart",
     "RotationToyConfig",
     "RotationToyProblem",
+    "State",
+    "StateComparison",
+    "StatePartition",
     "ToyConfig",
     "ToyProblem",
     "build_term",
     "choose_noise",
+    "cluster_state",
+    "compare_states",
     "continue_training",
     "draw_null",
     "draw_responses",
+    "embed",
     "finetune",
+    "further_toy_variants",
     "null_recordings",
     "readout_on_core",
     "recorded_dispersion",

@@ -9,15 +9,16 @@ from pydantic import Field, model_validator
 from decortex.config import Config
 
 FinetuneKind = Literal[
-    "none", "dec", "dec_joint", "dec_undetached", "december", "rotation_dec", "rotation_december"
+    "none", "dec", "dec_joint", "dec_undetached", "december", "tell", "rotation_dec", "rotation_december"
 ]
 Kernel = Literal["published", "pca10", "scaled"]
 
+_JOINT = frozenset({"beta", "beta_rule", "beta_rise"})
 _DEC = frozenset({"alpha", "kernel", "update_interval", "tolerance", "detach_target"})
-_MIXTURE = frozenset(
+_BALANCED = frozenset({"target", "balance", "transport_epsilon"})
+_MIXTURE = _JOINT | frozenset(
     {
-        "beta",
-        "beta_rule",
+        "restart_every",
         "detach_target",
         "nu",
         "learn_nu",
@@ -30,11 +31,12 @@ _MIXTURE = frozenset(
 _FIELDS: dict[str, frozenset[str]] = {
     "none": frozenset(),
     "dec": _DEC,
-    "dec_joint": _DEC | {"beta", "beta_rule"},
+    "dec_joint": _DEC | _JOINT | _BALANCED,
     # P moves with every step, so there is no interval and no refresh to compare labels at.
-    "dec_undetached": frozenset({"alpha", "kernel", "beta", "beta_rule", "detach_target"}),
+    "dec_undetached": _JOINT | {"alpha", "kernel", "detach_target"},
     "december": _MIXTURE,
-    "rotation_dec": _DEC | {"beta", "beta_rule", "shift"},
+    "tell": _JOINT | {"temperature"},
+    "rotation_dec": _DEC | _JOINT | _BALANCED | {"shift"},
     "rotation_december": _MIXTURE,
 }
 _DETACHED: dict[str, tuple[bool, ...]] = {
@@ -45,6 +47,8 @@ _DETACHED: dict[str, tuple[bool, ...]] = {
     "rotation_dec": (True,),
     "rotation_december": (False, True),
 }
+# Parameters that came after variants had rows: at their default they are left out, so that a variant keeps its hash.
+_LATER = ("beta_rise", "restart_every")
 ROTATION_KINDS = ("rotation_dec", "rotation_december")
 
 
@@ -54,18 +58,22 @@ class FinetuneConfig(Config):
     Kinds: ``none`` leaves the network alone; ``dec`` trains on the clustering loss alone (Xie et al. 2016);
     ``dec_joint`` on prediction loss + beta KL (Guo et al. 2017); ``dec_undetached`` the same with the
     gradient flowing through the target; ``december`` on prediction loss + beta KL of a t-mixture that
-    follows the embedding by EM (Nellen, Turishcheva et al. 2025); ``rotation_dec`` and ``rotation_december``
+    follows the embedding by EM (Nellen, Turishcheva et al. 2025); ``tell`` on prediction loss + beta times the
+    objective of k-means with soft assignments (Peng et al. 2022); ``rotation_dec`` and ``rotation_december``
     are dec_joint and december with clusters defined up to a roll of orientation; they start from a
     rotation_tmixture clustering.
     """
 
     kind: FinetuneKind = Field(
-        description="none, dec, dec_joint, dec_undetached, december, rotation_dec or rotation_december"
+        description="none, dec, dec_joint, dec_undetached, december, tell, rotation_dec or rotation_december"
     )
     beta: float = Field(1.0, gt=0, description="weight of the mean KL beside the mean prediction loss")
     beta_rule: Literal["fixed", "balanced"] = Field(
         "fixed",
         description="balanced: beta counts in units of equal gradient norms on the readout at the start",
+    )
+    beta_rise: int = Field(
+        0, ge=0, description="epochs over which beta rises linearly to its value; 0: it has it from the start"
     )
     alpha: float = Field(1.0, gt=0, description="degrees of freedom of DEC's Student kernel")
     kernel: Kernel = Field(
@@ -84,6 +92,20 @@ class FinetuneConfig(Config):
         ge=0,
         lt=1,
         description="stop when fewer labels change between two updates (share); 0: never",
+    )
+    target: Literal["sharpened", "balanced"] = Field(
+        "sharpened",
+        description="sharpened: P = q^2/f; balanced: P by relaxed optimal transport to clusters of equal size",
+    )
+    balance: float = Field(1.0, gt=0, description="weight of equal sizes in the balanced target")
+    transport_epsilon: float = Field(0.5, gt=0, description="weight of the entropy in the balanced target")
+    restart_every: int = Field(
+        0, ge=0, description="epochs between two new fits of the mixture to the present embedding; 0: never"
+    )
+    temperature: float = Field(
+        2.0,
+        gt=0,
+        description="tell: softness of the assignments, in units of the within-cluster variance of a dimension",
     )
     nu: float = Field(2.1, gt=0, description="degrees of freedom of the t-mixture (their start, if learned)")
     learn_nu: bool = Field(False, description="whether each cluster's degrees of freedom are estimated")
@@ -118,11 +140,22 @@ class FinetuneConfig(Config):
                 "rotation_dec has no kernel 'pca10': principal axes do not roll with the orientations; take "
                 "'scaled' or 'published'"
             )
+        loose = sorted({"balance", "transport_epsilon"} & self.model_fields_set)
+        if self.target == "sharpened" and loose:
+            raise ValueError(
+                f"the sharpened target does not use {', '.join(loose)}; set target to 'balanced'"
+            )
         if self.scale_min >= self.scale_max:
             raise ValueError(f"scale_min {self.scale_min} should be below scale_max {self.scale_max}")
         return self
 
     def resolved(self) -> dict[str, Any]:
-        """Kind and the parameters that it uses, defaults filled in; `from_params` takes them back."""
+        """Kind and the parameters that it uses, defaults filled in; `from_params` takes them back.
+
+        ``beta_rise``, ``restart_every`` and those of the balanced target stand there only where they do something.
+        """
         used = _FIELDS[self.kind] | {"kind"}
-        return {name: value for name, value in super().resolved().items() if name in used}
+        if self.target == "sharpened":
+            used = used - _BALANCED
+        idle = {name for name in _LATER if not getattr(self, name)}
+        return {name: value for name, value in super().resolved().items() if name in used - idle}

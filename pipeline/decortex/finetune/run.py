@@ -26,6 +26,7 @@ from decortex.finetune.losses import (
     RotationDECTerm,
     RotationStart,
     StartPoints,
+    TELLTerm,
     ToPoints,
     rolled_by,
 )
@@ -224,6 +225,7 @@ def build_term(to_points: ToPoints, start: StartPoints, config: FinetuneConfig) 
         "dec_joint": DECTerm,
         "dec_undetached": DECTerm,
         "december": DECEMberTerm,
+        "tell": TELLTerm,
         "rotation_dec": RotationDECTerm,
         "rotation_december": RotationDECEMberTerm,
     }

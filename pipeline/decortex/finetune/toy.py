@@ -151,6 +151,8 @@ class LinearProblem:
         learned = [weights, *(term.parameters() if term is not None else [])]
         optimiser = torch.optim.Adam(learned, lr=self.schedule.learning_rate)
         for epoch in range(offset, offset + epochs):
+            if term is not None:
+                term.start_epoch(weights.detach(), epoch - offset + 1)
             order = np.random.default_rng([self.seed, epoch]).permutation(self.schedule.n_train)
             for rows in torch.split(torch.as_tensor(order), self.schedule.batch_size):
                 # Means over stimuli and neurons on this term, over neurons on the other: beta compares them.
@@ -216,6 +218,18 @@ def toy_variants() -> dict[str, FinetuneConfig]:
         "december": FinetuneConfig(kind="december"),
         "dec_joint": FinetuneConfig(kind="dec_joint", tolerance=0.0),
         "dec_undetached": FinetuneConfig(kind="dec_undetached"),
+    }
+
+
+def further_toy_variants() -> dict[str, FinetuneConfig]:
+    """Return variations of them, by name: targets, restarts, a rising beta, TELL."""
+    return {
+        "december, restart every 5": FinetuneConfig(kind="december", restart_every=5),
+        "december, beta rises over 20": FinetuneConfig(kind="december", beta_rise=20),
+        "dec_joint, scaled, balanced": FinetuneConfig(
+            kind="dec_joint", kernel="scaled", target="balanced", tolerance=0.0
+        ),
+        "tell": FinetuneConfig(kind="tell"),
     }
 
 

@@ -69,6 +69,9 @@ RUNS = {
     "dec_joint": fine_tuned("dec_joint", update_interval=2, beta_rule="balanced", tolerance=0.0),
     "dec_undetached": fine_tuned("dec_undetached"),
     "december": fine_tuned("december", learn_nu=True, learn_weights=True),
+    "restarts": fine_tuned("december", restart_every=2, beta_rise=3),
+    "balanced": fine_tuned("dec_joint", target="balanced", update_interval=2, tolerance=0.0),
+    "tell": fine_tuned("tell", beta=0.1),
     "rotation_dec": fine_tuned("rotation_dec", update_interval=2, tolerance=0.0),
     "rotation_december": fine_tuned("rotation_december"),
 }

@@ -12,7 +12,9 @@ from .diagnostics import Diagnostics, diagnose
 from .rotation import RotationStart, gauge, orbit_distances, rolled_by, rolls
 from .rotation_dec import RotationDECTerm
 from .rotation_december import RotationDECEMberTerm
+from .tell import TELLTerm
 from .tied_mixture import Kept, TiedMixture, passes_of, tied_mixture_scores
+from .transport import balanced_log_target
 
 __all__ = [
     "ClusteringTerm",
@@ -24,8 +26,10 @@ __all__ = [
     "RotationDECTerm",
     "RotationStart",
     "StartPoints",
+    "TELLTerm",
     "TiedMixture",
     "ToPoints",
+    "balanced_log_target",
     "diagnose",
     "gauge",
     "learned_nu",

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from decortex.finetune.config import FinetuneConfig
 from decortex.finetune.losses.diagnostics import Diagnostics
 from decortex.finetune.losses.rotation import rolled_by
 
@@ -68,13 +69,15 @@ class ClusteringTerm(nn.Module, ABC):
         Maps readout weights (n_neurons, n_channels) to the points that are clustered, differentiably.
     start : StartPoints
         Where it begins; K and O are taken from it.
-    weight : float
-        Factor of the mean KL a neuron.
+    config : FinetuneConfig
+        The variant; its beta is the factor of the loss, 1 for 'dec'.
     prediction_weight : float
         Factor of the prediction loss, 0 or 1.
 
     Attributes
     ----------
+    weight : float
+        Factor of the clustering loss a neuron, once it has risen.
     start : Diagnostics
         State of the clustering before the first step.
     curve : list of Diagnostics
@@ -87,13 +90,15 @@ class ClusteringTerm(nn.Module, ABC):
     labels: Tensor
 
     def __init__(
-        self, to_points: ToPoints, start: StartPoints, *, weight: float, prediction_weight: float
+        self, to_points: ToPoints, start: StartPoints, config: FinetuneConfig, *, prediction_weight: float
     ) -> None:
         super().__init__()
         self.to_points = to_points
         self.n_clusters = start.n_clusters
         self.n_orientations = start.n_orientations
-        self.weight = weight
+        self.config = config
+        self.weight = 1.0 if config.kind == "dec" else config.beta
+        self.risen = 1.0
         self.prediction_weight = prediction_weight
         self.stop_reason: TermStop | None = None
         self.changed = 0.0
@@ -107,10 +112,13 @@ class ClusteringTerm(nn.Module, ABC):
 
     def loss(self, embedding: Tensor) -> Tensor:
         """Weighted mean clustering loss a neuron of readout weights (n_neurons, n_channels)."""
-        return self.weight * self.kl(self.to_points(embedding))
+        return self.weight * self.risen * self.kl(self.to_points(embedding))
 
-    def start_epoch(self, embedding: Tensor, epoch: int) -> None:
-        """Prepare an epoch: nothing to do, targets follow steps."""
+    def start_epoch(self, embedding: Tensor, epoch: int) -> bool:
+        """Let beta rise; targets follow steps. Returns whether cluster parameters were set anew (here never)."""
+        rise = self.config.beta_rise
+        self.risen = min(1.0, epoch / rise) if rise else 1.0
+        return False
 
     def after_step(self, embedding: Tensor) -> None:
         """Follow one optimiser step."""
@@ -150,7 +158,7 @@ class ClusteringTerm(nn.Module, ABC):
 
     @abstractmethod
     def kl(self, points: Tensor) -> Tensor:
-        """Mean KL(P || Q) a neuron, differentiable."""
+        """Clustering loss a neuron, differentiable: mean KL(P || Q), unless the kind says otherwise."""
 
     @abstractmethod
     def log_q(self, points: Tensor) -> Tensor:

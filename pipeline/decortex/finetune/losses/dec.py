@@ -11,6 +11,7 @@ from decortex.finetune.config import FinetuneConfig
 from decortex.finetune.losses.assignment import log_target, mean_kl, student_log_q
 from decortex.finetune.losses.base import ClusteringTerm, StartPoints, ToPoints
 from decortex.finetune.losses.diagnostics import Diagnostics, diagnose
+from decortex.finetune.losses.transport import balanced_log_target
 
 PCA_DIMENSIONS = 10
 
@@ -39,13 +40,7 @@ class DECTerm(ClusteringTerm):
     steps: Tensor
 
     def __init__(self, to_points: ToPoints, start: StartPoints, config: FinetuneConfig) -> None:
-        super().__init__(
-            to_points,
-            start,
-            weight=1.0 if config.kind == "dec" else config.beta,
-            prediction_weight=0.0 if config.kind == "dec" else 1.0,
-        )
-        self.config = config
+        super().__init__(to_points, start, config, prediction_weight=0.0 if config.kind == "dec" else 1.0)
         aligned = start.aligned()
         with torch.no_grad():
             if config.kernel == "pca10":
@@ -63,7 +58,7 @@ class DECTerm(ClusteringTerm):
             self.exponent = exponent
             self.register_buffer("scale2", scale2)
             self.centres = nn.Parameter(centres)
-            self.register_buffer("log_p", log_target(self._log_q(points)))
+            self.register_buffer("log_p", self._target(self._log_q(points)))
             self.register_buffer("refreshed_labels", start.labels.clone())
             self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         self.begin(start)
@@ -108,8 +103,13 @@ class DECTerm(ClusteringTerm):
             projected, self.centres, alpha=self.config.alpha, exponent=self.exponent, scale2=self.scale2
         )
 
+    def _target(self, log_q: Tensor) -> Tensor:
+        if self.config.target == "sharpened":
+            return log_target(log_q)
+        return balanced_log_target(log_q, epsilon=self.config.transport_epsilon, balance=self.config.balance)
+
     def _refresh(self, log_q: Tensor) -> None:
-        self.log_p.copy_(log_target(log_q))
+        self.log_p.copy_(self._target(log_q))
         labels = log_q.argmax(dim=1)
         # The first target is made from the start; there is no earlier one to compare labels with.
         if int(self.steps) > 0:

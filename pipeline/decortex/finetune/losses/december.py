@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from decortex.clustering import fit
 from decortex.finetune.config import FinetuneConfig
 from decortex.finetune.losses.assignment import log_target, mean_kl, student_t_log_density
 from decortex.finetune.losses.base import ClusteringTerm, StartPoints, ToPoints
@@ -18,6 +20,8 @@ from decortex.finetune.losses.diagnostics import Diagnostics, diagnose
 # the t distribution is a Gaussian.
 NU_MIN, NU_MAX = 0.1, 200.0
 PROBABILITY_FLOOR = 1e-8
+# Starts of the k-means from which a mixture begins anew, as published for its first start.
+RESTART_STARTS = 20
 
 
 @dataclass(frozen=True)
@@ -68,21 +72,63 @@ class DECEMberTerm(ClusteringTerm):
     _densities: tuple[Tensor, Tensor] | None = None
 
     def __init__(self, to_points: ToPoints, start: StartPoints, config: FinetuneConfig) -> None:
-        super().__init__(to_points, start, weight=config.beta, prediction_weight=1.0)
-        self.config = config
+        super().__init__(to_points, start, config, prediction_weight=1.0)
         self._points: Tensor | None = None
-        aligned = start.aligned()
-        with torch.no_grad():
-            centres = start.means(aligned)
-            variances = start.means((aligned - centres[start.labels]) ** 2) + 1e-6
-            self.register_buffer("centres", centres)
-            self.register_buffer("scales", variances.clamp(config.scale_min, config.scale_max))
-            weights = torch.full((start.n_clusters,), 1.0 / start.n_clusters)
-            if config.learn_weights:
-                weights = torch.bincount(start.labels, minlength=start.n_clusters) / len(start.labels)
-            self.register_buffer("log_weights", weights.to(centres).log())
-            self.register_buffer("nu", torch.full_like(self.log_weights, config.nu))
+        for name, value in self._mixture_of(start).items():
+            self.register_buffer(name, value)
         self.begin(start)
+
+    @torch.no_grad()
+    def start_epoch(self, embedding: Tensor, epoch: int) -> bool:
+        """Let beta rise, and fit the mixture anew where that is due; returns whether it was."""
+        super().start_epoch(embedding, epoch)
+        every = self.config.restart_every
+        return bool(every) and epoch > 1 and (epoch - 1) % every == 0 and self.restart(embedding, seed=epoch)
+
+    @torch.no_grad()
+    def restart(self, embedding: Tensor, *, seed: int) -> bool:
+        """Fit the mixture to the present embedding as at the start: k-means (shift-EM with rolls), means, variances.
+
+        Its EM follows the points from where it stands and hardly leaves its first partition; a new fit can. Clusters
+        are numbered by the ones they share most neurons with. Returns False, and nothing changes, where the
+        embedding does not have K separate clusters.
+        """
+        points = self.to_points(embedding)
+        start = self._clustered(points, seed=seed)
+        if not bool(torch.bincount(start.labels, minlength=self.n_clusters).all()):
+            return False
+        shared = torch.zeros(self.n_clusters, self.n_clusters, dtype=torch.int64)
+        shared.index_put_((start.labels.cpu(), self.labels.cpu()), torch.ones(()).long(), accumulate=True)
+        _, number = linear_sum_assignment(shared.numpy(), maximize=True)
+        start = replace(start, labels=torch.as_tensor(number, device=points.device)[start.labels])
+        for name, value in self._mixture_of(start).items():
+            getattr(self, name).copy_(value)
+        self._points = self._densities = None
+        return True
+
+    def _clustered(self, points: Tensor, *, seed: int) -> StartPoints:
+        """Partition points as a start is made."""
+        x = points.cpu().double().numpy()
+        found = fit(x, "kmeans", n_clusters=self.n_clusters, seed=seed, n_init=RESTART_STARTS)
+        labels = torch.as_tensor(found.labels.astype(np.int64), device=points.device)
+        return StartPoints(points=points, labels=labels, n_clusters=self.n_clusters)
+
+    @torch.no_grad()
+    def _mixture_of(self, start: StartPoints) -> dict[str, Tensor]:
+        """Parameters of the mixture at a partition without empty clusters."""
+        config, aligned = self.config, start.aligned()
+        centres = start.means(aligned)
+        variances = start.means((aligned - centres[start.labels]) ** 2) + 1e-6
+        weights = torch.full((start.n_clusters,), 1.0 / start.n_clusters)
+        if config.learn_weights:
+            weights = torch.bincount(start.labels, minlength=start.n_clusters) / len(start.labels)
+        log_weights = weights.to(centres).log()
+        return {
+            "centres": centres,
+            "scales": variances.clamp(config.scale_min, config.scale_max),
+            "log_weights": log_weights,
+            "nu": torch.full_like(log_weights, config.nu),
+        }
 
     def kl(self, points: Tensor) -> Tensor:
         """Mean KL(P || Q) a neuron; keeps points and densities for the EM step."""

@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from decortex.clustering import fit
+from decortex.finetune.losses.base import StartPoints
 from decortex.finetune.losses.december import DECEMberTerm, Moments
 from decortex.finetune.losses.diagnostics import Diagnostics, diagnose
 from decortex.finetune.losses.rotation import best_shifts, gauge, orientation_mean, rolled_by, turned_back
@@ -75,6 +77,17 @@ class RotationDECEMberTerm(DECEMberTerm):
         found["shifts"] = shifts.cpu().numpy().astype(np.float64)
         found["n_orientations"] = np.array([float(self.n_orientations)])
         return found
+
+    def _clustered(self, points: Tensor, *, seed: int) -> StartPoints:
+        x, n_orientations = points.cpu().double().numpy(), self.n_orientations
+        found = fit(
+            x, "rotation_tmixture", n_clusters=self.n_clusters, seed=seed, n_orientations=n_orientations
+        )
+        labels, shifts = (
+            torch.as_tensor(np.asarray(value).astype(np.int64), device=points.device)
+            for value in (found.labels, found.parameters.get("shifts", np.zeros(len(x))))
+        )
+        return StartPoints(points, labels, self.n_clusters, shifts=shifts, n_orientations=n_orientations)
 
     def _shifts(self, points: Tensor, labels: Tensor) -> Tensor:
         mixture = self._mixture()

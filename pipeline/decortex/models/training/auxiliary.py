@@ -26,8 +26,8 @@ class AuxiliaryTerm(Protocol):
     def loss(self, embedding: Tensor) -> Tensor:
         """Scalar, with its own factor already in it; called at every step, with gradient."""
 
-    def start_epoch(self, embedding: Tensor, epoch: int) -> None:
-        """Prepare an epoch (refresh targets); epochs count from 1."""
+    def start_epoch(self, embedding: Tensor, epoch: int) -> bool | None:
+        """Prepare an epoch (refresh targets); epochs count from 1. True: its state was set anew, not moved."""
 
     def after_step(self, embedding: Tensor) -> None:
         """Update what does not follow a gradient (an EM step), after each step of the optimiser."""

@@ -97,6 +97,16 @@ class WeightAverage:
             for place, average in enumerate(self._average):
                 average.copy_(known[place] if place < len(known) else self._live[place].detach())
 
+    def begin_anew(self, module: nn.Module | None) -> None:
+        """Let the average of one module be what it holds now: its state was replaced, the past is of another."""
+        replaced = (
+            {id(one) for one in (*module.parameters(), *module.buffers())} if module is not None else set()
+        )
+        with torch.no_grad():
+            for average, live in zip(self._average, self._live[: len(self._average)], strict=True):
+                if id(live) in replaced:
+                    average.copy_(live.detach())
+
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Let the modules hold the average inside the block, their own values again after it."""

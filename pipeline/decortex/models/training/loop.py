@@ -292,8 +292,8 @@ class _Run:
         penalties: list[float] = []
         term_losses: list[float] = []
         norms: dict[str, float] = {}
-        if self.term is not None:
-            self.term.start_epoch(self.network.embedding().detach(), epoch)
+        if self.term is not None and self.term.start_epoch(self.network.embedding().detach(), epoch):
+            self.average.begin_anew(self.term_module)
         self.network.train()
         if self.config.trains == "readout":
             self.network.core.eval()

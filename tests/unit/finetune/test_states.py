@@ -1,0 +1,109 @@
+"""Four states of a fine-tuned network: any of them embedded and clustered, agreement and truth over networks."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_rand_score, silhouette_score
+
+from decortex.embeddings import EmbeddingConfig, fit_map
+from decortex.errors import InputError
+from decortex.finetune import (
+    OWN_LABELS,
+    FinetuneConfig,
+    StatePartition,
+    cluster_state,
+    compare_states,
+    continue_training,
+    embed,
+    finetune,
+)
+from decortex.models import Network
+from decortex.models.training import TrainingConfig, fit_network
+
+METHODS = {"kmeans": ("kmeans", {"n_init": 3}), "mixture": ("gmm", {"covariance": "diag", "n_init": 2})}
+L2 = EmbeddingConfig(kind="l2")
+
+
+def four_states(network, recordings, seed):
+    """Every state of one network, trained jointly from its first epoch on."""
+    training = TrainingConfig(learning_rate=1e-2, batch_size=32, max_epochs=3, schedule="plateau")
+    half = fit_network(network, recordings, training, seed=seed, until=1, device="cpu").handover
+    start, control, tuned = (Network.from_checkpoint(network.checkpoint()) for _ in range(3))
+    continue_training(control, recordings, training, seed=seed, after=half, device="cpu")
+    partitions = cluster_state(embed(start, L2), METHODS, state="start", n_clusters=2, seed=0)
+    result = finetune(
+        tuned,
+        recordings,
+        fit_map(start.embedding().detach().numpy(), L2),
+        partitions[0].labels,
+        FinetuneConfig(kind="tell"),
+        training,
+        n_clusters=2,
+        seed=seed,
+        after=half,
+        device="cpu",
+    )
+    points = embed(tuned, L2)
+    np.testing.assert_allclose(points, result.points, atol=1e-6)
+    return [
+        *partitions,
+        *cluster_state(embed(control, L2), METHODS, state="control", n_clusters=2, seed=0),
+        StatePartition("fine_tuned", OWN_LABELS, result.labels, points),
+        *cluster_state(points, METHODS, state="fine_tuned_afresh", n_clusters=2, seed=0),
+    ]
+
+
+def test_every_state_is_clustered_by_every_method_and_compared(network, recordings):
+    networks = [four_states(copy.deepcopy(network), recordings, seed) for seed in (0, 1)]
+    rows = compare_states(networks, recordings.truth)
+    assert [(row.state, row.method) for row in rows] == [
+        ("start", "kmeans"),
+        ("start", "mixture"),
+        ("control", "kmeans"),
+        ("control", "mixture"),
+        ("fine_tuned", "own"),
+        ("fine_tuned_afresh", "kmeans"),
+        ("fine_tuned_afresh", "mixture"),
+    ]
+    for row in rows:
+        own = [
+            one
+            for partitions in networks
+            for one in partitions
+            if (one.state, one.method) == (row.state, row.method)
+        ]
+        assert row.n_networks == 2
+        assert row.agreement == pytest.approx(adjusted_rand_score(own[0].labels, own[1].labels))
+        truth = [adjusted_rand_score(one.labels, recordings.truth) for one in own]
+        assert row.truth == pytest.approx(np.mean(truth))
+        silhouettes = [silhouette_score(one.points, one.labels) for one in own]
+        assert row.silhouette_state == pytest.approx(np.mean(silhouettes), abs=1e-6)
+        starts = [silhouette_score(p[0].points, one.labels) for p, one in zip(networks, own, strict=True)]
+        assert row.silhouette_start == pytest.approx(np.mean(starts), abs=1e-6)
+
+
+def test_what_is_not_known_is_none_and_excluded_neurons_are_left_out():
+    rng = np.random.default_rng(0)
+    points = np.concatenate([rng.normal(size=(20, 3)), 9 + rng.normal(size=(20, 3))])
+    truth = np.repeat([0, 1], 20)
+    points[3] = np.nan
+    partitions = cluster_state(points, METHODS, state="control", n_clusters=2, seed=0)
+    assert [one.labels[3] for one in partitions] == [-1, -1]
+    (row, _) = compare_states([partitions])
+    assert (row.agreement, row.truth, row.silhouette_start, row.n_networks) == (None, None, None, 1)
+    assert compare_states([partitions], truth)[0].truth == 1.0
+
+
+def test_networks_of_other_neurons_or_with_a_state_twice_are_refused():
+    points = np.random.default_rng(1).normal(size=(20, 3))
+    one = cluster_state(points, METHODS, state="start", n_clusters=2, seed=0)
+    other = cluster_state(points[:15], METHODS, state="start", n_clusters=2, seed=0)
+    with pytest.raises(InputError, match=r"partitions label \[15, 20\] neurons"):
+        compare_states([one, other])
+    with pytest.raises(InputError, match=r"label \[20\] neurons, 12 have a type"):
+        compare_states([one], np.zeros(12, dtype=int))
+    with pytest.raises(InputError, match="network 0 has a state and method twice"):
+        compare_states([[*one, *one]])
