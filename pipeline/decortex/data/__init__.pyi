@@ -42,8 +42,17 @@ from .simulation.simulate import (
     simulate,
     simulate_cortex,
 )
+from .simulation.video import (
+    SimulatedVideo,
+    VideoSimulationConfig,
+    simulate_video,
+)
 from .summary import (
     summarise_recordings,
+)
+from .video import (
+    MovieSplit,
+    open_h5_folder,
 )
 
 __all__ = [
@@ -51,11 +60,14 @@ __all__ = [
     "TIERS",
     "FileTreeTrials",
     "InMemoryTrials",
+    "MovieSplit",
     "Recordings",
     "Session",
     "SimulatedCortex",
+    "SimulatedVideo",
     "SimulationConfig",
     "Trials",
+    "VideoSimulationConfig",
     "animal_of",
     "array_from_bytes",
     "cached",
@@ -70,9 +82,11 @@ __all__ = [
     "import_cowley_v4",
     "new_folder",
     "open_filetree",
+    "open_h5_folder",
     "read_npz",
     "simulate",
     "simulate_cortex",
+    "simulate_video",
     "summarise_recordings",
     "write_filetree",
     "write_session",

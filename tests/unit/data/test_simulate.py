@@ -21,7 +21,7 @@ def small() -> SimulatedCortex:
 
 def weights_of(spread: float, n_neurons: int = 240) -> np.ndarray:
     config = SimulationConfig(n_neurons=n_neurons, spread=spread)
-    return draw_weights(config, np.sort(np.arange(n_neurons) % 3), rng=np.random.default_rng(0))
+    return draw_weights(config, np.sort(np.arange(n_neurons) % 3), n_types=8, rng=np.random.default_rng(0))
 
 
 def test_sessions_tiers_and_repeats(small: SimulatedCortex) -> None:

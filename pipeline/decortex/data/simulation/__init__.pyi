@@ -12,6 +12,7 @@ from .mechanisms import (
     raw_drives,
 )
 from .simulate import SimulationConfig, draw_weights, simulate, simulate_cortex
+from .space_time import CORTEX, RETINA
 from .stimuli import (
     TEST_STRIP,
     TRAINING_STRIP,
@@ -24,20 +25,25 @@ from .stimuli import (
     read_crops,
     sample_points,
 )
+from .video import SimulatedVideo, VideoSimulationConfig, simulate_video
 
 __all__ = [
     "CLIP",
+    "CORTEX",
     "EDGE_HIGH_WEIGHT",
     "HIGH_PERIOD",
     "HIGH_SIGMA",
     "LOW_PERIOD",
     "MECHANISMS",
+    "RETINA",
     "TEST_STRIP",
     "TRAINING_STRIP",
     "Placement",
     "ReceptiveFields",
+    "SimulatedVideo",
     "SimulationConfig",
     "Strip",
+    "VideoSimulationConfig",
     "check_fit",
     "difference_of_gaussians",
     "draw_weights",
@@ -51,4 +57,5 @@ __all__ = [
     "sample_points",
     "simulate",
     "simulate_cortex",
+    "simulate_video",
 ]

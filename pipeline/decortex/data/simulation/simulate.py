@@ -36,27 +36,18 @@ GENERATOR_VERSION = 1  # part of the digest: raise it whenever the same configur
 AREA = "V1 (simulated)"
 
 
-class SimulationConfig(Config):
-    """Parameters of the simulated cortex; the defaults are the demo's."""
+class PopulationConfig(Config):
+    """What the simulated populations share: neurons, their types and receptive fields, how they count."""
 
     n_neurons: int = Field(360, ge=1, description="neurons over all animals, shared out evenly")
     n_animals: int = Field(3, ge=1, description="animals, one session each")
-    n_train: int = Field(2000, ge=2, description="training images, shown once")
-    n_validation: int = Field(300, ge=1, description="validation images, shown once")
-    n_test: int = Field(100, ge=1, description="test images, from parts of the photographs of their own")
-    n_repeats: int = Field(10, ge=1, description="showings of every test image")
+    n_repeats: int = Field(10, ge=1, description="showings of every test image or clip")
     image_size: int = Field(36, ge=16, le=96, description="side of the images in pixels")
-    max_scale: float = Field(
-        2.5, ge=1.0, le=4.0, description="largest number of photograph pixels an image pixel spans"
-    )
     spread: float = Field(
         0.3, ge=0.0, le=1.0, description="spread inside a type: 0 discrete types, 1 a continuum"
     )
     orientation: Literal["uniform", "fixed"] = Field(
         "uniform", description="preferred orientations: random, or 0 for every neuron (no nuisance: a bound)"
-    )
-    types: tuple[Mechanism, ...] = Field(
-        MECHANISMS, min_length=1, description="mechanisms that occur; one type each"
     )
     slope: float = Field(1.5, gt=0, description="gain of the drive inside the softplus")
     bias_mean: float = Field(-0.5, description="mean of the offset inside the softplus")
@@ -77,16 +68,33 @@ class SimulationConfig(Config):
     )
 
     @model_validator(mode="after")
-    def _fits(self) -> SimulationConfig:
+    def _population_fits(self) -> PopulationConfig:
         if self.n_neurons < self.n_animals:
             raise ValueError(f"{self.n_neurons} neurons do not fill {self.n_animals} animals")
-        if len(set(self.types)) != len(self.types):
-            raise ValueError("a mechanism is named twice in types")
         if self.position_range + self.animal_offset > self.image_size / 2:
             raise ValueError(
                 f"receptive fields up to {self.position_range + self.animal_offset:g} pixels off centre leave"
                 f" an image of {self.image_size} pixels"
             )
+        return self
+
+
+class SimulationConfig(PopulationConfig):
+    """Parameters of the simulated cortex; the defaults are the demo's."""
+
+    n_train: int = Field(2000, ge=2, description="training images, shown once")
+    n_validation: int = Field(300, ge=1, description="validation images, shown once")
+    n_test: int = Field(100, ge=1, description="test images, from parts of the photographs of their own")
+    max_scale: float = Field(
+        2.5, ge=1.0, le=4.0, description="largest number of photograph pixels an image pixel spans"
+    )
+    types: tuple[Mechanism, ...] = Field(
+        MECHANISMS, min_length=1, description="mechanisms that occur; one type each"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> SimulationConfig:
+        check_types(self.types)
         for strip in (TRAINING_STRIP, TEST_STRIP):
             check_fit(strip, size=self.image_size, max_scale=self.max_scale)
         return self
@@ -167,7 +175,7 @@ def simulate_cortex(config: SimulationConfig, seed: int) -> SimulatedCortex:
         ]
     )
     animal = np.sort(np.arange(config.n_neurons) % config.n_animals)
-    weights = draw_weights(config, animal, rng=for_neurons)
+    weights = draw_weights(config, animal, n_types=len(config.types), rng=for_neurons)
     fields = draw_fields(config, animal, rng=for_neurons)
     rates = expected_counts(config, images, weights, fields, animal, rng=for_neurons)
     sessions = _sessions(config, images, rates, animal, rng=for_spikes)
@@ -180,14 +188,19 @@ def simulate_cortex(config: SimulationConfig, seed: int) -> SimulatedCortex:
     return SimulatedCortex(recordings, images, rates, weights, fields, config, seed)
 
 
+def check_types(types: tuple[str, ...]) -> None:
+    """Refuse mechanisms that are named twice."""
+    if len(set(types)) != len(types):
+        raise ValueError("a mechanism is named twice in types")
+
+
 def draw_weights(
-    config: SimulationConfig, animal: NDArray[np.int64], *, rng: np.random.Generator
+    config: PopulationConfig, animal: NDArray[np.int64], *, n_types: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Draw every neuron's mixture weights, (n_neurons, n_types).
 
     Each animal has as many neurons of one type as of another, up to one: type and animal are independent.
     """
-    n_types = len(config.types)
     in_turn = np.arange(config.n_neurons) % n_types
     types = np.concatenate([rng.permutation(in_turn[animal == one]) for one in np.unique(animal)])
     mixed = rng.dirichlet(np.ones(n_types), size=config.n_neurons)
@@ -196,7 +209,7 @@ def draw_weights(
 
 
 def draw_fields(
-    config: SimulationConfig, animal: NDArray[np.int64], *, rng: np.random.Generator
+    config: PopulationConfig, animal: NDArray[np.int64], *, rng: np.random.Generator
 ) -> ReceptiveFields:
     """Draw where every neuron looks, its preferred orientation and the sizes of its filters."""
     n_neurons, centre = len(animal), (config.image_size - 1) / 2
@@ -224,23 +237,48 @@ def expected_counts(
     *,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Compute the expected spike count of every neuron for every image, (n_images, n_neurons).
+    """Compute the expected spike count of every neuron for every image, (n_images, n_neurons)."""
+    training = slice(0, config.n_train)
+    drives = mechanism_drives(images, fields, reference=training)
+    chosen = [MECHANISMS.index(name) for name in config.types]
+    drive = np.einsum("kin,nk->in", drives[chosen], weights)
+    return rates_of_drive(config, drive, animal, reference=training, rng=rng)
+
+
+def rates_of_drive(
+    config: PopulationConfig,
+    drive: NDArray[np.float64],
+    animal: NDArray[np.int64],
+    *,
+    reference: slice,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Turn the mixed drives of all neurons into expected counts, (n_images or n_frames, n_neurons).
 
     The mixed drive is scaled to unit variance: otherwise a mixture of mechanisms, whose parts average out,
     would be a weaker signal, and the spread would change the noise ceiling along with the types.
     Rates are rounded to six decimals: the last bits of a matrix product depend on the processor and its
     library, and the counts drawn from the rates must not.
+
+    Parameters
+    ----------
+    config : PopulationConfig
+        Slope, offsets and gains.
+    drive : ndarray of float64, shape (n_images or n_frames, n_neurons)
+        Mixture of the mechanisms' drives.
+    animal : ndarray of int64, shape (n_neurons,)
+        Animal of each neuron.
+    reference : slice
+        Rows that define mean and standard deviation (those of training).
+    rng : numpy.random.Generator
+        Source of offsets and gains.
     """
-    training = slice(0, config.n_train)
-    drives = mechanism_drives(images, fields, reference=training)
-    chosen = [MECHANISMS.index(name) for name in config.types]
-    drive = np.einsum("kin,nk->in", drives[chosen], weights)
-    drive = zscore(drive, axis=0, reference=training)
+    drive = zscore(drive, axis=0, reference=reference)
     bias = rng.normal(config.bias_mean, config.bias_sd, size=len(animal))
     animal_gain = np.exp(config.animal_gain_log_sd * rng.standard_normal(config.n_animals))
     gain = config.gain_median * np.exp(config.gain_log_sd * rng.standard_normal(len(animal)))
     response = np.logaddexp(0.0, config.slope * drive + bias)
-    mean: NDArray[np.float64] = response[training].mean(axis=0)
+    mean: NDArray[np.float64] = response[reference].mean(axis=0)
     rates: NDArray[np.float64] = np.round(response * (gain * animal_gain[animal] / mean), 6)
     return rates
 
