@@ -8,10 +8,21 @@ from typing import Any
 import pymysql
 import pytest
 from small_lab import fill, plan_for
+from typer.testing import CliRunner
 
 import decortex_schemas as schemas
-from decortex_schemas.database import COMPRESSED, connection_info, queues, refresh_queue
-from decortex_schemas.register import declare_plan
+from decortex_ops.cli import app
+from decortex_ops.workers import sweep
+from decortex_schemas.database import (
+    COMPRESSED,
+    computed_tables,
+    connection_info,
+    queue_of,
+    queues,
+    refresh_queue,
+)
+from decortex_schemas.register import apply_priorities, declare_plan, set_priority
+from decortex_schemas.tables import StudyPlan, declare_study
 
 
 @pytest.fixture
@@ -77,6 +88,60 @@ def test_what_nobody_asks_for_is_removed(asked: Any) -> None:
     )
     assert refresh_queue(schemas.Clustering, priority=5).removed == 6
     assert [row["status"] for row in asked.to_dicts()] == ["ignore"]
+
+
+def test_a_studys_priority_reaches_all_that_it_asks_for_and_nothing_else(
+    asked: Any,
+) -> None:
+    """Also where it lists no fine-tuning, which is not a part of a clustering's key."""
+    model = (schemas.Study.Model & {"study": "filled"}).proj().to_dicts()[0]
+    embedding = int((schemas.Study.Embedding & {"study": "filled"}).to_arrays("embedding_spec_id")[0])
+    method = int((schemas.Study.Method & {"study": "filled", "method": "kmeans"}).to_arrays("method_id")[0])
+    plan = StudyPlan(
+        models=({name: value for name, value in model.items() if name != "study"},),
+        embedding_spec_ids=(embedding,),
+        method_ids=(method,),
+        counts=(18, 20),
+        seeds=(0, 1, 2),
+        subsample_seeds=(0,),
+        nulls=("gaussian",),
+        n_surrogates=2,
+    )
+    declare_study("urgent", plan)
+    try:
+        sweep()
+
+        def found(table: Any) -> dict[int, tuple[int, set[int]]]:
+            rows = queue_of(table).to_dicts()
+            numbers = {int(row["priority"]) for row in rows}
+            return {
+                n: (
+                    sum(row["priority"] == n for row in rows),
+                    {int(row["k"]) for row in rows if row["priority"] == n},
+                )
+                for n in numbers
+            }
+
+        tables = (schemas.Clustering, schemas.SubsampleClustering, schemas.KCriteria, schemas.NullFit)
+        assert [found(table) for table in tables] == [
+            {5: (8 + 6, {18, 19, 20})},
+            {5: (2, {18, 20})},
+            {5: (2, {18, 20})},
+            {5: (4, {18, 20})},
+        ]
+        said = CliRunner().invoke(app, ["study", "priority", "urgent", "0"])
+        assert "14 waiting keys changed" in " ".join(said.output.split())
+        urgent = [{0: (6, {18, 20})}, {0: (2, {18, 20})}, {0: (2, {18, 20})}, {0: (4, {18, 20})}]
+        assert [found(table) for table in tables] == [{**urgent[0], 5: (8, {19})}, *urgent[1:]]
+        sweep()  # changes nothing more
+        assert [found(table) for table in tables] == [{**urgent[0], 5: (8, {19})}, *urgent[1:]]
+        set_priority("urgent", 5)
+        assert apply_priorities(computed_tables(), usual=5) == 14
+        assert apply_priorities(computed_tables(), usual=5) == 0
+    finally:
+        (schemas.Study & {"study": "urgent"}).delete(prompt=False)
+        for table in (schemas.Clustering, schemas.SubsampleClustering, schemas.KCriteria, schemas.NullFit):
+            queue_of(table).delete()
 
 
 def test_large_tables_are_kept_compressed(database: dict[str, str]) -> None:

@@ -134,15 +134,21 @@ def priority(
         int, typer.Argument(min=0, max=9, help="0: before all others; 5: usual; 9: after them.")
     ],
 ) -> None:
-    """Say how urgent a study is; its waiting keys are sorted at the scheduler's next round.
+    """Say how urgent a study is, and sort the waiting keys by it; those that are queued later are sorted too.
 
     Example: decortex study priority v4-sweep 2
     """
-    from decortex_schemas.register import set_priority
+    from decortex_schemas.database import computed_tables
+    from decortex_schemas.register import apply_priorities, set_priority
 
     open_tables()
     set_priority(name, number)
-    out.print(f"study {name} has priority {number}", highlight=False, markup=False)
+    changed = apply_priorities(computed_tables())
+    out.print(
+        f"study {name} has priority {number}; {changed} waiting keys changed theirs",
+        highlight=False,
+        markup=False,
+    )
 
 
 @app.command()

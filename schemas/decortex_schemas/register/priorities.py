@@ -9,9 +9,11 @@ import datajoint as dj
 
 from decortex.errors import ConfigError
 from decortex_schemas.database import queue_of, schema
-from decortex_schemas.tables import Study
+from decortex_schemas.tables import FinetuneSpec, Study, ViewRequest
 
 MOST_URGENT, USUAL, LEAST_URGENT = 0, 5, 9
+# Parts of a study, each of which must hold a key's columns that it has too. Fine-tunings are asked for one by one,
+# and only of a key that names one.
 _PARTS = (
     Study.Model,
     Study.Embedding,
@@ -20,12 +22,14 @@ _PARTS = (
     Study.Restart,
     Study.Subsample,
     Study.Null,
-    Study.Finetuning,
+    ViewRequest,
 )
+# Keys a statement: a few hundred kilobytes of SQL.
+_BATCH = 1000
 
 
 def set_priority(study: str, priority: int) -> None:
-    """Say how urgent a study is; the next round of the scheduler sorts the queues by it.
+    """Say how urgent a study is; `apply_priorities` sorts the queues by it, as every round of the scheduler does.
 
     Parameters
     ----------
@@ -46,14 +50,14 @@ def set_priority(study: str, priority: int) -> None:
     Study.update1({"study": study, "priority": priority})
 
 
-def apply_priorities(tables: Sequence[type[dj.Computed]], *, usual: int) -> int:
+def apply_priorities(tables: Sequence[type[dj.Computed]], *, usual: int = USUAL) -> int:
     """Give every waiting key the priority of the most urgent study that asks for it; returns how many changed.
 
     Parameters
     ----------
     tables : sequence of Computed
         Whose queues.
-    usual : int
+    usual : int, optional
         Priority of keys that no study with one of its own asks for.
     """
     rows = schema.connection.query(
@@ -80,16 +84,22 @@ def _apply(queue: Any, studies: list[tuple[str, int]], usual: int) -> int:
     values = [study for study, _ in studies for _ in range(n_named)]
     names = ", ".join(f"`{name}`" for name in queue.primary_key)
     rows = connection.query(
-        f"SELECT priority, {case}, {names} FROM {queue.full_table_name} AS q WHERE status = 'pending'",
+        f"SELECT {case} AS wanted, priority, {names} FROM {queue.full_table_name} AS q WHERE status = 'pending' "
+        "HAVING wanted != priority",
         args=values,
     ).fetchall()
-    where = " AND ".join(f"`{name}` = %s" for name in queue.primary_key)
+    by_priority: dict[int, list[tuple[Any, ...]]] = {}
+    for wanted, _, *key in rows:
+        by_priority.setdefault(int(wanted), []).append(tuple(key))
     changed = 0
-    for old, new, *key in rows:
-        if int(old) != int(new):
+    one = f"({', '.join(['%s'] * len(queue.primary_key))})"
+    for wanted, keys in by_priority.items():
+        for start in range(0, len(keys), _BATCH):
+            batch = keys[start : start + _BATCH]
             done = connection.query(
-                f"UPDATE {queue.full_table_name} SET priority = %s WHERE {where} AND status = 'pending'",
-                args=(int(new), *key),
+                f"UPDATE {queue.full_table_name} SET priority = %s WHERE status = 'pending' AND ({names}) IN "
+                f"({', '.join([one] * len(batch))})",
+                args=[wanted, *(value for key in batch for value in key)],
             )
             changed += int(done.rowcount)
     return changed
@@ -100,12 +110,29 @@ def _asked_by(queue: Any) -> tuple[str, int]:
     own = set(queue.primary_key)
     if "study" in own:
         return "q.`study` = %s", 1
+    parts: list[Any] = [part() for part in _PARTS]
+    if "finetune_id" in own:
+        parts.append(Study.Finetuning())
     conditions = []
-    for part in _PARTS:
-        shared = [name for name in part().primary_key if name != "study" and name in own]
+    for part in parts:
+        shared = [name for name in part.primary_key if name != "study" and name in own]
         if shared:
             same = " AND ".join(f"part.`{name}` = q.`{name}`" for name in shared)
             conditions.append(
-                f"EXISTS (SELECT 1 FROM {part().full_table_name} AS part WHERE part.study = %s AND {same})"
+                f"EXISTS (SELECT 1 FROM {part.full_table_name} AS part WHERE part.study = %s AND {same})"
             )
+    if {"schedule_id", "control_seed"} <= own:  # the control of a fine-tuning, whatever its method and K
+        conditions.append(
+            f"EXISTS (SELECT 1 FROM {Study.Finetuning().full_table_name} AS part JOIN "
+            f"{FinetuneSpec().full_table_name} AS spec USING (finetune_id) WHERE part.study = %s AND "
+            "spec.schedule_id = q.schedule_id AND spec.control_seed = q.control_seed)"
+        )
+    if "k" in own and not own & {
+        "seed",
+        "subsample_seed",
+        "null_seed",
+    }:  # criteria of K, for studies that choose one
+        conditions.append(
+            f"EXISTS (SELECT 1 FROM {Study.Null().full_table_name} AS part WHERE part.study = %s)"
+        )
     return (" AND ".join(conditions), len(conditions)) if conditions else ("FALSE", 0)
