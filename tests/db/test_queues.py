@@ -12,14 +12,16 @@ from typer.testing import CliRunner
 
 import decortex_schemas as schemas
 from decortex_ops.cli import app
-from decortex_ops.workers import sweep
+from decortex_ops.workers import Patience, make_key, sweep
 from decortex_schemas.database import (
     COMPRESSED,
     computed_tables,
     connection_info,
+    instance_of,
     queue_of,
     queues,
     refresh_queue,
+    reserve,
 )
 from decortex_schemas.register import apply_priorities, declare_plan, set_priority
 from decortex_schemas.tables import StudyPlan, declare_study
@@ -82,11 +84,15 @@ def test_what_nobody_asks_for_is_removed(asked: Any) -> None:
     asked.error(failed, "InputError: something")
     asked.ignore(ignored)
     (schemas.Study & {"study": "filled"}).delete(prompt=False)
-    assert refresh_queue(schemas.Clustering, priority=5).removed == 1  # the error; what waits gets an hour
-    schemas.schema.connection.query(
-        f"UPDATE {asked.full_table_name} SET created_time = created_time - INTERVAL 2 HOUR"
-    )
-    assert refresh_queue(schemas.Clustering, priority=5).removed == 6
+    held = next(key for key in asked.proj().to_dicts() if key not in (failed, ignored))
+    assert reserve(instance_of(schemas.Clustering), held)
+    assert (
+        refresh_queue(schemas.Clustering, priority=5).removed == 6
+    )  # at once; what somebody has in work is his
+    assert sorted(row["status"] for row in asked.to_dicts()) == ["ignore", "reserved"]
+    outcome = make_key(instance_of(schemas.Clustering), held, patience=Patience(0.0))
+    assert outcome.kind == "made"  # its parents are there: the row was asked for when it was reserved
+    (schemas.Clustering & held).delete(prompt=False)
     assert [row["status"] for row in asked.to_dicts()] == ["ignore"]
 
 

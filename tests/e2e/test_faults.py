@@ -237,6 +237,25 @@ def truncated(lab: FaultLab) -> None:
     lab.finish()
 
 
+@fault("parents deleted while keys wait")
+def dead_parents(lab: FaultLab) -> None:
+    """A worker drops such a key with a line, and the scheduler takes it from the queue at its next round."""
+    folder = lab.begin("Clustering")
+    with lab.lab.link() as link, link.cursor() as cursor:
+        cursor.execute("SET FOREIGN_KEY_CHECKS = 0")
+        cursor.execute("DELETE FROM __embedding WHERE embedding_spec_id = %s", (lab.rng.choice([1, 2]),))
+    if lab.rng.random() < 0.5:
+        with ended(lab.worker("Clustering", folder)) as worker:
+            assert worker.wait() == 0, worker.communicate()[0]
+        assert worker.stderr.count("dropped from the queue: Clustering") == 4
+        assert "4 done, 0 failed, 4 no longer asked for" in worker.stdout
+        assert lab.jobs("Clustering") == {}
+    else:
+        lab.sweep()
+        assert lab.jobs("Clustering") == {"pending": 4}
+    lab.finish()
+
+
 @fault("two schedulers")
 def two_schedulers(lab: FaultLab) -> None:
     """They sweep at once, while a worker takes keys."""

@@ -60,8 +60,9 @@ def work(
             err.print(f"failed: {line}", style="red", highlight=False, markup=False, soft_wrap=True)
     if not quiet and form == "text":
         back = f", {summary.handed_back} handed back" if summary.handed_back else ""
+        gone = f", {summary.gone} no longer asked for" if summary.gone else ""
         left = f", {summary.left} left to others" if summary.left else ""
-        out.print(f"{summary.done} done, {len(summary.failed)} failed{back}{left}", highlight=False)
+        out.print(f"{summary.done} done, {len(summary.failed)} failed{gone}{back}{left}", highlight=False)
     if summary.failed:
         raise typer.Exit(EXIT_SOME_FAILED)
 

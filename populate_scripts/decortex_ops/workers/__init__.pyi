@@ -1,8 +1,10 @@
+from .job import make_key
 from .local_pool import OnRound, run_until_empty
 from .log import Log
 from .resources import Device, Limits, parse_bytes
 from .scheduler import keep_sweeping, queues_empty, retry_failed, sweep
 from .signals import postponed, whole_statements
+from .transient_errors import Patience
 from .worker import WorkSummary, choose_tables, work
 
 __all__ = [
@@ -10,9 +12,11 @@ __all__ = [
     "Limits",
     "Log",
     "OnRound",
+    "Patience",
     "WorkSummary",
     "choose_tables",
     "keep_sweeping",
+    "make_key",
     "parse_bytes",
     "postponed",
     "queues_empty",

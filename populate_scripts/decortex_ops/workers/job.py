@@ -22,13 +22,14 @@ class Outcome:
 
     Parameters
     ----------
-    kind : {'made', 'there', 'dropped', 'failed'}
-        Inserted; already in the table; another process had taken the key meanwhile; or an error of its own.
+    kind : {'made', 'there', 'gone', 'dropped', 'failed'}
+        Inserted; already in the table; no longer asked for, or without its parents; another process had taken the key
+        meanwhile; or an error of its own.
     message : str
         Of the error.
     """
 
-    kind: Literal["made", "there", "dropped", "failed"]
+    kind: Literal["made", "there", "gone", "dropped", "failed"]
     message: str = ""
 
 
@@ -129,5 +130,9 @@ def _ended(table: dj.Computed, key: dict[str, Any], error: BaseException) -> Out
         if isinstance(error, dj.errors.DuplicateError):
             message = "another process made it meanwhile; the late result is dropped"
         return Outcome("dropped", message)
+    source: Any = table.key_source  # type: ignore[attr-defined]  # of DataJoint's AutoPopulate
+    if not len(source & key):
+        complete(table, key)
+        return Outcome("gone", "no study asks for it any more, or a row that it rests on was deleted")
     table.jobs.error(key, message, "".join(traceback.format_exception(error)))
     return Outcome("failed", message)

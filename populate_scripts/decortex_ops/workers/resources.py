@@ -119,8 +119,12 @@ def _clustering(table: dj.Computed, key: dict[str, Any]) -> int | None:
     shape = _shape(embedding)
     if shape is None:
         return None
-    method, params = _method(int(key["method_id"]))
-    return memory_of_fit(method, *shape, n_clusters=int(key["k"]), params=params)
+    method = _method(int(key["method_id"]))
+    return (
+        None
+        if method is None
+        else memory_of_fit(method[0], *shape, n_clusters=int(key["k"]), params=method[1])
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -130,9 +134,9 @@ def _shape(embedding: tuple[tuple[str, Any], ...]) -> tuple[int, int] | None:
 
 
 @lru_cache(maxsize=1024)
-def _method(method_id: int) -> tuple[str, dict[str, Any]]:
-    method, params = (ClusteringMethod & {"method_id": method_id}).fetch1("method", "params")
-    return str(method), dict(params)
+def _method(method_id: int) -> tuple[str, dict[str, Any]] | None:
+    rows = (ClusteringMethod & {"method_id": method_id}).proj("params").to_dicts()
+    return (str(rows[0]["method"]), dict(rows[0]["params"])) if rows else None  # deleted while its keys wait
 
 
 @lru_cache(maxsize=256)

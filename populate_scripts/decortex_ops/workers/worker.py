@@ -39,6 +39,8 @@ class WorkSummary:
     failed : list of str
         One line a key that ended in an error (kept in the queue with its traceback), or whose late result was
         dropped.
+    gone : int
+        Keys that had lost their parents, or that no study asks for any more; dropped from the queue.
     left : int
         Keys left to others, because they need more than this worker has.
     handed_back : int
@@ -49,6 +51,7 @@ class WorkSummary:
 
     done: int = 0
     failed: list[str] = field(default_factory=list)
+    gone: int = 0
     left: int = 0
     handed_back: int = 0
     interrupted: bool = False
@@ -187,14 +190,14 @@ class _Worker:
         return self.summary.done + len(self.summary.failed)
 
     def _one_batch(self, queues: Queues, limit: int) -> bool:
-        """Work on keys of one table; returns whether anything was computed."""
+        """Work on keys of one table; returns whether any was computed or dropped."""
         try:
             found = queues.next_keys()
             if found is None:
                 self._patience.calm()
                 return False
             table, keys = found
-            before = self.summary.done, len(self.summary.failed)
+            before, gone = (self.summary.done, len(self.summary.failed)), self.summary.gone
             for key in keys:
                 if reserve(table, key):
                     self._make(table, key)
@@ -215,18 +218,22 @@ class _Worker:
         if done or failed:
             name = type(table).__name__
             self._log("batch", f"{name}: {done} done" + (f", {failed} failed" if failed else ""), table=name)
-        return bool(done or failed)
+        return bool(done or failed or self.summary.gone > gone)
 
     def _make(self, table: dj.Computed, key: dict[str, Any]) -> None:
         name, began = type(table).__name__, time.monotonic()
         outcome = make_key(table, key, patience=self._patience, on_trouble=self._on_trouble)
         if outcome.kind == "made":
             self.summary.done += 1
+        elif outcome.kind == "gone":
+            self.summary.gone += 1
         elif outcome.kind != "there":
             self.summary.failed.append(f"{name} {dict(key)}: {outcome.message}")
         self._log(
             outcome.kind,
-            "",
+            f"dropped from the queue: {name} {dict(key)}: {outcome.message}"
+            if outcome.kind == "gone"
+            else "",
             table=name,
             key=key,
             seconds=round(time.monotonic() - began, 3),

@@ -11,8 +11,6 @@ from decortex_schemas.database.schema import queue_of
 
 # Keys a statement: a few hundred kilobytes of SQL.
 BATCH = 1000
-# After which a waiting key that is no longer asked for is taken out: DataJoint's own default.
-STALE_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,8 @@ class Changes:
 def refresh_queue(table: type[dj.Computed], *, priority: int) -> Changes:
     """Bring the queue of one table up to date; several schedulers may do so at once.
 
+    A key that is no longer asked for, or whose parents were deleted, leaves it unless somebody has reserved it.
+
     DataJoint's own ``jobs.refresh()`` does the same a key a statement, each a commit of its own: 5 ms a key.
     The keys are read without locks and inserted by their primary key, so that no worker waits.
 
@@ -53,15 +53,30 @@ def refresh_queue(table: type[dj.Computed], *, priority: int) -> Changes:
     source = jobs.target.key_source
     missing = (source - jobs.target.proj()).restrict(dj.Not(jobs), semantic_check=False).proj()
     added = _insert(jobs, missing.keys(), priority)
-    gone = jobs.restrict(dj.Not(source.proj()), semantic_check=False)
-    finished = (gone & "status IN ('success', 'error')").restrict(
-        dj.Not(jobs.target.proj()), semantic_check=False
+    gone = (jobs & "status NOT IN ('reserved', 'ignore')").restrict(
+        dj.Not(source.proj()), semantic_check=False
     )
-    stale = gone & (
-        f"status != 'ignore' AND created_time < CURRENT_TIMESTAMP - INTERVAL {STALE_SECONDS} SECOND"
-    )
-    removed = finished.delete_quick(get_count=True) + stale.delete_quick(get_count=True)
-    return Changes(added, int(removed))
+    over = gone.restrict(dj.Not(jobs.target.proj()), semantic_check=False).proj()
+    return Changes(added, _remove(jobs, over.keys()))
+
+
+def _remove(jobs: Any, keys: list[dict[str, Any]]) -> int:
+    """Take keys out of the queue that nobody has reserved meanwhile; returns how many.
+
+    They are read first, without locks: a deletion that looks for them would wait for every worker that is inserting.
+    """
+    names = jobs.primary_key
+    row = f"({', '.join(['%s'] * len(names))})"
+    removed = 0
+    for start in range(0, len(keys), BATCH):
+        batch = keys[start : start + BATCH]
+        done = jobs.connection.query(
+            f"DELETE FROM {jobs.full_table_name} WHERE status NOT IN ('reserved', 'ignore') AND "
+            f"({', '.join(f'`{name}`' for name in names)}) IN ({', '.join([row] * len(batch))})",
+            args=[key[name] for key in batch for name in names],
+        )
+        removed += int(done.rowcount)
+    return removed
 
 
 def _insert(jobs: Any, keys: list[dict[str, Any]], priority: int) -> int:
