@@ -11,8 +11,15 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOTS = {"decortex": "pipeline", "decortex_schemas": "schemas", "decortex_ops": "populate_scripts"}
-# Modules that every package may use by their own name: errors, configuration, and where files of a user lie.
-OPEN = {"decortex.errors", "decortex.config", "decortex.private_folder"}
+# Modules that every package may use by their own name: errors, configuration, the rule for labels, distances, and
+# where files of a user lie.
+OPEN = {
+    "decortex.errors",
+    "decortex.config",
+    "decortex.private_folder",
+    "decortex.labels",
+    "decortex.distances",
+}
 # The command line is a program, not a library: its packages offer no names.
 PROGRAMS = ("decortex_ops.cli",)
 STUBS = sorted(

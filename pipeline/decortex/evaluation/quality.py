@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, pairwise_distances
+from scipy.spatial.distance import cdist
 
+from decortex.distances import robust_centre, squared_distances
 from decortex.errors import InputError
+from decortex.labels import assigned_only
 
 QualityStatus = Literal["ok", "one_cluster", "all_singletons", "zero_spread"]
 
@@ -63,7 +65,7 @@ def cluster_quality(
     x : ndarray of float, shape (n_neurons, n_features)
         Embedding in which to measure (the untouched one is the yardstick for fine-tuned labels).
     labels : ndarray of int, shape (n_neurons,)
-        Cluster of each neuron.
+        Cluster of each neuron, as `decortex.labels.check_labels` takes them; -1 leaves a neuron out.
     seed : int
         Chooses the neurons whose silhouette is taken.
     silhouette_sample : int
@@ -78,17 +80,20 @@ def cluster_quality(
     -----
     A sampled neuron is compared with *all* neurons, not with the sample: the estimate is unbiased, and a
     small cluster does not vanish from it. The cost is ``silhouette_sample * n_neurons * n_features``.
+    Every measure is the same for an embedding to which a constant is added: medians are subtracted first.
     """
-    if x.ndim != 2 or labels.shape != x.shape[:1] or not len(x):
+    labels, x = assigned_only(labels, x)
+    if x.ndim != 2 or not len(x):
         raise InputError(
-            "expected x of shape (n_neurons, n_features) with n_neurons >= 1 and one label a neuron, got "
-            f"{x.shape} and {labels.shape}."
+            "expected x of shape (n_neurons, n_features) and a label other than -1 for at least one neuron, got "
+            f"{x.shape} with {len(labels)} labelled neurons."
         )
     if silhouette_sample < 1:
         raise InputError(f"silhouette_sample should be at least 1, got {silhouette_sample}.")
     if not np.isfinite(x).all():
         raise InputError("the embedding holds NaN or infinite values; exclude those neurons first.")
     values: NDArray[np.float64] = x.astype(np.float64)
+    values = values - robust_centre(values)
     found, dense, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     n_neurons, n_clusters = len(x), len(found)
     squared = _squared_to_centre(values, dense, sizes)
@@ -113,8 +118,8 @@ def cluster_quality(
         n_clusters=n_clusters,
         silhouette=float(silhouettes(values, dense, sample).mean()),
         silhouette_n=len(sample),
-        calinski_harabasz=float(calinski_harabasz_score(values, dense)),
-        davies_bouldin=float(davies_bouldin_score(values, dense)),
+        calinski_harabasz=calinski_harabasz(values, dense),
+        davies_bouldin=davies_bouldin(values, dense),
         within=within,
     )
 
@@ -141,14 +146,13 @@ def silhouettes(
     order = np.argsort(labels, kind="stable")
     sizes = np.bincount(labels)
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    by_cluster, place = x[order], np.argsort(order)
+    x = x - robust_centre(x)
+    by_cluster = x[order]
     block = max(1, _CHUNK_DISTANCES // len(x))
     scores = []
     for begin in range(0, len(sample), block):
         chosen = sample[begin : begin + block]
-        distances = pairwise_distances(x[chosen], by_cluster)
-        # The expanded form leaves rounding noise, not 0, between a neuron and itself.
-        distances[np.arange(len(chosen)), place[chosen]] = 0.0
+        distances = np.sqrt(squared_distances(x[chosen], by_cluster))
         sums = np.add.reduceat(distances, starts, axis=1)  # (block, n_clusters)
         rows, own = np.arange(len(chosen)), labels[chosen]
         a = sums[rows, own] / np.maximum(sizes[own] - 1, 1)
@@ -162,12 +166,74 @@ def silhouettes(
     return np.concatenate(scores)
 
 
+def calinski_harabasz(x: NDArray[np.float64], labels: NDArray[np.integer[Any]]) -> float | None:
+    """Dispersion between over within clusters (Calinski & Harabasz 1974), each per degree of freedom.
+
+    Parameters
+    ----------
+    x : ndarray of float64, shape (n_neurons, n_features)
+        Embedding.
+    labels : ndarray of int, shape (n_neurons,)
+        Labels, every neuron's >= 0.
+
+    Returns
+    -------
+    float or None
+        None where it is not defined: one cluster, only singletons, or no dispersion within clusters.
+    """
+    x = x - robust_centre(x)
+    found, dense, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    n, k = len(x), len(found)
+    within = float(_squared_to_centre(x, dense, sizes).sum())
+    total = float(((x - x.mean(axis=0)) ** 2).sum())
+    if not 1 < k < n or within <= 1e-24 * total:
+        return None
+    between = float((sizes * ((_centres(x, dense, sizes) - x.mean(axis=0)) ** 2).sum(axis=1)).sum())
+    return between * (n - k) / (within * (k - 1))
+
+
+def davies_bouldin(x: NDArray[np.float64], labels: NDArray[np.integer[Any]]) -> float | None:
+    """Mean over clusters of the largest (s_i + s_j)/d_ij (Davies & Bouldin 1979).
+
+    s_i is the mean distance of cluster i's neurons to its centre, d_ij the distance of two centres.
+
+    Parameters
+    ----------
+    x, labels
+        As in `calinski_harabasz`.
+
+    Returns
+    -------
+    float or None
+        None where it is not defined: one cluster, only singletons, no spread, or two centres at one point.
+    """
+    x = x - robust_centre(x)
+    found, dense, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    k = len(found)
+    if not 1 < k < len(x):
+        return None
+    distances = np.sqrt(_squared_to_centre(x, dense, sizes))
+    spread = np.bincount(dense, weights=distances) / sizes
+    centres = _centres(x, dense, sizes)
+    apart = cdist(centres, centres)
+    np.fill_diagonal(apart, np.inf)
+    if not apart.min() > 0 or not spread.any():
+        return None
+    return float(((spread[:, None] + spread) / apart).max(axis=1).mean())
+
+
+def _centres(
+    x: NDArray[np.float64], labels: NDArray[np.integer[Any]], sizes: NDArray[np.integer[Any]]
+) -> NDArray[np.float64]:
+    """Mean of every cluster, (n_clusters, n_features)."""
+    order = np.argsort(labels, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    return np.asarray(np.add.reduceat(x[order], starts, axis=0) / sizes[:, None])
+
+
 def _squared_to_centre(
     x: NDArray[np.float64], labels: NDArray[np.integer[Any]], sizes: NDArray[np.integer[Any]]
 ) -> NDArray[np.float64]:
     """Squared distance of every neuron to its cluster's mean, (n_neurons,)."""
-    order = np.argsort(labels, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    centres = np.add.reduceat(x[order], starts, axis=0) / sizes[:, None]
-    deviation = x - centres[labels]
+    deviation = x - _centres(x, labels, sizes)[labels]
     return np.asarray(np.einsum("ij,ij->i", deviation, deviation))

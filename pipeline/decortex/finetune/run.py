@@ -31,6 +31,7 @@ from decortex.finetune.losses import (
     rolled_by,
 )
 from decortex.finetune.result import ContinuedResult, FinetuneResult, FinetuneStatus, finetune_status
+from decortex.labels import check_labels
 from decortex.models import Network, predict
 from decortex.models.training import (
     EpochRecord,
@@ -237,6 +238,7 @@ def _start(
 ) -> StartPoints:
     with torch.no_grad():
         points = to_points(network.embedding().detach()).clone()
+    labels = check_labels(labels)
     if labels.shape != (len(points),):
         raise InputError(
             f"expected one label for each of the {len(points)} neurons of the embedding, got shape "
@@ -257,7 +259,7 @@ def _start(
             "place on a sphere, and a broken network has none at all. Start from the raw embedding, or from a "
             "network without such neurons."
         )
-    start_labels = torch.as_tensor(labels.astype(np.int64), device=points.device)
+    start_labels = torch.as_tensor(labels, device=points.device)
     return StartPoints(points=points, labels=start_labels, n_clusters=n_clusters)
 
 

@@ -182,17 +182,17 @@ def test_the_rotation_recovers_a_turned_indicator():
 
 
 @pytest.mark.parametrize(
-    ("sizes", "n_components", "n_distinct", "status"),
+    ("sizes", "n_components", "copies", "status"),
     [
-        ((50, 30, 20), 1, 100, "ok"),
-        ((50, 30, 20), 3, 100, "fragmented"),
-        ((91, 5, 4), 1, 100, "fragmented"),
-        ((90, 6, 4), 1, 100, "ok"),
-        ((50, 30, 20), 1, 2, "fragmented"),
-        ((60, 40, 0), 1, 100, "empty_cluster"),
+        ((50, 30, 20), 1, None, "ok"),
+        ((50, 30, 20), 3, None, "ok"),  # as many components as types is no fault
+        ((91, 5, 4), 1, None, "fragmented"),
+        ((90, 6, 4), 1, None, "ok"),
+        ((50, 30, 20), 1, np.repeat([0, 1], [80, 20]), "empty_cluster"),
+        ((60, 40, 0), 1, None, "empty_cluster"),
     ],
 )
-def test_statuses_say_what_a_reader_must_know(sizes, n_components, n_distinct, status):
+def test_statuses_say_what_a_reader_must_know(sizes, n_components, copies, status):
     basis = Basis(
         values=np.arange(4.0),
         vectors=np.eye(100, 4),
@@ -207,12 +207,13 @@ def test_statuses_say_what_a_reader_must_know(sizes, n_components, n_distinct, s
     x = np.random.default_rng(0).normal(size=(100, 2))
 
     def result(discretisation):
-        fitted = GraphFit("sec", 3, 0, basis, discretisation, lambda v: v, n_distinct)
+        fitted = GraphFit("sec", 3, 0, basis, discretisation, lambda v: v, copies)
         return graph_result(fitted, x, lambda order: {})
 
     assert result(found).status == status
-    assert result(found).diagnostics["largest_share"] == sizes[0] / 100
-    assert result(replace(found, converged=False)).status == "not_converged"
+    assert result(found).diagnostics["largest_share"] == (sizes[0] if copies is None else 80) / 100
+    unfinished = "empty_cluster" if status == "empty_cluster" else "not_converged"
+    assert result(replace(found, converged=False)).status == unfinished
 
 
 def test_graphs_are_symmetric_like_scikit_learns(digits):

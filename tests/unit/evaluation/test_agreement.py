@@ -83,8 +83,8 @@ def test_matching_finds_the_best_assignment():
 def test_bad_labels_are_refused():
     with pytest.raises(InputError, match=r"\(3,\) and \(4,\)"):
         agreement(np.zeros(3, dtype=int), np.zeros(4, dtype=int))
-    with pytest.raises(InputError, match="smallest -1"):
-        agreement(np.array([0, -1]), np.array([0, 1]))
+    with pytest.raises(InputError, match="smallest is -2"):
+        agreement(np.array([0, -2]), np.array([0, 1]))
     with pytest.raises(InputError, match="float64"):
         matched_confusion(np.array([0.0, 1.0]), np.array([0, 1]))
     with pytest.raises(InputError, match="at least 2 partitions"):

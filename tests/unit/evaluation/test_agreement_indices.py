@@ -15,10 +15,10 @@ from sklearn.metrics.cluster import expected_mutual_information as sklearn_emi
 from decortex.errors import InputError
 from decortex.evaluation.agreement import (
     agreement,
+    contingency,
     expected_mutual_information,
     match_table,
     mutual_information,
-    shared_table,
     table_agreement,
 )
 
@@ -72,11 +72,11 @@ def test_empty_clusters_count_nothing():
         table_agreement(np.zeros((2, 2), dtype=np.int64))
 
 
-def test_a_shared_table_counts_the_neurons_that_both_place():
+def test_a_contingency_counts_the_neurons_that_both_place():
     a, b = np.array([0, 1, 1, -1, 2]), np.array([1, 0, -1, 0, 1])
-    assert shared_table(a, b).tolist() == [[0, 1], [1, 0], [0, 1]]
-    assert shared_table(a, b, (4, 2)).shape == (4, 2)
-    assert not shared_table(a, np.full(5, -1), (3, 3)).any()
+    assert contingency(a, b).tolist() == [[0, 1], [1, 0], [0, 1]]
+    assert contingency(a, b, (4, 2)).shape == (4, 2)
+    assert not contingency(a, np.full(5, -1), (3, 3)).any()
     assert match_table(np.zeros((2, 3), dtype=np.int64)).share == 0.0
-    with pytest.raises(InputError, match="integer label arrays"):
-        shared_table(a, b[:3])
+    with pytest.raises(InputError, match=r"\(5,\) and \(3,\)"):
+        contingency(a, b[:3])

@@ -200,11 +200,11 @@ def test_interval_covers_the_effect_of_the_population():
 
 def test_bad_input_is_refused():
     good = np.zeros(3)
-    with pytest.raises(InputError, match="one session a neuron"):
+    with pytest.raises(InputError, match="one label per neuron"):
         associate(good, np.zeros(3, dtype=int), np.zeros(2), seed=0)
     with pytest.raises(InputError, match="infinite"):
         associate(good + np.inf, np.zeros(3, dtype=int), good, seed=0)
-    with pytest.raises(InputError, match="one label a neuron"):
+    with pytest.raises(InputError, match="one label per neuron"):
         pairwise_tests(good, np.zeros(2, dtype=int))
     with pytest.raises(InputError, match="finite"):
         within_session_null(good * np.nan, [], np.zeros(3, dtype=int), seed=0)

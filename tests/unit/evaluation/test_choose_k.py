@@ -136,7 +136,7 @@ def test_every_criterion_has_an_interval_around_it():
     found = count_criteria(x, KMEANS, 4, QUICK)
     for one in found.values:
         assert one.low <= one.value <= one.high, one
-        assert one.low < one.high or one.value == 1, one
+        assert one.low < one.high or one.value == 1 or one.criterion == "fragmented", one
     bare = count_criteria(x, KMEANS, 4, replace_config(QUICK, n_resamples=0))
     assert (value(bare, "davies_bouldin").low, value(bare, "method_agreement").high) == (None, None)
 
@@ -246,6 +246,41 @@ def test_the_decision_needs_both_and_says_why():
     assert undefined.support[0].reasons == ("stability_one_cluster", "valleys_one_cluster")
     missing = decide_k(*curves((0.9,), (1.0,), (2.0,), nulls=("gaussian",)), config)
     assert missing.support[0].reasons == ("no_copula",)
+
+
+def test_a_fragmented_partition_is_no_evidence_for_a_k():
+    config = SelectionConfig(nulls=("gaussian", "copula"))
+
+    def decide(fragmented, shares=(1.0, 1.0)):
+        values, excesses = curves((0.9, 0.9), shares, (2.0, 3.0))
+        values += [CriterionValue("fragmented", k, v, v, v, 100, "ok") for k, v in fragmented.items()]
+        return decide_k(values, excesses, config)
+
+    assert decide({2: 0.0, 3: 0.0}).k == 3
+    assert decide({2: 0.0, 3: 1.0}).k == 2
+    assert decide({2: 0.0, 3: 1.0}).support[1].reasons == ("fragmented",)
+    assert decide({2: 0.5, 3: 0.4}).k == 3  # of half of the networks at most
+    nothing = decide({2: 1.0, 3: 1.0})
+    assert (nothing.k, nothing.reason) == (None, "fragmented")
+    assert decide({2: 1.0, 3: 1.0}, (0.1, 0.1)).reason == "no_valleys"
+
+
+def test_islands_cut_off_by_a_graph_method_reach_the_rule():
+    rng = np.random.default_rng(4)
+    x = np.vstack([rng.normal(size=(190, 3)), rng.normal(size=(14, 3)) + 40])
+    found = count_criteria(x, Clusterer("spectral", {}), 2, replace_config(QUICK, n_references=2))
+    assert found.fit_status == "fragmented"
+    assert value(found, "fragmented").value == 1
+    types_apart = types(np.random.default_rng(9), k=3, n=90, d=4)  # as many components as types
+    found = count_criteria(types_apart, Clusterer("spectral", {}), 3, replace_config(QUICK, n_references=2))
+    assert value(found, "fragmented").value == 0
+
+
+def test_prediction_strength_has_no_value_where_a_half_has_one_cluster():
+    equal = np.ones((60, 3))
+    found = count_criteria(equal, KMEANS, 2, QUICK)
+    strength = value(found, "prediction_strength")
+    assert (strength.value, strength.status) == (None, "one_cluster")
 
 
 @pytest.mark.parametrize("method", ["gmm", "tmixture", "spectral", "sec"])

@@ -74,7 +74,7 @@ def test_one_animal_has_nothing_to_transfer_from():
 
 
 def test_misfitting_arrays_are_refused():
-    with pytest.raises(InputError, match="one group a neuron"):
+    with pytest.raises(InputError, match="one label per neuron"):
         confound(np.zeros(3, dtype=int), np.zeros(2))
-    with pytest.raises(InputError, match="a point, an animal and a session"):
+    with pytest.raises(InputError, match="one label per neuron"):
         leave_one_out(np.zeros((3, 2)), np.zeros(4, dtype=int), np.zeros(4), np.zeros(4))

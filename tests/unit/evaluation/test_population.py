@@ -195,5 +195,5 @@ def test_bad_input_is_refused():
     y, labels, sessions = draw(np.random.default_rng(10))
     with pytest.raises(InputError, match="leave out the neurons"):
         population_test(y * np.nan, labels, sessions)
-    with pytest.raises(InputError, match="one label, one session"):
+    with pytest.raises(InputError, match="one label per neuron"):
         mixed_test(y, labels[:4], sessions)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 from sklearn.metrics import (
     calinski_harabasz_score,
     davies_bouldin_score,
@@ -28,7 +29,7 @@ def test_equals_scikit_learn_when_every_neuron_is_sampled():
     assert (found.n_neurons, found.n_clusters, found.silhouette_n) == (76, 4, 76)
     assert found.silhouette == pytest.approx(silhouette_score(x, labels), abs=1e-10)
     assert found.calinski_harabasz == pytest.approx(calinski_harabasz_score(x, labels), rel=1e-10)
-    assert found.davies_bouldin == pytest.approx(davies_bouldin_score(x, labels), rel=1e-10)
+    assert found.davies_bouldin == pytest.approx(davies_bouldin_score(x, labels), rel=1e-7)  # theirs rounds
     literal = np.mean([((x[i] - x[labels == labels[i]].mean(axis=0)) ** 2).sum() for i in range(len(x))])
     assert found.within == pytest.approx(literal, rel=1e-10)
 
@@ -78,9 +79,38 @@ def test_undefined_measures_are_none_with_a_status(x, labels, status):
 
 
 def test_bad_input_is_refused():
-    with pytest.raises(InputError, match="one label a neuron"):
+    with pytest.raises(InputError, match="one label per neuron"):
         cluster_quality(np.eye(3), np.zeros(4, dtype=int), seed=0)
     with pytest.raises(InputError, match="NaN or infinite"):
         cluster_quality(np.full((3, 2), np.nan), np.array([0, 0, 1]), seed=0)
     with pytest.raises(InputError, match="silhouette_sample"):
         cluster_quality(np.eye(3), np.array([0, 0, 1]), seed=0, silhouette_sample=0)
+
+
+@pytest.mark.parametrize("offset", [1e6, 1e9, 1e11])
+def test_quality_does_not_depend_on_a_constant_added_to_every_neuron(offset):
+    x, labels = blobs(np.random.default_rng(5))
+    moved = x + offset
+    kept = moved - offset  # what is left of the digits
+    found, expected = cluster_quality(moved, labels, seed=0), cluster_quality(kept, labels, seed=0)
+    for name in ("silhouette", "calinski_harabasz", "davies_bouldin", "within"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-6), name
+
+
+def test_silhouettes_keep_their_digits_beside_a_far_neuron_and_far_clusters():
+    x, labels = blobs(np.random.default_rng(6))
+    x[labels == 2] += 1e9
+    x[0] = 3e10
+    exact = silhouette_score(cdist(x, x), labels, metric="precomputed")
+    assert cluster_quality(x, labels, seed=0).silhouette == pytest.approx(exact, abs=1e-9)
+    dense = np.unique(labels, return_inverse=True)[1]
+    each = quality.silhouettes(x, dense, np.arange(len(x)))
+    np.testing.assert_allclose(each, silhouette_samples(cdist(x, x), labels, metric="precomputed"), atol=1e-9)
+
+
+def test_ratios_that_have_no_value_are_none():
+    x = np.array([[0.0], [2.0], [0.0], [2.0]])
+    assert quality.davies_bouldin(x, np.array([0, 0, 1, 1])) is None  # two centres at one point
+    assert quality.calinski_harabasz(x, np.array([0, 1, 0, 1])) is None  # nothing within
+    assert quality.calinski_harabasz(x, np.zeros(4, dtype=int)) is None
+    assert quality.davies_bouldin(x, np.arange(4)) is None

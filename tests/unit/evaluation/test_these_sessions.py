@@ -143,9 +143,9 @@ def test_bad_input_is_refused():
     y, labels, sessions, x = confounded(np.random.default_rng(8))
     with pytest.raises(InputError, match="leave out the neurons"):
         sessions_test(np.where(y > 0, np.nan, y), labels, sessions, seed=0)
-    with pytest.raises(InputError, match="one row of covariates"):
+    with pytest.raises(InputError, match="one label per neuron"):
         sessions_test(y, labels, sessions, x[:3], seed=0)
-    with pytest.raises(InputError, match="one label for each"):
+    with pytest.raises(InputError, match="one label per neuron"):
         sessions_test(y, labels[:3], sessions, seed=0)
     with pytest.raises(InputError, match="at least one partition"):
         grid_test(y, [], sessions, seed=0)

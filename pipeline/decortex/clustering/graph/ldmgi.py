@@ -22,7 +22,7 @@ from decortex.clustering.graph.neighbours import (
     CHUNK,
     Neighbours,
     components,
-    count_distinct,
+    group_copies,
     nearest_neighbours,
 )
 from decortex.clustering.graph.result import GraphFit, graph_result, neighbour_scores
@@ -31,7 +31,7 @@ from decortex.clustering.method import Fitter, Method, Points
 from decortex.clustering.result import ClusteringResult
 from decortex.config import Config
 
-VERSION = 1
+VERSION = 2
 
 
 class LDMGIConfig(Config):
@@ -92,7 +92,7 @@ def prepare(points: Points, config: LDMGIConfig) -> Fitter:
         n_components, member = components(neighbours)
         return solve_by_component(matrix, np.zeros(len(points)), member, n_components, size)
 
-    n_distinct = count_distinct(points.values, neighbours)
+    copies = group_copies(points.values, neighbours)
 
     def fitter(n_clusters: int, seed: int) -> ClusteringResult:
         n_clusters = check_n_clusters(n_clusters, len(points))
@@ -100,7 +100,7 @@ def prepare(points: Points, config: LDMGIConfig) -> Fitter:
         basis = shared_basis(points, "ldmgi", VERSION, {**shared, "size": size}, lambda: basis_of(size))
         rng = generator(seed, n_clusters)
         found = discretise(basis.vectors[:, :n_clusters], config.discretisation, config.n_starts, rng)
-        fit = GraphFit("ldmgi", n_clusters, seed, basis, found, lambda v: matrix @ v, n_distinct)
+        fit = GraphFit("ldmgi", n_clusters, seed, basis, found, lambda v: matrix @ v, copies)
         width = np.array([config.n_neighbors], dtype=np.float64)
         return graph_result(fit, points.values, lambda _: {"n_neighbors": width})
 

@@ -86,10 +86,17 @@ def nearest_among(x: FloatArray, x_new: FloatArray, n_neighbors: int) -> NDArray
     return found
 
 
-def count_distinct(x: FloatArray, neighbours: Neighbours) -> int:
-    """Number of neurons that differ from each other."""
-    alone = neighbours.distances[:, 0] > 0
-    return int(alone.sum()) + len(np.unique(x[~alone], axis=0))
+def group_copies(x: FloatArray, neighbours: Neighbours) -> NDArray[np.int64] | None:
+    """Number of its group of equal neurons for every neuron, (n_neurons,); None where no two are equal."""
+    paired = np.flatnonzero(neighbours.distances[:, 0] == 0)
+    if not len(paired):
+        return None
+    groups = np.unique(x[paired], axis=0, return_inverse=True)[1].ravel()
+    found = np.empty(len(x), dtype=np.int64)
+    alone = np.setdiff1d(np.arange(len(x)), paired, assume_unique=True)
+    found[paired] = groups
+    found[alone] = int(groups.max()) + 1 + np.arange(len(alone))
+    return found
 
 
 def components(neighbours: Neighbours) -> tuple[int, NDArray[np.int32]]:

@@ -35,8 +35,8 @@ class GraphFit:
         Labels in any numbering.
     criterion : callable
         Product with the method's matrix M.
-    n_distinct : int
-        Neurons that differ from each other.
+    copies : ndarray of int64, shape (n_neurons,), or None
+        Equal neurons have equal numbers, see `group_copies`; None where no two are equal.
     """
 
     method: str
@@ -45,7 +45,7 @@ class GraphFit:
     basis: Basis
     found: Discretisation
     criterion: BlockMap
-    n_distinct: int
+    copies: NDArray[np.int64] | None
 
 
 def graph_result(
@@ -54,9 +54,9 @@ def graph_result(
     """Assemble the result.
 
     ``objective`` is tr(G' M G) for the normalised indicators G = Y (Y'Y)^-1/2: the method's own criterion at
-    the labels it returns. Status: 'not_converged' if solver or discretisation did not; 'fragmented' if K is at
-    most the number of components, one cluster holds over 90 %, or there are fewer distinct neurons than K;
-    'empty_cluster'; 'ok'.
+    the labels it returns. Equal neurons share one label, the most frequent of theirs. Status: 'empty_cluster' if fewer
+    than K clusters hold a neuron; 'not_converged' if solver or discretisation did not; 'fragmented' if one of several
+    clusters holds over 90 % of the neurons; 'ok'.
 
     Parameters
     ----------
@@ -72,8 +72,9 @@ def graph_result(
     ClusteringResult
     """
     k, basis = fit.n_clusters, fit.basis
-    order = canonical_order(fit.found.labels, k)
-    labels = relabel(fit.found.labels, order)
+    found = one_label_each(fit.found.labels, fit.copies)
+    order = canonical_order(found, k)
+    labels = relabel(found, order)
     sizes = np.bincount(labels, minlength=k)
     indicator = np.zeros((len(x), k))
     indicator[np.arange(len(x)), labels] = 1 / np.sqrt(np.maximum(sizes, 1))[labels]
@@ -82,12 +83,12 @@ def graph_result(
     converged = bool(basis.converged[:k].all()) and fit.found.converged
     residual = float(basis.residuals[:k].max())
     status: FitStatus = "ok"
-    if not converged:
-        status = "not_converged"
-    elif k <= basis.n_components or share > LARGEST_SHARE or k > fit.n_distinct:
-        status = "fragmented"
-    elif not sizes.all():
+    if not sizes.all():
         status = "empty_cluster"
+    elif not converged:
+        status = "not_converged"
+    elif k > 1 and share > LARGEST_SHARE:
+        status = "fragmented"
     diagnostics = {
         "n_components": float(basis.n_components),
         "largest_share": share,
@@ -111,6 +112,26 @@ def graph_result(
         parameters={"centres": sums / np.where(sizes > 0, sizes, np.nan)[:, None], **parameters(order)},
         diagnostics=diagnostics,
     )
+
+
+def one_label_each(labels: NDArray[np.int64], copies: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Give equal neurons the label that most of them have, of equally frequent ones the lowest.
+
+    The eigenvectors' entries of equal neurons differ where their neighbours do, and in eigenspaces that only
+    tell copies apart: neither is a reason to split them.
+    """
+    if copies is None:
+        return labels
+    table = contingency_of(copies, labels)
+    found: NDArray[np.int64] = table.argmax(axis=1)[copies]
+    return found
+
+
+def contingency_of(copies: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Neurons of every group of copies that have each label, (n_groups, n_labels)."""
+    width = int(labels.max()) + 1
+    counts = np.bincount(copies * width + labels, minlength=(int(copies.max()) + 1) * width)
+    return counts.reshape(-1, width)
 
 
 def neighbour_scores(result: ClusteringResult, x_new: FloatArray, x: FloatArray | None) -> FloatArray:

@@ -29,7 +29,7 @@ from decortex.clustering.graph.neighbours import (
     Neighbours,
     component_vectors,
     components,
-    count_distinct,
+    group_copies,
     nearest_neighbours,
     normalised_affinity,
 )
@@ -40,7 +40,7 @@ from decortex.clustering.result import ClusteringResult
 from decortex.config import Config
 from decortex.errors import InputError
 
-VERSION = 1
+VERSION = 2
 WEAK_REGRESSION = 0.1  # up to this mu the graph alone makes a good preconditioner
 KNOWN_COMPONENTS = 64  # component vectors that the solver starts from
 
@@ -178,7 +178,7 @@ def prepare(points: Points, config: SECConfig) -> Fitter:
     problem = SECProblem(points.values, neighbours, config.mu, config.gamma)
     shared = config.model_dump(include={"mu", "gamma", "n_neighbors"})
 
-    n_distinct = count_distinct(points.values, neighbours)
+    copies = group_copies(points.values, neighbours)
 
     def fitter(n_clusters: int, seed: int) -> ClusteringResult:
         n_clusters = check_n_clusters(n_clusters, len(points))
@@ -187,7 +187,7 @@ def prepare(points: Points, config: SECConfig) -> Fitter:
         vectors = basis.vectors[:, :n_clusters]
         rng = generator(seed, n_clusters)
         found = discretise(vectors, config.discretisation, config.n_starts, rng)
-        fit = GraphFit("sec", n_clusters, seed, basis, found, problem.product, n_distinct)
+        fit = GraphFit("sec", n_clusters, seed, basis, found, problem.product, copies)
         return graph_result(fit, points.values, lambda order: _linear_map(problem, vectors, found, order))
 
     return fitter

@@ -15,14 +15,14 @@ from scipy import sparse
 
 from decortex.clustering.graph.basis import Basis, basis_size, shared_basis, solve_by_component
 from decortex.clustering.graph.discretise import discretise
-from decortex.clustering.graph.neighbours import Neighbours, components, count_distinct, nearest_neighbours
+from decortex.clustering.graph.neighbours import Neighbours, components, group_copies, nearest_neighbours
 from decortex.clustering.graph.result import GraphFit, graph_result, neighbour_scores
 from decortex.clustering.inputs import FloatArray, check_n_clusters, generator
 from decortex.clustering.method import Fitter, Method, Points
 from decortex.clustering.result import ClusteringResult
 from decortex.config import Config
 
-VERSION = 1
+VERSION = 2
 
 
 class SpectralConfig(Config):
@@ -55,7 +55,7 @@ def prepare(points: Points, config: SpectralConfig) -> Fitter:
         n_components, member = components(neighbours)
         return solve_by_component(matrix, np.log(degree), member, n_components, size)
 
-    n_distinct = count_distinct(points.values, neighbours)
+    copies = group_copies(points.values, neighbours)
 
     def fitter(n_clusters: int, seed: int) -> ClusteringResult:
         n_clusters = check_n_clusters(n_clusters, len(points))
@@ -71,7 +71,7 @@ def prepare(points: Points, config: SpectralConfig) -> Fitter:
             rng,
             row_norm=config.discretisation == "rotation",
         )
-        fit = GraphFit("spectral", n_clusters, seed, basis, found, lambda v: matrix @ v, n_distinct)
+        fit = GraphFit("spectral", n_clusters, seed, basis, found, lambda v: matrix @ v, copies)
         width = np.array([config.n_neighbors], dtype=np.float64)
         return graph_result(fit, points.values, lambda _: {"n_neighbors": width})
 

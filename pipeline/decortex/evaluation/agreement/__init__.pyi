@@ -7,7 +7,6 @@ from .indices import (
     match_table,
     matched_confusion,
     pairwise_agreement,
-    shared_table,
     table_agreement,
 )
 from .mutual_information import expected_mutual_information, mutual_information
@@ -32,7 +31,6 @@ __all__ = [
     "mutual_information",
     "pairwise_agreement",
     "rand_matrix",
-    "shared_table",
     "stability",
     "subsample_stability",
     "subsamples",

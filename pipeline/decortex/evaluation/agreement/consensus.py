@@ -13,7 +13,8 @@ from scipy.optimize import linear_sum_assignment
 
 from decortex.clustering import canonical_order, relabel
 from decortex.errors import InputError
-from decortex.evaluation.agreement.indices import shared_table
+from decortex.evaluation.agreement.indices import contingency
+from decortex.labels import assigned_in_all
 
 _MAX_ROUNDS = 100
 # Starting references that are tried: the partitions that agree most with all others.
@@ -56,7 +57,7 @@ def consensus(partitions: Sequence[NDArray[np.integer[Any]]], n_clusters: int) -
     Parameters
     ----------
     partitions : sequence of ndarray of int, each of shape (n_neurons,)
-        At least two; labels below ``n_clusters``, negative where a partition does not place a neuron.
+        At least two; labels below ``n_clusters``, -1 where a partition does not place a neuron.
     n_clusters : int
         Clusters of the consensus.
 
@@ -82,7 +83,7 @@ def consensus(partitions: Sequence[NDArray[np.integer[Any]]], n_clusters: int) -
     the five partitions that agree most with the rest; the best end is kept. M_b' M_c is the contingency table of
     b and c: after one pass over the neurons a pair, all work is on n_clusters x n_clusters tables.
     """
-    partitions = [np.asarray(one) for one in partitions]
+    partitions, _ = assigned_in_all(partitions)
     _check(partitions, n_clusters)
     tables = _pair_tables(partitions, n_clusters)
     shared = {pair: max(int(table.sum()), 1) for pair, table in tables.items()}
@@ -107,10 +108,6 @@ def _check(partitions: Sequence[NDArray[np.integer[Any]]], n_clusters: int) -> N
             f"labels should lie below n_clusters={n_clusters}, but reach {highest}; give the largest number of "
             "clusters that a partition has."
         )
-    if len({one.shape for one in partitions}) > 1:
-        raise InputError(
-            f"partitions should label the same neurons, but have {sorted({len(one) for one in partitions})} of them."
-        )
 
 
 Tables = dict[tuple[int, int], NDArray[np.int64]]
@@ -120,7 +117,7 @@ def _pair_tables(partitions: Sequence[NDArray[np.integer[Any]]], n_clusters: int
     """Contingency tables of all pairs b < c."""
     shape = (n_clusters, n_clusters)
     return {
-        (b, c): shared_table(partitions[b], partitions[c], shape)
+        (b, c): contingency(partitions[b], partitions[c], shape)
         for b, c in combinations(range(len(partitions)), 2)
     }
 

@@ -17,12 +17,15 @@ from decortex.evaluation.agreement.mutual_information import (
     entropy,
     mutual_information,
 )
+from decortex.labels import NOT_ASSIGNED, check_labels
 
 AgreementStatus = Literal["ok", "one_cluster", "all_singletons"]
 Labels = NDArray[np.integer[Any]]
 
 # Cells above which labels are renumbered without gaps before they are counted.
 _LARGE_TABLE = 10_000_000
+# Cells of the largest table that is made: 1 GiB.
+_LARGEST_TABLE = 2**27
 
 
 @dataclass(frozen=True)
@@ -84,24 +87,25 @@ def agreement(a: Labels, b: Labels) -> Agreement:
 
     Parameters
     ----------
-    a, b : ndarray of int, shape (n_neurons,)
-        Labels >= 0 (or known types), neuron by neuron.
+    a, b : array_like of int, shape (n_neurons,)
+        Labels (or known types), neuron by neuron, as `decortex.labels.check_labels` takes them. A neuron that
+        either leaves without a cluster (-1) is not compared.
 
     Raises
     ------
     InputError
-        If they do not label the same number of neurons, or a label is negative.
+        If they do not label the same number of neurons, share none, or are not labels.
 
     Notes
     -----
     O(n_neurons) for the contingency table; every index is computed from it.
     """
-    _check(a, b)
-    if (int(a.max()) + 1) * (int(b.max()) + 1) > _LARGE_TABLE:
-        a, b = (np.unique(labels, return_inverse=True)[1] for labels in (a, b))
+    a, b = _assigned_in_both(a, b)
+    if len(a) and (int(a.max()) + 1) * (int(b.max()) + 1) > _LARGE_TABLE:
+        a, b = (np.unique(labels, return_inverse=True)[1].astype(np.int64) for labels in (a, b))
         if a.max() == b.max() == len(a) - 1:
             return Agreement("all_singletons", len(a), None, None, None, None)
-    return table_agreement(shared_table(a, b))
+    return table_agreement(contingency(a, b))
 
 
 def table_agreement(table: NDArray[np.int64]) -> Agreement:
@@ -167,36 +171,27 @@ def pairwise_agreement(partitions: Sequence[Labels]) -> list[PairAgreement]:
     ]
 
 
-def contingency(a: Labels, b: Labels) -> NDArray[np.int64]:
-    """Count shared neurons: table[i, j] neurons have label i in ``a`` and j in ``b``.
-
-    Raises
-    ------
-    InputError
-        If they do not label the same number of neurons, or a label is negative.
-    """
-    _check(a, b)
-    return shared_table(a, b)
-
-
 def matched_confusion(a: Labels, b: Labels) -> MatchedConfusion:
     """Match clusters one to one (Hungarian assignment) so that most neurons agree.
 
     Raises
     ------
     InputError
-        If they do not label the same number of neurons, or a label is negative.
+        If they do not label the same number of neurons, share none, or are not labels.
     """
+    a, b = _assigned_in_both(a, b)
+    if not len(a):
+        raise InputError("the two partitions share no neuron: there is nothing to compare.")
     return match_table(contingency(a, b))
 
 
-def shared_table(a: Labels, b: Labels, n_clusters: tuple[int, int] | None = None) -> NDArray[np.int64]:
-    """Contingency table over the neurons that both partitions place (label >= 0).
+def contingency(a: Labels, b: Labels, n_clusters: tuple[int, int] | None = None) -> NDArray[np.int64]:
+    """Count shared neurons: table[i, j] neurons have label i in ``a`` and j in ``b``.
 
     Parameters
     ----------
-    a, b : ndarray of int, shape (n_neurons,)
-        Labels; a negative one keeps a neuron out.
+    a, b : array_like of int, shape (n_neurons,)
+        Labels, as `decortex.labels.check_labels` takes them; -1 keeps a neuron out.
     n_clusters : tuple of int, optional
         Shape of the table; default: as many as the largest labels ask for.
 
@@ -208,16 +203,23 @@ def shared_table(a: Labels, b: Labels, n_clusters: tuple[int, int] | None = None
     Raises
     ------
     InputError
-        If they do not label the same number of neurons, or are not integers.
+        If they do not label the same number of neurons, are not labels, or the table does not hold them.
     """
-    if a.ndim != 1 or a.shape != b.shape or not all(np.issubdtype(x.dtype, np.integer) for x in (a, b)):
+    a, b = _same_neurons(a, b)
+    needed = int(a.max(initial=-1)) + 1, int(b.max(initial=-1)) + 1
+    rows, columns = n_clusters or needed
+    if rows < needed[0] or columns < needed[1]:
         raise InputError(
-            "expected two integer label arrays of the same neurons, (n_neurons,) each, got "
-            f"{a.dtype}{a.shape} and {b.dtype}{b.shape}."
+            f"labels reach {needed[0] - 1} and {needed[1] - 1}, which a table of {rows} by {columns} clusters does "
+            "not hold."
         )
-    rows, columns = n_clusters or (int(a.max(initial=-1)) + 1, int(b.max(initial=-1)) + 1)
-    placed = (a >= 0) & (b >= 0)
-    pairs = a[placed].astype(np.int64) * columns + b[placed]
+    if rows * columns > _LARGEST_TABLE:
+        raise InputError(
+            f"a table of {rows} by {columns} clusters is too large: renumber the labels without gaps, "
+            "np.unique(labels, return_inverse=True)[1]."
+        )
+    both = (a != NOT_ASSIGNED) & (b != NOT_ASSIGNED)
+    pairs = a[both] * columns + b[both]
     return np.bincount(pairs, minlength=rows * columns).reshape(rows, columns).astype(np.int64)
 
 
@@ -232,15 +234,17 @@ def match_table(table: NDArray[np.int64]) -> MatchedConfusion:
     )
 
 
-def _check(a: Labels, b: Labels) -> None:
-    if a.ndim != 1 or a.shape != b.shape or not len(a):
+def _same_neurons(a: Labels, b: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    first, second = check_labels(a, name="the first labels"), check_labels(b, name="the second labels")
+    if first.shape != second.shape:
         raise InputError(
-            "expected two label arrays of the same neurons, (n_neurons,) each and not empty, got "
-            f"{a.shape} and {b.shape}."
+            "expected two label arrays of the same neurons, (n_neurons,) each, got "
+            f"{first.shape} and {second.shape}."
         )
-    for labels in (a, b):
-        if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
-            raise InputError(
-                f"labels should be integers >= 0, got dtype {labels.dtype} with smallest {labels.min()}; "
-                "leave out the neurons that have no cluster."
-            )
+    return first, second
+
+
+def _assigned_in_both(a: Labels, b: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    first, second = _same_neurons(a, b)
+    both = (first != NOT_ASSIGNED) & (second != NOT_ASSIGNED)
+    return first[both], second[both]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.evaluation.agreement.indices import Labels, _adjusted_rand, shared_table
+from decortex.evaluation.agreement.indices import Labels, _adjusted_rand, contingency
 
 
 def rand_matrix(partitions: Sequence[Labels]) -> NDArray[np.float64]:
@@ -16,7 +16,7 @@ def rand_matrix(partitions: Sequence[Labels]) -> NDArray[np.float64]:
     Parameters
     ----------
     partitions : sequence of ndarray of int, shape (n_neurons,)
-        Labels; a negative one keeps a neuron out.
+        Labels, as `decortex.labels.check_labels` takes them; -1 keeps a neuron out.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def rand_matrix(partitions: Sequence[Labels]) -> NDArray[np.float64]:
     matrix = np.full((n, n), np.nan)
     for i in range(n):
         for j in range(i, n):
-            matrix[i, j] = matrix[j, i] = _pair(shared_table(partitions[i], partitions[j]))
+            matrix[i, j] = matrix[j, i] = _pair(contingency(partitions[i], partitions[j]))
     return matrix
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.errors import InputError
-from decortex.evaluation.agreement.indices import match_table, shared_table
+from decortex.evaluation.agreement.indices import contingency, match_table
+from decortex.labels import assigned_in_all
 
 Labels = NDArray[np.integer[Any]]
 
@@ -50,9 +51,9 @@ def stability(reference: Labels, others: Sequence[Labels], n_clusters: int) -> S
     Parameters
     ----------
     reference : ndarray of int, shape (n_neurons,)
-        Labels below ``n_clusters``, negative for a neuron without a place.
+        Labels below ``n_clusters``, -1 for a neuron without a cluster.
     others : sequence of ndarray of int, shape (n_neurons,)
-        Partitions of the same neurons, or of a subsample (negative elsewhere).
+        Partitions of the same neurons, or of a subsample (-1 elsewhere).
     n_clusters : int
         Clusters of the reference, empty ones included.
 
@@ -67,6 +68,7 @@ def stability(reference: Labels, others: Sequence[Labels], n_clusters: int) -> S
     """
     if not len(others):
         raise InputError("stability needs at least one other partition; run more seeds or subsamples.")
+    (reference, *others), _ = assigned_in_all([reference, *others])
     if int(reference.max(initial=-1)) >= n_clusters:
         raise InputError(
             f"the reference's labels should lie below n_clusters={n_clusters}, but reach {reference.max()}."
@@ -75,7 +77,7 @@ def stability(reference: Labels, others: Sequence[Labels], n_clusters: int) -> S
     found, asked = np.zeros(len(reference)), np.zeros(len(reference))
     for row, other in enumerate(others):
         k_other = max(int(other.max(initial=-1)) + 1, 1)
-        table = shared_table(reference, other, (n_clusters, k_other))
+        table = contingency(reference, other, (n_clusters, k_other))
         jaccard[row] = best_jaccard(table)
         match = match_table(table)
         partner = np.full(n_clusters, -2)

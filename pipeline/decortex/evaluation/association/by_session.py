@@ -11,6 +11,7 @@ from scipy.stats import binomtest, chi2, t
 
 from decortex.evaluation.association.effect_sizes import ranked_share
 from decortex.evaluation.association.multiple_testing import holm
+from decortex.labels import assigned_only
 
 FloatArray = NDArray[np.float64]
 Labels = NDArray[np.integer[Any]]
@@ -69,8 +70,9 @@ def cluster_contrasts(scores: FloatArray, labels: Labels, units: NDArray[Any]) -
     """Compare every cluster with the others of the same unit, unit by unit.
 
     Units differ in level; a difference within a unit does not carry it. Every unit counts once, however many
-    neurons it holds.
+    neurons it holds. A neuron whose label is -1 is left out.
     """
+    labels, scores, units = assigned_only(labels, scores, units)
     found = [_contrast(scores, labels == cluster, units, int(cluster)) for cluster in np.unique(labels)]
     tested = [index for index, one in enumerate(found) if one.p is not None]
     corrected = dict(zip(tested, holm(np.array([found[index].p for index in tested])), strict=True))
@@ -80,7 +82,8 @@ def cluster_contrasts(scores: FloatArray, labels: Labels, units: NDArray[Any]) -
 
 
 def unit_effects(scores: FloatArray, labels: Labels, units: NDArray[Any]) -> tuple[UnitEffect, ...]:
-    """Kruskal-Wallis and its effect size within every unit."""
+    """Kruskal-Wallis and its effect size within every unit; neurons whose label is -1 are left out."""
+    labels, scores, units = assigned_only(labels, scores, units)
     rows = []
     for unit in np.unique(units):
         y, own = scores[units == unit], labels[units == unit]

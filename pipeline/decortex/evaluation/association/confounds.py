@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 from sklearn.metrics import adjusted_mutual_info_score
 
+from decortex.distances import nearest
 from decortex.errors import InputError
 from decortex.evaluation.agreement import agreement, contingency
+from decortex.labels import assigned_only
 
 FloatArray = NDArray[np.float64]
 Labels = NDArray[np.integer[Any]]
@@ -85,7 +87,7 @@ def confound(labels: Labels, groups: NDArray[Any]) -> Confound:
     Parameters
     ----------
     labels : ndarray of int, shape (n_neurons,)
-        Clusters, >= 0.
+        Clusters, as `decortex.labels.check_labels` takes them; -1 leaves a neuron out.
     groups : ndarray, shape (n_neurons,)
         Session or animal of each neuron.
 
@@ -94,8 +96,9 @@ def confound(labels: Labels, groups: NDArray[Any]) -> Confound:
     InputError
         If the two do not describe the same neurons.
     """
-    if labels.ndim != 1 or labels.shape != groups.shape:
-        raise InputError(f"expected one label and one group a neuron, got {labels.shape} and {groups.shape}.")
+    labels, groups = assigned_only(labels, groups)
+    if groups.ndim != 1:
+        raise InputError(f"expected one group per neuron, got groups of shape {groups.shape}.")
     n = len(labels)
     cluster = np.unique(labels, return_inverse=True)[1].astype(np.int64)
     group = np.unique(groups, return_inverse=True)[1].astype(np.int64)
@@ -141,7 +144,7 @@ def leave_one_out(
     x : ndarray of float64, shape (n_neurons, n_features)
         The embedding.
     labels : ndarray of int, shape (n_neurons,)
-        Clusters, >= 0.
+        Clusters, as `decortex.labels.check_labels` takes them; -1 leaves a neuron out.
     animals, sessions : ndarray, shape (n_neurons,)
         Where each neuron comes from.
     scores : ndarray of float64, shape (n_neurons,), optional
@@ -152,12 +155,8 @@ def leave_one_out(
     InputError
         If shapes do not fit.
     """
+    labels, x, animals, sessions, scores = assigned_only(labels, x, animals, sessions, scores)
     n = len(labels)
-    if len(x) != n or animals.shape != (n,) or sessions.shape != (n,):
-        raise InputError(
-            f"expected a point, an animal and a session for each of {n} labels, got {x.shape}, {animals.shape} and "
-            f"{sessions.shape}."
-        )
     names = np.unique(animals)
     if len(names) < 2:
         return [Transfer(str(name), "one_animal", n) for name in names]
@@ -175,8 +174,7 @@ def _transfer(
     n = int(out.sum())
     known = np.unique(labels[~out])
     centres = np.stack([x[~out & (labels == cluster)].mean(axis=0) for cluster in known])
-    distances = (centres**2).sum(axis=1) - 2 * x[out] @ centres.T
-    assigned = known[distances.argmin(axis=1)]
+    assigned = known[nearest(x[out], centres)[0]]
     found = agreement(labels[out], assigned)
     correlation = None
     if scores is not None:

@@ -28,6 +28,7 @@ from decortex.evaluation.association.permutation import (
     session_order,
     shuffled_blocks,
 )
+from decortex.labels import assigned_in_all, assigned_only
 
 FloatArray = NDArray[np.float64]
 Labels = NDArray[np.integer[Any]]
@@ -113,7 +114,7 @@ def sessions_test(
     scores : ndarray of float64, shape (n_neurons,)
         Finite scores.
     labels : ndarray of int, shape (n_neurons,)
-        Clusters.
+        Clusters, as `decortex.labels.check_labels` takes them; -1 leaves a neuron out.
     sessions : ndarray, shape (n_neurons,)
         Session of each neuron.
     covariates : ndarray of float64, shape (n_neurons, n_covariates), optional
@@ -126,6 +127,7 @@ def sessions_test(
     InputError
         If shapes do not fit or a value is not finite.
     """
+    labels, scores, sessions, covariates = assigned_only(labels, scores, sessions, covariates)
     nuisance = Nuisance.of(scores, sessions, covariates)
     status, effect = adjusted_effect(nuisance, scores, labels)
     p = None
@@ -165,6 +167,7 @@ def grid_test(
 
     Every statistic is standardised by the mean and standard deviation of its own permutations (the observed one
     among them, which keeps the test exact), so that partitions into few and many clusters compete on one scale.
+    Tested are the neurons that every partition assigns to a cluster (no label is -1).
 
     Raises
     ------
@@ -173,6 +176,11 @@ def grid_test(
     """
     if not partitions:
         raise InputError("expected at least one partition to test, none came.")
+    partitions, kept = assigned_in_all(partitions)
+    if len(kept) != len(scores):
+        raise InputError(f"expected one label for each of {len(scores)} scores, got {len(kept)}.")
+    partitions, scores, sessions = [one[kept] for one in partitions], scores[kept], np.asarray(sessions)[kept]
+    covariates = None if covariates is None else covariates[kept]
     nuisance = Nuisance.of(scores, sessions, covariates)
     statuses = tuple(nuisance.status(labels) for labels in partitions)
     tested = [index for index, status in enumerate(statuses) if status == "ok"]

@@ -12,6 +12,7 @@ from scipy.stats import mannwhitneyu
 
 from decortex.errors import InputError
 from decortex.evaluation.association.multiple_testing import holm
+from decortex.labels import assigned_only
 
 FloatArray = NDArray[np.float64]
 
@@ -50,15 +51,16 @@ def pairwise_tests(scores: FloatArray, labels: NDArray[np.integer[Any]]) -> tupl
     scores : ndarray of float, shape (n_neurons,)
         NaN where undefined.
     labels : ndarray of int, shape (n_neurons,)
-        Cluster of each neuron.
+        Cluster of each neuron, as `decortex.labels.check_labels` takes them; -1 leaves a neuron out.
 
     Raises
     ------
     InputError
         If the two do not describe the same neurons.
     """
-    if scores.ndim != 1 or labels.shape != scores.shape:
-        raise InputError(f"expected one score and one label a neuron, got {scores.shape} and {labels.shape}.")
+    labels, scores = assigned_only(labels, scores)
+    if scores.ndim != 1:
+        raise InputError(f"expected one score per neuron, got scores of shape {scores.shape}.")
     defined = ~np.isnan(scores)
     values = {int(j): scores[defined & (labels == j)] for j in np.unique(labels)}
     tests = [_compare(i, j, values[i], values[j]) for i, j in combinations(sorted(values), 2)]

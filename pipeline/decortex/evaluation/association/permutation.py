@@ -12,6 +12,7 @@ from scipy import sparse
 from scipy.stats import rankdata
 
 from decortex.errors import InputError
+from decortex.labels import assigned_in_all
 
 FloatArray = NDArray[np.float64]
 
@@ -69,7 +70,8 @@ def within_session_null(
     scores : ndarray of float64, shape (n_neurons,)
         Finite scores.
     partitions : sequence of ndarray of int, each (n_neurons,)
-        Labels >= 0. All share the same permutations, so that maxima over them (max-T) are valid.
+        Labels. All share the same permutations, so that maxima over them (max-T) are valid. Neurons that one of
+        them leaves without a cluster (-1) take no part.
     sessions : ndarray of int, shape (n_neurons,)
         Session of each neuron; scores change places only within a session.
     seed : int
@@ -88,12 +90,15 @@ def within_session_null(
     InputError
         If shapes do not fit, a score is not finite, or n_permutations < 1.
     """
+    partitions, kept = assigned_in_all(partitions)
     n = len(scores)
     if sessions.shape != (n,) or any(labels.shape != (n,) for labels in partitions):
         raise InputError(
             f"expected one session and one label for each of {n} scores, got {sessions.shape} and "
             f"{[labels.shape for labels in partitions]}."
         )
+    if len(partitions):
+        partitions, scores, sessions = [one[kept] for one in partitions], scores[kept], sessions[kept]
     if not np.isfinite(scores).all():
         raise InputError("scores should be finite; leave out the neurons whose score is undefined.")
     if n_permutations < 1:
@@ -110,7 +115,7 @@ def within_session_null(
         squares = groups(values) ** 2 / groups.counts[:, None]
         return np.add.reduceat(squares, groups.starts, axis=0).T * scale
 
-    if not len(partitions):
+    if not partitions:
         return np.empty(0), np.empty((n_permutations, 0))
     observed = between(ridits[:, None])[0]
     blocks = shuffled_blocks(ridits, bounds, seed=seed, n_permutations=n_permutations)

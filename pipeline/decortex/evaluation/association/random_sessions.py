@@ -14,7 +14,6 @@ from scipy.optimize import brentq
 from scipy.stats import chi2, ncf
 from scipy.stats import f as f_distribution
 
-from decortex.errors import InputError
 from decortex.evaluation.association.by_session import SMALLEST_SAMPLE
 from decortex.evaluation.association.effect_sizes import (
     adjusted_share,
@@ -23,6 +22,7 @@ from decortex.evaluation.association.effect_sizes import (
     scaled_covariates,
 )
 from decortex.evaluation.association.mixed_model import RandomInterceptFit, fit_random_intercept
+from decortex.labels import assigned_only
 
 FloatArray = NDArray[np.float64]
 Labels = NDArray[np.integer[Any]]
@@ -136,7 +136,7 @@ def population_test(
     scores : ndarray of float64, shape (n_neurons,)
         Finite scores.
     labels : ndarray of int, shape (n_neurons,)
-        Clusters.
+        Clusters, as `decortex.labels.check_labels` takes them; -1 leaves a neuron out.
     sessions : ndarray, shape (n_neurons,)
         Session of each neuron.
     covariates : ndarray of float64, shape (n_neurons, n_covariates), optional
@@ -149,7 +149,8 @@ def population_test(
     InputError
         If shapes do not fit or a value is not finite.
     """
-    columns = _checked(scores, labels, sessions, covariates)
+    labels, scores, sessions, covariates, units = assigned_only(labels, scores, sessions, covariates, units)
+    columns = scaled_covariates(scores, sessions, covariates)
     unit = np.unique(sessions if units is None else units, return_inverse=True)[1].astype(np.int64)
     cluster = np.unique(labels, return_inverse=True)[1].astype(np.int64)
     k = int(cluster.max(initial=-1)) + 1
@@ -201,14 +202,15 @@ def population_test(
 def mixed_test(
     scores: FloatArray, labels: Labels, sessions: NDArray[Any], covariates: FloatArray | None = None
 ) -> MixedTest:
-    """Test clusters in a mixed model with a random level a session; neurons are the sample.
+    """Test clusters in a mixed model with a random level a session; neurons are the sample, without those labelled -1.
 
     Raises
     ------
     InputError
         If shapes do not fit or a value is not finite.
     """
-    columns = _checked(scores, labels, sessions, covariates)
+    labels, scores, sessions, covariates = assigned_only(labels, scores, sessions, covariates)
+    columns = scaled_covariates(scores, sessions, covariates)
     trivial = _trivial(scores, len(np.unique(labels)))
     if trivial is not None:
         return MixedTest(trivial)
@@ -297,14 +299,3 @@ def _trivial(scores: FloatArray, k: int) -> Literal["no_scores", "one_cluster", 
 def _nothing_left(scores: FloatArray, reduced: FloatArray, *, share: float = 1e-10) -> bool:
     residual = scores - reduced @ (reduced.T @ scores)
     return bool(residual.std() <= share * scores.std())
-
-
-def _checked(
-    scores: FloatArray, labels: Labels, sessions: NDArray[Any], covariates: FloatArray | None
-) -> FloatArray:
-    if labels.shape != scores.shape:
-        raise InputError(
-            f"expected one label, one session and one row of covariates for each of {len(scores)} scores, got labels of"
-            f" shape {labels.shape}."
-        )
-    return scaled_covariates(scores, sessions, covariates)

@@ -16,6 +16,7 @@ from scipy.stats import f as f_distribution
 from decortex.errors import InputError
 from decortex.evaluation.association.effect_sizes import Share, adjusted_share, ranked_share
 from decortex.evaluation.association.permutation import permutation_p, within_session_null
+from decortex.labels import assigned_only
 
 FloatArray = NDArray[np.float64]
 
@@ -45,7 +46,7 @@ class AssociationResult:
         'ok', 'no_scores' (all undefined), 'one_cluster', 'constant_scores' or 'too_few_neurons' (not more
         neurons than clusters).
     n_neurons, n_excluded, n_clusters, n_sessions : int
-        Neurons tested, neurons left out because their score is undefined, and the clusters and sessions
+        Neurons tested, neurons of a cluster left out because their score is undefined, and the clusters and sessions
         that the tested neurons come from.
     h, p_kruskal : float or None
         Kruskal-Wallis statistic (corrected for ties) and its chi-square p. Naive: it takes neurons of a
@@ -112,7 +113,7 @@ def associate(
     scores : ndarray of float, shape (n_neurons,)
         One score a neuron; NaN where undefined (left out and counted).
     labels : ndarray of int, shape (n_neurons,)
-        Cluster of each neuron, >= 0.
+        Cluster of each neuron, as `decortex.labels.check_labels` takes them; -1 leaves a neuron out.
     sessions : ndarray, shape (n_neurons,)
         Session of each neuron, as name or number.
     seed : int
@@ -125,8 +126,8 @@ def associate(
     InputError
         If the three do not describe the same neurons, or a score is infinite.
     """
-    _check(scores, labels, sessions)
-    scores = np.asarray(scores, dtype=np.float64)
+    labels, scores, sessions = assigned_only(labels, np.asarray(scores, dtype=np.float64), sessions)
+    _check(scores, sessions)
     defined = ~np.isnan(scores)
     y, cluster = scores[defined], np.unique(labels[defined], return_inverse=True)[1].astype(np.int64)
     session = np.unique(sessions[defined], return_inverse=True)[1].astype(np.int64)
@@ -169,7 +170,8 @@ def associate(
 
 
 def summarise_clusters(scores: FloatArray, labels: NDArray[np.integer[Any]]) -> tuple[ClusterSummary, ...]:
-    """Count, mean, median and standard deviation (ddof 1) of the defined scores in every cluster."""
+    """Count, mean, median and standard deviation (ddof 1) of the defined scores in every cluster; -1 is none."""
+    labels, scores = assigned_only(labels, scores)
     summaries = []
     for cluster in np.unique(labels):
         here = scores[labels == cluster]
@@ -220,11 +222,10 @@ def _exchangeable(y: FloatArray, cluster: NDArray[np.int64], session: NDArray[np
     return "constant_in_sessions" if varied else "cluster_is_session"
 
 
-def _check(scores: FloatArray, labels: NDArray[np.integer[Any]], sessions: NDArray[Any]) -> None:
-    if scores.ndim != 1 or labels.shape != scores.shape or sessions.shape != scores.shape:
+def _check(scores: FloatArray, sessions: NDArray[Any]) -> None:
+    if scores.ndim != 1 or sessions.ndim != 1:
         raise InputError(
-            "expected one score, one label and one session a neuron, got shapes "
-            f"{scores.shape}, {labels.shape} and {sessions.shape}."
+            f"expected one score and one session per neuron, got shapes {scores.shape} and {sessions.shape}."
         )
     if np.isinf(scores).any():
         raise InputError("scores should be finite or NaN (undefined), but an infinite one came.")

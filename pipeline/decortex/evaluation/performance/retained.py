@@ -11,6 +11,7 @@ from scipy.stats import t
 
 from decortex.errors import InputError
 from decortex.evaluation.performance.equivalence import DEFAULT_MARGIN, Equivalence, equivalence
+from decortex.labels import check_labels
 
 FloatArray = NDArray[np.float64]
 RetainedStatus = Literal["ok", "no_scores"]
@@ -138,7 +139,7 @@ def retained_performance(
     sessions : ndarray, shape (n_neurons,)
         Session of each neuron.
     labels : ndarray of int, shape (n_neurons,), optional
-        Cluster of each neuron, for the worst cluster; neurons below 0 have none.
+        Cluster of each neuron, for the worst cluster; -1: none.
     margin : float
         Mean change that would matter, for the equivalence test.
     seed : int
@@ -151,6 +152,7 @@ def retained_performance(
     """
     shapes = {before.shape, after.shape, control.shape, sessions.shape}
     if labels is not None:
+        labels = check_labels(labels)
         shapes.add(labels.shape)
     if len(shapes) != 1 or before.ndim != 1:
         raise InputError(

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score
 
 from decortex.clustering import ClusteringResult, check_n_clusters, check_points
+from decortex.distances import robust_centre
 from decortex.evaluation.agreement import (
     Clusterer,
     adjusted_rand,
@@ -17,7 +17,7 @@ from decortex.evaluation.agreement import (
     contingency,
     subsample_stability,
 )
-from decortex.evaluation.quality import silhouettes
+from decortex.evaluation.quality import calinski_harabasz, davies_bouldin, silhouettes
 from decortex.evaluation.selection.config import (
     CriterionStatus,
     CriterionValue,
@@ -97,6 +97,8 @@ def count_criteria(x: FloatArray, clusterer: Clusterer, k: int, config: Selectio
         )
         figures = partition_figures(values, clusterer, k, config, criteria=criteria, fitted=fitted)
         found += [_with_interval(one, values, fitted.labels, config) for one in figures]
+        fragmented = float(fitted.status == "fragmented")
+        found.append(CriterionValue("fragmented", k, fragmented, fragmented, fragmented, len(values), "ok"))
     return CountCriteria(k, len(values), fitted.status, tuple(found), halves.valleys)
 
 
@@ -154,6 +156,7 @@ def _quality(
     if len(found) in (1, len(x)):
         status: CriterionStatus = "one_cluster" if len(found) == 1 else "all_singletons"
         return [CriterionValue(name, k, None, None, None, len(x), status) for name in names]
+    x = x - robust_centre(x)
     spread = x - np.stack([x[dense == j].mean(axis=0) for j in range(len(found))])[dense]
     if (spread**2).sum() <= 1e-24 * (x**2).sum():
         return [CriterionValue(name, k, None, None, None, len(x), "zero_spread") for name in names]
@@ -167,19 +170,22 @@ def _quality(
         mean, half = float(each.mean()), float(_NORMAL * each.std() / np.sqrt(len(each)))
         rows.append(CriterionValue("silhouette", k, mean, mean - half, mean + half, len(each), "ok"))
     if "calinski_harabasz" in criteria:
-        ratio = float(calinski_harabasz_score(x, dense))
-        rows.append(CriterionValue("calinski_harabasz", k, ratio, None, None, len(x), "ok"))
+        rows.append(_ratio("calinski_harabasz", k, calinski_harabasz(x, dense), len(x)))
     if "davies_bouldin" in criteria:
-        ratio = float(davies_bouldin_score(x, dense))
-        rows.append(CriterionValue("davies_bouldin", k, ratio, None, None, len(x), "ok"))
+        rows.append(_ratio("davies_bouldin", k, davies_bouldin(x, dense), len(x)))
     return rows
+
+
+def _ratio(name: NullCriterion, k: int, ratio: float | None, n: int) -> CriterionValue:
+    status: CriterionStatus = "ok" if ratio is not None else "not_defined"
+    return CriterionValue(name, k, ratio, None, None, n, status)
 
 
 def _with_interval(
     one: CriterionValue, x: FloatArray, labels: NDArray[np.int16], config: SelectionConfig
 ) -> CriterionValue:
     """Add the 95 % interval over neurons resampled with their labels, where a criterion has no other."""
-    scores = {"calinski_harabasz": calinski_harabasz_score, "davies_bouldin": davies_bouldin_score}
+    scores = {"calinski_harabasz": calinski_harabasz, "davies_bouldin": davies_bouldin}
     if one.value is None or one.criterion not in scores:
         return one
     return _resampled(one, len(x), config, lambda own: scores[one.criterion](x[own], labels[own]))
@@ -192,10 +198,7 @@ def _resampled(
     rng = np.random.default_rng([config.seed, one.k])
     found = []
     for _ in range(config.n_resamples):
-        try:
-            value = score(np.sort(rng.integers(n, size=n)))
-        except ValueError:  # a resample with one cluster only has no score
-            value = None
+        value = score(np.sort(rng.integers(n, size=n)))
         if value is not None and np.isfinite(value):
             found.append(float(value))
     if len(found) < 2 or one.value is None:

@@ -13,6 +13,8 @@ from decortex.evaluation.nulls import NullKind
 from decortex.evaluation.selection.config import CriterionStatus, CriterionValue, SelectionConfig
 from decortex.evaluation.selection.gap import first_within_one_error
 
+# Share of the networks whose partition is fragmented, above which a K is not supported.
+MOST_NETWORKS = 0.5
 # What is better of each criterion, and so which K it chooses by itself.
 CRITERIA: Mapping[str, Literal["highest", "lowest", "first", "largest", "excess", "valleys"]] = {
     "silhouette": "highest",
@@ -81,7 +83,7 @@ class Support:
         No reason speaks against it.
     reasons : tuple of str
         'not_above_<null>', 'no_<null>' (the comparison has no value), 'few_valleys', 'valleys_<status>',
-        'stability_<status>'.
+        'stability_<status>', 'fragmented' (one cluster of a graph method holds over 90 % of the neurons).
     """
 
     k: int
@@ -99,8 +101,8 @@ class KDecision:
         None: no K is supported, which is what a continuum gives.
     reason : str
         'supported', 'not_above_nulls' (no K has stability above all nulls), 'no_valleys' (none has valleys between
-        most neighbours), 'neither' (both hold), 'never_both' (each is met by some K, none by one), 'undefined' (nothing
-        could be judged).
+        most neighbours), 'neither' (both hold), 'never_both' (each is met by some K, none by one), 'fragmented'
+        (both are met, by fragmented partitions only), 'undefined' (nothing could be judged).
     support : tuple of Support
         Every K of the grid.
     choices : mapping of str to (int or None)
@@ -193,7 +195,8 @@ def decide_k(
     Notes
     -----
     The rule. A K is *supported* if (1) its stability exceeds **every** null model, and (2) more than half of
-    its pairs of neighbouring clusters show a density valley on held-out neurons. A K that is too small joins types
+    its pairs of neighbouring clusters show a density valley on held-out neurons, and (3) the partition is not
+    'fragmented' (of more than half of the networks). A K that is too small joins types
     and finds fewer separated groups; one that is too large cuts through a type, and the pieces have no valley between
     them, so that the number of groups stops rising at the number of types. The decision is the supported K that
     is nearest to the most groups (mean over halves, rounded up: a half misses a valley more often than it
@@ -232,6 +235,8 @@ def _support(
         reasons.append(f"valleys_{'missing' if share is None else share.status}")
     elif not share.value > config.min_valley_share:
         reasons.append("few_valleys")
+    if (_value(at, "fragmented", k) or 0.0) > MOST_NETWORKS:
+        reasons.append("fragmented")
     return Support(k, not reasons, tuple(reasons))
 
 
@@ -243,7 +248,9 @@ def _why_none(support: Sequence[Support]) -> str:
     ]
     if not judged:
         return "undefined"
-    above = any(all(reason == "few_valleys" for reason in reasons) for reasons in judged)
+    if any(set(reasons) == {"fragmented"} for reasons in judged):
+        return "fragmented"
+    above = any(all(r in ("few_valleys", "fragmented") for r in reasons) for reasons in judged)
     apart = any("few_valleys" not in reasons for reasons in judged)
     if above and apart:
         return "never_both"

@@ -98,10 +98,16 @@ def judge_halves(x: FloatArray, clusterer: Clusterer, k: int, config: SelectionC
     for i, (train, held_out) in enumerate(halves):
         paired = fits[i ^ 1]  # the fit to the held-out half of the same halving
         assigned = predict(fits[i], x[held_out], x=x[train])
-        strengths.append(prediction_strength(paired.labels, assigned))
-    half = float(np.std(strengths) / np.sqrt(len(strengths)))
-    mean = float(np.mean(strengths))
-    values.append(CriterionValue("prediction_strength", k, mean, mean - half, mean + half, len(x), "ok"))
+        if (
+            paired.k_effective > 1
+        ):  # all pairs of a single cluster are kept together by nothing that was found
+            strengths.append(prediction_strength(paired.labels, assigned))
+    if strengths:
+        half = float(np.std(strengths) / np.sqrt(len(strengths)))
+        mean = float(np.mean(strengths))
+        values.append(CriterionValue("prediction_strength", k, mean, mean - half, mean + half, len(x), "ok"))
+    else:
+        values.append(CriterionValue("prediction_strength", k, None, None, None, len(x), "one_cluster"))
     if clusterer.method in _NO_LINE:
         values += [
             CriterionValue(name, k, None, None, None, len(x), "not_defined")

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from decortex.evaluation.agreement import match_table, rand_matrix, shared_table
+from decortex.evaluation.agreement import contingency, match_table, rand_matrix
 from decortex_ops.dashboard.choosing import (
     DATASET,
     EMBEDDING,
@@ -196,7 +196,7 @@ def contingency_panel(found: Sequence[Mapping[str, Any]], pair: Sequence[int]) -
             width="half",
         )
     first, second = (found[i] for i in pair)
-    counts = shared_table(first["labels"], second["labels"])
+    counts = contingency(first["labels"], second["labels"])
     match = match_table(counts)
     order = [int(match.second[list(match.first).index(i)]) for i in match.first]
     columns = order + [j for j in range(counts.shape[1]) if j not in order]

@@ -38,6 +38,7 @@ REASONS = {
     "not_above_nulls": "no K is more stable than every null model",
     "neither": "no K is more stable than the nulls, and none has valleys",
     "never_both": "no single K passes both conditions",
+    "fragmented": "partitions that pass hold nearly all neurons in one cluster",
     "undefined": "the criteria are not defined here",
 }
 

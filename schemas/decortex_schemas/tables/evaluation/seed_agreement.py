@@ -16,8 +16,8 @@ from decortex.evaluation.agreement import (
     Agreement,
     MatchedConfusion,
     agreement,
+    contingency,
     match_table,
-    shared_table,
     table_agreement,
 )
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
@@ -151,7 +151,7 @@ def _seeds(a: Seeds, b: Seeds) -> dict[str, int]:
 
 def compare(a: NDArray[np.int16], b: NDArray[np.int16], k: int) -> dict[str, Any]:
     """Columns of two partitions compared over the neurons that both place."""
-    table = shared_table(a, b, (k, k))
+    table = contingency(a, b, (k, k))
     match = match_table(table)
     matching = {
         "n_shared": int(table.sum()),
