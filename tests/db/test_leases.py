@@ -110,7 +110,7 @@ def test_errors_are_kept_and_retried(queued: list[dict[str, Any]], monkeypatch: 
         raise ValueError("a fault of this test [with] 100 %")
 
     with monkeypatch.context() as patch:
-        patch.setattr("decortex_schemas.tables.clustering.fit", fail)
+        patch.setattr("decortex.clustering.fit", fail)
         summary = work([schemas.Clustering], stop_when_idle=0.0)
     assert (summary.done, len(summary.failed)) == (0, 8)
     failed = queries.failed_jobs()

@@ -25,7 +25,10 @@ from .filetree_writer import (
     write_session,
 )
 from .npy import (
+    ALLOWANCE_BYTES,
     array_from_bytes,
+    read_array,
+    read_header,
     read_npz,
 )
 from .recordings import (
@@ -56,6 +59,7 @@ from .video import (
 )
 
 __all__ = [
+    "ALLOWANCE_BYTES",
     "REFERENCE_SESSIONS",
     "TIERS",
     "FileTreeTrials",
@@ -83,6 +87,8 @@ __all__ = [
     "new_folder",
     "open_filetree",
     "open_h5_folder",
+    "read_array",
+    "read_header",
     "read_npz",
     "simulate",
     "simulate_cortex",

@@ -1,5 +1,6 @@
 from .alignment import Alignment, align_rotations
-from .mapping import EmbeddingConfig, EmbeddingMap, Excluded, fit_map
+from .config import EmbeddingConfig
+from .mapping import EmbeddingMap, Excluded, fit_map
 from .orientation import fft_magnitude, smooth_orientations
 from .views import ALGORITHM_VERSION, QUALITY_NEIGHBOURS, View, ViewConfig, draw_view
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -17,9 +16,8 @@ from torch import Tensor
 
 from decortex.clustering import FloatArray, check_orientations, check_points
 from decortex.embeddings.alignment import align_rotations
+from decortex.embeddings.config import OrientationKind
 from decortex.errors import InputError
-
-OrientationKind: TypeAlias = Literal["none", "fft", "aligned", "smooth"]
 
 
 def fft_magnitude(x: FloatArray, n_orientations: int) -> FloatArray:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import datajoint as dj
-import torch
 from threadpoolctl import threadpool_info
 
 from decortex.config import config_hash
@@ -180,6 +179,8 @@ def run_stamp(started: float) -> dict[str, Any]:
 @cache
 def describe_environment() -> dict[str, Any]:
     """Facts about this installation and machine, as plain values (threads excepted)."""
+    import torch  # noqa: PLC0415  (a reader of results needs none)
+
     commit, diff = _git_state()
     libraries = sorted(
         {f"{lib['internal_api']} {lib['version']}" for lib in threadpool_info() if lib["user_api"] == "blas"}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from decortex.config import config_hash
-from decortex.models.training import StateFile, discard_stale
+from decortex.models import training
 from decortex_schemas.database.provenance import environment_hash
 from decortex_schemas.database.schema import store_folder
 
@@ -26,7 +26,7 @@ def state_folder() -> Path:
     return store_folder() / f".state-{os.getuid()}"
 
 
-def run_state(table: str, key: dict[str, Any], **inputs: Any) -> StateFile:
+def run_state(table: str, key: dict[str, Any], **inputs: Any) -> training.StateFile:
     """State of the run of one key, named by all that its result depends on.
 
     Parameters
@@ -46,9 +46,9 @@ def run_state(table: str, key: dict[str, Any], **inputs: Any) -> StateFile:
     """
     named = {name: value if isinstance(value, str) else int(value) for name, value in key.items()}
     content = {"table": table, "key": named, "inputs": inputs, "environment": environment_hash()}
-    return StateFile(state_folder(), config_hash(content))
+    return training.StateFile(state_folder(), config_hash(content))
 
 
 def discard_stale_states() -> int:
     """Remove this user's states that no epoch has touched for a month; returns how many."""
-    return discard_stale(state_folder(), max_age_days=STALE_DAYS)
+    return training.discard_stale(state_folder(), max_age_days=STALE_DAYS)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from decortex.errors import ConfigError
-from decortex.evaluation.selection import refits
+from decortex.evaluation import selection
 from decortex_schemas.queries.overview import one_at_a_time
 from decortex_schemas.tables import ClusteringMethod, EmbeddingSpec, FrozenStudy, ModelSpec, Study
 from decortex_schemas.tables.evaluation import (
@@ -120,7 +120,7 @@ def selection_cost(study: str) -> dict[str, Any]:
     n_criteria, n_nulls, n_joint = (len(asked) for asked in tables.values())
     of = {"study": study}
     grid = len(Study.Count & of & "k > 1") * len(Study.Restart & of) * len(Study.Model & of)
-    one = refits(1, SELECTION)
+    one = selection.refits(1, SELECTION)
     left: float | None = 0.0
     done = 0
     for table, asked in tables.items():

@@ -9,7 +9,7 @@ from typing import Any
 import datajoint as dj
 import numpy as np
 
-from decortex.evaluation.performance import t_interval
+from decortex.evaluation import performance
 from decortex_schemas.queries.grouped import grouped_sql
 from decortex_schemas.queries.overview import one_at_a_time, require_frozen
 from decortex_schemas.queries.rows import GROUP, LABEL, PARTITION, START, Key, Names, Row, average, mean, pick
@@ -205,7 +205,7 @@ def _summarise(pairs: Sequence[Row]) -> list[Row]:
                 if one[f"{name}_change"] is not None:
                     by_network[one["model_seed"]].append(one[f"{name}_change"])
             means = np.array([np.mean(values) for values in by_network.values()])
-            low, high = t_interval(means)
+            low, high = performance.t_interval(means)
             row |= {
                 f"{name}_before": mean(members, f"{name}_before"),
                 f"{name}_after": mean(members, f"{name}_after"),

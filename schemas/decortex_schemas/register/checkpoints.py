@@ -10,18 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from decortex import data as data_sources
+from decortex import models
 from decortex.config import config_hash
-from decortex.data import identities_sha256
 from decortex.errors import CheckpointError, ConfigError, DatasetError
-from decortex.models import OWN_RESPONSES_VERSION, OwnResponsesConfig, check_images
-from decortex.models.checkpoints import (
-    PUBLISHED,
-    CheckpointReadout,
-    RebuildConfig,
-    check_builder,
-    check_map,
-    read_checkpoint,
-)
+from decortex.models import checkpoints
 from decortex_schemas.database import schema
 from decortex_schemas.tables import (
     Dataset,
@@ -79,11 +72,11 @@ class ImportOptions:
     embedding_key: str | None = None
     mask_key: str | None = None
     masks: str | None = None
-    rebuild: RebuildConfig | str | None = None
+    rebuild: checkpoints.RebuildConfig | str | None = None
     builder: str | None = None
     builder_config: Mapping[str, Any] | None = None
     neuron_map: NDArray[np.integer] | None = None
-    own_responses: OwnResponsesConfig | None = None
+    own_responses: models.OwnResponsesConfig | None = None
     family: Mapping[str, Any] | None = None
 
 
@@ -114,7 +107,7 @@ def register_checkpoint(path: Path, options: ImportOptions | None = None, **give
     _check_options(options)
     rebuild = _rebuild_config(options.rebuild)
     masks = options.masks or (None if rebuild is None else rebuild.masks) or "free"
-    readout = read_checkpoint(
+    readout = checkpoints.read_checkpoint(
         path,
         embedding_key=options.embedding_key,
         mask_key=options.mask_key,
@@ -163,7 +156,7 @@ def _check_options(options: ImportOptions) -> None:
     if options.rebuild is not None and options.builder is not None:
         raise ConfigError("a network is rebuilt here or by a builder, not both.")
     if options.builder is not None:
-        check_builder(options.builder)
+        checkpoints.check_builder(options.builder)
         if options.dataset is None:
             raise ConfigError(
                 "a network from a builder predicts the responses of a dataset: name the dataset that recorded its"
@@ -178,20 +171,20 @@ def _check_options(options: ImportOptions) -> None:
         )
 
 
-def _rebuild_config(rebuild: RebuildConfig | str | None) -> RebuildConfig | None:
+def _rebuild_config(rebuild: checkpoints.RebuildConfig | str | None) -> checkpoints.RebuildConfig | None:
     if not isinstance(rebuild, str):
         return rebuild
-    if rebuild not in PUBLISHED:
-        raise ConfigError(f"no published network {rebuild!r}; there are {', '.join(PUBLISHED)}.")
-    return PUBLISHED[rebuild]
+    if rebuild not in checkpoints.PUBLISHED:
+        raise ConfigError(f"no published network {rebuild!r}; there are {', '.join(checkpoints.PUBLISHED)}.")
+    return checkpoints.PUBLISHED[rebuild]
 
 
 def _dataset(
     path: Path,
     name: str,
-    readout: CheckpointReadout,
+    readout: checkpoints.CheckpointReadout,
     options: ImportOptions,
-    rebuild: RebuildConfig | None,
+    rebuild: checkpoints.RebuildConfig | None,
 ) -> tuple[dict[str, Any], list[dict[str, Any]] | None, dict[str, str] | None]:
     """Dataset that the task belongs to: its row, what is known of its neurons, and how sessions are called there."""
     if options.own_responses is not None and rebuild is not None:
@@ -212,17 +205,20 @@ def _dataset(
 
 
 def _own_row(
-    name: str, readout: CheckpointReadout, own: OwnResponsesConfig, rebuild: RebuildConfig
+    name: str,
+    readout: checkpoints.CheckpointReadout,
+    own: models.OwnResponsesConfig,
+    rebuild: checkpoints.RebuildConfig,
 ) -> dict[str, Any]:
     if rebuild.image_shape is not None:
-        check_images(own, rebuild.image_shape[1:])  # now, and not when a worker first opens them
+        models.check_images(own, rebuild.image_shape[1:])  # now, and not when a worker first opens them
     images = own.resolved()
     content = config_hash(
         {
             "own_responses_of": readout.sha256,
             "rebuild": rebuild.resolved(),
             "images": images,
-            "version": OWN_RESPONSES_VERSION,
+            "version": models.OWN_RESPONSES_VERSION,
         }
     )
     order = _order(OWN_KIND, readout)
@@ -239,23 +235,26 @@ def _own_row(
     return {**row, "simulation": recipe, "image_shape": shape}
 
 
-def _order(kind: str, readout: CheckpointReadout) -> str:
+def _order(kind: str, readout: checkpoints.CheckpointReadout) -> str:
     """Digest of the neurons' order in a dataset that came from a checkpoint."""
     if kind == OWN_KIND:  # it is opened as recordings, which know an animal and a scan
         pairs = zip(readout.session, readout.index, strict=True)
-        return identities_sha256((session, "", 0, index) for session, index in pairs)
+        return data_sources.identities_sha256((session, "", 0, index) for session, index in pairs)
     return checkpoint_order_sha256(readout)
 
 
 def _mapped(
-    name: str, readout: CheckpointReadout, dataset: dict[str, Any], neuron_map: NDArray[np.integer]
+    name: str,
+    readout: checkpoints.CheckpointReadout,
+    dataset: dict[str, Any],
+    neuron_map: NDArray[np.integer],
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Dataset of a checkpoint's neurons, of which some were recorded; those are called as their recording is."""
     if dataset["kind"] in _OF_A_CHECKPOINT:
         raise CheckpointError(
             f"dataset {dataset['dataset']!r} holds no recordings that neurons could be mapped to."
         )
-    places = check_map(np.asarray(neuron_map), len(readout.embedding), int(dataset["n_neurons"]))
+    places = checkpoints.check_map(np.asarray(neuron_map), len(readout.embedding), int(dataset["n_neurons"]))
     content = config_hash(
         {"checkpoint": readout.sha256, "recorded_in": dataset["content_sha256"], "map": places.tolist()}
     )
@@ -277,7 +276,9 @@ def _mapped(
     return row, neurons
 
 
-def _matched(path: Path, readout: CheckpointReadout, dataset: dict[str, Any]) -> dict[str, str] | None:
+def _matched(
+    path: Path, readout: checkpoints.CheckpointReadout, dataset: dict[str, Any]
+) -> dict[str, str] | None:
     """How the checkpoint's sessions are called in a dataset of the same neurons, in the dataset's order.
 
     Raises
@@ -326,7 +327,7 @@ def _matching(session: str, known: list[str]) -> str | None:
 def _try(
     task: dict[str, Any],
     data: bytes,
-    readout: CheckpointReadout,
+    readout: checkpoints.CheckpointReadout,
     row: dict[str, Any],
     options: ImportOptions,
 ) -> None:
@@ -343,11 +344,13 @@ def _try(
         shape = (Dataset & {"dataset": recorded_in}).fetch1("image_shape")
         if shape is None:
             raise DatasetError(f"dataset {recorded_in!r} holds no images that a network could be shown.")
-        own = frozenset({check_builder(options.builder)})  # whoever registers names the module themselves
+        own = frozenset(
+            {checkpoints.check_builder(options.builder)}
+        )  # whoever registers names the module themselves
         build_task(task, data, _arranged(readout, task), image_shape=tuple(shape), allowed=own)
 
 
-def _trials(own: OwnResponsesConfig | None) -> dict[str, float]:
+def _trials(own: models.OwnResponsesConfig | None) -> dict[str, float]:
     """Trials a session of a dataset of own responses."""
     if own is None:
         return {}
@@ -355,7 +358,7 @@ def _trials(own: OwnResponsesConfig | None) -> dict[str, float]:
     return {**counts, "n_repeats": 1.0}
 
 
-def _arranged(readout: CheckpointReadout, task: dict[str, Any]) -> CheckpointReadout:
+def _arranged(readout: checkpoints.CheckpointReadout, task: dict[str, Any]) -> checkpoints.CheckpointReadout:
     return readout if task["sessions"] is None else readout.arranged(task["sessions"])
 
 

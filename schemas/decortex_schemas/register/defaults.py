@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from decortex.embeddings import EmbeddingConfig
-from decortex.models import RECIPES
+from decortex import embeddings, models
 from decortex_schemas.register.plans import register_none
 from decortex_schemas.tables import (
     DEFAULT_COVARIATES,
@@ -19,7 +18,10 @@ from decortex_schemas.tables import (
 
 DEFAULT_SEEDS = range(10)
 DEFAULT_COUNTS = range(2, 31)
-DEFAULT_EMBEDDINGS = {"raw": EmbeddingConfig(kind="raw"), "l2": EmbeddingConfig(kind="l2")}
+DEFAULT_EMBEDDINGS = {
+    "raw": embeddings.EmbeddingConfig(kind="raw"),
+    "l2": embeddings.EmbeddingConfig(kind="l2"),
+}
 # The papers' 5 neighbours cut islands off readout embeddings: 15 and 30 stand beside them. See docs/methods.md.
 DEFAULT_METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "kmeans": ("kmeans", {}),
@@ -46,5 +48,5 @@ def register_defaults() -> None:
         register_method(method, params, name=name)
     for name, covariates in DEFAULT_COVARIATES.items():
         register_covariates(name, covariates)
-    for name, recipe in RECIPES.items():
+    for name, recipe in models.RECIPES.items():
         register_model_spec(name, *recipe())

@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from decortex import data, models
 from decortex.config import canonical_json
-from decortex.data import Recordings
 from decortex.errors import DatasetError
-from decortex.models import OwnResponsesConfig, own_recordings
 from decortex_schemas.register.checkpoints import OWN_KIND
 from decortex_schemas.tables import OPENERS, TASK_COLUMNS, Dataset, ModelTask, rebuild_task
 
 
-def open_own(row: dict[str, Any]) -> Recordings:
+def open_own(row: dict[str, Any]) -> data.Recordings:
     """Open the recordings of one row of `Dataset`: the original network is shown its images again.
 
     Raises
@@ -39,15 +38,15 @@ def open_own(row: dict[str, Any]) -> Recordings:
 
 
 @lru_cache(maxsize=2)
-def _open(task_key: tuple[str, int, int], images: str, content: str, order: str) -> Recordings:
+def _open(task_key: tuple[str, int, int], images: str, content: str, order: str) -> data.Recordings:
     key = dict(zip(("dataset", "model_spec_id", "model_seed"), task_key, strict=True))
     task = (ModelTask & key).proj(*TASK_COLUMNS).fetch1()
     network = rebuild_task(task, (ModelTask & key).fetch1("checkpoint"), order=order, image_shape=None)
     neurons = Dataset.Neuron & {"dataset": key["dataset"]}
     places = np.array(neurons.to_arrays("x", "y", order_by="neuron_idx"), dtype=np.float64).T
-    return own_recordings(
+    return models.own_recordings(
         network,
-        OwnResponsesConfig.model_validate_json(images),
+        models.OwnResponsesConfig.model_validate_json(images),
         seed=0,
         content_sha256=content,
         cortical=places if np.isfinite(places).all() else None,

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from decortex import finetune
 from decortex.config import Config
 from decortex.errors import ConfigError
 from decortex.evaluation.nulls import NullKind
-from decortex.finetune import NoiseRule
 from decortex_schemas.tables import (
     Clustering,
     ContinuedTraining,
@@ -39,7 +39,7 @@ class FinetunedNullPlan(Config):
         default=("gaussian",), min_length=1, description="Surrogates of the readout features"
     )
     surrogates: int = Field(ge=1, le=1000, description="Null datasets a kind; p is never below 1/(this + 1)")
-    noise: NoiseRule = Field(
+    noise: finetune.NoiseRule = Field(
         "auto", description="Of drawn responses: 'poisson', 'gamma', or 'auto' by the recording"
     )
     finetunings: tuple[str, ...] = Field(

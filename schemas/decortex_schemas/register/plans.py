@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import Field
 
+from decortex import embeddings as embedding_maps
+from decortex import models
 from decortex.config import Config
-from decortex.embeddings import EmbeddingConfig, ViewConfig
 from decortex.errors import ConfigError
 from decortex.evaluation.nulls import NULL_KINDS, NullKind
 from decortex.finetune import ROTATION_KINDS, FinetuneConfig
-from decortex.models import RECIPES, NetworkConfig
 from decortex.models.training import TrainingConfig
 from decortex_schemas.register.null_plans import FinetunedNullPlan, check_null, declare_null, null_cost
 from decortex_schemas.tables import (
@@ -143,7 +143,7 @@ def declare_plan(name: str, plan: PlanFile) -> None:
     ConfigError
         If a dataset, recipe, method or parameter is unknown, or the name is taken by another plan.
     """
-    views = [(one, ViewConfig.from_params(one.params)) for one in plan.views]
+    views = [(one, embedding_maps.ViewConfig.from_params(one.params)) for one in plan.views]
     resolved = resolve_plan(plan)
     repeated = None if plan.finetuned_null is None else repeated_on_nulls(plan, resolved)
     if plan.finetuned_null is not None and repeated is not None:
@@ -199,7 +199,7 @@ def resolve_plan(plan: PlanFile) -> StudyPlan:
     return StudyPlan(
         models=tuple(key for networks in plan.networks for key in _networks(networks)),
         embedding_spec_ids=tuple(
-            register_embedding_spec(one.name, EmbeddingConfig.from_params(one.params))
+            register_embedding_spec(one.name, embedding_maps.EmbeddingConfig.from_params(one.params))
             for one in plan.embeddings
         ),
         method_ids=tuple(int(key["method_id"]) for key in methods.values()),
@@ -266,16 +266,16 @@ def _networks(plan: NetworksPlan) -> list[dict[str, Any]]:
     return [{"dataset": plan.dataset, "model_spec_id": spec, "model_seed": seed} for seed in plan.seeds]
 
 
-def _configs(plan: NetworksPlan) -> tuple[str, NetworkConfig, TrainingConfig]:
+def _configs(plan: NetworksPlan) -> tuple[str, models.NetworkConfig, TrainingConfig]:
     if plan.recipe is not None:
-        if plan.recipe not in RECIPES:
-            raise ConfigError(f"no recipe {plan.recipe!r}; there are {', '.join(RECIPES)}.")
-        network, training = RECIPES[plan.recipe]()
+        if plan.recipe not in models.RECIPES:
+            raise ConfigError(f"no recipe {plan.recipe!r}; there are {', '.join(models.RECIPES)}.")
+        network, training = models.RECIPES[plan.recipe]()
         changed = {**training.resolved(), **(plan.training or {})}
         return plan.recipe, network, TrainingConfig.from_params(changed)
     if plan.network is None or plan.training is None:
         raise ConfigError(
-            f"networks of {plan.dataset!r} need a recipe ({', '.join(RECIPES)}), or both network and training, or "
-            "the name of an imported family."
+            f"networks of {plan.dataset!r} need a recipe ({', '.join(models.RECIPES)}), or both network and "
+            "training, or the name of an imported family."
         )
-    return "custom", NetworkConfig.from_params(plan.network), TrainingConfig.from_params(plan.training)
+    return "custom", models.NetworkConfig.from_params(plan.network), TrainingConfig.from_params(plan.training)

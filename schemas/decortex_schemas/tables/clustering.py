@@ -11,7 +11,8 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from decortex.clustering import ClusteringResult, DiskCache, fit
+from decortex import clustering
+from decortex.clustering import ClusteringResult, DiskCache
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.embeddings import Embedding, load_embedding
 from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod, Seed
@@ -83,7 +84,7 @@ class Clustering(dj.Computed):
         started = time.time()
         x = load_embedding(key)
         placed = np.setdiff1d(np.arange(len(x)), np.array([int(i) for i in excluded], dtype=np.int64))
-        result = fit(
+        result = clustering.fit(
             x[placed], key["method"], n_clusters=key["k"], seed=key["seed"], cache=shared_work(), **params
         )
         labels = np.full(len(x), -1, dtype=np.int16)

@@ -13,15 +13,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from decortex import data
 from decortex.config import canonical_json
-from decortex.data import Recordings, check_images, check_responses, open_filetree
-from decortex.data.simulation import SimulationConfig, simulate
+from decortex.data import simulation as simulated
 from decortex.errors import DatasetError
-from decortex.models.checkpoints import CheckpointReadout
+from decortex.models import checkpoints
 from decortex_schemas.database import schema
 
 # Kinds of datasets that another module opens, because their recordings rest on tables further down the chain.
-OPENERS: dict[str, Callable[[dict[str, Any]], Recordings]] = {}
+OPENERS: dict[str, Callable[[dict[str, Any]], data.Recordings]] = {}
 
 
 # By the kind of a dataset, in words that belong beside every score on it.
@@ -92,9 +92,9 @@ class Dataset(dj.Manual):
         """
 
 
-def register_simulation(name: str, config: SimulationConfig, seed: int) -> None:
+def register_simulation(name: str, config: simulated.SimulationConfig, seed: int) -> None:
     """Register a simulated cortex; its parameters and seed are the row, its arrays are regenerated."""
-    recordings = simulate(config, seed)
+    recordings = simulated.simulate(config, seed)
     row = {
         "kind": "simulated",
         "simulation": config.resolved(),
@@ -123,10 +123,10 @@ def register_folder(name: str, folder: Path, *, species: str = "", behaviour: Se
     DatasetError
         If the folder is not complete, or the name is taken by other recordings. Nothing is registered then.
     """
-    recordings = open_filetree(folder, behaviour=behaviour)
-    check_responses(recordings)
+    recordings = data.open_filetree(folder, behaviour=behaviour)
+    data.check_responses(recordings)
     if behaviour:
-        check_images(recordings)
+        data.check_images(recordings)
     row = {
         "kind": "filetree",
         "location": str(folder.resolve()),
@@ -138,7 +138,7 @@ def register_folder(name: str, folder: Path, *, species: str = "", behaviour: Se
 
 def insert_neurons(
     row: dict[str, Any],
-    readout: CheckpointReadout,
+    readout: checkpoints.CheckpointReadout,
     neurons: Sequence[Mapping[str, Any]] | None = None,
     trials: Mapping[str, float] | None = None,
 ) -> None:
@@ -190,13 +190,13 @@ def insert_neurons(
 _UNKNOWN = {"animal": "", "scan": 0, "area": "", "z": None, "true_type": None, "recorded_idx": None}
 
 
-def checkpoint_order_sha256(readout: CheckpointReadout) -> str:
+def checkpoint_order_sha256(readout: checkpoints.CheckpointReadout) -> str:
     """Digest of a checkpoint's neurons in order: session and place in it."""
     identities = "".join(f"{s}\x1f{i}\x1e" for s, i in zip(readout.session, readout.index, strict=True))
     return hashlib.sha256(identities.encode()).hexdigest()
 
 
-def _register(name: str, recordings: Recordings, row: dict[str, Any]) -> None:
+def _register(name: str, recordings: data.Recordings, row: dict[str, Any]) -> None:
     if is_registered(name, recordings.content_sha256, recordings.neuron_order_sha256):
         return
     with schema.connection.transaction:
@@ -235,7 +235,7 @@ def is_registered(name: str, content: str, order: str) -> bool:
     return True
 
 
-def _session_rows(name: str, recordings: Recordings) -> list[dict[str, Any]]:
+def _session_rows(name: str, recordings: data.Recordings) -> list[dict[str, Any]]:
     rows = []
     for session in recordings.sessions:
         test = session.image_ids[session.trials("test")]
@@ -251,7 +251,7 @@ def _session_rows(name: str, recordings: Recordings) -> list[dict[str, Any]]:
     return rows
 
 
-def _neuron_rows(name: str, recordings: Recordings) -> list[dict[str, Any]]:
+def _neuron_rows(name: str, recordings: data.Recordings) -> list[dict[str, Any]]:
     sessions = np.repeat([s.name for s in recordings.sessions], [s.n_neurons for s in recordings.sessions])
     rows: list[dict[str, Any]] = []
     for i, neuron in enumerate(recordings.neurons.to_dict("records")):
@@ -272,7 +272,7 @@ def _neuron_rows(name: str, recordings: Recordings) -> list[dict[str, Any]]:
     return rows
 
 
-def load_recordings(dataset: str) -> Recordings:
+def load_recordings(dataset: str) -> data.Recordings:
     """Open a dataset's recordings and check that they are the ones that were registered.
 
     Raises
@@ -316,7 +316,7 @@ def load_recordings(dataset: str) -> Recordings:
     return recordings
 
 
-def mapped_recordings(dataset: str) -> tuple[Recordings, NDArray[np.int64]]:
+def mapped_recordings(dataset: str) -> tuple[data.Recordings, NDArray[np.int64]]:
     """Recordings of a network's neurons, and which neuron was recorded as which.
 
     Returns
@@ -358,8 +358,8 @@ def sessions_of(dataset: str) -> np.ndarray[Any, np.dtype[np.str_]]:
 @lru_cache(maxsize=2)
 def _open(
     kind: str, location: str | None, simulation: str, seed: int | None, behaviour: tuple[str, ...]
-) -> Recordings:
+) -> data.Recordings:
     if kind == "simulated":
-        config = SimulationConfig.model_validate_json(simulation)
-        return simulate(config, int(seed or 0))
-    return open_filetree(Path(str(location)), behaviour=behaviour)
+        config = simulated.SimulationConfig.model_validate_json(simulation)
+        return simulated.simulate(config, int(seed or 0))
+    return data.open_filetree(Path(str(location)), behaviour=behaviour)

@@ -10,7 +10,7 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.embeddings import EmbeddingConfig, fit_map
+from decortex import embeddings
 from decortex.errors import InputError
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset
@@ -64,7 +64,7 @@ class Embedding(dj.Computed):
                 "dataset it was trained on."
             )
         check_order(TrainedModel & key, order)
-        fitted = fit_map(raw, EmbeddingConfig.from_params(params))
+        fitted = embeddings.fit_map(raw, embeddings.EmbeddingConfig.from_params(params))
         x = np.ascontiguousarray(fitted.apply(raw), dtype=np.float64)
         row = {
             "array": x,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
 from typing import Any
@@ -10,17 +11,12 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.embeddings import EmbeddingConfig, fit_map
+from decortex import embeddings
+from decortex import finetune as finetuning
 from decortex.errors import ConfigError, InputError
-from decortex.finetune import (
-    ROTATION_KINDS,
-    FinetuneConfig,
-    FinetuneResult,
-    RotationStart,
-    continue_training,
-    finetune,
-)
-from decortex.models.training import MapMemory, StateFile, TrainingConfig
+from decortex.finetune import ROTATION_KINDS, FinetuneConfig
+from decortex.models import training
+from decortex.models.training import TrainingConfig
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, run_state, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import Clustering
 from decortex_schemas.tables.datasets import load_recordings
@@ -43,9 +39,6 @@ from decortex_schemas.tables.specs import (
     TrainingSchedule,
 )
 from decortex_schemas.tables.studies import Study
-
-# Fine-tunings of one network's readout, its control and its nulls share the maps of its core; a process keeps so many.
-MAPS = MapMemory(2 * 1024**3)
 
 # What a clustering loss reports of an epoch, as columns.
 EPOCH_TERMS = (
@@ -110,13 +103,13 @@ class ContinuedTraining(dj.Computed):
         started = time.time()
         state = run_state("ContinuedTraining", key, network=sha256, schedule=params)
         network = load_network(TrainedModel & key)
-        outcome = continue_training(
+        outcome = finetuning.continue_training(
             network,
             load_recordings(key["dataset"]),
             TrainingConfig.from_params(params),
             seed=key["control_seed"],
             state=state,
-            maps=MAPS,
+            maps=shared_maps(),
         )
         row = {
             "checkpoint": checkpoint_bytes(network),
@@ -143,7 +136,7 @@ class ContinuedTraining(dj.Computed):
         row: dict[str, Any],
         epochs: list[dict[str, Any]],
         started: float,
-        state: StateFile,
+        state: training.StateFile,
     ) -> None:
         """Insert the network and its epochs."""
         confirm_reservation(self, key)
@@ -277,10 +270,10 @@ class DECFinetune(dj.Computed):
         network = load_network(TrainedModel & key)
         recordings = load_recordings(key["dataset"])
         raw = network.embedding().detach().numpy()
-        result = finetune(
+        result = finetuning.finetune(
             network,
             recordings,
-            fit_map(raw, EmbeddingConfig.from_params(embedding)),
+            embeddings.fit_map(raw, embeddings.EmbeddingConfig.from_params(embedding)),
             labels,
             FinetuneConfig.from_params(params),
             TrainingConfig.from_params(schedule),
@@ -288,7 +281,7 @@ class DECFinetune(dj.Computed):
             seed=seed,
             rotation=rotation,
             state=state,
-            maps=MAPS,
+            maps=shared_maps(),
         )
         scores = [
             {"tier": tier, **row}
@@ -310,7 +303,7 @@ class DECFinetune(dj.Computed):
         epochs: list[dict[str, Any]],
         scores: list[dict[str, Any]],
         started: float,
-        state: StateFile | None,
+        state: training.StateFile | None,
     ) -> None:
         """Insert the partition, its curve and its scores."""
         confirm_reservation(self, key)
@@ -336,7 +329,7 @@ def untouched_row(labels: NDArray[np.int16], fit_status: str) -> dict[str, Any]:
 
 def rotation_start(
     params: dict[str, Any], fitted: dict[str, NDArray[np.float64]], n_neurons: int
-) -> RotationStart | None:
+) -> finetuning.RotationStart | None:
     """Orientations and shifts that a rotation kind starts from; None for the other kinds.
 
     Raises
@@ -347,17 +340,19 @@ def rotation_start(
     if params["kind"] not in ROTATION_KINDS:
         return None
     if "shifts" in fitted:
-        return RotationStart(int(fitted["n_orientations"].item()), fitted["shifts"].astype(np.int64))
+        return finetuning.RotationStart(
+            int(fitted["n_orientations"].item()), fitted["shifts"].astype(np.int64)
+        )
     if "nu" not in fitted:
         raise ConfigError(
             f"fine-tuning of kind {params['kind']!r} starts from a clustering whose parameters hold every neuron's "
             "shift: let the study's fine-tuning name a 'rotation_tmixture' method."
         )
     # A shift-EM row with one orientation is a plain t-mixture and has nothing to shift.
-    return RotationStart(1, np.zeros(n_neurons, dtype=np.int64))
+    return finetuning.RotationStart(1, np.zeros(n_neurons, dtype=np.int64))
 
 
-def moved_row(result: FinetuneResult) -> dict[str, Any]:
+def moved_row(result: finetuning.FinetuneResult) -> dict[str, Any]:
     """Columns of a fine-tuned partition."""
     return {
         "labels": result.labels,
@@ -379,7 +374,7 @@ def moved_row(result: FinetuneResult) -> dict[str, Any]:
     }
 
 
-def curve_rows(result: FinetuneResult) -> list[dict[str, Any]]:
+def curve_rows(result: finetuning.FinetuneResult) -> list[dict[str, Any]]:
     """Rows of the Epoch part, without the master's key."""
     return [
         {
@@ -426,3 +421,9 @@ def partition_labels(key: dict[str, Any]) -> NDArray[np.int16]:
         own: NDArray[np.int16] = (Clustering & key).fetch1("labels")
         return own
     return labels
+
+
+@functools.cache
+def shared_maps() -> training.MapMemory:
+    """Feature maps of cores that stay as they are, shared by this process's fine-tunings, controls and nulls."""
+    return training.MapMemory(2 * 1024**3)

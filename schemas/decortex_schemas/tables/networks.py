@@ -11,11 +11,11 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.data import Recordings
+from decortex import data as data_sources
+from decortex import finetune, models
 from decortex.evaluation.performance import Scores, concatenate_scores, score_neurons
-from decortex.finetune import readout_on_core
-from decortex.models import Network, NetworkConfig, predict
-from decortex.models.training import EpochRecord, StateFile, TrainingConfig, TrainingOutcome, fit_network
+from decortex.models import training as network_training
+from decortex.models.training import TrainingConfig
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, run_state, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset, load_recordings, mapped_recordings
 from decortex_schemas.tables.specs import (
@@ -160,10 +160,12 @@ class TrainedModel(dj.Computed):
         recordings = load_recordings(key["dataset"])
         how = TrainingConfig.from_params(training)
         if donor is None:
-            model = Network.build(NetworkConfig.from_params(network), recordings, seed=key["model_seed"])
+            model = models.Network.build(
+                models.NetworkConfig.from_params(network), recordings, seed=key["model_seed"]
+            )
         else:
             core = load_network(TrainedModel & donor["key"])
-            model, how = readout_on_core(core, recordings, how, seed=key["model_seed"])
+            model, how = finetune.readout_on_core(core, recordings, how, seed=key["model_seed"])
         state = run_state(
             "TrainedModel",
             key,
@@ -172,7 +174,7 @@ class TrainedModel(dj.Computed):
             recordings=recordings.content_sha256,
             core=None if donor is None else donor["checkpoint_sha256"],
         )
-        outcome = fit_network(model, recordings, how, seed=key["model_seed"], state=state)
+        outcome = network_training.fit_network(model, recordings, how, seed=key["model_seed"], state=state)
         row = {
             "checkpoint": checkpoint_bytes(model),
             "source_kind": "decortex",
@@ -189,7 +191,7 @@ class TrainedModel(dj.Computed):
         row: dict[str, Any],
         epochs: list[dict[str, Any]],
         started: float,
-        state: StateFile | None,
+        state: network_training.StateFile | None,
     ) -> None:
         """Insert the network and its curve."""
         confirm_reservation(self, key)
@@ -249,9 +251,11 @@ class Performance(dj.Computed):
         self.Score.insert({**key, **score} for score in scores)
 
 
-def score_network(network: Network, recordings: Recordings, tier: str) -> tuple[dict[str, Scores], int]:
+def score_network(
+    network: models.Network, recordings: data_sources.Recordings, tier: str
+) -> tuple[dict[str, Scores], int]:
     """Score every neuron of every session on one tier; returns the scores and the number of trials."""
-    found = predict(network, recordings, tier)
+    found = models.predict(network, recordings, tier)
     parts = [score_neurons(one.responses, one.predictions, one.image_ids) for one in found.values()]
     return concatenate_scores(parts), sum(len(one.image_ids) for one in found.values())
 
@@ -275,12 +279,12 @@ def score_rows(scores: Mapping[str, Scores]) -> list[dict[str, Any]]:
     return rows
 
 
-def validation_at(outcome: TrainingOutcome) -> float | None:
+def validation_at(outcome: network_training.TrainingOutcome) -> float | None:
     """Validation correlation of the kept epoch; None if no epoch was kept."""
     return next((r.validation_correlation for r in outcome.epochs if r.epoch == outcome.best_epoch), None)
 
 
-def epoch_rows(epochs: Sequence[EpochRecord]) -> list[dict[str, Any]]:
+def epoch_rows(epochs: Sequence[network_training.EpochRecord]) -> list[dict[str, Any]]:
     """Rows of an Epoch part, without the master's key."""
     return [
         {

@@ -15,11 +15,10 @@ from typing import Any
 import datajoint as dj
 import numpy as np
 
+from decortex import data, finetune
 from decortex.config import config_hash
-from decortex.data import Recordings
 from decortex.errors import ConfigError, DatasetError
 from decortex.evaluation.nulls import NULL_KINDS
-from decortex.finetune import draw_null, null_recordings
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import OPENERS, Dataset, load_recordings
 from decortex_schemas.tables.embeddings import array_sha256
@@ -104,7 +103,7 @@ class NullRecordings(dj.Computed):
     def make_compute(self, key: dict[str, Any], row: dict[str, Any], sha256: str) -> tuple[Any, ...]:
         """Draw surrogate features and responses."""
         started = time.time()
-        draw = draw_null(
+        draw = finetune.draw_null(
             load_network(TrainedModel & generator_of(row)),
             load_recordings(row["parent_dataset"]),
             row["null_kind"],
@@ -278,7 +277,7 @@ def _register(null: dict[str, Any], parent: dict[str, Any], digest: str) -> None
         NullDataset.insert1(null)
 
 
-def open_null(row: dict[str, Any]) -> Recordings:
+def open_null(row: dict[str, Any]) -> data.Recordings:
     """Open the drawn recordings of one row of `Dataset`.
 
     Raises
@@ -300,7 +299,7 @@ def open_null(row: dict[str, Any]) -> Recordings:
 
 
 @lru_cache(maxsize=2)
-def _open(dataset: str, content: str, parent: str, digests: tuple[str, ...]) -> Recordings:
+def _open(dataset: str, content: str, parent: str, digests: tuple[str, ...]) -> data.Recordings:
     responses = {}
     for one in (NullRecordings.Session & {"dataset": dataset}).to_dicts(order_by="session"):
         values = np.asarray(one["responses"].load(), dtype=np.float32)
@@ -312,7 +311,7 @@ def _open(dataset: str, content: str, parent: str, digests: tuple[str, ...]) -> 
             )
         responses[str(one["session"])] = values
     drawn = config_hash({"recipe": content, "responses": list(digests)})
-    return null_recordings(load_recordings(parent), responses, drawn)
+    return finetune.null_recordings(load_recordings(parent), responses, drawn)
 
 
 OPENERS[KIND] = open_null

@@ -11,16 +11,14 @@ from typing import Any
 
 import datajoint as dj
 
-from decortex.clustering import algorithm_version, method_config
+from decortex import clustering, embeddings, models
 from decortex.config import config_hash
 from decortex.data import TIERS
-from decortex.embeddings import EmbeddingConfig
 from decortex.errors import ConfigError
 from decortex.evaluation.association import CovariateConfig
 from decortex.evaluation.nulls import NULL_KINDS
 from decortex.evaluation.performance import METRICS
 from decortex.finetune import FinetuneConfig
-from decortex.models import NetworkConfig
 from decortex.models.training import TrainingConfig
 from decortex_schemas.database import register_row, schema
 
@@ -211,7 +209,7 @@ def register_counts(counts: list[int]) -> None:
     ClusterCount.insert([{"k": k} for k in counts], skip_duplicates=True)
 
 
-def register_model_spec(name: str, network: NetworkConfig, training: TrainingConfig) -> int:
+def register_model_spec(name: str, network: models.NetworkConfig, training: TrainingConfig) -> int:
     """Register a network and its training; returns ``model_spec_id``."""
     content = {"network": network.resolved(), "training": training.resolved()}
     return register_row(
@@ -253,7 +251,7 @@ def register_schedule(name: str, schedule: TrainingConfig) -> int:
     )
 
 
-def register_embedding_spec(name: str, config: EmbeddingConfig) -> int:
+def register_embedding_spec(name: str, config: embeddings.EmbeddingConfig) -> int:
     """Register an embedding; returns ``embedding_spec_id``."""
     params = config.resolved()
     return register_row(
@@ -274,8 +272,8 @@ def register_method(
     ConfigError
         If the method is unknown or a parameter out of range.
     """
-    resolved = method_config(method, params or {}).resolved()
-    version = algorithm_version(method)
+    resolved = clustering.method_config(method, params or {}).resolved()
+    version = clustering.algorithm_version(method)
     method_id = register_row(
         ClusteringMethod,
         "method_id",

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from decortex.data import Recordings, Session
+from decortex import data as data_sources
+from decortex import models
 from decortex.errors import InputError
 from decortex.evaluation.performance import Scores
-from decortex.models import Geometry, Network, SessionGeometry, predictions
-from decortex.models.checkpoints import (
-    BuiltNetwork,
-    CheckpointReadout,
-    RebuildConfig,
-    build_network,
-    load_bounded,
-    read_checkpoint,
-    rebuild_network,
-    score_mapped,
-    tensors_of,
-)
+from decortex.models import checkpoints
 
 # Columns of `ModelTask` that say how a checkpoint is read; its bytes are not among them.
 TASK_COLUMNS = ("embedding_key", "mask_key", "masks", "sessions", "rebuild", "builder", "builder_config")
@@ -38,29 +26,27 @@ def allowed_builders() -> frozenset[str]:
     return frozenset(name.strip() for name in names if name.strip())
 
 
-def checkpoint_bytes(network: Network) -> bytes:
+def checkpoint_bytes(network: models.Network) -> bytes:
     """Serialise a network so that it loads with ``weights_only=True``."""
-    buffer = io.BytesIO()
-    torch.save(network.checkpoint(), buffer)
-    return buffer.getvalue()
+    return checkpoints.content_bytes(network.checkpoint())
 
 
-def network_from_bytes(data: bytes) -> Network:
+def network_from_bytes(data: bytes) -> models.Network:
     """Rebuild one of our networks from the bytes of its checkpoint."""
-    return Network.from_checkpoint(load_bounded(data))
+    return models.Network.from_checkpoint(checkpoints.load_bounded(data))
 
 
-def load_network(row: Any) -> Network:
+def load_network(row: Any) -> models.Network:
     """Rebuild the network of one row that has a ``checkpoint`` of ours."""
     return network_from_bytes(row.fetch1("checkpoint"))
 
 
-def read_task(task: dict[str, Any], data: bytes) -> CheckpointReadout:
+def read_task(task: dict[str, Any], data: bytes) -> checkpoints.CheckpointReadout:
     """Read the readout of an imported checkpoint as its row of `ModelTask` says."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "checkpoint.pth"
         path.write_bytes(data)
-        readout = read_checkpoint(
+        readout = checkpoints.read_checkpoint(
             path,
             embedding_key=task["embedding_key"] or None,
             mask_key=task["mask_key"] or None,
@@ -71,12 +57,12 @@ def read_task(task: dict[str, Any], data: bytes) -> CheckpointReadout:
 
 def rebuild_task(
     task: dict[str, Any], data: bytes, *, order: str, image_shape: tuple[int, int, int] | None
-) -> Network:
+) -> models.Network:
     """Rebuild the whole network of an imported checkpoint as its row of `ModelTask` says."""
-    content = load_bounded(data)
-    return rebuild_network(
-        tensors_of(content),
-        RebuildConfig.from_params(task["rebuild"]),
+    content = checkpoints.load_bounded(data)
+    return checkpoints.rebuild_network(
+        checkpoints.tensors_of(content),
+        checkpoints.RebuildConfig.from_params(task["rebuild"]),
         neuron_order_sha256=order,
         image_shape=image_shape,
         sessions=task["sessions"],
@@ -86,23 +72,23 @@ def rebuild_task(
 def build_task(
     task: dict[str, Any],
     data: bytes,
-    readout: CheckpointReadout,
+    readout: checkpoints.CheckpointReadout,
     *,
     image_shape: tuple[int, int, int],
     allowed: frozenset[str],
-) -> BuiltNetwork:
+) -> checkpoints.BuiltNetwork:
     """Build the network of an imported checkpoint by its builder, if this process may run it."""
-    content = load_bounded(data)
+    content = checkpoints.load_bounded(data)
     counts = {name: int((readout.session == name).sum()) for name in readout.sessions}
-    geometry = Geometry(
+    geometry = models.Geometry(
         image_shape=image_shape,
-        sessions=tuple(SessionGeometry(name=name, n_neurons=n) for name, n in counts.items()),
+        sessions=tuple(models.SessionGeometry(name=name, n_neurons=n) for name, n in counts.items()),
         neuron_order_sha256="",
     )
-    return build_network(
+    return checkpoints.build_network(
         task["builder"],
         task["builder_config"] or {},
-        tensors_of(content),
+        checkpoints.tensors_of(content),
         geometry,
         seed=int(task["model_seed"]),
         allowed=allowed,
@@ -110,22 +96,26 @@ def build_task(
 
 
 def score_foreign(
-    network: Network | BuiltNetwork,
+    network: models.Network | checkpoints.BuiltNetwork,
     readout_order: tuple[NDArray[np.str_], NDArray[np.int64]],
-    recordings: Recordings,
+    recordings: data_sources.Recordings,
     places: NDArray[np.int64],
     tier: str,
 ) -> tuple[dict[str, Scores], int]:
     """Score a network whose neurons a map finds among the recorded ones."""
 
-    def predict(name: str, session: Session, trials: NDArray[np.int64]) -> NDArray[np.float32]:
-        return predictions(network, session, trials, name=name)
+    def predict(name: str, session: data_sources.Session, trials: NDArray[np.int64]) -> NDArray[np.float32]:
+        return models.predictions(network, session, trials, name=name)
 
     session_of, index_of = readout_order
-    return score_mapped(predict, recordings, tier, session_of=session_of, index_of=index_of, places=places)
+    return checkpoints.score_mapped(
+        predict, recordings, tier, session_of=session_of, index_of=index_of, places=places
+    )
 
 
-def order_of(network: Network | BuiltNetwork) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+def order_of(
+    network: models.Network | checkpoints.BuiltNetwork,
+) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
     """Session of every neuron of a network, and its place there."""
     counts = [own.stop - own.start for own in network.slices.values()]
     return (

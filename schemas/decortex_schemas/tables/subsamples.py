@@ -8,8 +8,8 @@ from typing import Any
 import datajoint as dj
 import numpy as np
 
-from decortex.clustering import fit
-from decortex.evaluation.agreement import draw_subsample
+from decortex import clustering
+from decortex.evaluation import agreement
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import shared_work
 from decortex_schemas.tables.embeddings import Embedding, array_sha256, load_embedding
@@ -58,9 +58,9 @@ class SubsampleClustering(dj.Computed):
         """Fit the partition of the subsample."""
         started = time.time()
         x = load_embedding(key)
-        drawn = draw_subsample(len(x), SUBSAMPLE_FRACTION, key["subsample_seed"])
+        drawn = agreement.draw_subsample(len(x), SUBSAMPLE_FRACTION, key["subsample_seed"])
         sample = np.setdiff1d(drawn, np.array([int(i) for i in excluded], dtype=np.int64))
-        result = fit(
+        result = clustering.fit(
             x[sample],
             key["method"],
             n_clusters=key["k"],

@@ -12,8 +12,8 @@ from typing import Any
 import datajoint as dj
 import numpy as np
 
+from decortex import embeddings
 from decortex.config import config_hash
-from decortex.embeddings import ALGORITHM_VERSION, ViewConfig, draw_view
 from decortex.errors import ConfigError
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, register_row, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import shared_work
@@ -90,8 +90,8 @@ class EmbeddingView(dj.Computed):
         started = time.time()
         x = load_embedding(key)
         placed = np.setdiff1d(np.arange(len(x)), np.array([int(i) for i in excluded], dtype=np.int64))
-        view = draw_view(
-            x[placed], ViewConfig.from_params(params), seed=key["view_seed"], cache=shared_work()
+        view = embeddings.draw_view(
+            x[placed], embeddings.ViewConfig.from_params(params), seed=key["view_seed"], cache=shared_work()
         )
         points = np.full((len(x), 2), np.nan, dtype=np.float32)
         points[placed] = view.points
@@ -111,23 +111,23 @@ class EmbeddingView(dj.Computed):
         self.insert1({**key, **row, **run_stamp(started)})
 
 
-def register_view_spec(name: str, config: ViewConfig) -> int:
+def register_view_spec(name: str, config: embeddings.ViewConfig) -> int:
     """Register a view; returns ``view_spec_id``."""
     params = config.resolved()
     return register_row(
         ViewSpec,
         "view_spec_id",
-        {"spec_hash": config_hash({"params": params, "algorithm_version": ALGORITHM_VERSION})},
+        {"spec_hash": config_hash({"params": params, "algorithm_version": embeddings.ALGORITHM_VERSION})},
         {
             "view_name": name,
             "kind": config.kind,
             "params": params,
-            "algorithm_version": ALGORITHM_VERSION,
+            "algorithm_version": embeddings.ALGORITHM_VERSION,
         },
     )
 
 
-def request_view(study: str, name: str, config: ViewConfig, *, seed: int = 0) -> dict[str, Any]:
+def request_view(study: str, name: str, config: embeddings.ViewConfig, *, seed: int = 0) -> dict[str, Any]:
     """Ask for a view of every embedding of a study, now and of those still to come; asking again changes nothing.
 
     Returns

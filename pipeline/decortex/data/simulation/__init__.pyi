@@ -1,3 +1,6 @@
+from .fixations import (
+    natural_clips,
+)
 from .mechanisms import (
     CLIP,
     EDGE_HIGH_WEIGHT,
@@ -11,8 +14,22 @@ from .mechanisms import (
     mechanism_drives,
     raw_drives,
 )
-from .simulate import SimulationConfig, draw_weights, simulate, simulate_cortex
-from .space_time import CORTEX, RETINA
+from .simulate import (
+    SimulationConfig,
+    draw_weights,
+    simulate,
+    simulate_cortex,
+)
+from .space_time import (
+    CORTEX,
+    RETINA,
+    causal_filter,
+    centre_kernel,
+    gamma_kernel,
+    motion_energies,
+    motion_kernel,
+    video_drives,
+)
 from .stimuli import (
     TEST_STRIP,
     TRAINING_STRIP,
@@ -25,7 +42,11 @@ from .stimuli import (
     read_crops,
     sample_points,
 )
-from .video import SimulatedVideo, VideoSimulationConfig, simulate_video
+from .video import (
+    SimulatedVideo,
+    VideoSimulationConfig,
+    simulate_video,
+)
 
 __all__ = [
     "CLIP",
@@ -44,11 +65,17 @@ __all__ = [
     "SimulationConfig",
     "Strip",
     "VideoSimulationConfig",
+    "causal_filter",
+    "centre_kernel",
     "check_fit",
     "difference_of_gaussians",
     "draw_weights",
     "gabor_pair",
+    "gamma_kernel",
     "mechanism_drives",
+    "motion_energies",
+    "motion_kernel",
+    "natural_clips",
     "natural_crops",
     "photographs",
     "place_crops",
@@ -58,4 +85,5 @@ __all__ = [
     "simulate",
     "simulate_cortex",
     "simulate_video",
+    "video_drives",
 ]

@@ -5,18 +5,52 @@ from .assignment import (
     student_log_q,
     student_t_log_density,
 )
-from .base import ClusteringTerm, StartPoints, ToPoints
-from .dec import DECTerm, principal_axes
-from .december import DECEMberTerm, learned_nu
-from .diagnostics import Diagnostics, diagnose
-from .rotation import RotationStart, gauge, orbit_distances, rolled_by, rolls
-from .rotation_dec import RotationDECTerm
-from .rotation_december import RotationDECEMberTerm
-from .tell import TELLTerm
-from .tied_mixture import Kept, TiedMixture, passes_of, tied_mixture_scores
-from .transport import balanced_log_target
+from .base import (
+    ClusteringTerm,
+    StartPoints,
+    ToPoints,
+)
+from .dec import (
+    DECTerm,
+    principal_axes,
+)
+from .december import (
+    RESTART_STARTS,
+    DECEMberTerm,
+    learned_nu,
+)
+from .diagnostics import (
+    Diagnostics,
+    diagnose,
+)
+from .rotation import (
+    RotationStart,
+    gauge,
+    orbit_distances,
+    rolled_by,
+    rolls,
+)
+from .rotation_dec import (
+    RotationDECTerm,
+)
+from .rotation_december import (
+    RotationDECEMberTerm,
+)
+from .tell import (
+    TELLTerm,
+)
+from .tied_mixture import (
+    Kept,
+    TiedMixture,
+    passes_of,
+    tied_mixture_scores,
+)
+from .transport import (
+    balanced_log_target,
+)
 
 __all__ = [
+    "RESTART_STARTS",
     "ClusteringTerm",
     "DECEMberTerm",
     "DECTerm",

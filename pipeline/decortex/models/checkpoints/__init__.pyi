@@ -1,11 +1,39 @@
-from .bounded import LOAD_ERRORS, check_extent, load_bounded
-from .external import BuiltNetwork, build_network, check_builder
-from .neuron_map import check_map, score_mapped
-from .nnfabrik import config_md5, read_row
-from .read import CheckpointReadout, load_tensors, read_checkpoint, tensors_of
-from .rebuild import PUBLISHED, RebuildConfig, rebuild_network
+from .bounded import (
+    ALLOWANCE_BYTES,
+    LOAD_ERRORS,
+    check_extent,
+    load_bounded,
+)
+from .content import (
+    content_bytes,
+)
+from .external import (
+    BuiltNetwork,
+    build_network,
+    check_builder,
+)
+from .neuron_map import (
+    check_map,
+    score_mapped,
+)
+from .nnfabrik import (
+    config_md5,
+    read_row,
+)
+from .read import (
+    CheckpointReadout,
+    load_tensors,
+    read_checkpoint,
+    tensors_of,
+)
+from .rebuild import (
+    PUBLISHED,
+    RebuildConfig,
+    rebuild_network,
+)
 
 __all__ = [
+    "ALLOWANCE_BYTES",
     "LOAD_ERRORS",
     "PUBLISHED",
     "BuiltNetwork",
@@ -16,6 +44,7 @@ __all__ = [
     "check_extent",
     "check_map",
     "config_md5",
+    "content_bytes",
     "load_bounded",
     "load_tensors",
     "read_checkpoint",

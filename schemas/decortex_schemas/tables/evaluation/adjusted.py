@@ -9,7 +9,8 @@ from typing import Any
 import datajoint as dj
 import numpy as np
 
-from decortex.evaluation.association import benjamini_hochberg, grid_test
+from decortex.evaluation import association
+from decortex.evaluation.association import benjamini_hochberg
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.embeddings import Embedding
 from decortex_schemas.tables.evaluation.association import ClusterAssociation
@@ -87,7 +88,7 @@ class GridAssociation(dj.Computed):
             labels = [partition_labels(member)[case.keep] for member in grid]
             placed = np.all([one >= 0 for one in labels], axis=0)
             n_neurons = max(n_neurons, int(placed.sum()))
-            test = grid_test(
+            test = association.grid_test(
                 case.scores[placed],
                 [one[placed] for one in labels],
                 case.sessions[placed],

@@ -13,14 +13,7 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.evaluation.association import (
-    Nuisance,
-    adjusted_effect,
-    cluster_contrasts,
-    mixed_test,
-    population_test,
-    unit_effects,
-)
+from decortex.evaluation import association
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.evaluation.scored import (
     Comparison,
@@ -162,9 +155,9 @@ def associate_rows(
     placed = labels[case.keep] >= 0
     scores, columns = case.scores[placed], case.columns[placed]
     sessions, cluster = case.sessions[placed], labels[case.keep][placed]
-    nuisance = Nuisance.of(scores, sessions, columns)
-    effect_status, effect = adjusted_effect(nuisance, scores, cluster)
-    mixed = mixed_test(scores, cluster, sessions, columns)
+    nuisance = association.Nuisance.of(scores, sessions, columns)
+    effect_status, effect = association.adjusted_effect(nuisance, scores, cluster)
+    mixed = association.mixed_test(scores, cluster, sessions, columns)
     row = {
         "covariate_status": case.status,
         "covariates_used": list(case.used),
@@ -185,11 +178,11 @@ def associate_rows(
     }
     population, contrasts = [], []
     for kind, units in (("session", sessions), ("animal", case.animals[placed])):
-        found = asdict(population_test(scores, cluster, sessions, columns, units=units))
+        found = asdict(association.population_test(scores, cluster, sessions, columns, units=units))
         population.append({"unit_kind": kind, "population_status": found.pop("status"), **found})
         contrasts += [
             {"unit_kind": kind, **asdict(one)}
-            for one in cluster_contrasts(nuisance.residuals, cluster, units)
+            for one in association.cluster_contrasts(nuisance.residuals, cluster, units)
         ]
-    own = [asdict(one) for one in unit_effects(nuisance.residuals, cluster, sessions)]
+    own = [asdict(one) for one in association.unit_effects(nuisance.residuals, cluster, sessions)]
     return row, population, contrasts, [{"session": one.pop("unit"), **one} for one in own]

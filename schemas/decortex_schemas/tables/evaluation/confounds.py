@@ -8,7 +8,7 @@ from typing import Any
 
 import datajoint as dj
 
-from decortex.evaluation.association import confound, leave_one_out
+from decortex.evaluation import association
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import sessions_of
 from decortex_schemas.tables.embeddings import load_embedding
@@ -77,9 +77,9 @@ class ClusterConfound(dj.Computed):
         scores = scores_of(key, kind)
         rows = []
         for name, groups in groupings.items():
-            found = asdict(confound(labels[placed], groups))
+            found = asdict(association.confound(labels[placed], groups))
             rows.append({"grouping": name, "confound_status": found.pop("status"), **found})
-        transfers = leave_one_out(
+        transfers = association.leave_one_out(
             load_embedding(key)[placed],
             labels[placed],
             groupings["animal"],

@@ -11,8 +11,8 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.evaluation import cluster_quality
-from decortex.evaluation.agreement import agreement
+from decortex import evaluation
+from decortex.evaluation import agreement as indices
 from decortex.evaluation.nulls import excess_over_null
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset
@@ -197,7 +197,7 @@ def agreement_of_networks(
             continue
         placed = (labels[a] >= 0) & (labels[b] >= 0)
         if placed.any():
-            one = agreement(labels[a][placed], labels[b][placed])
+            one = indices.agreement(labels[a][placed], labels[b][placed])
             ari.append(one.ari)
             ami.append(one.ami)
     return _mean(ari), _mean(ami)
@@ -208,7 +208,7 @@ def _silhouette(key: dict[str, Any], labels: NDArray[np.int16], *, moved: bool) 
     if moved and (DECFinetune & key).fetch1("embedding_sha256") is not None:
         x = moved_embedding(key)
     placed = labels >= 0
-    return cluster_quality(x[placed], labels[placed], seed=EVALUATION_SEED).silhouette
+    return evaluation.cluster_quality(x[placed], labels[placed], seed=EVALUATION_SEED).silhouette
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -8,11 +8,10 @@ from typing import Any
 import datajoint as dj
 import numpy as np
 
+from decortex import embeddings
 from decortex.config import config_hash
-from decortex.embeddings import EmbeddingConfig, fit_map
-from decortex.evaluation.agreement import Clusterer
+from decortex.evaluation import agreement, selection
 from decortex.evaluation.nulls import NULL_KINDS
-from decortex.evaluation.selection import joint_surrogates, null_seed_agreement
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset
 from decortex_schemas.tables.evaluation.k_criteria import VALUE_COLUMNS, raw_features, value_row
@@ -91,14 +90,14 @@ class SeedNullFit(dj.Computed):
     ) -> tuple[Any, ...]:
         """Draw the networks' features side by side, embed and cluster each, compare."""
         started = time.time()
-        config = EmbeddingConfig.from_params(embedding)
+        config = embeddings.EmbeddingConfig.from_params(embedding)
         raws = [raw_features(network) for network in networks]
-        excluded = np.concatenate([fit_map(raw, config).excluded.indices for raw in raws])
+        excluded = np.concatenate([embeddings.fit_map(raw, config).excluded.indices for raw in raws])
         placed = np.setdiff1d(np.arange(len(raws[0])), excluded)
         rng = np.random.default_rng([key["null_seed"], NULL_KINDS.index(key["null_kind"])])
-        surrogates = joint_surrogates([raw[placed] for raw in raws], config, key["null_kind"], rng)
-        clusterer = Clusterer(key["method"], params)
-        values = [value_row(null_seed_agreement(surrogates, clusterer, k, seeds)) for k in counts]
+        surrogates = selection.joint_surrogates([raw[placed] for raw in raws], config, key["null_kind"], rng)
+        clusterer = agreement.Clusterer(key["method"], params)
+        values = [value_row(selection.null_seed_agreement(surrogates, clusterer, k, seeds)) for k in counts]
         row = {"n_networks": len(raws), "n_neurons": len(placed), "figures_sha256": config_hash(values)}
         return row, values, started
 

@@ -10,17 +10,10 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
+from decortex import embeddings
 from decortex.config import config_hash
-from decortex.embeddings import EmbeddingConfig
-from decortex.evaluation.agreement import Clusterer
-from decortex.evaluation.selection import (
-    CriterionValue,
-    RawFeatures,
-    SelectionConfig,
-    count_criteria,
-    draw_surrogate,
-    partition_figures,
-)
+from decortex.evaluation import agreement, selection
+from decortex.evaluation.selection import CriterionValue, SelectionConfig
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.embeddings import Embedding, load_embedding
 from decortex_schemas.tables.networks import TrainedModel, raw_embedding
@@ -101,9 +94,9 @@ class KCriteria(dj.Computed):
         started = time.time()
         x = load_embedding(key)
         x = x[placed_neurons(len(x), excluded)]
-        clusterer = Clusterer(key["method"], params)
-        found = count_criteria(x, clusterer, key["k"], SELECTION)
-        baseline = count_criteria(x, clusterer, 1, SELECTION)
+        clusterer = agreement.Clusterer(key["method"], params)
+        found = selection.count_criteria(x, clusterer, key["k"], SELECTION)
+        baseline = selection.count_criteria(x, clusterer, 1, SELECTION)
         values = [value_row(one) for one in (*found.values, *baseline.values)]
         valleys = [{"half": half, **vars(pair)} for half, of in enumerate(found.valleys) for pair in of.pairs]
         row = {
@@ -188,11 +181,11 @@ class NullFit(dj.Computed):
         started = time.time()
         raw = raw_features({**key, "checkpoint_sha256": checkpoint})
         raw = raw[placed_neurons(len(raw), excluded)]
-        features = RawFeatures(raw, EmbeddingConfig.from_params(embedding))
-        x = draw_surrogate(raw, features, key["null_kind"], key["null_seed"])
-        found = partition_figures(
+        features = selection.RawFeatures(raw, embeddings.EmbeddingConfig.from_params(embedding))
+        x = selection.draw_surrogate(raw, features, key["null_kind"], key["null_seed"])
+        found = selection.partition_figures(
             x,
-            Clusterer(key["method"], params),
+            agreement.Clusterer(key["method"], params),
             key["k"],
             SELECTION,
             criteria=SELECTION.null_criteria,

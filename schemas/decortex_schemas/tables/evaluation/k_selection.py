@@ -12,15 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.errors import ConfigError
-from decortex.evaluation.selection import (
-    CriterionValue,
-    Excess,
-    JointSelection,
-    NetworkFigures,
-    SelectionConfig,
-    seed_agreement,
-    select_jointly,
-)
+from decortex.evaluation import selection
+from decortex.evaluation.selection import CriterionValue, SelectionConfig
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import Clustering
 from decortex_schemas.tables.datasets import Dataset
@@ -170,9 +163,9 @@ class KSelection(dj.Computed):
             }
         )
         networks = _figures(values, nulls)
-        joint = select_jointly(list(networks.values()), config, _across(key, joint_nulls))
+        joint = selection.select_jointly(list(networks.values()), config, _across(key, joint_nulls))
         alone = [
-            {"model_seed": seed, **_decision_columns(select_jointly([figures], config))}
+            {"model_seed": seed, **_decision_columns(selection.select_jointly([figures], config))}
             for seed, figures in networks.items()
         ]
         row = {
@@ -264,7 +257,9 @@ def record_choice(group: dict[str, Any], choice: int | None, why: str, *, person
     return row
 
 
-def _figures(values: list[dict[str, Any]], nulls: list[dict[str, Any]]) -> dict[int, NetworkFigures]:
+def _figures(
+    values: list[dict[str, Any]], nulls: list[dict[str, Any]]
+) -> dict[int, selection.NetworkFigures]:
     """Figures of every network by its seed; the baseline at one cluster, which every K carries, once."""
     own: dict[int, dict[tuple[str, int], CriterionValue]] = defaultdict(dict)
     for row in values:
@@ -273,10 +268,12 @@ def _figures(values: list[dict[str, Any]], nulls: list[dict[str, Any]]) -> dict[
     for row in nulls:
         at = (row["null_kind"], int(row["null_seed"]))
         drawn[int(row["model_seed"])][at].append(_value(row, row["k"]))
-    return {seed: NetworkFigures(tuple(own[seed].values()), dict(drawn[seed])) for seed in sorted(own)}
+    return {
+        seed: selection.NetworkFigures(tuple(own[seed].values()), dict(drawn[seed])) for seed in sorted(own)
+    }
 
 
-def _across(key: dict[str, Any], nulls: list[dict[str, Any]]) -> NetworkFigures | None:
+def _across(key: dict[str, Any], nulls: list[dict[str, Any]]) -> selection.NetworkFigures | None:
     """Agreement between the study's networks at every K, and on joint surrogates; None with a single network."""
     if not nulls:
         return None
@@ -294,11 +291,11 @@ def _across(key: dict[str, Any], nulls: list[dict[str, Any]]) -> NetworkFigures 
         placed = np.all([labels >= 0 for own in by_seed.values() for labels in own], axis=0)
         whole = [[labels[placed] for labels in own] for own in by_seed.values() if len(own) > 1]
         if whole:
-            found.append(seed_agreement(k, whole))
+            found.append(selection.seed_agreement(k, whole))
     drawn: dict[Any, list[CriterionValue]] = defaultdict(list)
     for row in nulls:
         drawn[row["null_kind"], int(row["null_seed"])].append(_value(row, row["at_k"]))
-    return NetworkFigures(tuple(found), dict(drawn))
+    return selection.NetworkFigures(tuple(found), dict(drawn))
 
 
 def _value(row: dict[str, Any], k: Any) -> CriterionValue:
@@ -313,11 +310,11 @@ def _value(row: dict[str, Any], k: Any) -> CriterionValue:
     )
 
 
-def _decision_columns(found: JointSelection) -> dict[str, Any]:
+def _decision_columns(found: selection.JointSelection) -> dict[str, Any]:
     return {"decision_k": found.decision.k, "decision_reason": found.decision.reason}
 
 
-def _parts(found: JointSelection) -> dict[str, list[dict[str, Any]]]:
+def _parts(found: selection.JointSelection) -> dict[str, list[dict[str, Any]]]:
     return {
         "Count": [
             {"k": one.k, "supported": one.supported, "reasons": list(one.reasons)}
@@ -331,7 +328,7 @@ def _parts(found: JointSelection) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _excess_row(one: Excess) -> dict[str, Any]:
+def _excess_row(one: selection.Excess) -> dict[str, Any]:
     row = asdict(one)
     return {
         **{name: row[name] for name in ("criterion", "observed", "null_mean", "null_low", "null_high")},

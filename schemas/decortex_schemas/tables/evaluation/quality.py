@@ -10,8 +10,8 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.evaluation import cluster_quality
-from decortex.evaluation.association import associate, pairwise_tests
+from decortex import evaluation
+from decortex.evaluation import association
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset, sessions_of
 from decortex_schemas.tables.embeddings import load_embedding
@@ -70,7 +70,7 @@ class ClusterQuality(dj.Computed):
             spaces["moved"] = moved_embedding(key)
         rows = []
         for space, x in spaces.items():
-            found = asdict(cluster_quality(x[placed], labels[placed], seed=EVALUATION_SEED))
+            found = asdict(evaluation.cluster_quality(x[placed], labels[placed], seed=EVALUATION_SEED))
             found.pop("n_clusters")
             rows.append({"space": space, "quality_status": found.pop("status"), **found})
         return digest, rows, started
@@ -164,7 +164,7 @@ class ClusterPerformance(dj.Computed):
         scores = compared_scores(key, kind)
         placed = labels >= 0
         found = asdict(
-            associate(
+            association.associate(
                 scores[placed],
                 labels[placed],
                 sessions_of(key["dataset"])[placed],
@@ -175,7 +175,7 @@ class ClusterPerformance(dj.Computed):
         clusters = [{"size": part.pop("n"), **part} for part in found.pop("clusters")]
         found.pop("seed")
         row = {"association_status": found.pop("status"), **found}
-        pairs = [asdict(pair) for pair in pairwise_tests(scores[placed], labels[placed])]
+        pairs = [asdict(pair) for pair in association.pairwise_tests(scores[placed], labels[placed])]
         return row, clusters, pairs, started
 
     def make_insert(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.errors import InputError
-from decortex.evaluation.performance import RetainedResult, retained_performance
+from decortex.evaluation import performance
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import sessions_of
 from decortex_schemas.tables.evaluation.quality import EVALUATION_SEED, scores_after, scores_before
@@ -108,7 +108,7 @@ class RetainedPerformance(dj.Computed):
         started = time.time()
         before, after = scores_before(key), scores_after(key)
         sessions = sessions_of(key["dataset"])
-        found = retained_performance(
+        found = performance.retained_performance(
             before,
             after,
             scores_of_control(control, epoch),
@@ -116,7 +116,7 @@ class RetainedPerformance(dj.Computed):
             labels=partition_labels(key),
             seed=EVALUATION_SEED,
         )
-        own_best = retained_performance(
+        own_best = performance.retained_performance(
             before, after, scores_of_control(control, control_best), sessions=sessions
         )
         row = {
@@ -163,7 +163,7 @@ class RetainedPerformance(dj.Computed):
         self.Cluster.insert({**key, **part} for part in clusters)
 
 
-def retained_row(found: RetainedResult) -> dict[str, Any]:
+def retained_row(found: performance.RetainedResult) -> dict[str, Any]:
     """Columns of one comparison."""
     test = found.equivalence
     worst = {part.cluster: part.change for part in found.clusters}

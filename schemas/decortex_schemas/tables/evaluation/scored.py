@@ -11,9 +11,9 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.data import summarise_recordings
+from decortex import data
+from decortex.evaluation import performance
 from decortex.evaluation.association import CovariateConfig, covariate_columns, log_rate, norms
-from decortex.evaluation.performance import reliability_of
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset, mapped_recordings, sessions_of
 from decortex_schemas.tables.evaluation.quality import (
@@ -59,8 +59,8 @@ class RecordingSummary(dj.Computed):
         """Read all of them once."""
         started = time.time()
         recordings, places = mapped_recordings(key["dataset"])
-        found = summarise_recordings(recordings)
-        repeats = reliability_of(recordings, MAIN_TIER, seed=EVALUATION_SEED)
+        found = data.summarise_recordings(recordings)
+        repeats = performance.reliability_of(recordings, MAIN_TIER, seed=EVALUATION_SEED)
         row = {
             "mean_response": np.where(places < 0, np.nan, found.mean_responses[places]),
             "spearman_brown": np.where(places < 0, np.nan, repeats.spearman_brown[places]),

@@ -12,14 +12,7 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.evaluation.agreement import (
-    Agreement,
-    MatchedConfusion,
-    agreement,
-    contingency,
-    match_table,
-    table_agreement,
-)
+from decortex.evaluation import agreement as indices
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset, true_types
 from decortex_schemas.tables.finetuning import partition_labels
@@ -151,8 +144,8 @@ def _seeds(a: Seeds, b: Seeds) -> dict[str, int]:
 
 def compare(a: NDArray[np.int16], b: NDArray[np.int16], k: int) -> dict[str, Any]:
     """Columns of two partitions compared over the neurons that both place."""
-    table = contingency(a, b, (k, k))
-    match = match_table(table)
+    table = indices.contingency(a, b, (k, k))
+    match = indices.match_table(table)
     matching = {
         "n_shared": int(table.sum()),
         "matched": match.second.astype(np.int16),
@@ -160,11 +153,11 @@ def compare(a: NDArray[np.int16], b: NDArray[np.int16], k: int) -> dict[str, Any
     }
     if not table.any():
         return {"pair_status": "no_shared_neuron", **dict.fromkeys(INDICES), **matching}
-    found = table_agreement(table)
+    found = indices.table_agreement(table)
     return {"pair_status": found.status, **_index_row(found, match), **matching}
 
 
-def _index_row(found: Agreement, match: MatchedConfusion) -> dict[str, float | None]:
+def _index_row(found: indices.Agreement, match: indices.MatchedConfusion) -> dict[str, float | None]:
     return {
         "ari": found.ari,
         "ami": found.ami,
@@ -199,7 +192,7 @@ def _truth(key: dict[str, Any], labels: dict[Seeds, NDArray[np.int16]]) -> dict[
     truth = true_types(key["dataset"])
     if truth is None:
         return {"ari_truth": None, "ami_truth": None}
-    found = [agreement(one[one >= 0], truth[one >= 0]) for one in labels.values()]
+    found = [indices.agreement(one[one >= 0], truth[one >= 0]) for one in labels.values()]
     ari = [each.ari for each in found if each.ari is not None]
     ami = [each.ami for each in found if each.ami is not None]
     return {

@@ -10,7 +10,7 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.evaluation.agreement import Consensus, Stability, agreement, consensus, stability
+from decortex.evaluation import agreement as comparing
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import Clustering
 from decortex_schemas.tables.embeddings import Embedding, array_sha256
@@ -81,8 +81,8 @@ class ConsensusPartition(dj.Computed):
         if len(partitions) < 2:
             status = "one_partition" if partitions else "no_partition"
             return {"consensus_status": status, "n_partitions": len(partitions)}, [], started
-        found = consensus(partitions, key["k"])
-        clusters = cluster_rows(found.labels, stability(found.labels, partitions, key["k"]))
+        found = comparing.consensus(partitions, key["k"])
+        clusters = cluster_rows(found.labels, comparing.stability(found.labels, partitions, key["k"]))
         return consensus_row(found, partitions), clusters, started
 
     def make_insert(
@@ -179,7 +179,7 @@ class SubsampleStability(dj.Computed):
         if reference_seed < 0 or not labels:
             return row, pairs, [], started
         whole = (Clustering & key & {"seed": reference_seed}).fetch1("labels")
-        found = stability(whole, list(labels.values()), key["k"])
+        found = comparing.stability(whole, list(labels.values()), key["k"])
         against = [compare(whole, one, key["k"])["ari"] for one in labels.values()]
         row |= {
             "ari_whole": mean_of([value for value in against if value is not None]),
@@ -203,14 +203,14 @@ class SubsampleStability(dj.Computed):
         self.Cluster.insert({**key, **cluster} for cluster in clusters)
 
 
-def consensus_row(found: Consensus, partitions: list[NDArray[np.int16]]) -> dict[str, Any]:
+def consensus_row(found: comparing.Consensus, partitions: list[NDArray[np.int16]]) -> dict[str, Any]:
     """Columns of a consensus."""
     placed = found.labels >= 0
     values = []
     for one in partitions:
         both = placed & (one >= 0)
         if both.any():
-            values.append(agreement(found.labels[both], one[both]).ari)
+            values.append(comparing.agreement(found.labels[both], one[both]).ari)
     return {
         "consensus_status": "ok",
         "n_partitions": len(partitions),
@@ -223,7 +223,7 @@ def consensus_row(found: Consensus, partitions: list[NDArray[np.int16]]) -> dict
     }
 
 
-def cluster_rows(labels: NDArray[np.int16], found: Stability) -> list[dict[str, Any]]:
+def cluster_rows(labels: NDArray[np.int16], found: comparing.Stability) -> list[dict[str, Any]]:
     """One row a cluster that holds a neuron: its size and how well others find it."""
     sizes = np.bincount(labels[labels >= 0], minlength=len(found.mean))
     return [
