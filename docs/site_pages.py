@@ -23,6 +23,7 @@ PACKAGES = (
     "decortex.evaluation.association",
     "decortex.evaluation.nulls",
     "decortex.evaluation.selection",
+    "decortex.evaluation.splits",
     "decortex.figures",
     "decortex_schemas.queries",
 )
@@ -146,6 +147,7 @@ def _parameters() -> Iterator[str]:
     from decortex.data.simulation import SimulationConfig  # noqa: PLC0415
     from decortex.embeddings import EmbeddingConfig, ViewConfig  # noqa: PLC0415
     from decortex.evaluation.selection import SelectionConfig  # noqa: PLC0415
+    from decortex.evaluation.splits import SplitConfig  # noqa: PLC0415
     from decortex.finetune import FinetuneConfig  # noqa: PLC0415
     from decortex.models import NetworkConfig  # noqa: PLC0415
     from decortex.models.training import TrainingConfig  # noqa: PLC0415
@@ -159,6 +161,7 @@ def _parameters() -> Iterator[str]:
         "Views": ViewConfig,
         "Fine-tuning": FinetuneConfig,
         "Choice of K": SelectionConfig,
+        "Number of types": SplitConfig,
         **{f"Clustering: {name}": get_method(name).config for name in methods()},
     }
     for heading, config in named.items():

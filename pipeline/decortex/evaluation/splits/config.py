@@ -1,0 +1,54 @@
+"""Settings of the number of types: folds, subclusters, levels. No algorithm here."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from decortex.config import Config
+
+
+class SplitConfig(Config):
+    """How the number of types is judged; docs/number-of-types.md says how the values were chosen."""
+
+    alpha: float = Field(
+        default=0.005,
+        gt=0,
+        lt=0.5,
+        description="level of every number of types; the whole rule claims types"
+        " in a continuum about as often as docs/number-of-types.md shows",
+    )
+    path_consent: float = Field(
+        default=10.0,
+        ge=1,
+        description="a valley between centres or subclusters counts if the density path's p is at"
+        " most this many times larger",
+    )
+    max_depth: float = Field(
+        default=0.75, gt=0, le=1, description="density in a valley over that beside it, at most"
+    )
+    max_failing_levels: int = Field(
+        default=3, ge=0, description="numbers of types in a row that may fail before a larger one that passes"
+    )
+    max_types: int = Field(default=16, ge=2, le=64, description="largest number of types looked at")
+    n_repeats: int = Field(default=3, ge=1, le=100, description="repeats of the folds, averaged")
+    n_folds: int = Field(default=5, ge=2, le=50, description="folds; with fewer donors, as many as donors")
+    min_fold_share: float = Field(
+        default=0.6, gt=0, le=1, description="a boundary that fewer folds have than this share is no boundary"
+    )
+    subclusters: tuple[int, ...] = Field(
+        default=(2, 3, 4, 6, 10, 18, 32),
+        min_length=1,
+        description="numbers of k-means subclusters that are joined",
+    )
+    min_per_subcluster: int = Field(
+        default=15, ge=2, description="training neurons per subcluster, at least, on average"
+    )
+    max_neurons: int = Field(
+        default=6000, ge=100, description="of more neurons, a random sample of this many decides"
+    )
+    max_outlier_share: float = Field(
+        default=0.15, ge=0, lt=1, description="neurons set aside as outliers, at most"
+    )
+    n_shuffles: int = Field(
+        default=0, ge=0, le=100, description="data sets of shuffled features that are counted beside the data"
+    )

@@ -1,0 +1,157 @@
+"""Held-out counts at one boundary between two groups, in the three ways of `evidence.KINDS`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decortex.evaluation.splits.evidence import KINDS, effective_counts
+from decortex.evaluation.splits.path import density_path
+from decortex.evaluation.splits.prisms import PrismPlaces, Windows, choose_windows, in_windows, prism_places
+from decortex.evaluation.splits.subclusters import whitener
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+# Neurons between and beside, per held-out neuron and kind of count.
+HeldOut = FloatArray
+
+
+@dataclass
+class CountedPrisms:
+    """Prisms of neighbouring centres, windows chosen on training neurons, places of all neurons."""
+
+    pairs: IntArray
+    places: PrismPlaces
+    windows: Windows
+
+    def count(self, groups: IntArray, a: int, b: int, held_out: IntArray) -> FloatArray:
+        """Effective number between and beside, of the held-out neurons in prisms from group a to group b.
+
+        Parameters
+        ----------
+        groups : ndarray of int64, shape (n_centres,)
+            Group of every centre.
+        held_out : ndarray of int64, shape (n_neurons,)
+            Index of a neuron among the held out, -1 for a training neuron.
+
+        Returns
+        -------
+        ndarray, shape (n_held_out, 2)
+        """
+        first, second = groups[self.pairs].T
+        crossing = ((first == a) & (second == b)) | ((first == b) & (second == a))
+        index = held_out[self.places.neuron]
+        used = crossing[self.places.pair] & (index >= 0)
+        n = int(held_out.max()) + 1
+        m, s = (
+            np.bincount(index[used & inside], minlength=n).astype(float)
+            for inside in in_windows(self.places, self.windows)
+        )
+        return np.stack(effective_counts(m, s), axis=1)
+
+
+def counted_prisms(
+    points: FloatArray, centres: FloatArray, pairs: IntArray, training: NDArray[np.bool_]
+) -> CountedPrisms:
+    """Places of all neurons, windows chosen on the training neurons (points and centres whitened)."""
+    places = prism_places(points, centres, pairs)
+    return CountedPrisms(pairs, places, choose_windows(places, training))
+
+
+@dataclass
+class FoldData:
+    """Neurons of one fold.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n_neurons, n_features)
+        All neurons.
+    training : ndarray of bool, shape (n_neurons,)
+        The others are held out.
+    path_points : ndarray, shape (n_neurons, n_features)
+        All neurons whitened by the finest subclusters: long ones would take a bend for spread.
+    rng : Generator
+        Of the nodes of density paths.
+    """
+
+    points: FloatArray
+    training: NDArray[np.bool_]
+    path_points: FloatArray
+    rng: np.random.Generator
+    held_out: IntArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.held_out = np.where(self.training, -1, np.cumsum(~self.training) - 1)
+
+
+def count_centres(data: FoldData, labels: IntArray, a: int, b: int) -> FloatArray:
+    """Held-out neurons in the prism between the centres of groups a and b (third groups bound it).
+
+    Parameters
+    ----------
+    labels : ndarray of int64, shape (n_neurons,)
+        Group of every neuron; below 0: none.
+    """
+    n_groups = int(labels.max()) + 1
+    used = data.training & (labels >= 0)
+    x, own = data.points[used], labels[used]
+    sizes = np.bincount(own, minlength=n_groups)
+    n_held_out = int((~data.training).sum())
+    if sizes.min() == 0:
+        return np.zeros((n_held_out, 2))
+    member = np.zeros((len(x), n_groups))
+    member[np.arange(len(x)), own] = 1.0
+    centres = (member.T @ x) / sizes[:, None]
+    root = whitener(x - centres[own])
+    if root is None or not ((centres[a] - centres[b]) ** 2).sum() > 0:
+        return np.zeros((n_held_out, 2))
+    prisms = counted_prisms(data.points @ root, centres @ root, np.array([[a, b]]), data.training)
+    return prisms.count(np.arange(n_groups), a, b, data.held_out)
+
+
+def count_path(data: FoldData, labels: IntArray, a: int, b: int) -> FloatArray:
+    """Held-out neurons of groups a and b at the least dense point of the densest path, and at the sparser mode."""
+    held_out = np.flatnonzero(~data.training)
+    counts = np.zeros((len(held_out), 2))
+    chosen = data.training & ((labels == a) | (labels == b))
+    second = labels[chosen] == b
+    if second.all() or not second.any():
+        return counts
+    path = density_path(data.path_points[chosen], second, data.rng)
+    if path is None:
+        return counts
+    here = np.isin(labels[held_out], (a, b))
+    counts[here] = path.count(data.path_points[held_out[here]]).T
+    return counts
+
+
+def count_boundary(
+    data: FoldData, labels: IntArray, pair: tuple[int, int], prisms: CountedPrisms | None, groups: IntArray
+) -> HeldOut:
+    """All three counts of one boundary.
+
+    Parameters
+    ----------
+    labels : ndarray of int64, shape (n_neurons,)
+        Group of every neuron, training and held out.
+    pair : (int, int)
+        The two groups.
+    prisms : CountedPrisms or None
+        Between subclusters; None where there are none.
+    groups : ndarray of int64
+        Group of every subcluster.
+
+    Returns
+    -------
+    ndarray, shape (n_held_out, 3, 2)
+        In the order of `KINDS`; neurons between, beside.
+    """
+    a, b = pair
+    counts = np.zeros((int((~data.training).sum()), len(KINDS), 2))
+    counts[:, 0] = count_path(data, labels, a, b)
+    counts[:, 1] = count_centres(data, labels, a, b)
+    if prisms is not None:
+        counts[:, 2] = prisms.count(groups, a, b, data.held_out)
+    return counts

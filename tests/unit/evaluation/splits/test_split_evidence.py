@@ -1,0 +1,65 @@
+"""From counts to p: against the binomial distribution, and what donors and overlapping windows change."""
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from decortex.evaluation.splits import SplitConfig
+from decortex.evaluation.splits.evidence import boundary, can_decide, effective_counts, valley_count, valley_p
+
+CONFIG = SplitConfig()
+
+
+@pytest.mark.parametrize(("between", "beside"), [(0, 1), (3, 9), (40, 41), (12, 3), (0, 500)])
+def test_p_of_whole_counts_is_the_binomial_one(between, beside):
+    assert valley_p(between, beside) == pytest.approx(binom.cdf(between, between + beside, 0.5), rel=1e-9)
+
+
+def test_without_neurons_beside_there_is_no_evidence():
+    assert valley_p(0, 0) == 1
+    assert valley_p(5.0, 0.0) == 1
+
+
+def test_the_same_windows_twice_count_once():
+    m, s = np.array([1.0, 0, 0, 1]), np.array([0.0, 1, 1, 0])
+    once, twice = effective_counts(m, s), effective_counts(2 * m, 2 * s)
+    for a, b in zip(once, twice, strict=True):
+        np.testing.assert_allclose(a, b)
+    assert once[0].sum() == 2
+
+
+def test_no_neuron_in_any_window_counts_nothing():
+    m, s = effective_counts(np.zeros(5), np.zeros(5))
+    assert m.sum() == s.sum() == 0
+
+
+def test_one_donor_alone_makes_no_valley():
+    even = valley_count(np.array([[0.0, 10], [0, 10], [0, 10]]), CONFIG)
+    single = valley_count(np.array([[0.0, 30], [0, 0], [0, 0]]), CONFIG)
+    assert even.n_beside == single.n_beside == 30
+    assert even.p == pytest.approx(binom.cdf(0, 20, 0.5))
+    assert single.p == 1
+
+
+def test_a_shallow_valley_is_none_however_many_neurons():
+    assert valley_p(8000, 10_000) < 1e-40
+    assert valley_count(np.array([[8000.0, 10_000]]), CONFIG).p == 1
+
+
+def test_prisms_count_together_and_with_the_paths_consent():
+    def judged(path, centres, subclusters, share=1.0):
+        return boundary(np.array([[path, centres, subclusters]], dtype=float), share, CONFIG)
+
+    clear, none, weak = (0, 20), (15, 15), (6, 16)
+    assert judged(clear, none, none).p == judged(clear, none, none).path.p
+    assert judged(none, clear, clear).p == pytest.approx(0.1)  # a path at p = 1 consents to no less
+    assert judged(weak, clear, none).p == judged(weak, clear, none).path.p
+    both = judged(weak, clear, clear)
+    assert both.p == pytest.approx(both.path.p / CONFIG.path_consent)
+    assert judged(clear, clear, clear, share=0.5).p == 1
+
+
+def test_too_few_neurons_beside_decide_nothing():
+    few, enough = (boundary(np.array([[[0, n], [0, n], [0, n]]], dtype=float), 1.0, CONFIG) for n in (7, 8))
+    assert not can_decide(few, CONFIG)
+    assert can_decide(enough, CONFIG)
