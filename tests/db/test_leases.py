@@ -14,7 +14,7 @@ import decortex_schemas as schemas
 from decortex.errors import ConfigError, OperationError
 from decortex_ops.workers import retry_failed, sweep, work
 from decortex_schemas import queries
-from decortex_schemas.database import confirm_reservation, hand_back, leases
+from decortex_schemas.database import confirm_reservation, hand_back, instance_of, leases
 from decortex_schemas.register import declare_plan
 from decortex_schemas.tables import freeze_study
 
@@ -34,11 +34,13 @@ def queued(lab: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     (schemas.Clustering & {"dataset": "small", "k": 4}).delete(prompt=False)
 
 
-def reserve_as(key: dict[str, Any], *, host: str, pid: int) -> None:
-    assert schemas.Clustering.jobs.reserve(key)
+def reserve_as(key: dict[str, Any], *, host: str, pid: int, lease: str = "") -> None:
+    """Reserve a key as another process; without a lease, as one of plain DataJoint."""
+    jobs = schemas.Clustering.jobs
+    assert jobs.reserve(key)
     schemas.schema.connection.query(
-        f"UPDATE {schemas.Clustering.jobs.full_table_name} SET host = %s, pid = %s WHERE status = 'reserved'",
-        args=(host, pid),
+        f"UPDATE {jobs.full_table_name} SET host = %s, pid = %s, version = %s WHERE status = 'reserved'",
+        args=(host, pid, lease),
     )
 
 
@@ -48,12 +50,49 @@ def test_the_reservation_of_this_living_process_stays(queued: list[dict[str, Any
     assert len(schemas.Clustering.jobs.reserved) == 1
 
 
+def test_a_reservation_names_its_lease(queued: list[dict[str, Any]]) -> None:
+    """Also where DataJoint's own populate() takes the key."""
+    jobs, lease = schemas.Clustering.jobs, leases.start_heartbeat()
+    assert jobs.reserve(queued[0])
+    assert not jobs.reserve(queued[0])  # another thread of this process
+    assert leases.reserve(instance_of(schemas.Clustering), queued[1])
+    assert leases.reserve(instance_of(schemas.Clustering), queued[1])  # asked again: the answer was lost
+    assert [row["version"] for row in jobs.reserved.to_dicts()] == [lease, lease]
+
+
+def test_a_twin_is_another_process(queued: list[dict[str, Any]]) -> None:
+    """Two containers of one name: neither process takes, ends or hands back what the other has."""
+    host, pid, table = platform.node(), os.getpid(), instance_of(schemas.Clustering)
+    reserve_as(queued[0], host=host, pid=pid, lease="a" * 32)
+    assert not leases.holds(table, queued[0])
+    assert not leases.reserve(table, queued[0])
+    with pytest.raises(OperationError, match=f"went to process {pid} on {host}"):
+        confirm_reservation(table, queued[0])
+    leases.complete(table, queued[0])
+    table.jobs.error(queued[0], "InputError: of this process")
+    assert hand_back([table.jobs.full_table_name]) == 0
+    assert len(table.jobs.reserved) == 1
+    held = {
+        worker["process_id"]: worker["holds"] for worker in queries.workers() if worker["host_name"] == host
+    }
+    assert held[pid] == []  # of this process
+    assert sweep().freed == 1  # that lease is nobody's
+
+
+def test_a_lease_that_was_forgotten_is_there_again_at_the_next_beat(database: dict[str, str]) -> None:
+    lease = leases.start_heartbeat()
+    (schemas.WorkerLease & {"lease_id": lease}).delete(prompt=False)
+    leases._running[os.getpid()]._beat()
+    assert len(schemas.WorkerLease & {"lease_id": lease} & {"ended": 0}) == 1
+
+
 def test_the_reservation_of_a_process_without_a_lease_is_freed(queued: list[dict[str, Any]]) -> None:
     reserve_as(queued[0], host="elsewhere", pid=4711)
     assert sweep().freed == 1
     assert len(schemas.Clustering.jobs.pending) == 8
 
 
+@pytest.mark.parametrize("lease", ["f" * 32, ""], ids=["named", "by host and number"])
 @pytest.mark.parametrize(
     ("started", "seen", "ended", "freed"),
     [
@@ -65,9 +104,9 @@ def test_the_reservation_of_a_process_without_a_lease_is_freed(queued: list[dict
     ],
 )
 def test_a_lease_decides(
-    queued: list[dict[str, Any]], started: int, seen: int, ended: int, freed: int
+    queued: list[dict[str, Any]], started: int, seen: int, ended: int, *, freed: int, lease: str
 ) -> None:
-    reserve_as(queued[0], host="elsewhere", pid=99)
+    reserve_as(queued[0], host="elsewhere", pid=99, lease=lease)
     schemas.schema.connection.query(
         f"INSERT INTO {schemas.WorkerLease().full_table_name} (lease_id, host_name, process_id, started_at, last_seen, "
         "ended) VALUES (%s, 'elsewhere', 99, CURRENT_TIMESTAMP(3) + INTERVAL %s SECOND, "
@@ -75,7 +114,8 @@ def test_a_lease_decides(
         args=("f" * 32, started, seen, ended),
     )
     try:
-        assert sweep().freed == freed
+        # A reservation that names its lease is of that process, whenever it began.
+        assert sweep().freed == (0 if lease and started > 0 else freed)
     finally:
         (schemas.WorkerLease & {"lease_id": "f" * 32}).delete(prompt=False)
 

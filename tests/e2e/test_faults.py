@@ -237,6 +237,36 @@ def truncated(lab: FaultLab) -> None:
     lab.finish()
 
 
+# Two containers of one name: their processes have the same host and number.
+TWIN = "import os, platform\nos.getpid = lambda: 1\nplatform.node = lambda: 'twin'\n"
+
+
+@fault("twins: one host and process number, two containers")
+def twins(lab: FaultLab) -> None:
+    """Neither computes what the other has in work; one that is told to stop hands its own key back alone."""
+    first, nth = lab.begin("Clustering"), lab.rng.randint(1, 4)
+    second = first / "second"
+    second.mkdir()
+    with ended(lab.worker("Clustering", first, stage="compute", nth=nth, code=TWIN)) as one:
+        await_file(first / "here", one)
+        with ended(lab.worker("Clustering", second, stage="compute", nth=2, code=TWIN)) as two:
+            await_file(second / "here", two)
+            two.send_signal(signal.SIGTERM)
+            assert two.wait() == 0, two.communicate()[0]
+            assert "1 handed back" in two.stdout
+        assert lab.jobs("Clustering")["reserved"] == 1
+        with ended(lab.worker("Clustering", second, code=TWIN)) as two:
+            assert two.wait() == 0, two.communicate()[0]
+        assert lab.jobs("Clustering") == {"reserved": 1}
+        assert lab.sweep() == 0
+        (first / "go").touch()
+        assert one.wait() == 0, one.communicate()[0]
+    lines = computed(first) + computed(second)
+    assert len(set(lines)) == 8
+    assert len(lines) == 9  # the key that was handed back
+    lab.finish()
+
+
 @fault("parents deleted while keys wait")
 def dead_parents(lab: FaultLab) -> None:
     """A worker drops such a key with a line, and the scheduler takes it from the queue at its next round."""

@@ -13,12 +13,18 @@ from typing import Any
 
 import datajoint as dj
 import pymysql
+from datajoint.jobs import Job  # type: ignore[import-untyped]
 
 from decortex.errors import OperationError
 from decortex_schemas.database.schema import queue_of, schema
 from decortex_schemas.database.tls import driver_arguments
 
 HEARTBEAT_SECONDS = 10.0
+# The queues' column that names the lease of a reservation: `version` of DataJoint, which keeps no version of ours.
+# Host and number of a process do not tell two apart that run in containers of one name. Reservations by a process
+# that does not know of leases leave it empty; they are told by host and number.
+_LEASE = "version"
+_NO_LEASE = f"CHAR_LENGTH({_LEASE}) != 32"
 # A server that accepts and never answers must not hold a thread for ever.
 TIMEOUTS = {"connect_timeout": 10, "read_timeout": 10, "write_timeout": 10}
 # Errors of keys whose process was told to stop: nothing is wrong with the key.
@@ -58,11 +64,7 @@ class _Heartbeat:
         self._thread = threading.Thread(target=self._run, name="decortex-heartbeat", daemon=True)
 
     def start(self) -> None:
-        self._write(
-            f"INSERT INTO {self._table} (lease_id, host_name, process_id, started_at, last_seen) "
-            "VALUES (%s, %s, %s, CURRENT_TIMESTAMP(3), CURRENT_TIMESTAMP(3))",
-            (self.lease_id, platform.node(), os.getpid()),
-        )
+        self._beat()
         self._thread.start()
         atexit.register(self.end)
 
@@ -78,12 +80,18 @@ class _Heartbeat:
     def _run(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
             try:
-                self._write(
-                    f"UPDATE {self._table} SET last_seen = CURRENT_TIMESTAMP(3) WHERE lease_id = %s",
-                    (self.lease_id,),
-                )
+                self._beat()
             except pymysql.MySQLError:
                 continue  # a lost connection is tried again at the next beat; the lease bears six misses
+
+    def _beat(self) -> None:
+        """Say that this process lives; a lease that was forgotten in a day of silence is there again."""
+        self._write(
+            f"INSERT INTO {self._table} (lease_id, host_name, process_id, started_at, last_seen) "
+            "VALUES (%s, %s, %s, CURRENT_TIMESTAMP(3), CURRENT_TIMESTAMP(3)) "
+            "ON DUPLICATE KEY UPDATE last_seen = CURRENT_TIMESTAMP(3)",
+            (self.lease_id, platform.node(), os.getpid()),
+        )
 
     def _write(self, sql: str, args: tuple[Any, ...]) -> None:
         with (
@@ -103,6 +111,7 @@ def start_heartbeat() -> str:
         beat = _Heartbeat(connection_info(), WorkerLease().full_table_name)
         beat.start()
         _running[os.getpid()] = beat
+        Job.reserve = _reserve_in_populate
     return beat.lease_id
 
 
@@ -113,29 +122,58 @@ def end_heartbeat() -> None:
         beat.end()
 
 
-def reserve(table: dj.Computed, key: dict[str, Any]) -> bool:
-    """Take a pending key; returns whether this process has it now.
+def reserve(table: dj.Computed, key: dict[str, Any], *, again: bool = True) -> bool:
+    """Take a pending key in the name of this process's lease; returns whether this process has it now.
 
-    Asking again is free, for a statement whose answer was lost with its connection.
+    Parameters
+    ----------
+    table : Computed
+        Whose queue.
+    key : dict
+        Primary key.
+    again : bool
+        Whether a key that this process has already is taken once more, for a statement whose answer was lost with its
+        connection.
     """
     where, values = _is_key(table, key)
-    jobs = table.jobs
+    jobs, lease = table.jobs, start_heartbeat()
+    mine = f" OR (status = 'reserved' AND {_LEASE} = %s)" if again else ""
     taken = table.connection.query(
         f"UPDATE {jobs.full_table_name} SET status = 'reserved', host = %s, pid = %s, connection_id = %s, user = %s, "
-        f"version = '', reserved_time = CURRENT_TIMESTAMP(3) WHERE {where} AND ((status = 'pending' AND "
-        "scheduled_time <= CURRENT_TIMESTAMP(3)) OR (status = 'reserved' AND host = %s AND pid = %s))",
-        args=(*_me(), table.connection.connection_id, table.connection.get_user(), *values, *_me()),
+        f"{_LEASE} = %s, reserved_time = CURRENT_TIMESTAMP(3) WHERE {where} AND ((status = 'pending' AND "
+        f"scheduled_time <= CURRENT_TIMESTAMP(3)){mine})",
+        args=(
+            *(
+                platform.node(),
+                os.getpid(),
+                table.connection.connection_id,
+                table.connection.get_user(),
+                lease,
+            ),
+            *values,
+            *([lease] if again else []),
+        ),
     )
     return bool(taken.rowcount)
+
+
+_reserve_by_process = Job.reserve
+
+
+def _reserve_in_populate(jobs: Job, key: dict[str, Any]) -> bool:
+    """What DataJoint's ``populate(reserve_jobs=True)`` calls to take a key; our tables are taken by lease."""
+    if jobs.database != schema.database:
+        return bool(_reserve_by_process(jobs, key))
+    return reserve(jobs.target, key, again=False)
 
 
 def holds(table: dj.Computed, key: dict[str, Any]) -> bool:
     """Whether this process has the reservation of a key."""
     where, values = _is_key(table, key)
+    mine, me = _mine()
     row = table.connection.query(
-        f"SELECT COUNT(*) FROM {table.jobs.full_table_name} WHERE {where} AND status = 'reserved' AND host = %s "
-        "AND pid = %s",
-        args=(*values, *_me()),
+        f"SELECT COUNT(*) FROM {table.jobs.full_table_name} WHERE {where} AND status = 'reserved' AND {mine}",
+        args=(*values, *me),
     ).fetchone()
     return bool(row[0])
 
@@ -143,10 +181,11 @@ def holds(table: dj.Computed, key: dict[str, Any]) -> bool:
 def complete(table: dj.Computed, key: dict[str, Any]) -> None:
     """Take a key that is in the table from the queue, unless another process has reserved it meanwhile."""
     where, values = _is_key(table, key)
+    mine, me = _mine()
     table.connection.query(
         f"DELETE FROM {table.jobs.full_table_name} WHERE {where} AND (status = 'pending' OR (status = 'reserved' "
-        "AND host = %s AND pid = %s))",
-        args=(*values, *_me()),
+        f"AND {mine}))",
+        args=(*values, *me),
     )
 
 
@@ -156,8 +195,13 @@ def _is_key(table: dj.Computed, key: dict[str, Any]) -> tuple[str, tuple[Any, ..
     return " AND ".join(f"`{name}` = %s" for name in names), tuple(key[name] for name in names)
 
 
-def _me() -> tuple[str, int]:
-    return platform.node(), os.getpid()
+def _mine() -> tuple[str, tuple[Any, ...]]:
+    """Condition in SQL that a reservation is this process's, and its values."""
+    beat = _running.get(os.getpid())
+    return (
+        f"({_LEASE} = %s OR ({_NO_LEASE} AND host = %s AND pid = %s))",
+        ("none" if beat is None else beat.lease_id, platform.node(), os.getpid()),
+    )
 
 
 def confirm_reservation(table: dj.Computed, key: dict[str, Any]) -> None:
@@ -173,10 +217,12 @@ def confirm_reservation(table: dj.Computed, key: dict[str, Any]) -> None:
         If another process holds the key now. Nothing is lost: that process computes the same row.
     """
     where, values = _is_key(table, key)
+    mine, me = _mine()
     row = table.connection.query(
-        f"SELECT status, host, pid FROM {table.jobs.full_table_name} WHERE {where} FOR UPDATE", args=values
+        f"SELECT status, host, pid, {mine} FROM {table.jobs.full_table_name} WHERE {where} FOR UPDATE",
+        args=(*me, *values),
     ).fetchone()
-    if row is not None and row[0] == "reserved" and (row[1], row[2]) != _me():
+    if row is not None and row[0] == "reserved" and not row[3]:
         raise OperationError(
             f"the reservation of {dict(key)} in {table.table_name} went to process {row[2]} on {row[1]} while "
             "this one was silent for longer than its lease; the late result is dropped."
@@ -226,15 +272,16 @@ def leases_can_be_trusted() -> bool:
 def free_dead_reservations(table: type[dj.Computed]) -> int:
     """Hand back the keys that are reserved by a process without a living lease; returns how many.
 
-    A lease lives if it was seen within the last minute by the server's clock, has not ended, and began before
-    the reservation (a new process may carry a dead one's number). A key whose row is locked, because its process
-    stopped in the middle of an insert, is left until the server has ended that transaction.
+    A lease lives if it was seen within the last minute by the server's clock and has not ended. A reservation that
+    names no lease is of a process by host and number, whose lease must have begun before it (a new process may carry
+    a dead one's number). A key whose row is locked, because its process stopped in the middle of an insert, is left
+    until the server has ended that transaction.
     """
     queue = queue_of(table)
     dead = (
         f"FROM {queue.full_table_name} AS j WHERE j.status = 'reserved' AND NOT EXISTS ("
-        f"SELECT 1 FROM {WorkerLease().full_table_name} AS w WHERE w.host_name = j.host "
-        "AND w.process_id = j.pid AND w.ended = 0 AND w.started_at <= j.reserved_time "
+        f"SELECT 1 FROM {WorkerLease().full_table_name} AS w WHERE (w.lease_id = j.{_LEASE} OR ({_NO_LEASE} AND "
+        "w.host_name = j.host AND w.process_id = j.pid AND w.started_at <= j.reserved_time)) AND w.ended = 0 "
         f"AND w.last_seen > CURRENT_TIMESTAMP(3) - INTERVAL {LEASE_SECONDS} SECOND)"
     )
     connection = schema.connection
@@ -283,6 +330,7 @@ def hand_back(queues: Sequence[str]) -> int:
         Full names of the jobs tables.
     """
     handed = 0
+    mine, me = _mine()
     with (
         pymysql.connect(**connection_info(), autocommit=True) as link,
         link.cursor() as cursor,
@@ -290,9 +338,9 @@ def hand_back(queues: Sequence[str]) -> int:
         for queue in queues:
             handed += cursor.execute(
                 f"UPDATE {queue} SET status = 'pending', error_message = '', error_stack = NULL, "
-                "completed_time = NULL WHERE host = %s AND pid = %s AND (status = 'reserved' "
+                f"completed_time = NULL WHERE {mine} AND (status = 'reserved' "
                 "OR (status = 'error' AND error_message LIKE 'SystemExit%%'))",
-                (platform.node(), os.getpid()),
+                me,
             )
     return handed
 

@@ -7,7 +7,6 @@ import importlib
 import importlib.util
 import logging
 import os
-import platform
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -400,8 +399,9 @@ def _keep_error(jobs: Any, key: dict[str, Any], error_message: str, error_stack:
     DataJoint's own update ends the worker where the queue entry is gone, and would mark another process's
     reservation.
     """
-    held = jobs & {name: key[name] for name in jobs.primary_key} & {"status": "reserved"}
-    if len(held & {"host": platform.node(), "pid": os.getpid()}):
+    from decortex_schemas.database.leases import holds  # noqa: PLC0415  (it imports this module's schema)
+
+    if holds(jobs.target, key):
         type(jobs).error(jobs, key, error_message, error_stack)
 
 

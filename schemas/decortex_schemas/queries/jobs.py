@@ -63,7 +63,7 @@ def queue_state() -> list[Row]:
 def workers() -> list[Row]:
     """Processes with a living lease, by the server's clock, and what they hold."""
     alive = rows(
-        "SELECT host_name, process_id, started_at, "
+        "SELECT lease_id, host_name, process_id, started_at, "
         "TIMESTAMPDIFF(SECOND, started_at, CURRENT_TIMESTAMP(3)) AS up_seconds, "
         "TIMESTAMPDIFF(MICROSECOND, last_seen, CURRENT_TIMESTAMP(3)) / 1e6 AS silent_seconds "
         f"FROM {name_of(WorkerLease)} "
@@ -71,21 +71,21 @@ def workers() -> list[Row]:
         "ORDER BY host_name, process_id",
         (LEASE_SECONDS,),
     )
-    held: dict[tuple[str, int], list[Row]] = {}
+    held: dict[Any, list[Row]] = {}
     for table, (_, queue) in queue_names().items():
         for row in rows(
             "SELECT *, TIMESTAMPDIFF(SECOND, reserved_time, CURRENT_TIMESTAMP(3)) AS held_seconds "
             f"FROM {queue} WHERE status = 'reserved' LIMIT 1000"
         ):
             seconds = row.pop("held_seconds")
-            held.setdefault((row["host"], int(row["pid"])), []).append(
-                {"table": table, "key": _key(row), "seconds": seconds}
-            )
+            # By lease; a process that does not know of leases is told by host and number.
+            lease = row["version"] if len(row["version"]) == 32 else (row["host"], int(row["pid"]))
+            held.setdefault(lease, []).append({"table": table, "key": _key(row), "seconds": seconds})
     return [
         {
-            **row,
+            **{name: value for name, value in row.items() if name != "lease_id"},
             "silent_seconds": float(row["silent_seconds"]),
-            "holds": held.get((row["host_name"], int(row["process_id"])), []),
+            "holds": held.get(row["lease_id"], []) + held.get((row["host_name"], int(row["process_id"])), []),
         }
         for row in alive
     ]
