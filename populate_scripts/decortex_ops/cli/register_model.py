@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from decortex.errors import ConfigError
-from decortex_ops.cli.output import out, print_json
+from decortex_ops.cli.output import err, out, print_json
 from decortex_ops.cli.session import open_tables
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 _DATASET_HELP = "Dataset that recorded these neurons."
 _NETWORK_HELP = "How the whole network is rebuilt: a published name ('sensorium'), or a JSON file or text."
+_STATE_DICT_HELP = (
+    "Path of the state dict to take where the file holds several, such as 'best_state_dict' ('.': its top)."
+)
 _MAP_HELP = "CSV with the columns neuron, dataset_neuron (empty: no recording)."
 
 
@@ -27,6 +31,7 @@ def model(
     dataset_name: Annotated[str | None, typer.Option("--dataset", help=_DATASET_HELP)] = None,
     name: Annotated[str | None, typer.Option(help="Name of the model family (default: the file's).")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed it was trained with.")] = 0,
+    state_dict: Annotated[str | None, typer.Option(help=_STATE_DICT_HELP)] = None,
     embedding_key: Annotated[
         str | None,
         typer.Option(help="Key of the (neurons, features) tensor, where the readout is not known."),
@@ -60,6 +65,7 @@ def model(
         dataset=dataset_name,
         name=name,
         seed=seed,
+        state_dict=state_dict,
         embedding_key=embedding_key,
         mask_key=mask_key,
         masks=masks,
@@ -77,6 +83,7 @@ def nnfabrik(
     *,
     dataset_name: Annotated[str | None, typer.Option("--dataset", help=_DATASET_HELP)] = None,
     name: Annotated[str | None, typer.Option(help="Name of the model family (default: the file's).")] = None,
+    state_dict: Annotated[str | None, typer.Option(help=_STATE_DICT_HELP)] = None,
     embedding_key: Annotated[
         str | None,
         typer.Option(help="Key of the (neurons, features) tensor, where the readout is not known."),
@@ -101,6 +108,7 @@ def nnfabrik(
         dataset=dataset_name,
         name=name or found.name,
         seed=found.seed,
+        state_dict=state_dict,
         embedding_key=embedding_key,
         rebuild=rebuilt,
         builder=None if rebuilt is not None or dataset_name is None else found.builder,
@@ -117,7 +125,11 @@ def register(checkpoint: Path, **options: Any) -> None:
     from decortex_schemas.tables import Dataset, scored_against
 
     open_tables()
-    key = register_checkpoint(checkpoint, **options)
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always", UserWarning)
+        key = register_checkpoint(checkpoint, **options)
+    for remark in remarks:
+        err.print(f"warning: {remark.message}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     n_neurons = (Dataset & {"dataset": key["dataset"]}).fetch1("n_neurons")
     predicts = options.get("rebuild") is not None or options.get("builder") is not None
     say = f"scores will be against {scored_against(key['dataset'])}" if predicts else "its readout alone"

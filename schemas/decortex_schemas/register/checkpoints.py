@@ -16,13 +16,13 @@ from decortex.config import config_hash
 from decortex.errors import CheckpointError, ConfigError, DatasetError
 from decortex.models import checkpoints
 from decortex_schemas.database import schema
+from decortex_schemas.register.checkpoint_checks import check_embedding, check_name, known_task
 from decortex_schemas.tables import (
     Dataset,
     ModelTask,
     build_task,
     checkpoint_order_sha256,
     insert_neurons,
-    is_registered,
     rebuild_task,
     register_imported_spec,
     register_seeds,
@@ -45,6 +45,8 @@ class ImportOptions:
         Name of the model family (default: the file's stem).
     seed : int
         The seed it was trained with, to tell members of a family apart.
+    state_dict : str, optional
+        Dotted path of the state dict to take, where the file holds several.
     embedding_key : str, optional
         Dotted path of the (n_neurons, n_features) tensor, where the readout is not a known one.
     mask_key : str, optional
@@ -69,6 +71,7 @@ class ImportOptions:
     dataset: str | None = None
     name: str | None = None
     seed: int = 0
+    state_dict: str | None = None
     embedding_key: str | None = None
     mask_key: str | None = None
     masks: str | None = None
@@ -95,10 +98,16 @@ def register_checkpoint(path: Path, options: ImportOptions | None = None, **give
     dict
         Primary key of the task.
 
+    Warns
+    -----
+    UserWarning
+        If some neurons have one number for all their features.
+
     Raises
     ------
     CheckpointError
-        If it cannot be read or rebuilt, or its neurons are not the dataset's. Nothing is registered then.
+        If it cannot be read or rebuilt, its neurons are not the dataset's, or all have the same features. Nothing
+        is registered then.
     ConfigError
         If the options contradict each other.
     """
@@ -109,14 +118,17 @@ def register_checkpoint(path: Path, options: ImportOptions | None = None, **give
     masks = options.masks or (None if rebuild is None else rebuild.masks) or "free"
     readout = checkpoints.read_checkpoint(
         path,
+        state_dict=options.state_dict,
         embedding_key=options.embedding_key,
         mask_key=options.mask_key,
         masks=masks,  # type: ignore[arg-type]
     )
+    check_embedding(path, readout)
     data = path.read_bytes()
     name = options.name or path.stem
     row, neurons, sessions = _dataset(path, name, readout, options, rebuild)
     task = {
+        "state_dict": options.state_dict or "",
         "embedding_key": options.embedding_key or "",
         "mask_key": options.mask_key or "",
         "masks": masks,
@@ -133,7 +145,7 @@ def register_checkpoint(path: Path, options: ImportOptions | None = None, **give
         "model_spec_id": register_imported_spec(name, readout.kind),
         "model_seed": options.seed,
     }
-    if _known(key, readout.sha256, task, name):
+    if known_task(key, readout.sha256, task, name):
         return key
     new = not len(Dataset & {"dataset": row["dataset"]})
     with schema.connection.transaction:
@@ -192,7 +204,7 @@ def _dataset(
         return row, None, None
     if options.dataset is None:
         row = {"dataset": name, "kind": "neurons_only"}
-        is_registered(name, readout.sha256, checkpoint_order_sha256(readout))
+        check_name(name, readout.sha256, checkpoint_order_sha256(readout))
         return row, None, None
     found = (Dataset & {"dataset": options.dataset}).to_dicts()
     if not found:
@@ -222,7 +234,7 @@ def _own_row(
         }
     )
     order = _order(OWN_KIND, readout)
-    is_registered(name, content, order)
+    check_name(name, content, order)
     row = {
         "dataset": name,
         "kind": OWN_KIND,
@@ -266,7 +278,7 @@ def _mapped(
         "species": dataset["species"],
         "content_sha256": content,
     }
-    is_registered(name, content, checkpoint_order_sha256(readout))
+    check_name(name, content, checkpoint_order_sha256(readout))
     recorded = (Dataset.Neuron & {"dataset": dataset["dataset"]}).to_dicts(order_by="neuron_idx")
     kept = ("animal", "scan", "area", "x", "y", "z", "true_type")
     neurons = [
@@ -360,29 +372,3 @@ def _trials(own: models.OwnResponsesConfig | None) -> dict[str, float]:
 
 def _arranged(readout: checkpoints.CheckpointReadout, task: dict[str, Any]) -> checkpoints.CheckpointReadout:
     return readout if task["sessions"] is None else readout.arranged(task["sessions"])
-
-
-def _known(key: dict[str, Any], sha256: str, task: dict[str, Any], name: str) -> bool:
-    """Whether the very same is registered already.
-
-    Raises
-    ------
-    CheckpointError
-        If another checkpoint, or the same one read otherwise, is.
-    """
-    found = (ModelTask & key).proj("checkpoint_sha256", *(c for c in task if c != "model_seed")).to_dicts()
-    if not found:
-        return False
-    if found[0]["checkpoint_sha256"] != sha256:
-        raise CheckpointError(
-            f"{name!r} with seed {key['model_seed']} is registered for dataset {key['dataset']!r} with another "
-            f"checkpoint (sha256 {str(found[0]['checkpoint_sha256'])[:12]}). Give another name or seed."
-        )
-    other = [column for column in task if column != "model_seed" and found[0][column] != task[column]]
-    if other:
-        raise CheckpointError(
-            f"{name!r} with seed {key['model_seed']} is registered for dataset {key['dataset']!r} with embedding_key "
-            f"{found[0]['embedding_key']!r} and mask_key {found[0]['mask_key']!r}, and differs in {', '.join(other)}. "
-            "Give another name or seed, or delete that row of ModelTask."
-        )
-    return True

@@ -86,6 +86,7 @@ class ModelTask(dj.Manual):
     checkpoint = null : <sealed_bytes@main># bytes of the checkpoint to import; null: train here
     checkpoint_sha256 = null : char(64)
     source = '' : varchar(1024)          # where the checkpoint came from
+    state_dict = '' : varchar(255)       # dotted path of the state dict, where the file holds several
     embedding_key = '' : varchar(255)    # dotted path of the embedding, where the readout is not recognised
     mask_key = '' : varchar(255)         # dotted path of its masks: neurons are turned so that these are positive
     masks = 'free' : varchar(16)         # 'free' or 'normalised': of factorised readouts

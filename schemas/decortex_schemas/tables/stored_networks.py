@@ -17,7 +17,16 @@ from decortex.evaluation.performance import Scores
 from decortex.models import checkpoints
 
 # Columns of `ModelTask` that say how a checkpoint is read; its bytes are not among them.
-TASK_COLUMNS = ("embedding_key", "mask_key", "masks", "sessions", "rebuild", "builder", "builder_config")
+TASK_COLUMNS = (
+    "state_dict",
+    "embedding_key",
+    "mask_key",
+    "masks",
+    "sessions",
+    "rebuild",
+    "builder",
+    "builder_config",
+)
 
 
 def allowed_builders() -> frozenset[str]:
@@ -48,6 +57,7 @@ def read_task(task: dict[str, Any], data: bytes) -> checkpoints.CheckpointReadou
         path.write_bytes(data)
         readout = checkpoints.read_checkpoint(
             path,
+            state_dict=task["state_dict"] or None,
             embedding_key=task["embedding_key"] or None,
             mask_key=task["mask_key"] or None,
             masks=task["masks"],
@@ -59,9 +69,8 @@ def rebuild_task(
     task: dict[str, Any], data: bytes, *, order: str, image_shape: tuple[int, int, int] | None
 ) -> models.Network:
     """Rebuild the whole network of an imported checkpoint as its row of `ModelTask` says."""
-    content = checkpoints.load_bounded(data)
     return checkpoints.rebuild_network(
-        checkpoints.tensors_of(content),
+        checkpoints.tensors_of(checkpoints.load_tensors(data), task["state_dict"] or None),
         checkpoints.RebuildConfig.from_params(task["rebuild"]),
         neuron_order_sha256=order,
         image_shape=image_shape,
@@ -78,7 +87,6 @@ def build_task(
     allowed: frozenset[str],
 ) -> checkpoints.BuiltNetwork:
     """Build the network of an imported checkpoint by its builder, if this process may run it."""
-    content = checkpoints.load_bounded(data)
     counts = {name: int((readout.session == name).sum()) for name in readout.sessions}
     geometry = models.Geometry(
         image_shape=image_shape,
@@ -88,7 +96,11 @@ def build_task(
     return checkpoints.build_network(
         task["builder"],
         task["builder_config"] or {},
-        checkpoints.tensors_of(content),
+        checkpoints.saved_tensors(
+            checkpoints.load_tensors(data),
+            state_dict=task["state_dict"] or None,
+            embedding_key=task["embedding_key"] or None,
+        ),
         geometry,
         seed=int(task["model_seed"]),
         allowed=allowed,

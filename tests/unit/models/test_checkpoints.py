@@ -212,7 +212,7 @@ def test_features_that_are_not_finite_are_refused(read, value: float) -> None:
 
 def test_a_session_that_occurs_twice_is_refused(read) -> None:
     state = {f"members.{i}.{key}": v for i in range(2) for key, v in full_gaussian("s", 3).items()}
-    with pytest.raises(CheckpointError, match=r"session 's' occurs twice, under 'members\.0\.readout'"):
+    with pytest.raises(CheckpointError, match=r"session 's' occurs twice: 'members\.0' \(sessions \['s'\]"):
         read(state)
 
 

@@ -12,6 +12,9 @@ from .external import (
     build_network,
     check_builder,
 )
+from .load import (
+    load_tensors,
+)
 from .neuron_map import (
     check_map,
     score_mapped,
@@ -22,8 +25,8 @@ from .nnfabrik import (
 )
 from .read import (
     CheckpointReadout,
-    load_tensors,
     read_checkpoint,
+    saved_tensors,
     tensors_of,
 )
 from .rebuild import (
@@ -50,6 +53,7 @@ __all__ = [
     "read_checkpoint",
     "read_row",
     "rebuild_network",
+    "saved_tensors",
     "score_mapped",
     "tensors_of",
 ]

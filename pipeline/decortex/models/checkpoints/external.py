@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from decortex.errors import CheckpointError, ConfigError, InputError
+from decortex.models.checkpoints.state_dicts import WRAPPERS
 from decortex.models.network_config import Geometry
 
 _BUILDER = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -103,7 +104,8 @@ def build_network(
         ``input_channels``, ``output_dimension``), ``dataloaders`` (None) and ``seed`` are given where it takes
         them.
     state : mapping of str to Tensor
-        The checkpoint's tensors, loaded strictly.
+        The checkpoint's tensors, loaded strictly; names of wrappers (``module.``, ``_orig_mod.``) and one prefix
+        before all keys are left out where the module has none.
     geometry : Geometry
         Images, sessions and neurons.
     seed : int
@@ -145,10 +147,25 @@ def build_network(
     if not isinstance(module, nn.Module):
         raise CheckpointError(f"{builder!r} returned a {type(module).__name__}, expected a torch.nn.Module.")
     try:
-        module.load_state_dict(dict(state), strict=True)
+        module.load_state_dict(_by_its_names(state, set(module.state_dict())), strict=True)
     except RuntimeError as error:
         raise CheckpointError(f"the checkpoint does not fit what {builder!r} builds: {error}.") from error
     return BuiltNetwork(module, geometry).eval()
+
+
+def _by_its_names(state: Mapping[str, Tensor], names: set[str]) -> dict[str, Tensor]:
+    """The tensors as a module calls them: a wrapper's names and one prefix before all keys are no part of them."""
+    bare = {".".join(part for part in key.split(".") if part not in WRAPPERS): key for key in state}
+    if set(state) == names or len(bare) < len(state):
+        return dict(state)
+    starts = [""] + [
+        key[: -len(name)] for key in bare for name in (min(names, default=""),) if key.endswith(f".{name}")
+    ]
+    for start in starts:
+        renamed = {short[len(start) :]: state[key] for short, key in bare.items() if short.startswith(start)}
+        if set(renamed) == names:
+            return renamed
+    return dict(state)
 
 
 def _function(builder: str) -> Any:

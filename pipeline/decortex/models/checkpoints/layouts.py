@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,10 +27,22 @@ Layout = Literal[
 ]
 Masks = Literal["free", "normalised"]
 
-# neuralpredictors' and openretina's names: <prefix>readout.<session>.<leaf>; a session's name may hold dots.
-_FEATURE_KEY = re.compile(
-    r"^(?P<prefix>(?:.*\.)?)readout\.(?P<session>.+)\.(?P<leaf>_features|features|feature_weights)$"
-)
+# neuralpredictors' and openretina's names: readout.<session>.<leaf>; a session's name may hold dots.
+_FEATURE_KEY = re.compile(r"^readout\.(?P<session>.+)\.(?P<leaf>_features|features|feature_weights)$")
+# Tensors with one entry for each neuron: the axis that counts neurons, None where all its numbers do.
+_PER_NEURON: dict[str, int | None] = {
+    "bias": None,
+    "scales": None,
+    "scale_param": None,
+    "feature_sharing_index": None,
+    "grid_sharing_index": None,
+    "source_grid": 0,
+    "spatial": 0,
+    "mask_mean": 0,
+    "mask_log_var": 0,
+    "mask_weights": 1,
+    "sigma": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -39,15 +51,12 @@ class ReadoutTensors:
 
     Parameters
     ----------
-    prefix : str
-        What comes before ``readout.`` in their keys.
     leaf : str
         Name of the features among them.
     parts : mapping of str to Tensor
         By what comes after ``readout.<session>.``.
     """
 
-    prefix: str
     leaf: str
     parts: Mapping[str, Tensor]
 
@@ -85,7 +94,7 @@ def find_readouts(state: Mapping[str, Tensor], *, masks: Masks) -> dict[str, Ses
     Parameters
     ----------
     state : mapping of str to Tensor
-        A state dict.
+        One network's, by keys without prefix (`StateDict.tensors`).
     masks : {'free', 'normalised'}
         For factorised readouts: whether the network used its masks as they are, so that their norm belongs to
         the features, or divided them by their norm. The tensors do not tell.
@@ -98,7 +107,8 @@ def find_readouts(state: Mapping[str, Tensor], *, masks: Masks) -> dict[str, Ses
     Raises
     ------
     CheckpointError
-        If a session occurs twice, or tensors have shapes that fit no known readout.
+        If a session has features twice, or tensors have shapes that fit no known readout or contradict each other
+        on how many neurons there are.
     """
     return {
         session: _read_session(session, tensors.leaf, tensors.parts, masks)
@@ -112,26 +122,26 @@ def readout_tensors(state: Mapping[str, Tensor]) -> dict[str, ReadoutTensors]:
     Raises
     ------
     CheckpointError
-        If a session occurs twice.
+        If a session has features twice.
     """
     found: dict[str, ReadoutTensors] = {}
     for key in state:
         match = _FEATURE_KEY.match(key)
         if match is None:
             continue
-        session, prefix = match["session"], match["prefix"]
+        session = match["session"]
         if session in found:
             raise CheckpointError(
-                f"session {session!r} occurs twice, under {found[session].prefix + 'readout'!r} and"
-                f" {prefix + 'readout'!r}. Save one model's state dict at a time (an ensemble holds several)."
+                f"session {session!r} has features twice, {found[session].leaf!r} and {match['leaf']!r}. Save the"
+                " state dict of one readout for each session."
             )
         stem = key[: -len(match["leaf"])]
         parts = {name[len(stem) :]: value for name, value in state.items() if name.startswith(stem)}
-        found[session] = ReadoutTensors(prefix=prefix, leaf=match["leaf"], parts=parts)
+        found[session] = ReadoutTensors(leaf=match["leaf"], parts=parts)
     return found
 
 
-def readout_like_keys(state: Mapping[str, object], limit: int = 8) -> list[str]:
+def readout_like_keys(state: Iterable[str], limit: int = 8) -> list[str]:
     """Keys that speak of readouts or features, for an error message."""
     return [key for key in state if re.search(r"readout|feature|feat|embed", key)][:limit]
 
@@ -168,6 +178,7 @@ def _read_session(session: str, leaf: str, parts: Mapping[str, Tensor], masks: M
     if "feature_sharing_index" in parts:
         features = _shared(features, parts, where)
     n_neurons = len(features)
+    _check_counts(parts, n_neurons, f"readout.{session}", leaf)
     if layout == "factorised_2d" and masks == "free":
         norm = parts["spatial"].float().flatten(1).norm(dim=1)
         features = features * _per_neuron(norm, n_neurons, f"readout.{session}.spatial")
@@ -211,6 +222,26 @@ def _shared(features: Tensor, parts: Mapping[str, Tensor], where: str) -> Tensor
     if "scales" not in parts:
         return gathered
     return gathered * _per_neuron(parts["scales"].flatten(), len(index), where.rpartition(".")[0] + ".scales")
+
+
+def _check_counts(parts: Mapping[str, Tensor], n_neurons: int, stem: str, leaf: str) -> None:
+    """Compare the number of neurons by the features with that of every other tensor of the session."""
+    for name, axis in _PER_NEURON.items():
+        if name not in parts:
+            continue
+        shape = parts[name].shape
+        count = parts[name].numel() if axis is None or len(shape) <= axis else shape[axis]
+        if count != n_neurons:
+            features = tuple(parts[leaf].shape)
+            turned = (
+                f" If they are (n_features, n_neurons), save {leaf}.T."
+                if len(features) == 2 and features[1] == count
+                else " The file is of two networks, or was changed after training; save the state dict again."
+            )
+            raise CheckpointError(
+                f"{stem}.{name} has {count} values for {n_neurons} neurons: its shape is {tuple(shape)}, that of"
+                f" {stem}.{leaf} {features}.{turned}"
+            )
 
 
 def _per_neuron(values: Tensor, n_neurons: int, where: str) -> Tensor:

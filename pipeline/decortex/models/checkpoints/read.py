@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from decortex.errors import CheckpointError
-from decortex.models.checkpoints.bounded import load_bounded
 from decortex.models.checkpoints.layouts import (
     Masks,
     SessionReadout,
@@ -22,12 +21,9 @@ from decortex.models.checkpoints.layouts import (
     find_readouts,
     readout_like_keys,
 )
+from decortex.models.checkpoints.load import load_tensors
+from decortex.models.checkpoints.state_dicts import choose_state_dict, flattened, of_network
 from decortex.models.network import CHECKPOINT_FORMAT, Network
-
-_SAVE_AGAIN = (
-    "Load it where the code that wrote it is installed and save its tensors alone:"
-    " torch.save(model.state_dict(), 'weights.pt')"
-)
 
 
 @dataclass(frozen=True)
@@ -95,42 +91,10 @@ class CheckpointReadout:
         )
 
 
-def load_tensors(path: Path) -> Mapping[str, Any]:
-    """Load a checkpoint's values with ``weights_only=True``, onto the CPU.
-
-    Raises
-    ------
-    CheckpointError
-        If there is no such file, it is cut short or no checkpoint, needs code to be unpickled, or asks for more
-        memory than its bytes explain (`load_bounded`).
-    """
-    try:
-        content = load_bounded(path)
-    except CheckpointError:
-        raise
-    except FileNotFoundError as error:
-        raise CheckpointError(f"there is no checkpoint {str(path)!r}. Check the path.") from error
-    except Exception as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if "GLOBAL" in str(error) or "TorchScript" in str(error):
-            raise CheckpointError(
-                f"checkpoint {str(path)!r} holds Python objects, which only their own code can unpickle and"
-                f" which are not loaded here (unpickling runs code). {_SAVE_AGAIN}."
-            ) from error
-        raise CheckpointError(
-            f"checkpoint {str(path)!r} cannot be read: it is cut short, damaged or not a torch file ({first})."
-            " Copy it again and compare its size or sha256 with the original."
-        ) from error
-    if not isinstance(content, Mapping):
-        raise CheckpointError(
-            f"checkpoint {str(path)!r} holds a {type(content).__name__}, not a state dict. {_SAVE_AGAIN}."
-        )
-    return content
-
-
 def read_checkpoint(
     path: str | Path,
     *,
+    state_dict: str | None = None,
     embedding_key: str | None = None,
     mask_key: str | None = None,
     masks: Masks = "free",
@@ -140,8 +104,13 @@ def read_checkpoint(
     Parameters
     ----------
     path : str or Path
-        A file of ours (`Network.checkpoint`), or a state dict (as it is, or under ``state_dict`` or the like)
-        with neuralpredictors' or openretina's readout keys ``readout.<session>.*``.
+        A file of ours (`Network.checkpoint`), or one that holds neuralpredictors' or openretina's readout keys
+        ``readout.<session>.*`` at any depth, under any prefix; names that wrappers put into keys (``module.``,
+        ``_orig_mod.``) are left out.
+    state_dict : str, optional
+        Dotted path of the state dict to read ('.': the top of the file), where the file holds several with readouts
+        of the same sessions (untrained and trained, last and best, weights and their average, gradients). State
+        dicts of different sessions over one core are all read.
     embedding_key : str, optional
         Dotted path of the features where the names are others: a matrix (n_neurons, n_features), or
         (1, n_features, 1, n_neurons).
@@ -161,8 +130,8 @@ def read_checkpoint(
     Raises
     ------
     CheckpointError
-        If the file cannot be read without running code, holds no readout, names a session twice, or holds
-        features that are not finite or do not fit together.
+        If the file cannot be read without running code, holds no readout, several readouts of one session and
+        ``state_dict`` names none, or tensors that are not finite or do not fit together.
 
     Notes
     -----
@@ -173,7 +142,9 @@ def read_checkpoint(
     path = Path(path)
     content = load_tensors(path)
     try:
-        return _read(content, path, embedding_key, mask_key, masks)
+        return _read(
+            content, path, state_dict=state_dict, embedding_key=embedding_key, mask_key=mask_key, masks=masks
+        )
     except CheckpointError:
         raise
     except (TypeError, ValueError, LookupError, RuntimeError, NotImplementedError, AttributeError) as error:
@@ -188,6 +159,8 @@ def read_checkpoint(
 def _read(
     content: Mapping[str, Any],
     path: Path,
+    *,
+    state_dict: str | None,
     embedding_key: str | None,
     mask_key: str | None,
     masks: Masks,
@@ -196,15 +169,27 @@ def _read(
         raise CheckpointError(
             f"mask_key {mask_key!r} came without embedding_key: name the features that these masks multiply."
         )
+    is_own = content.get("format") == CHECKPOINT_FORMAT
+    if state_dict is not None and (embedding_key is not None or is_own):
+        raise CheckpointError(
+            f"state_dict {state_dict!r} was given, but "
+            + (
+                "this file is of decortex and holds one network."
+                if is_own
+                else "embedding_key is a whole path."
+            )
+            + " Leave state_dict out."
+        )
     if embedding_key is not None:
         readouts = {embedding_key: _named(content, embedding_key, mask_key, path)}
-    elif content.get("format") == CHECKPOINT_FORMAT:
+    elif is_own:
         readouts = _own(content)
     else:
-        state = tensors_of(content)
-        readouts = find_readouts(state, masks=masks)
+        chosen = choose_state_dict(content, state_dict, file=repr(str(path)))
+        readouts = {} if chosen is None else find_readouts(_real(chosen.tensors), masks=masks)
         if not readouts:
-            seen = readout_like_keys(state) or list(state)[:8]
+            keys = [".".join((*holder, key)) for holder, key in flattened(content)]
+            seen = readout_like_keys(keys) or keys[:8]
             raise CheckpointError(
                 f"no readout was found in {str(path)!r}: expected keys like 'readout.<session>._features',"
                 f" saw {seen}. Name the matrix of features by embedding_key='path.to.key'."
@@ -273,31 +258,71 @@ def _own(content: Mapping[str, Any]) -> dict[str, SessionReadout]:
         }
 
 
-def tensors_of(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Tensors by key; a state dict that lies one level deeper (``{'state_dict': ..., 'epoch': ...}``) is taken.
+def tensors_of(content: Mapping[Any, Any], state_dict: str | None = None) -> dict[str, Tensor]:
+    """Tensors of the one network of a file, by keys that begin with ``core.`` and ``readout.``.
+
+    Parameters
+    ----------
+    content : mapping
+        What `load_tensors` gave.
+    state_dict : str, optional
+        Which one, where the file holds several (`choose_state_dict`).
+
+    Returns
+    -------
+    dict of str to Tensor
+        Empty where no readout is known by its keys.
 
     Raises
     ------
     CheckpointError
-        If a tensor holds complex numbers, or numbers that are no numbers (quantised).
+        If there are several and none is named, or a tensor holds complex numbers, or numbers that are no numbers
+        (quantised).
     """
-    found = _tensors(content)
-    for key, value in found.items():
-        if value.is_complex() or value.is_quantized:
+    chosen = choose_state_dict(content, state_dict)
+    return {} if chosen is None else _real(chosen.tensors)
+
+
+def saved_tensors(
+    content: Mapping[Any, Any], *, state_dict: str | None = None, embedding_key: str | None = None
+) -> dict[str, Tensor]:
+    """Tensors of the one network of a file, by the keys of the dict that the class that wrote it saved.
+
+    Parameters
+    ----------
+    content : mapping
+        What `load_tensors` gave.
+    state_dict : str, optional
+        Which one, where the file holds several (`choose_state_dict`).
+    embedding_key : str, optional
+        Dotted path of the features, where the readout is not known by its keys: their dict is taken.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such network, or several.
+    """
+    if embedding_key is not None:
+        tensors = flattened(content)
+        for holder, key in tensors:
+            if ".".join((*holder, key)) == embedding_key:
+                return {name: value for (path, name), value in tensors.items() if path == holder}
+    chosen = choose_state_dict(content, state_dict)
+    if chosen is None:
+        raise CheckpointError(
+            f"the file holds no readout that is known by its keys, and no tensor {embedding_key!r}."
+        )
+    return chosen.saved
+
+
+def _real(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    for key, value in tensors.items():
+        if of_network(key) and (value.is_complex() or value.is_quantized):
             raise CheckpointError(
                 f"the tensor {key!r} is of type {value.dtype}: networks here hold real numbers (float or int)."
                 " Save it as a real tensor, or leave it out."
             )
-    return found
-
-
-def _tensors(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    here = {key: value for key, value in content.items() if isinstance(value, Tensor)}
-    if here:
-        return here
-    nested = [value for value in content.values() if isinstance(value, Mapping)]
-    tensors = [{k: v for k, v in one.items() if isinstance(v, Tensor)} for one in nested]
-    return max(tensors, key=len, default={})
+    return dict(tensors)
 
 
 def _check(readouts: Mapping[str, SessionReadout], path: Path) -> None:

@@ -20,6 +20,7 @@ from decortex.models.checkpoints.layouts import (
     find_readouts,
     readout_tensors,
 )
+from decortex.models.checkpoints.state_dicts import choose_state_dict, of_network
 from decortex.models.cores import UNTOLD, Stacked2dConfig, told_by_tensors
 from decortex.models.network import Network
 from decortex.models.network_config import Geometry, NetworkConfig, Output, SessionGeometry
@@ -101,7 +102,7 @@ def rebuild_network(
     ----------
     state : mapping of str to Tensor
         State dict with the keys ``core.features.*``, ``readout.<session>.*`` and, where there is one,
-        ``shifter.<session>.mlp.*``, under any one prefix.
+        ``shifter.<session>.mlp.*``, at any depth and under any prefix, of one network (`choose_state_dict`).
     config : RebuildConfig
         What the tensors do not tell.
     neuron_order_sha256 : str
@@ -125,12 +126,18 @@ def rebuild_network(
     ConfigError
         If an option that the tensors do not tell is missing.
     """
-    tensors = readout_tensors(state)
-    if not tensors:
+    chosen = choose_state_dict(state)
+    if chosen is None:
         raise CheckpointError("there is no readout that could be rebuilt; name a builder (docs/models.md).")
-    prefix = next(iter(tensors.values())).prefix
+    state = {key: value for key, value in chosen.tensors.items() if of_network(key)}
+    tensors = readout_tensors(state)
     _check_finite(state)
-    core_state = _under(state, f"{prefix}core.")
+    core_state = _under(state, "core.")
+    if not core_state:
+        raise CheckpointError(
+            f"there are no tensors core.* beside the readouts in {chosen.name!r}, so not a stack of convolutions that"
+            " could be rebuilt: save the whole network's state dict, or register the readout alone."
+        )
     stacked = _core_config(core_state, config)
     sessions = {name: name for name in tensors} if sessions is None else sessions
     if set(sessions) != set(tensors):
@@ -140,7 +147,7 @@ def rebuild_network(
     tensors = {name: tensors[name] for name in sessions}
     readouts = find_readouts(state, masks=_masks(readouts_kind(tensors), config))
     readout_config = _readout_config(tensors, stacked, config)
-    shifters = {name: _under(state, f"{prefix}shifter.{name}.mlp.") for name in tensors}
+    shifters = {name: _under(state, f"shifter.{name}.mlp.") for name in tensors}
     network_config = NetworkConfig(
         stacked=stacked,
         readout=readout_config,
