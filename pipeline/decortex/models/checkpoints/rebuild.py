@@ -115,8 +115,7 @@ def rebuild_network(
     Returns
     -------
     Network
-        On the CPU, in evaluation mode; ``embedding()`` is bit for bit what `read_checkpoint` returns. Features
-        or positions that neurons shared are each neuron's own in it.
+        On the CPU, evaluating; ``embedding()`` is bit for bit `read_checkpoint`'s. What neurons shared is each's own.
 
     Raises
     ------
