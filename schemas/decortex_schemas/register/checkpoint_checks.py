@@ -56,7 +56,7 @@ def check_embedding(path: Path, readout: checkpoints.CheckpointReadout) -> None:
             f"the {len(x)} neurons of {path} all have the same features: the readout is as it was initialised, and"
             " there is nothing to cluster. Register the trained network's state dict."
         )
-    constant = np.ptp(x, axis=1) == 0 if x.shape[1] > 1 else ~x.any(axis=1)
+    constant = np.equal(x.min(axis=1), x.max(axis=1) if x.shape[1] > 1 else 0)
     if constant.any():
         counts = {one: int(constant[readout.session == one].sum()) for one in readout.sessions}
         by_session = ", ".join(f"{n} of {one!r}" for one, n in counts.items() if n)
