@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import decortex_schemas as schemas
 from decortex.errors import ConfigError, OperationError
+from decortex_ops.cli import app
+from decortex_ops.reports import report
 from decortex_schemas import queries
-from decortex_schemas.database import computed_tables, provenance
+from decortex_schemas.database import computed_tables, describe_environment, provenance
 from decortex_schemas.queries import recompute
+from decortex_schemas.tables import members_of
 
 TABLES = ("TrainedModel", "Embedding", "Clustering", "DECFinetune", "ClusterQuality", "SeedAgreement")
 
@@ -90,6 +94,52 @@ def test_every_computed_row_names_its_environment(lab: str) -> None:
         )
 
 
+def test_another_processor_is_no_fault_and_is_said(lab: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = dict(schemas.Clustering.keys()[0])
+    assert queries.mixed_environments(lab) == []
+    row = (schemas.Clustering & key).fetch1()
+    other = {
+        name: value
+        for name, value in (schemas.Environment & {"env_id": row["env_id"]}).fetch1().items()
+        if name != "registered_at"
+    }
+    other |= {"env_id": 4711, "env_hash": "f" * 64, "cpu_capability": "AVX2", "blas_core": "Haswell"}
+    schemas.Environment.insert1(other)
+    connection = schemas.schema.connection
+    own = schemas.Clustering().full_table_name
+    where = {name: key[name] for name in schemas.Clustering().primary_key}
+    condition = " AND ".join(f"`{name}` = %s" for name in where)
+    values = tuple(where.values())
+    connection.query(f"UPDATE {own} SET env_id = 4711, iterations = iterations + 1 WHERE {condition}", values)
+    try:
+        mixed = {(one["table"], one["column"]): one["values"] for one in queries.mixed_environments(lab)}
+        n = len(schemas.Clustering & members_of(lab).proj())
+        capability = describe_environment()["cpu_capability"]
+        assert mixed["Clustering", "cpu_capability"] == {"AVX2": 1, capability: n - 1}
+        assert {table for table, _ in mixed} == {"Clustering"}
+        assert {column for _, column in mixed} == {"cpu_capability", "blas_core"}
+        again = recompute("Clustering", key)
+        assert [one.column for one in again.differences] == ["iterations"]
+        assert again.other_numerics["cpu_capability"] == ("AVX2", capability)
+        monkeypatch.setattr("decortex_ops.cli.read.recompute.open_tables", lambda **_: None)
+        monkeypatch.setattr("decortex_ops.cli.read.results.open_to_read", lambda: None)
+        words = ",".join(f"{name}={value}" for name, value in key.items())
+        done = CliRunner().invoke(app, ["recompute", "Clustering", words])
+        assert done.exit_code == 0, done.output
+        assert "equal bits are not promised, so that these differences are no fault" in done.output
+        shown = CliRunner().invoke(app, ["results", lab])
+        assert "mixed environments: Clustering was computed with different cpu_capability" in shown.output
+        page = report(lab)
+        assert "were not computed under one environment" in page
+    finally:
+        connection.query(
+            f"UPDATE {own} SET env_id = %s, iterations = iterations - 1 WHERE {condition}",
+            (row["env_id"], *values),
+        )
+        connection.query(f"DELETE FROM {schemas.Environment().full_table_name} WHERE env_id = 4711")
+    assert recompute("Clustering", key).other_numerics == {}
+
+
 def test_uncommitted_code_is_refused_on_a_shared_database(
     database: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,7 +155,7 @@ def test_uncommitted_code_is_refused_on_a_shared_database(
         monkeypatch.setattr(provenance._Current, name, getattr(provenance._Current, name))
     assert os.environ["DJ_HOST"]
     monkeypatch.delenv("DECORTEX_ALLOW_DIRTY")
-    with pytest.raises(OperationError, match=r"uncommitted changes.*DECORTEX_ALLOW_DIRTY=1"):
+    with pytest.raises(OperationError, match=r"(?s)uncommitted changes.*DECORTEX_ALLOW_DIRTY=1"):
         provenance.register_environment(threads=1)
     monkeypatch.setenv("DECORTEX_ALLOW_DIRTY", "1")
     env_id = provenance.register_environment(threads=1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,24 +20,21 @@ COLUMNS = ["study", "networks", "methods", "counts", "seeds", "members", "done",
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="Name of the study.")],
-    plan: Annotated[Path, typer.Argument(help="JSON file; docs/studies.md shows one.")],
+    plan: Annotated[str, typer.Argument(help="JSON file (docs/studies.md shows one), or example:NAME.")],
     cost: Annotated[
         bool, typer.Option("--cost", help="Only say what the fine-tuned null would cost; declare nothing.")
     ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Declare a study from a JSON plan. Example: decortex study create v4-sweep plan.json."""
+    """Declare a study from a JSON plan, or from an example that comes with decortex.
+
+    Example: decortex study create v4-sweep plan.json; decortex study create v4-k example:v4-k
+    """
+    from decortex_ops.plan_files import read_plan
     from decortex_schemas import queries
     from decortex_schemas.register import PlanFile, declare_plan, plan_cost
 
-    try:
-        text = plan.read_text(encoding="utf-8")
-        values = jsonlib.loads(text)
-    except (OSError, UnicodeDecodeError, jsonlib.JSONDecodeError) as error:
-        raise ConfigError(f"the plan {plan} cannot be read as JSON: {error}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"the plan {plan} should be a JSON object, but is a {type(values).__name__}.")
-    parsed = PlanFile.from_params(values)
+    parsed = PlanFile.from_params(read_plan(plan))
     open_tables()
     rows = plan_cost(parsed)
     if rows and not json:

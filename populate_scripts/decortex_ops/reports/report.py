@@ -136,6 +136,7 @@ def report(study: str) -> str:
         maps=_maps(study, chosen),
         methods=methods_text(specifications, about["asked"]),
         parameters=_parameters(specifications),
+        mixed=queries.mixed_environments(study),
         environments=queries.environments([row["env_id"] for row in partitions]),
         recompute=_recompute(partitions[0]["key"]),
     )

@@ -8,6 +8,11 @@ from .deletions import (
     cascade_counts,
     delete_rows,
 )
+from .installed_code import (
+    build_facts,
+    code_state,
+    source_digest,
+)
 from .leases import (
     INTERRUPTED,
     LEASE_SECONDS,
@@ -24,6 +29,7 @@ from .leases import (
     reserve,
 )
 from .provenance import (
+    NUMERICS,
     STAMP,
     Environment,
     describe_environment,
@@ -82,6 +88,7 @@ __all__ = [
     "LEASE_SECONDS",
     "LONGEST",
     "MODULES",
+    "NUMERICS",
     "SCHEMA_VERSION",
     "STAMP",
     "Environment",
@@ -91,10 +98,12 @@ __all__ = [
     "WorkerLease",
     "activate",
     "backend",
+    "build_facts",
     "cascade_counts",
     "check_server",
     "check_store_path",
     "check_version",
+    "code_state",
     "complete",
     "computed_tables",
     "configure_store",
@@ -128,6 +137,7 @@ __all__ = [
     "run_state",
     "schema",
     "sealed_columns",
+    "source_digest",
     "state_folder",
     "store_lock",
     "stored_file",

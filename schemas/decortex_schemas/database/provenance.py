@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
-import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from functools import cache
 from importlib.metadata import distributions, version
@@ -19,10 +18,25 @@ from threadpoolctl import threadpool_info
 
 from decortex.config import config_hash
 from decortex.errors import OperationError
+from decortex_schemas.database.installed_code import code_state
 from decortex_schemas.database.schema import schema
 
 # Set to 1, rows of a shared database may be computed by code that is not committed.
 ALLOW_DIRTY = "DECORTEX_ALLOW_DIRTY"
+# Columns of an environment that decide the bits of a result, beside the code: kernels are chosen by them.
+NUMERICS = (
+    "python",
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit_learn",
+    "blas",
+    "blas_core",
+    "cpu_capability",
+    "threads",
+    "gpu",
+    "cuda",
+)
 # What every computed row carries beside its result.
 STAMP = """
 -> Environment
@@ -52,9 +66,10 @@ class Environment(dj.Manual):
     env_id : int32
     ---
     env_hash : char(64)
-    git_commit = null : char(40)
-    dirty = null : bool              # null: not a checkout; uncommitted changes in the code's own checkout
-    diff_sha256 = null : char(64)    # of the uncommitted changes
+    git_commit = null : char(40)     # of the checkout, or that the wheel was built from
+    dirty = null : bool              # whether the code is not that of the commit; null: no commit is known
+    diff_sha256 = null : char(64)    # of the uncommitted changes, or of the files of a wheel that was edited
+    source_sha256 : char(64)         # of the Python files that ran, however they were installed
     decortex_version : varchar(32)
     python : varchar(32)
     platform : varchar(255)
@@ -65,9 +80,12 @@ class Environment(dj.Manual):
     scikit_learn : varchar(32)
     packages : json                  # every installed distribution and its version
     blas : varchar(255)
+    blas_core : varchar(64)          # processor that BLAS chose its kernels for
+    cpu_capability : varchar(32)     # instructions that torch chose its kernels for
     threads : int16
     cpu : varchar(255)
     gpu = null : varchar(255)
+    cuda = null : varchar(32)        # version of CUDA, where there is a GPU
     registered_at = CURRENT_TIMESTAMP : datetime
     unique index (env_hash)
     """
@@ -95,8 +113,9 @@ def register_environment(*, threads: int) -> int:
     facts = {**describe_environment(), "threads": threads}
     if facts["dirty"] and os.environ.get("DJ_HOST") and os.environ.get(ALLOW_DIRTY) != "1":
         raise OperationError(
-            f"the code at commit {facts['git_commit'][:12]} has uncommitted changes (sha256 "
-            f"{facts['diff_sha256'][:12]}), from which nobody could compute the same rows again: commit them, or set "
+            f"the code is not that of commit {(facts['git_commit'] or 'unknown')[:12]}: it has uncommitted changes, or "
+            f"files of the installed wheel were edited (sha256 {facts['diff_sha256'][:12]}), and nobody could compute "
+            "the same rows again. Commit them and install again, or set "
             f"{ALLOW_DIRTY}=1 to work all the same; rows then carry the digest of the changes."
         )
     digest = config_hash(facts)
@@ -181,14 +200,10 @@ def describe_environment() -> dict[str, Any]:
     """Facts about this installation and machine, as plain values (threads excepted)."""
     import torch  # noqa: PLC0415  (a reader of results needs none)
 
-    commit, diff = _git_state()
-    libraries = sorted(
-        {f"{lib['internal_api']} {lib['version']}" for lib in threadpool_info() if lib["user_api"] == "blas"}
-    )
+    blas = [lib for lib in threadpool_info() if lib["user_api"] == "blas"]
+    with_gpu = torch.cuda.is_available()
     return {
-        "git_commit": commit,
-        "dirty": None if commit is None else diff is not None,
-        "diff_sha256": diff,
+        **code_state(),
         "decortex_version": version("decortex"),
         "python": platform.python_version(),
         "platform": platform.platform()[:255],
@@ -198,45 +213,17 @@ def describe_environment() -> dict[str, Any]:
         "scipy": version("scipy"),
         "scikit_learn": version("scikit-learn"),
         "packages": {str(d.name): str(d.version) for d in sorted(distributions(), key=lambda d: str(d.name))},
-        "blas": ", ".join(libraries)[:255],
+        "blas": _listed(f"{lib['internal_api']} {lib['version']}" for lib in blas)[:255],
+        "blas_core": _listed(str(lib.get("architecture") or "unknown") for lib in blas)[:64],
+        "cpu_capability": torch.backends.cpu.get_cpu_capability()[:32],
         "cpu": _cpu_model(),
-        "gpu": torch.cuda.get_device_name(0)[:255] if torch.cuda.is_available() else None,
+        "gpu": torch.cuda.get_device_name(0)[:255] if with_gpu else None,
+        "cuda": str(torch.version.cuda)[:32] if with_gpu else None,
     }
 
 
-def _git_state() -> tuple[str | None, str | None]:
-    """Commit of the code's own checkout and, if it is dirty, the sha256 of what is uncommitted."""
-    here = Path(__file__).resolve().parent
-
-    def git(*words: str) -> bytes | None:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(here), *words], capture_output=True, check=False, timeout=20
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout if done.returncode == 0 else None
-
-    root = git("rev-parse", "--show-toplevel")
-    head = git("rev-parse", "HEAD")
-    if (
-        root is None
-        or head is None
-        or not (Path(root.decode().strip()) / "schemas" / "decortex_schemas").is_dir()
-    ):
-        return None, None  # installed from a wheel, or inside somebody else's repository
-    top = root.decode().strip()
-    code = ("--", "pipeline", "schemas", "populate_scripts", "pyproject.toml")
-    changed = git("-C", top, "diff", "HEAD", "--binary", *code) or b""
-    untracked = git("-C", top, "ls-files", "--others", "--exclude-standard", "-z", *code) or b""
-    if not changed and not untracked:
-        return head.decode().strip(), None
-    digest = hashlib.sha256(changed)
-    for name in sorted(untracked.split(b"\0")):
-        path = Path(top) / os.fsdecode(name)
-        if name and path.is_file():
-            digest.update(name + b"\0" + path.read_bytes())
-    return head.decode().strip(), digest.hexdigest()
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(sorted(set(words)))
 
 
 def _cpu_model() -> str:

@@ -13,12 +13,16 @@ from .browse import (
 from .connection import (
     connect_to_read,
 )
+from .environments import (
+    differing_numerics,
+    environments,
+    mixed_environments,
+)
 from .figure_rows import (
     CHOICE,
     about_study,
     agreement_pairs,
     effect,
-    environments,
     epochs,
     figure_neurons,
     finetuned_nulls,
@@ -109,6 +113,7 @@ __all__ = [
     "confounds",
     "connect_to_read",
     "describe",
+    "differing_numerics",
     "effect",
     "environments",
     "epochs",
@@ -121,6 +126,7 @@ __all__ = [
     "front",
     "improvement",
     "labels",
+    "mixed_environments",
     "neurons",
     "partitions",
     "partitions_at",

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from decortex_schemas.database import Environment
 from decortex_schemas.queries.overview import one_at_a_time, require_frozen
 from decortex_schemas.queries.rows import PARTITION, Names, Row, average
 from decortex_schemas.tables import (
@@ -200,15 +199,6 @@ def finetuned_nulls(study: str) -> list[Row]:
         for part in (FinetunedNull.Measure & {"study": study}).to_dicts(order_by="KEY")
         for dataset, value in sorted(part["null_values"].items())
     ]
-
-
-@one_at_a_time
-def environments(env_ids: list[int]) -> list[Row]:
-    """What computed some rows: commit, uncommitted changes and versions, one row an environment."""
-    columns = ("git_commit", "dirty", "decortex_version", "python", "torch", "numpy", "scipy", "scikit_learn")
-    asked = [{"env_id": env_id} for env_id in sorted(set(env_ids))]
-    rows: list[Row] = (Environment & asked).proj(*columns).to_dicts(order_by="env_id")
-    return rows
 
 
 @one_at_a_time

@@ -11,6 +11,7 @@ import datajoint as dj
 import numpy as np
 
 from decortex_schemas.database import Environment, environment_hash
+from decortex_schemas.queries.environments import differing_numerics
 from decortex_schemas.queries.overview import whole_key
 
 # When, where and how long: equal work differs in these.
@@ -54,6 +55,9 @@ class Recomputed:
     same_environment : bool
         Whether the row was computed with this very software, hardware and number of threads; equality is only
         promised then.
+    other_numerics : dict
+        Columns of the environment that decide bits in which the row's own and this one differ, with both values
+        (`decortex_schemas.database.NUMERICS`). Where there are any, a difference is no fault.
     seconds : float
         It took.
     """
@@ -62,6 +66,7 @@ class Recomputed:
     differences: list[Difference]
     n_values: int
     same_environment: bool
+    other_numerics: dict[str, tuple[Any, Any]]
     seconds: float
 
 
@@ -102,12 +107,14 @@ def recompute(table_name: str, key: Mapping[str, Any]) -> Recomputed:
                 what = _difference(stored[identity][column], again[identity].get(column))
                 if what:
                     differences.append(Difference(own.name, dict(identity), column, what))
-    env_id = (instance & whole).fetch1("env_id")
+    recorded_in = (Environment & {"env_id": (instance & whole).fetch1("env_id")}).fetch1()
+    here = (Environment & {"env_hash": environment_hash()}).fetch1()
     return Recomputed(
         key=whole,
         differences=differences,
         n_values=n_values,
-        same_environment=(Environment & {"env_id": env_id}).fetch1("env_hash") == environment_hash(),
+        same_environment=recorded_in["env_hash"] == here["env_hash"],
+        other_numerics=differing_numerics(recorded_in, here),
         seconds=time.perf_counter() - started,
     )
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from decortex.errors import ConfigError
-from decortex_ops.cli.output import CsvFlag, JsonFlag, cell, choose_part, out, print_rows, said_plainly
+from decortex_ops.cli.output import CsvFlag, JsonFlag, cell, choose_part, err, out, print_rows, said_plainly
 from decortex_ops.cli.partition_picker import print_selection, selection_rows
 from decortex_ops.cli.session import open_to_read
 
@@ -154,6 +154,19 @@ def results(
     if not said_plainly(rows, rows, json=json, csv=csv):
         against = sorted({row["scored_against"] for row in rows})
         print_rows(rows, RESULT_COLUMNS, title=f"study {study}, scored against {' and '.join(against)}")
+    for line in mixed_lines(queries.mixed_environments(study)):
+        err.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+def mixed_lines(mixed: list[dict[str, Any]]) -> list[str]:
+    """Say in which tables, and in what, the rows of a study were computed differently."""
+    lines = []
+    for row in mixed:
+        code = row["column"] == "source_sha256"
+        values = ", ".join(f"{value[:12] if code else value}: {n} rows" for value, n in row["values"].items())
+        what = "code" if code else row["column"]
+        lines.append(f"mixed environments: {row['table']} was computed with different {what} ({values})")
+    return lines
 
 
 def _check_chosen(option: str, chosen: Sequence[Any] | None, known: set[Any]) -> None:
