@@ -8,7 +8,8 @@
     |   |-- DatasetError               a recording folder or session that is not what it should be
     |   `-- CheckpointError            a checkpoint that cannot be read or does not fit its dataset
     `-- OperationError (RuntimeError)  the surroundings fail: server, store, worker
-        `-- DatabaseError              the database cannot be reached, refuses us or is not what we need
+        |-- DatabaseError              the database cannot be reached, refuses us or is not what we need
+        `-- StoreError                 the store of arrays and checkpoints cannot be reached, or refuses us
 """
 
 # Of a longer message the beginning and the end are shown: what was given may be a megabyte.
@@ -49,3 +50,7 @@ class OperationError(DecortexError, RuntimeError):
 
 class DatabaseError(OperationError):
     """The database cannot be reached, refuses us or is not what we need."""
+
+
+class StoreError(OperationError):
+    """The store of arrays and checkpoints cannot be reached, or refuses us."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
@@ -216,6 +217,55 @@ def store_full(lab: FaultLab) -> None:
     lab.finish()
 
 
+# Files of the store are refused with one error until a signal says that somebody has mended it.
+REFUSING = """
+import os, signal
+from pathlib import Path
+broken = [True]
+signal.signal(signal.SIGUSR1, lambda *_: broken.clear())
+original = Path.open
+def refuse(self, mode='r', *rest, **more):
+    if broken and str(self).startswith(os.environ['DECORTEX_STORE']) and mode == {mode!r}:
+        raise OSError({number}, os.strerror({number}), {name})
+    return original(self, mode, *rest, **more)
+Path.open = refuse
+"""
+
+
+@fault("store refuses: permission, read-only, stale handle, input/output")
+def store_refuses(lab: FaultLab) -> None:
+    """One worker's broken mount is waited for: no key of the queue is spent on it."""
+    table = lab.rng.choice(["Embedding", "Clustering"])  # writes a file; reads one
+    folder = lab.begin(table)
+    number = lab.rng.choice([errno.EACCES, errno.EROFS, errno.ESTALE, errno.EIO])
+    mode, name = "xb" if table == "Embedding" else "rb", lab.rng.choice(["str(self)", "None"])
+    code = REFUSING.format(number=number, name=name, mode=mode)
+    with ended(lab.worker(table, folder, code=code)) as worker:
+        await_text(worker, "store: StoreError")
+        assert lab.count(table) == 0
+        assert lab.jobs(table).get("error", 0) == 0
+        worker.send_signal(signal.SIGUSR1)
+        assert worker.wait() == 0, worker.communicate()[0]
+    assert lab.count(table) == len(lab.keys[table])
+    if table == "Embedding":
+        assert len(computed(folder)) == 2  # what was computed waited
+    lab.finish()
+
+
+@fault("store not mounted")
+def store_not_mounted(lab: FaultLab) -> None:
+    """An empty folder in the store's place is not taken for a store whose files are lost."""
+    folder = lab.begin("Clustering")
+    empty = folder / "mount"
+    with ended(lab.worker("Clustering", folder, DECORTEX_STORE=str(empty))) as worker:
+        await_text(worker, "holds nothing of the database")
+        assert lab.jobs("Clustering").get("error", 0) == 0
+        empty.rmdir()
+        empty.symlink_to(lab.lab.environment["DECORTEX_STORE"])
+        assert worker.wait() == 0, worker.communicate()[0]
+    lab.finish()
+
+
 @fault("store file truncated")
 def truncated(lab: FaultLab) -> None:
     """No partition is made of a damaged embedding; with its file restored, the failed keys are made."""
@@ -283,6 +333,31 @@ def dead_parents(lab: FaultLab) -> None:
     else:
         lab.sweep()
         assert lab.jobs("Clustering") == {"pending": 4}
+    lab.finish()
+
+
+@fault("workers start while the server has no connection left")
+def too_many_connections(lab: FaultLab) -> None:
+    """They wait as those that run do, and say why; every key is computed once."""
+    folder = lab.begin("Clustering")
+    with lab.lab.link() as link, link.cursor() as cursor:
+        cursor.execute("SHOW GLOBAL VARIABLES LIKE 'max_connections'")
+        usual = int(cursor.fetchone()[1])
+        cursor.execute("SHOW GLOBAL STATUS LIKE 'Threads_connected'")
+        cursor.execute("SET GLOBAL max_connections = %s", (int(cursor.fetchone()[1]),))
+        workers = [lab.worker("Clustering", folder) for _ in range(5)]
+        try:
+            for worker in workers[:2]:
+                await_text(worker, "Too many connections")
+                assert worker.poll() is None
+            cursor.execute("SET GLOBAL max_connections = %s", (usual,))
+            assert [worker.wait(120) for worker in workers] == [0] * 5, [w.stderr for w in workers]
+        finally:
+            cursor.execute("SET GLOBAL max_connections = %s", (usual,))
+            for worker in workers:
+                worker.kill()
+    lines = computed(folder)
+    assert len(lines) == len(set(lines)) == 8
     lab.finish()
 
 

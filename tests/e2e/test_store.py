@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from datajoint.storage import StorageBackend
 from forked_commands import ForkedLab
 from tiny_chain import ROWS, dump
+
+from decortex_schemas.database import write_object
 
 
 @pytest.fixture
@@ -130,3 +134,49 @@ def test_the_codecs_are_known_without_importing_decortex(tiny: ForkedLab) -> Non
     """A notebook with plain DataJoint reads checked arrays: the codecs are an entry point of the installation."""
     text = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text()
     assert 'sealed_array = "decortex_schemas.database.codecs:SealedArray"' in text
+
+
+@pytest.mark.parametrize(
+    ("store_mode", "file_mode", "folder_mode"), [(0o2770, 0o660, 0o2770), (0o700, 0o600, 0o700)]
+)
+def test_a_store_that_a_group_shares_stays_so_whatever_the_umask(
+    tmp_path: Path, store_mode: int, file_mode: int, folder_mode: int
+) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    store.chmod(store_mode)
+    backend = StorageBackend({"protocol": "file", "location": str(store)})
+    before = os.umask(0o077)
+    try:
+        write_object(backend, "_schema/lab/__embedding/k=1/a.npy", b"content")
+    finally:
+        os.umask(before)
+
+    def mode(path: str) -> int:
+        return stat.S_IMODE((store / path).stat().st_mode)
+
+    assert mode("_schema/lab/__embedding/k=1/a.npy") == file_mode
+    folders = ("_schema", "_schema/lab", "_schema/lab/__embedding", "_schema/lab/__embedding/k=1")
+    assert {mode(path) for path in folders} == {folder_mode}
+
+
+def test_a_file_that_cannot_be_read_is_reported(tiny: ForkedLab) -> None:
+    """By its row, and the others are read; root reads everything, and so the error is put in its place."""
+    done = tiny.yard.start(
+        ("verify", "--json"),
+        tiny.environment,
+        code=(
+            "from decortex_schemas.database import store\n"
+            "right = store.digest_of\n"
+            "def refused(backend, path):\n"
+            "    if 'embedding_spec_id=1' in path:\n"
+            "        raise PermissionError(13, 'Permission denied', path)\n"
+            "    return right(backend, path)\n"
+            "store.digest_of = refused\n"
+        ),
+    )
+    assert done.wait(120) == 1
+    found = json.loads(done.stdout)
+    assert [(fault["problem"], fault["table"]) for fault in found["faults"]] == [("unreadable", "Embedding")]
+    assert "Permission denied" in found["faults"][0]["found"]
+    assert found["checked"] == 4

@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from decortex_ops.cli.output import EXIT_SOME_FAILED, err, out
-from decortex_ops.cli.session import open_tables
+from decortex_ops.cli.session import open_tables, open_tables_patiently
 
 LogOption = Annotated[
     str, typer.Option(help="text: lines for people; json: one JSON object a line for a log collector.")
@@ -46,14 +46,15 @@ def work(
     memory_and_device = _limits(device, max_memory)
     from decortex_ops.workers import Log, worker
 
-    open_tables(threads=threads)
+    tell = Log(_nothing if quiet and form == "text" else _say, form)
+    open_tables_patiently(tell, threads=threads, patience=patience)
     summary = worker.work(
         worker.choose_tables(tables),
         max_calls=max_calls,
         stop_when_idle=stop_when_idle,
         limits=memory_and_device,
         patience=patience,
-        log=Log(_nothing if quiet and form == "text" else _say, form),
+        log=tell,
     )
     if form == "text":
         for line in summary.failed:
@@ -111,8 +112,11 @@ def schedule(
     form = _form(log)
     from decortex_ops.workers import Log, keep_sweeping
 
-    open_tables()
     tell = Log(lambda line: out.print(line, highlight=False, markup=False, soft_wrap=True), form)
+    if every is None:
+        open_tables()
+    else:
+        open_tables_patiently(tell)
     keep_sweeping(every, tell)
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from decortex_ops.cli.output import err
 from decortex_ops.server import EmbeddedServer, Progress
+
+if TYPE_CHECKING:
+    from decortex_ops.workers import Log
 
 
 def open_server() -> None:
@@ -23,6 +27,34 @@ def open_tables(*, threads: int = 1, declare: bool = False) -> None:
     if declare:
         declare_everything(open_connection(read_settings()))
     connect(threads=threads)
+
+
+def open_tables_patiently(log: Log, *, threads: int = 1, patience: float = 3600.0) -> None:
+    """Connect as `open_tables` does; a server that is away, or has no connection left, is waited for.
+
+    Parameters
+    ----------
+    log : Log
+        Takes what is waited for.
+    threads : int
+        Threads of the numerical libraries.
+    patience : float
+        Seconds to wait at most; then the error is raised.
+    """
+    from decortex_ops.workers import Patience, trouble_of
+
+    open_server()
+    waiting = Patience(patience)
+    while True:
+        try:
+            open_tables(threads=threads)
+        except Exception as error:
+            trouble = trouble_of(error)
+            if trouble is None or not waiting.wait():
+                raise
+            log("trouble", f"{trouble}: {error}; waiting", trouble=trouble, error=str(error))
+        else:
+            return
 
 
 def open_to_read() -> None:

@@ -4,7 +4,7 @@ from .log import Log
 from .resources import Device, Limits, parse_bytes
 from .scheduler import keep_sweeping, queues_empty, retry_failed, sweep
 from .signals import postponed, whole_statements
-from .transient_errors import Patience
+from .transient_errors import Patience, trouble_of
 from .worker import WorkSummary, choose_tables, work
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "retry_failed",
     "run_until_empty",
     "sweep",
+    "trouble_of",
     "whole_statements",
     "work",
 ]

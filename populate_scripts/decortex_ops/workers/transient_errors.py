@@ -1,16 +1,21 @@
-"""Which errors are the surroundings' and pass: server away, store full. How long to wait, and how to connect again."""
+"""Which errors are the surroundings' and pass (server away, store full or refused), and how long to wait for them."""
 
 from __future__ import annotations
 
 import errno
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 import datajoint as dj
 import pymysql
 
-Trouble = Literal["database", "store full", "busy"]
+from decortex.errors import StoreError
+from decortex_schemas.database import state_folder, store_folder
+
+Trouble = Literal["database", "store", "store full", "busy"]
 
 # The server is away, ends, has no connection left, or does not answer (MySQL's and the driver's numbers).
 _AWAY = {
@@ -19,6 +24,8 @@ _AWAY = {
     1053,
     1077,
     1129,
+    1203,
+    1226,
     1158,
     1159,
     1160,
@@ -37,6 +44,17 @@ _AWAY = {
 }
 _BUSY = {1205, 1213}  # a lock was not had in time; a deadlock was broken
 _DISK_FULL = {1021, 1026, 1114, 3019}
+# The store is not there, or refuses this worker: of the machine it runs on, not of the key.
+_REFUSED = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ESTALE,
+    errno.EIO,
+    errno.ENOTCONN,
+    errno.EHOSTDOWN,
+    errno.ETIMEDOUT,
+}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 FIRST_WAIT = 0.2
@@ -66,15 +84,31 @@ def _trouble(error: BaseException) -> Trouble | None:
     if isinstance(error, dj.errors.LostConnectionError):
         return "database"
     if isinstance(error, pymysql.MySQLError):
-        number = error.args[0] if error.args else 0
-        if number in _AWAY:
-            return "database"
-        if number in _BUSY:
-            return "busy"
-        return "store full" if number in _DISK_FULL else None
+        return _trouble_of_server(error)
     if isinstance(error, OSError) and error.errno in _FULL:
         return "store full"
+    if isinstance(error, StoreError) and _trouble(error.__cause__ or Exception()) is None:
+        return "store"
+    if isinstance(error, OSError) and error.errno in _REFUSED and _is_of_the_store(error.filename):
+        return "store"
     return None
+
+
+def _trouble_of_server(error: pymysql.MySQLError) -> Trouble | None:
+    number = error.args[0] if error.args else 0
+    if number in _AWAY and "[SSL" not in str(error):  # a certificate does not come right by waiting
+        return "database"
+    if number in _BUSY:
+        return "busy"
+    return "store full" if number in _DISK_FULL else None
+
+
+def _is_of_the_store(name: object) -> bool:
+    """Whether a file that was refused lies in the store, or where runs keep their state."""
+    if not isinstance(name, (str, bytes)):
+        return False
+    path = Path(os.fsdecode(name))
+    return any(path.is_relative_to(folder) for folder in (store_folder(), state_folder()))
 
 
 class Patience:

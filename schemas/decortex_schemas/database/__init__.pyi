@@ -63,6 +63,7 @@ from .schema import (
     queue_of,
     read_settings,
     schema,
+    store_folder,
 )
 from .store import (
     Reference,
@@ -139,6 +140,7 @@ __all__ = [
     "sealed_columns",
     "source_digest",
     "state_folder",
+    "store_folder",
     "store_lock",
     "stored_file",
     "write_object",

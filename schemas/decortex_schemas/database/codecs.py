@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import stat
 import uuid
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +18,13 @@ import numpy as np
 from datajoint.storage import StorageBackend
 
 from decortex.data import array_from_bytes
-from decortex.errors import InputError, OperationError
-from decortex_schemas.database.store_paths import check_store_path, folder_of, stored_file
+from decortex.errors import InputError, OperationError, StoreError
+from decortex_schemas.database.store_paths import AREA, check_store_path, folder_of, stored_file
 
 # Ends the name of a file that is being written; nothing refers to such a file.
 WRITING = ".writing"
+# Packages whose errors are those of an object store that cannot be reached.
+_OBJECT_STORES = frozenset({"botocore", "aiobotocore", "aiohttp", "s3fs"})
 
 
 class SealedCodec(dj.SchemaCodec, register=False):
@@ -191,7 +196,8 @@ def read_object(stored: dict[str, Any], backend: StorageBackend) -> bytes:
     known = stored_file(stored, folder_of(backend))
     way_out = "restore it from a backup (docs/backup.md), or delete its row and compute it again"
     try:
-        data = bytes(backend.get_buffer(known.path))
+        with store_access(backend, known.path):
+            data = bytes(backend.get_buffer(known.path))
     except (dj.errors.MissingExternalFile, IsADirectoryError, NotADirectoryError):
         raise OperationError(
             f"the store holds no file {known.path}: check DECORTEX_STORE; if it is lost, {way_out}."
@@ -213,14 +219,51 @@ def write_object(backend: StorageBackend, path: str, data: bytes) -> None:
         If the path is none of a file of the store.
     """
     check_store_path(path, folder_of(backend))
+    with store_access(backend, path):
+        _write(backend, path, data)
+
+
+@contextmanager
+def store_access(backend: StorageBackend, path: str) -> Iterator[None]:
+    """Tell a store that cannot be reached or refuses us from a file that is not there.
+
+    Raises
+    ------
+    StoreError
+        If the file system or object store fails; also if it holds nothing at all of the file's database, as a folder
+        does into which the store is not mounted.
+    """
+    root = folder_of(backend)
+    where = backend.spec.get("location", "") if root is None else root
+    hint = (
+        "check that it is mounted here and that this account may write in it (docs/operations.md, the store)"
+    )
+    try:
+        yield
+    except (dj.errors.MissingExternalFile, FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        if root is not None and not (root / AREA / path.split("/")[1]).is_dir():
+            raise StoreError(f"the store {where} holds nothing of the database of {path}: {hint}.") from None
+        raise
+    except OSError as error:
+        raise StoreError(f"the store {where} failed at {path} ({error}): {hint}.") from error
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in _OBJECT_STORES:
+            raise
+        raise StoreError(f"the store {where} failed at {path} ({error}): check DECORTEX_STORE.") from error
+
+
+def _write(backend: StorageBackend, path: str, data: bytes) -> None:
     if backend.protocol != "file":
         backend.put_buffer(data, path)  # object stores show an object once its last byte has come
         return
-    target = Path(backend._full_path(path))
-    target.parent.mkdir(parents=True, exist_ok=True)
+    root, target = Path(backend._full_path("")), Path(backend._full_path(path))
+    shared = _shared_mode(root)
+    _make_folder(target.parent, shared)
     part = target.with_name(f"{target.name}.{uuid.uuid4().hex}{WRITING}")
     try:
         with part.open("xb") as file:
+            if shared is not None:
+                os.fchmod(file.fileno(), shared & 0o666)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -229,6 +272,25 @@ def write_object(backend: StorageBackend, path: str, data: bytes) -> None:
         part.unlink(missing_ok=True)
         raise
     _sync_folder(target.parent)
+
+
+def _shared_mode(root: Path) -> int | None:
+    """Mode of a store that a group shares (setgid and writable by it); None for one that is left to the umask."""
+    mode = stat.S_IMODE(root.stat().st_mode) if root.is_dir() else 0
+    return mode if mode & stat.S_ISGID and mode & stat.S_IWGRP else None
+
+
+def _make_folder(folder: Path, shared: int | None) -> None:
+    """Make a folder and those above it that are missing, for the group that shares the store, whatever the umask."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent, shared)
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return  # another worker just did
+    if shared is not None:
+        folder.chmod(shared)
 
 
 def _sync_folder(folder: Path) -> None:

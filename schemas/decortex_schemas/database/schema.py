@@ -78,6 +78,7 @@ COMPRESSED = {
 }
 MINIMUM_MYSQL = (8, 0, 13)
 _ACCESS_DENIED = (1044, 1045, 1698)
+_NO_CONNECTION_LEFT = (1040, 1203, 1226)
 
 
 @dataclass(frozen=True)
@@ -271,6 +272,11 @@ def check_server(settings: Settings) -> str:
             raise DatabaseError(
                 f"the server at {where} refused user {settings.user!r}: check DJ_USER and DJ_PASS "
                 "(or the file named by DJ_PASS_FILE)."
+            ) from None
+        if code in _NO_CONNECTION_LEFT:
+            raise DatabaseError(
+                f"the server at {where} has no connection left for this account ({code}: {error.args[1]}): a worker "
+                "takes two at most. Start fewer, end idle sessions, or raise max_connections on the server."
             ) from None
         if settings.tls and "SSL" in f"{error.__class__.__name__} {error}":
             raise DatabaseError(
