@@ -61,14 +61,20 @@ def test_rows_are_those_of_the_science_functions(lab: str) -> None:
     labels, scores = partition_labels(key), scores_before(key)
     defined = ~np.isnan(scores)
     sessions = sessions_of("small")[defined]
-    mixed = mixed_test(scores[defined], labels[defined], sessions)
+    mixed = mixed_test(np.arctanh(scores[defined]), labels[defined], sessions)
     assert (row["mixed_status"], row["covariate_status"]) == ("ok", "ok")
     assert row["p_mixed"] == pytest.approx(mixed.p, rel=1e-8)
     assert row["p_fixed"] == pytest.approx(mixed.p_fixed, rel=1e-8)
-    found = sessions_test(scores[defined], labels[defined], sessions, seed=0, n_permutations=N_PERMUTATIONS)
+    assert (row["score_scale"], row["covariate_slopes"]) == ("fisher_z", "by_session")
+    z = np.arctanh(scores[defined])
+    found = sessions_test(z, labels[defined], sessions, seed=0, n_permutations=N_PERMUTATIONS)
     assert row["omega2_partial"] == pytest.approx(found.effect.corrected, rel=1e-8)
     member = one(GridAssociation.Member, study=lab, k=3, seed=0, **NONE)
-    assert member["p_sessions"] == found.p
+    assert (member["p_sessions"], member["n_clusters_left_out"]) == (found.p, found.n_left_out)
+    share = sessions_test(
+        z, labels[defined], sessions, seed=0, n_permutations=N_PERMUTATIONS, statistic="share"
+    )
+    assert one(GridAssociation, study=lab, **NONE)["grid_statistic"] == "studentised" != share.statistic
     units = (schemas.ClusterAssociation.Population & key).to_dicts()
     assert {unit["population_status"] for unit in units} == {"too_few_units"}
     assert {unit["p"] for unit in units} == {None}
@@ -140,8 +146,14 @@ def test_a_grid_has_one_p_and_the_study_corrects_all(lab: str) -> None:
         schemas.AdjustedPValue.Partition & study & {"covariate_set_id": master["covariate_set_id"]}
     ).to_dicts()
     assert len(rows) == 20
-    p = np.array([row["p_sessions"] for row in rows])
-    np.testing.assert_allclose([row["p_sessions_bh"] for row in rows], benjamini_hochberg(p))
+    # Partitions with one cluster of eight neurons or more have no p, and are counted nowhere.
+    tested = [row for row in rows if row["p_sessions"] is not None]
+    assert {row["p_sessions_bh"] for row in rows if row["p_sessions"] is None} <= {None}
+    corrected = benjamini_hochberg(np.array([row["p_sessions"] for row in tested]))
+    np.testing.assert_allclose([row["p_sessions_bh"] for row in tested], corrected)
+    own = {**study, "covariate_set_id": master["covariate_set_id"]}
+    n_tests = (schemas.AdjustedPValue & own).fetch1("n_sessions_tests")
+    assert n_tests == len(tested) >= 16
     assert {row["p_population_bh"] for row in rows} == {None}
 
 

@@ -120,7 +120,8 @@ def test_tied_permutations_count_as_reaching_the_observed_value():
         ([1.0] * 4, [0, 0, 1, 1], [0] * 4, "constant_scores", "not_tested"),
         ([1.0, 2.0, 3.0, 4.0], [0, 0, 1, 1], [0, 0, 1, 1], "ok", "cluster_is_session"),
         ([1.0, 1.0, 3.0, 3.0], [0, 1, 0, 1], [0, 0, 1, 1], "ok", "constant_in_sessions"),
-        ([1.0, 2.0, 3.0, 4.0], [0, 0, 0, 1], [0] * 4, "ok", "ok"),
+        ([1.0, 2.0, 3.0, 4.0], [0, 0, 0, 1], [0] * 4, "ok", "clusters_too_small"),
+        (np.arange(24.0) ** 2 % 7, [0] * 9 + [1] * 15, [0, 1] * 12, "ok", "ok"),
     ],
 )
 def test_undefined_tests_have_a_status(scores, labels, sessions, status, permutation_status):

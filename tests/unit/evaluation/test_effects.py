@@ -8,6 +8,7 @@ from statsmodels.stats.multitest import multipletests
 
 from decortex.errors import ConfigError, InputError
 from decortex.evaluation.association import (
+    Chance,
     CovariateConfig,
     adjusted_share,
     benjamini_hochberg,
@@ -16,8 +17,10 @@ from decortex.evaluation.association import (
     holm,
     log_rate,
     norms,
+    one_hot,
     orthonormal,
     ranked_share,
+    scaled_scores,
 )
 
 
@@ -108,22 +111,56 @@ def test_corrections_equal_statsmodels():
 def test_covariates_become_standardised_powers_of_the_neurons_that_have_them():
     scores = np.array([0.1, 0.2, np.nan, 0.4, 0.5, 0.3])
     values = {"norm": np.array([1.0, 2, 3, 4, np.nan, 8]), "reliability": np.full(6, np.nan)}
-    found = covariate_columns(CovariateConfig(names=("norm",)), values, scores)
+
+    def columns(**settings):
+        config = CovariateConfig(slopes="common", **settings)
+        return covariate_columns(config, values, scores, sessions=np.zeros(6))
+
+    found = columns(names=("norm",))
     assert found.defined.tolist() == [True, True, False, True, False, True]
     standard = (np.array([1, 2, 4, 8]) - 3.75) / np.std([1, 2, 4, 8])
     np.testing.assert_allclose(found.columns[found.defined], np.column_stack([standard, standard**2]))
-    refused = covariate_columns(CovariateConfig(names=("norm", "reliability")), values, scores)
+    refused = columns(names=("norm", "reliability"))
     assert (refused.status, refused.missing) == ("covariate_missing", ("reliability",))
-    left_out = CovariateConfig(names=("norm", "reliability", "x"), missing="leave_out", degree=1)
-    found = covariate_columns(left_out, values, scores)
+    found = columns(names=("norm", "reliability", "x"), missing="leave_out", degree=1)
     assert (found.status, found.used, found.missing) == ("ok", ("norm",), ("reliability", "x"))
     assert found.columns.shape == (6, 1)
-    none = covariate_columns(CovariateConfig(), values, scores)
+    none = columns()
     assert (none.status, none.columns.shape, none.defined.sum()) == ("ok", (6, 0), 5)
     with pytest.raises(InputError, match="one value for each"):
-        covariate_columns(CovariateConfig(names=("norm",)), {"norm": np.ones(2)}, scores)
+        covariate_columns(CovariateConfig(names=("norm",)), {"norm": np.ones(2)}, scores, sessions=scores)
+    with pytest.raises(InputError, match="one session for each"):
+        covariate_columns(CovariateConfig(names=("norm",)), values, scores, sessions=scores[:2])
     with pytest.raises(ConfigError, match="log_rate"):
         CovariateConfig.from_params({"names": ["depth"]})
+
+
+def test_slopes_by_session_are_columns_by_session_and_small_sessions_share_theirs():
+    rng = np.random.default_rng(0)
+    sessions = np.repeat([5, 1, 7, 9], [25, 40, 8, 6])
+    scores, norm = rng.normal(size=79), rng.normal(size=79) + sessions
+    scores[3] = np.nan
+    found = covariate_columns(CovariateConfig(names=("norm",)), {"norm": norm}, scores, sessions=sessions)
+    assert found.columns.shape == (79, 3 * 2)
+    assert np.isnan(found.columns[3]).all()
+    known = np.delete(np.arange(79), 3)
+    support = {frozenset(sessions[known[found.columns[known, column] != 0]].tolist()) for column in range(6)}
+    assert support == {frozenset({5}), frozenset({1}), frozenset({7, 9})}
+    common = CovariateConfig(names=("norm",), slopes="common")
+    together = covariate_columns(common, {"norm": norm}, scores, sessions=sessions).columns
+    by_session = found.columns.reshape(79, 3, 2).sum(axis=1)
+    np.testing.assert_allclose(by_session[known], together[known])
+
+
+def test_scores_are_compared_on_fishers_scale_where_they_are_correlations():
+    scores = np.array([-0.5, 0.0, 0.9, 1.0, np.nan])
+    z = scaled_scores(CovariateConfig(), scores)
+    np.testing.assert_allclose(z[:3], 0.5 * np.log((1 + scores[:3]) / (1 - scores[:3])))
+    assert np.isfinite(z[3])
+    assert np.isnan(z[4])
+    np.testing.assert_array_equal(scaled_scores(CovariateConfig(score_scale="correlation"), scores), scores)
+    with pytest.raises(InputError, match="between -1 and 1"):
+        scaled_scores(CovariateConfig(), scores * 3)
 
 
 def test_rates_and_norms():
@@ -140,9 +177,44 @@ def test_an_effect_of_the_size_of_chance_has_a_bound_of_that_size():
     assert max(one.high for one in found if one.corrected <= 0) < 0.04
     assert min(one.high for one in found) > 0.02
     # An effect that an estimate of 0 would have one time in forty.
-    bound = chance_bound(0.0, df=4, df_residual=395)
+    one_variance = Chance(corrected=0.0, variance=8 / 400**2, between=4 / 399, within=1.0, df=4.0)
+    bound = chance_bound(one_variance)
     noncentrality = 399 * bound / (1 - bound)
-    assert ncx2.cdf(395 * 4 / 395, 4, noncentrality) == pytest.approx(0.025, abs=1e-6)
+    assert ncx2.cdf(4, 4, noncentrality) == pytest.approx(0.025, abs=1e-6)
+
+
+def test_chance_is_the_expectation_of_the_sum_of_squares_at_the_clusters_variances():
+    rng = np.random.default_rng(2)
+    labels = np.repeat(np.arange(3), [60, 25, 8])
+    spreads = np.array([1.0, 2.0, 4.0])
+    basis = orthonormal(one_hot(labels) - one_hot(labels).mean(axis=0), scale=1.0)
+    found, squares = [], []
+    for _ in range(3000):
+        y = rng.normal(size=93) * spreads[labels]
+        total, residual = y - y.mean(), y - np.array([y[labels == j].mean() for j in range(3)])[labels]
+        found.append(Chance.of(total, residual, labels, basis, np.full(93, 1 / 93)))
+        squares.append((total @ total - residual @ residual, total @ total))
+    between, whole = np.array(squares).T
+    expected = ((1 - np.array([60, 25, 8]) / 93) * spreads**2).sum()
+    assert np.mean([c.between for c in found] * whole) == pytest.approx(expected, rel=0.03)
+    assert between.mean() == pytest.approx(expected, rel=0.05)
+    spread = np.mean([c.variance for c in found] * whole**2)
+    assert spread == pytest.approx(between.var(), rel=0.3)
+
+
+def test_intervals_cover_where_spreads_differ_by_cluster():
+    rng = np.random.default_rng(3)
+    shares = np.geomspace(30, 1, 4) / np.geomspace(30, 1, 4).sum()
+
+    def drawn(n):
+        labels = rng.choice(4, size=n, p=shares)
+        return rng.normal(size=n) * np.geomspace(1, 4, 4)[labels] + 0.8 * labels, labels
+
+    truth = adjusted_share(*drawn(400_000)).corrected
+    found = [adjusted_share(*drawn(250)) for _ in range(300)]
+    assert all(one.low <= max(one.corrected, 0) <= one.high for one in found)
+    # One variance for all clusters covered .88 here.
+    assert np.mean([one.low <= truth <= one.high for one in found]) > 0.93
 
 
 def test_bounds_near_chance_cover():

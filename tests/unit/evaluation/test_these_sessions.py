@@ -118,7 +118,8 @@ def test_threads_do_not_change_the_numbers():
         ([1.0, 2, 3, 4, 5, 6], [0, 1] * 3, [0] * 6, [1.0, 2, 3, 4, 5, 6], "constant_scores"),
         ([1.0, 2, 3, 4, 5, 7], [0] * 3 + [1] * 3, [0] * 3 + [1] * 3, None, "cluster_is_nuisance"),
         ([1.0, 2, 3, 4], [0, 1, 2, 3], [0] * 4, None, "too_few_neurons"),
-        ([1.0, 2, 4, 3, 9], [0, 0, 0, 0, 1], [0] * 5, None, "ok"),
+        ([1.0, 2, 4, 3, 9], [0, 0, 0, 0, 1], [0] * 5, None, "clusters_too_small"),
+        (np.arange(24.0) ** 2 % 7, [0] * 9 + [1] * 15, [0, 1] * 12, None, "ok"),
     ],
 )
 def test_undefined_tests_have_a_status(scores, labels, sessions, covariate, status):
@@ -126,7 +127,8 @@ def test_undefined_tests_have_a_status(scores, labels, sessions, covariate, stat
     arrays = np.array(scores, dtype=float), np.array(labels, dtype=int), np.array(sessions, dtype=int)
     found = sessions_test(*arrays, columns, seed=0, n_permutations=19)
     assert found.status == status
-    assert (found.p is None) == (found.effect is None) == (status != "ok")
+    assert (found.p is None) == (status != "ok")
+    assert (found.effect is None) == (status not in ("ok", "clusters_too_small"))
     grid = grid_test(arrays[0], [arrays[1]], arrays[2], columns, seed=0, n_permutations=19)
     assert (grid.status, grid.p) == (status, found.p)
 

@@ -19,6 +19,10 @@ CovariateStatus = Literal["ok", "covariate_missing", "shared_images"]
 
 # A covariate that fewer of the scored neurons have is no covariate of these data.
 SMALLEST_SHARE = 0.5
+# A session with fewer neurons for each column shares its slopes with the other small ones.
+NEURONS_A_SLOPE = 10
+# Fisher's z of a perfect correlation is infinite; no correlation over images is known more closely than this.
+LARGEST_CORRELATION = 0.9999
 
 
 class CovariateConfig(Config):
@@ -35,6 +39,16 @@ class CovariateConfig(Config):
         "refuse",
         description="What to do with a covariate that fewer than half of the scored neurons have",
     )
+    slopes: Literal["by_session", "common"] = Field(
+        "by_session",
+        description="Whether every session has slopes of its own (sessions with fewer than ten neurons a column share "
+        "theirs), or all sessions share them",
+    )
+    score_scale: Literal["fisher_z", "correlation"] = Field(
+        "fisher_z",
+        description="Scale of the scores: Fisher's z, atanh of the correlation, on which a covariate's effect does not "
+        "shrink towards 1, or the correlation itself",
+    )
 
 
 @dataclass(frozen=True)
@@ -46,7 +60,8 @@ class CovariateColumns:
     status : {'ok', 'covariate_missing'}
         'covariate_missing': one is not known for these data, and the configuration refuses to go on without.
     columns : ndarray of float64, shape (n_neurons, n_columns)
-        Powers of the standardised covariates; NaN for neurons outside ``defined``.
+        Powers of the standardised covariates, once for every session with slopes of its own (0 in the others); NaN
+        for neurons outside ``defined``.
     defined : ndarray of bool, shape (n_neurons,)
         Neurons with a finite score and all covariates used.
     used, missing : tuple of str
@@ -61,7 +76,11 @@ class CovariateColumns:
 
 
 def covariate_columns(
-    config: CovariateConfig, values: Mapping[str, FloatArray], scores: FloatArray
+    config: CovariateConfig,
+    values: Mapping[str, FloatArray],
+    scores: FloatArray,
+    *,
+    sessions: NDArray[Any],
 ) -> CovariateColumns:
     """Build the columns that one configuration asks for.
 
@@ -73,12 +92,16 @@ def covariate_columns(
         Covariates by name, NaN where unknown; one that is absent is unknown for every neuron.
     scores : ndarray of float64, shape (n_neurons,)
         The scores to compare, NaN where undefined.
+    sessions : ndarray, shape (n_neurons,)
+        Session of each neuron, for slopes by session.
 
     Raises
     ------
     InputError
         If a covariate does not fit the scores.
     """
+    if sessions.shape != scores.shape:
+        raise InputError(f"expected one session for each of {scores.shape} scores, got {sessions.shape}.")
     scored = np.isfinite(scores)
     used: list[str] = []
     missing: list[str] = []
@@ -104,7 +127,61 @@ def covariate_columns(
         standard = (own - own.mean()) / spread if spread > 0 else np.zeros(len(own))
         for power in range(config.degree):
             columns[defined, index * config.degree + power] = standard ** (power + 1)
+    if config.slopes == "by_session":
+        columns = _by_session(columns, sessions, defined)
     return CovariateColumns(status, columns, defined, tuple(used), tuple(missing))
+
+
+def _by_session(columns: FloatArray, sessions: NDArray[Any], defined: NDArray[np.bool_]) -> FloatArray:
+    """Columns once for every session that is large enough, and once for all others: 0 outside of them."""
+    n, q = columns.shape
+    if not q or not defined.any():
+        return columns
+    dense = np.unique(sessions[defined], return_inverse=True)[1]
+    large = np.bincount(dense) >= NEURONS_A_SLOPE * q
+    group = np.where(large, np.cumsum(large), 0)[dense]
+    kept = np.unique(group, return_inverse=True)[1]
+    own = np.zeros((len(dense), int(kept.max()) + 1, q))
+    own[np.arange(len(dense)), kept] = columns[defined]
+    spread = np.full((n, own.shape[1] * q), np.nan)
+    spread[defined] = own.reshape(len(dense), -1)
+    return spread
+
+
+def scaled_scores(config: CovariateConfig, scores: FloatArray) -> FloatArray:
+    """Scores on the scale on which they are compared.
+
+    Parameters
+    ----------
+    config : CovariateConfig
+        Its ``score_scale``.
+    scores : ndarray of float64, shape (n_neurons,)
+        Correlations, NaN where undefined.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_neurons,)
+        Fisher's z, artanh of correlations that are cut to +-`LARGEST_CORRELATION`, or the scores as they came.
+
+    Raises
+    ------
+    InputError
+        If Fisher's z is asked for and a score is no correlation.
+
+    Examples
+    --------
+    >>> scaled_scores(CovariateConfig(), np.array([0.0, 0.5, np.nan])).round(3)
+    array([0.   , 0.549,   nan])
+    """
+    if config.score_scale == "correlation":
+        return scores
+    if (np.abs(scores[~np.isnan(scores)]) > 1 + 1e-9).any():
+        raise InputError(
+            "Fisher's z is defined for correlations, between -1 and 1, but a score is outside; "
+            "compare such scores with score_scale='correlation'."
+        )
+    z: FloatArray = np.arctanh(np.clip(scores, -LARGEST_CORRELATION, LARGEST_CORRELATION))
+    return z
 
 
 def log_rate(mean_responses: FloatArray) -> FloatArray:

@@ -16,6 +16,8 @@ FloatArray = NDArray[np.float64]
 
 # Below this corrected share the scale of the interval, which has no slope at 0, is taken at this share.
 _SMALLEST_SHARE = 1e-4
+# Degrees of freedom that the variance within all clusters adds to a cluster's own: a single neuron has none.
+_PRIOR_DF = 0.25
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,14 @@ def ranked_share(y: FloatArray, labels: NDArray[np.integer[Any]], *, level: floa
     n = len(y)
     ranks = (rankdata(y) - 0.5) / n
     total, residual = ranks - ranks.mean(), _without_means(ranks, labels)
+    indicators = one_hot(labels)
+    basis = orthonormal(indicators - indicators.mean(axis=0), scale=1.0)
+    chance = Chance.of(total, residual, labels, basis, np.full(n, 1 / n))
     df = len(np.unique(labels)) - 1
     share = _share(total, residual)
     corrected = (share * (n - 1) - df) / (n - 1 - df)
     influence = _influence(total, residual) + _rank_influence(y, total, residual)
-    low, high = share_interval(corrected, influence, df=df, df_residual=n - 1 - df, level=level)
+    low, high = share_interval(chance, corrected, influence, df=df, df_residual=n - 1 - df, level=level)
     return Share(share, corrected, low, high, _f(share, df, n - 1 - df), df, n - 1 - df)
 
 
@@ -110,52 +115,116 @@ def adjusted_share(
     share = _share(total, residual)
     within = (1 - share) / df_residual
     corrected = (share - df * within) / (share + (n - df) * within) if within > 0 else 1.0
+    chance = Chance.of(total, residual, labels, Q1, (Q0**2).sum(axis=1))
     low, high = share_interval(
-        corrected, _influence(total, residual), df=df, df_residual=df_residual, level=level
+        chance, corrected, _influence(total, residual), df=df, df_residual=df_residual, level=level
     )
     return Share(share, corrected, low, high, _f(share, df, df_residual), df, df_residual)
 
 
+@dataclass(frozen=True)
+class Chance:
+    """What chance adds to a share of variance where every cluster has a variance of its own.
+
+    Parameters
+    ----------
+    corrected : float
+        The share without it: (SS_b - B)/(SS_b - B + W).
+    variance : float
+        Of the share where there is no effect.
+    between, within : float
+        B, the sum of squares between clusters that is expected without an effect, over the total; and W, the neurons'
+        variance within clusters, over the total.
+    df : float
+        Of the chi-square distribution that has the mean and variance of chance (Satterthwaite 1946).
+    """
+
+    corrected: float
+    variance: float
+    between: float
+    within: float
+    df: float
+
+    @classmethod
+    def of(
+        cls,
+        total: FloatArray,
+        residual: FloatArray,
+        labels: NDArray[np.integer[Any]],
+        basis: FloatArray,
+        leverage: FloatArray,
+    ) -> Chance:
+        r"""From what nuisance and clusters leave, the clusters' orthonormal columns, and the nuisance's leverage.
+
+        With :math:`s_j^2` the residual variance of cluster j, :math:`h_i` the leverage of neuron i on the clusters'
+        columns Q and :math:`A = \sum_j s_j^2 Q_j'Q_j`: B = tr A and the variance of SS_b is 2 tr A². With one variance
+        for all clusters this is q MS_w and 2 q MS_w².
+        """
+        dense = np.unique(labels, return_inverse=True)[1]
+        counts = np.bincount(dense)
+        own = (basis**2).sum(axis=1)
+        squares = np.bincount(dense, weights=residual**2)
+        df = np.maximum(np.bincount(dense, weights=1 - own - leverage), 0.0)
+        variance = (squares + _PRIOR_DF * squares.sum() / df.sum()) / (df + _PRIOR_DF)
+        scaled = basis * np.sqrt(variance)[dense, None]
+        A = scaled.T @ scaled
+        whole = float(total @ total)
+        between, within = float(np.trace(A)), float(counts @ variance)
+        effect = whole - float(residual @ residual) - between
+        corrected = effect / (effect + within) if effect + within > 0 else 1.0
+        squared = float((A**2).sum())
+        return cls(
+            corrected=corrected,
+            variance=2 * squared / whole**2,
+            between=between / whole,
+            within=within / whole,
+            df=between**2 / squared if squared > 0 else float(basis.shape[1]),
+        )
+
+
 def share_interval(
-    corrected: float, influence: FloatArray, *, df: int, df_residual: int, level: float = 0.95
+    chance: Chance, corrected: float, influence: FloatArray, *, df: int, df_residual: int, level: float = 0.95
 ) -> tuple[float, float]:
     r"""Interval of a corrected share from the influence of every neuron on it, on Fisher's scale.
 
-    The variance of the estimate is :math:`\sum_i IF_i^2/(n \, df_w)`, the delta method's, plus
-    :math:`2 q (1 - R^2)^2/n^2`, the chi-square part that is left where the effect is 0 and the influence vanishes.
-    The interval is symmetric in :math:`\operatorname{artanh} \sqrt{R^2}` and cut at 0 and 1. That scale has no
-    slope at 0: an estimate near chance, below :math:`5 q/n`, has the upper bound of the noncentral chi-square
+    The variance of the estimate is :math:`\sum_i IF_i^2/(n \, df_w)`, the delta method's, plus that of chance
+    (`Chance`; :math:`2 q (1 - R^2)^2/n^2` where clusters have one variance), which is left where the effect is 0 and
+    the influence vanishes. The interval is symmetric in :math:`\operatorname{artanh} \sqrt{R^2}` around the share
+    without what chance adds at the clusters' own variances, cut at 0 and 1, and holds the corrected share. That scale
+    has no slope at 0: an estimate near chance, below :math:`5 B/W`, has the upper bound of the noncentral chi-square
     distribution (`chance_bound`) where that is the lower one.
     """
     n = len(influence)
-    r2 = min(max(corrected, _SMALLEST_SHARE), 1 - 1e-12)
-    variance = float((influence**2).sum()) / (n * df_residual) + 2 * df * (1 - r2) ** 2 / n**2
+    r2 = min(max(chance.corrected, _SMALLEST_SHARE), 1 - 1e-12)
+    variance = float((influence**2).sum()) / (n * df_residual) + chance.variance
     root = np.sqrt(r2)
     half = norm.ppf((1 + level) / 2) * np.sqrt(variance) / (2 * root * (1 - r2))
     low, high = np.arctanh(root) - half, np.arctanh(root) + half
     upper = float(np.tanh(high) ** 2)
-    if corrected < 5 * df / n:
-        upper = min(upper, chance_bound(corrected, df=df, df_residual=df_residual, level=level))
-    return float(np.tanh(max(low, 0.0)) ** 2), upper
+    if chance.corrected * chance.within < 5 * chance.between:
+        upper = min(upper, chance_bound(chance, level=level))
+    inside = min(max(corrected, 0.0), 1.0)
+    return min(float(np.tanh(max(low, 0.0)) ** 2), inside), max(upper, inside)
 
 
-def chance_bound(corrected: float, *, df: int, df_residual: int, level: float = 0.95) -> float:
+def chance_bound(chance: Chance, *, level: float = 0.95) -> float:
     r"""Largest share under which so small an estimate is not rare, where the effect is of the size of chance.
 
-    q F of clusters without an effect is chi-square with q degrees of freedom, and noncentral with :math:`\lambda = n
-    R^2/(1 - R^2)` otherwise. The bound is the share at which a value as small as the observed one has probability
-    (1 - level)/2; an estimate below its own expectation without an effect counts as that expectation.
+    SS_b of clusters without an effect is B/df times a chi-square with df degrees of freedom, and noncentral otherwise.
+    The bound is the share at which a value as small as the observed one has probability (1 - level)/2; an estimate
+    below its own expectation without an effect counts as that expectation.
     """
-    n = df + df_residual
-    share = 1 - (1 - min(corrected, 1 - 1e-12)) * df_residual / n
-    observed = max(df_residual * share / (1 - share), float(df))
+    share = min(chance.corrected, 1 - 1e-12)
+    scale = chance.between / chance.df
+    effect = chance.within * share / (1 - share)
+    observed = max((effect + chance.between) / scale, chance.df) if scale > 0 else chance.df
     tail = (1 - level) / 2
 
     def excess(noncentrality: float) -> float:
-        return float(ncx2.cdf(observed, df, noncentrality)) - tail
+        return float(ncx2.cdf(observed, chance.df, noncentrality)) - tail
 
-    largest = brentq(excess, 0.0, 10 * observed + 100.0)
-    return float(largest / (largest + n))
+    largest = brentq(excess, 0.0, 10 * observed + 100.0) * scale
+    return float(largest / (largest + chance.within)) if largest + chance.within > 0 else 1.0
 
 
 def orthonormal(columns: FloatArray, *, scale: float | None = None) -> FloatArray:

@@ -1,13 +1,13 @@
 """Performance and cluster in *these* sessions: Freedman-Lane permutation with covariates, max-T over a grid.
 
-Says nothing about animals that were not recorded; that is `population`.
+Says nothing about animals that were not recorded; that is `random_sessions`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,6 @@ from decortex.evaluation.association.effect_sizes import (
     Share,
     adjusted_share,
     one_hot,
-    orthonormal,
     scaled_covariates,
 )
 from decortex.evaluation.association.permutation import (
@@ -28,14 +27,25 @@ from decortex.evaluation.association.permutation import (
     session_order,
     shuffled_blocks,
 )
+from decortex.evaluation.association.studentised import (
+    Contrasts,
+    ResidualMaker,
+    Statistic,
+    studentised_null,
+)
 from decortex.labels import assigned_in_all, assigned_only
 
 FloatArray = NDArray[np.float64]
 Labels = NDArray[np.integer[Any]]
-# Relative to the largest score.
-_ROUNDING = 1e-12
+_ROUNDING = 1e-12  # relative to the largest score
 SessionsStatus = Literal[
-    "ok", "no_scores", "one_cluster", "constant_scores", "cluster_is_nuisance", "too_few_neurons"
+    "ok",
+    "no_scores",
+    "one_cluster",
+    "constant_scores",
+    "cluster_is_nuisance",
+    "too_few_neurons",
+    "clusters_too_small",
 ]
 
 
@@ -47,21 +57,26 @@ class SessionsTest:
     ----------
     status : str
         'ok', 'no_scores', 'one_cluster', 'constant_scores' (nothing is left after sessions and covariates),
-        'cluster_is_nuisance' (clusters say nothing that sessions and covariates do not) or 'too_few_neurons'.
+        'cluster_is_nuisance' (clusters say nothing that sessions and covariates do not), 'too_few_neurons' or
+        'clusters_too_small' (fewer than two clusters hold `SMALLEST_CLUSTER` neurons: an effect, but no p).
     n_neurons, n_clusters, n_sessions : int
-        That were tested.
+        That came.
+    n_left_out : int
+        Clusters of fewer than `SMALLEST_CLUSTER` neurons, which take no part in the studentised test.
     effect : Share or None
         Share of the variance between clusters after sessions and covariates (partial omega²), with its interval.
     p : float or None
         (b + 1)/(B + 1) under permutation of the reduced model's residuals within sessions; never 0.
-    n_permutations, seed : int
-        Permutations and their seed.
+    statistic, n_permutations, seed
+        What was permuted ('studentised' or 'share'), how often, and with which seed.
     """
 
     status: SessionsStatus
     n_neurons: int
     n_clusters: int
     n_sessions: int
+    n_left_out: int
+    statistic: Statistic
     effect: Share | None
     p: float | None
     n_permutations: int
@@ -84,8 +99,10 @@ class GridTest:
         Position of the partition that reached it.
     p_single, p_adjusted : tuple of (float or None)
         Every partition's own p, and corrected over the grid (single-step, Westfall & Young 1993).
-    n_permutations, seed : int
-        Permutations and their seed.
+    n_left_out : tuple of int
+        Clusters of every partition that are too small for the studentised statistic.
+    statistic, n_permutations, seed
+        What was permuted, how often, and with which seed.
     """
 
     status: SessionsStatus
@@ -94,6 +111,8 @@ class GridTest:
     best: int | None
     p_single: tuple[float | None, ...]
     p_adjusted: tuple[float | None, ...]
+    n_left_out: tuple[int, ...]
+    statistic: Statistic
     n_permutations: int
     seed: int
 
@@ -106,6 +125,7 @@ def sessions_test(
     *,
     seed: int,
     n_permutations: int = 9999,
+    statistic: Statistic = "studentised",
 ) -> SessionsTest:
     """Test one partition by Freedman-Lane permutation within sessions.
 
@@ -121,24 +141,38 @@ def sessions_test(
         What is held fixed besides the session's level; finite.
     seed, n_permutations : int
         Of the permutations.
+    statistic : {'studentised', 'share'}
+        'studentised' (default) gives every cluster a variance of its own (`studentised_null`); 'share' is the share of
+        variance (`freedman_lane_null`), which rejects equal means too often where small clusters spread more.
 
     Raises
     ------
     InputError
         If shapes do not fit or a value is not finite.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> scores, labels, sessions = rng.normal(size=90), np.arange(90) % 3, np.arange(90) // 45
+    >>> found = sessions_test(scores + labels, labels, sessions, seed=0, n_permutations=99)
+    >>> found.status, found.p
+    ('ok', 0.01)
     """
     labels, scores, sessions, covariates = assigned_only(labels, scores, sessions, covariates)
     nuisance = Nuisance.of(scores, sessions, covariates)
-    status, effect = adjusted_effect(nuisance, scores, labels)
+    _, effect = adjusted_effect(nuisance, scores, labels)
+    grid = _Permuted.of(nuisance, [labels], statistic)
     p = None
-    if status == "ok":
-        observed, null = freedman_lane_null(nuisance, [labels], seed=seed, n_permutations=n_permutations)
+    if grid.tested:
+        observed, null = grid.null(nuisance, seed=seed, n_permutations=n_permutations)
         p = permutation_p(float(observed[0]), null[:, 0])
     return SessionsTest(
-        status=status,
+        status=grid.statuses[0],
         n_neurons=len(scores),
         n_clusters=len(np.unique(labels)),
         n_sessions=nuisance.n_sessions,
+        n_left_out=grid.n_left_out[0],
+        statistic=statistic,
         effect=effect,
         p=p,
         n_permutations=n_permutations,
@@ -162,12 +196,19 @@ def grid_test(
     *,
     seed: int,
     n_permutations: int = 9999,
+    statistic: Statistic = "studentised",
 ) -> GridTest:
     """Test a grid of partitions of the same neurons under shared permutations.
 
     Every statistic is standardised by the mean and standard deviation of its own permutations (the observed one
-    among them, which keeps the test exact), so that partitions into few and many clusters compete on one scale.
+    among them), so that partitions into few and many clusters compete on one scale.
     Tested are the neurons that every partition assigns to a cluster (no label is -1).
+
+    Parameters
+    ----------
+    scores, sessions, covariates, seed, n_permutations, statistic
+        As in `sessions_test`.
+    partitions : sequence of ndarray of int, each (n_neurons,)
 
     Raises
     ------
@@ -182,33 +223,70 @@ def grid_test(
     partitions, scores, sessions = [one[kept] for one in partitions], scores[kept], np.asarray(sessions)[kept]
     covariates = None if covariates is None else covariates[kept]
     nuisance = Nuisance.of(scores, sessions, covariates)
-    statuses = tuple(nuisance.status(labels) for labels in partitions)
-    tested = [index for index, status in enumerate(statuses) if status == "ok"]
+    grid = _Permuted.of(nuisance, partitions, statistic)
+    p, best = None, None
     single: list[float | None] = [None] * len(partitions)
     adjusted: list[float | None] = [None] * len(partitions)
-    if not tested:
-        return GridTest(
-            statuses[0], statuses, None, None, tuple(single), tuple(adjusted), n_permutations, seed
-        )
-    chosen = [partitions[index] for index in tested]
-    observed, null = freedman_lane_null(nuisance, chosen, seed=seed, n_permutations=n_permutations)
-    together = np.concatenate([observed[None], null])
-    spread = together.std(axis=0)
-    z = (together - together.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    largest = z[1:].max(axis=1)
-    for column, index in enumerate(tested):
-        single[index] = permutation_p(float(observed[column]), null[:, column])
-        adjusted[index] = _reached(float(z[0, column]), largest)
+    if grid.tested:
+        observed, null = grid.null(nuisance, seed=seed, n_permutations=n_permutations)
+        together = np.concatenate([observed[None], null])
+        spread = together.std(axis=0)
+        z = (together - together.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+        largest = z[1:].max(axis=1)
+        p, best = _reached(float(z[0].max()), largest), grid.tested[int(z[0].argmax())]
+        for column, index in enumerate(grid.tested):
+            single[index] = permutation_p(float(observed[column]), null[:, column])
+            adjusted[index] = _reached(float(z[0, column]), largest)
     return GridTest(
-        status="ok",
-        statuses=statuses,
-        p=_reached(float(z[0].max()), largest),
-        best=tested[int(z[0].argmax())],
+        status="ok" if grid.tested else grid.statuses[0],
+        statuses=grid.statuses,
+        p=p,
+        best=best,
         p_single=tuple(single),
         p_adjusted=tuple(adjusted),
+        n_left_out=grid.n_left_out,
+        statistic=statistic,
         n_permutations=n_permutations,
         seed=seed,
     )
+
+
+@dataclass(frozen=True)
+class _Permuted:
+    """Which partitions of a grid are permuted, with which statistic, and why the others are not."""
+
+    partitions: Sequence[Labels]
+    statuses: tuple[SessionsStatus, ...]
+    n_left_out: tuple[int, ...]
+    tested: list[int]
+    contrasts: list[Contrasts]  # of those tested; empty for shares of variance
+
+    @classmethod
+    def of(cls, nuisance: Nuisance, partitions: Sequence[Labels], statistic: Statistic) -> _Permuted:
+        if statistic not in get_args(Statistic):
+            raise InputError(f"statistic should be 'studentised' or 'share', got {statistic!r}.")
+        statuses = [nuisance.status(labels) for labels in partitions]
+        left_out, contrasts = [0] * len(partitions), []
+        if statistic == "studentised":
+            for index, labels in enumerate(partitions):
+                if statuses[index] == "ok":
+                    one = Contrasts.of(labels[nuisance.order], nuisance.residuals_of)
+                    left_out[index] = one.n_left_out
+                    if one.n_tested < 2:
+                        statuses[index] = "clusters_too_small"
+                    elif not one.rank:
+                        statuses[index] = "cluster_is_nuisance"
+                    else:
+                        contrasts.append(one)
+        tested = [index for index, status in enumerate(statuses) if status == "ok"]
+        return cls(partitions, tuple(statuses), tuple(left_out), tested, contrasts)
+
+    def null(self, nuisance: Nuisance, *, seed: int, n_permutations: int) -> tuple[FloatArray, FloatArray]:
+        settings = {"seed": seed, "n_permutations": n_permutations}
+        if not self.contrasts:
+            return freedman_lane_null(nuisance, [self.partitions[one] for one in self.tested], **settings)
+        residuals = nuisance.residuals[nuisance.order]
+        return studentised_null(residuals, self.contrasts, nuisance.residuals_of, **settings)
 
 
 @dataclass(frozen=True)
@@ -220,25 +298,28 @@ class Nuisance:
     residuals: FloatArray
     sessions: NDArray[np.int64]
     n_sessions: int
+    order: NDArray[np.intp]  # that makes sessions contiguous
+    residuals_of: ResidualMaker  # in this order
 
     @classmethod
     def of(cls, scores: FloatArray, sessions: NDArray[Any], covariates: FloatArray | None) -> Nuisance:
         """Fit session levels and covariates to the scores."""
-        n = len(scores)
         scaled = scaled_covariates(scores, sessions, covariates)
         dense = np.unique(sessions, return_inverse=True)[1].astype(np.int64)
-        basis = orthonormal(_centred(scaled, dense), scale=float(np.sqrt(max(n, 1))))
-        centred = _centred(scores[:, None], dense)[:, 0]
-        residuals = centred - basis @ (basis.T @ centred)
+        order = np.argsort(dense, kind="stable")
+        residuals_of = ResidualMaker(dense[order], scaled[order])
+        residuals, basis = np.empty_like(scores), np.empty((len(scores), residuals_of.rank))
+        residuals[order], basis[order] = residuals_of(scores[order, None])[:, 0], residuals_of.basis()
         # What the reduced model explains wholly leaves rounding, which is no score.
         residuals[np.abs(residuals) <= _ROUNDING * np.abs(scores).max(initial=0.0)] = 0.0
-        levels = one_hot(dense) if n else np.empty((0, 0))
         return cls(
-            columns=np.column_stack([levels, scaled]),
+            columns=np.column_stack([one_hot(dense), scaled]),
             basis=basis,
             residuals=residuals,
             sessions=dense,
-            n_sessions=int(dense.max()) + 1 if n else 0,
+            n_sessions=len(residuals_of.bounds) - 1,
+            order=order,
+            residuals_of=residuals_of,
         )
 
     def status(self, labels: Labels) -> SessionsStatus:
@@ -316,13 +397,3 @@ def _reached(value: float, null: FloatArray) -> float:
     """(b + 1)/(B + 1) for standardised values, whose sign is free."""
     slack = RELATIVE_TOLERANCE * max(abs(value), 1.0)
     return (int(np.count_nonzero(null >= value - slack)) + 1) / (len(null) + 1)
-
-
-def _centred(values: FloatArray, sessions: NDArray[np.int64]) -> FloatArray:
-    """Columns without their session means."""
-    if not len(values):
-        return values
-    sums = np.zeros((int(sessions.max()) + 1, values.shape[1]))
-    np.add.at(sums, sessions, values)
-    centred: FloatArray = values - (sums / np.bincount(sessions)[:, None])[sessions]
-    return centred

@@ -6,7 +6,7 @@ Covariates are in `these_sessions`, animals that were not recorded in `populatio
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,21 @@ from scipy.stats import f as f_distribution
 
 from decortex.errors import InputError
 from decortex.evaluation.association.effect_sizes import Share, adjusted_share, ranked_share
-from decortex.evaluation.association.permutation import permutation_p, within_session_null
+from decortex.evaluation.association.permutation import (
+    permutation_p,
+    session_order,
+    session_ridits,
+    within_session_null,
+)
+from decortex.evaluation.association.studentised import Contrasts, ResidualMaker, Statistic, studentised_null
 from decortex.labels import assigned_only
 
 FloatArray = NDArray[np.float64]
 
 AssociationStatus = Literal["ok", "no_scores", "one_cluster", "constant_scores", "too_few_neurons"]
-PermutationStatus = Literal["ok", "not_tested", "cluster_is_session", "constant_in_sessions"]
+PermutationStatus = Literal[
+    "ok", "not_tested", "cluster_is_session", "constant_in_sessions", "clusters_too_small"
+]
 
 
 @dataclass(frozen=True)
@@ -62,12 +70,17 @@ class AssociationResult:
     omega2, omega2_low, omega2_high : float or None
         (SS_b - (k - 1) MS_w)/(SS_t + MS_w) of that analysis, and its 95 % interval.
     permutation_status : str
-        'ok', 'not_tested' (status is not 'ok'), 'cluster_is_session' (no session holds two clusters) or
-        'constant_in_sessions' (no session holds two different scores among its clusters).
+        'ok', 'not_tested' (status is not 'ok'), 'cluster_is_session' (no session holds two clusters),
+        'constant_in_sessions' (no session holds two different scores among its clusters) or 'clusters_too_small'
+        (fewer than two clusters hold `SMALLEST_CLUSTER` neurons: an effect, but no p).
+    permutation_statistic : {'studentised', 'share'}
+        What was permuted: ranks studentised by cluster, or `epsilon2_within` itself.
+    n_clusters_left_out : int
+        Clusters of fewer than `SMALLEST_CLUSTER` neurons, which take no part in the studentised test.
     epsilon2_within : float or None
         The same share for ranks within sessions: what is left when session levels are removed.
     p_permutation : float or None
-        (b + 1)/(B + 1) of `epsilon2_within` under shuffling within sessions; speaks of these sessions.
+        (b + 1)/(B + 1) of the statistic under permutation within sessions; speaks of these sessions.
     n_permutations, seed : int
         Permutations and their seed.
     clusters : tuple of ClusterSummary
@@ -91,6 +104,8 @@ class AssociationResult:
     omega2_low: float | None
     omega2_high: float | None
     permutation_status: PermutationStatus
+    permutation_statistic: Statistic
+    n_clusters_left_out: int
     epsilon2_within: float | None
     p_permutation: float | None
     n_permutations: int
@@ -105,6 +120,7 @@ def associate(
     *,
     seed: int,
     n_permutations: int = 9999,
+    statistic: Statistic = "studentised",
 ) -> AssociationResult:
     """Test whether scores differ between clusters, naively and within sessions.
 
@@ -119,13 +135,26 @@ def associate(
     seed : int
         Seed of the permutations.
     n_permutations : int
-        Shuffles within sessions.
+        Permutations within sessions.
+    statistic : {'studentised', 'share'}
+        'studentised' (default) gives the ranks of every cluster a variance of their own; 'share' permutes
+        `epsilon2_within`, which rejects equal medians too often where small clusters spread more.
 
     Raises
     ------
     InputError
-        If the three do not describe the same neurons, or a score is infinite.
+        If the three do not describe the same neurons, a score is infinite, or there is no such statistic.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> labels, sessions = np.arange(90) % 3, np.arange(90) // 45
+    >>> found = associate(rng.normal(size=90) + labels, labels, sessions, seed=0, n_permutations=99)
+    >>> found.permutation_status, found.p_permutation
+    ('ok', 0.01)
     """
+    if statistic not in get_args(Statistic):
+        raise InputError(f"statistic should be 'studentised' or 'share', got {statistic!r}.")
     labels, scores, sessions = assigned_only(labels, np.asarray(scores, dtype=np.float64), sessions)
     _check(scores, sessions)
     defined = ~np.isnan(scores)
@@ -150,9 +179,25 @@ def associate(
     if status == "ok":
         ranked, plain = ranked_share(y, cluster), adjusted_share(y, cluster)
         permutation_status = _exchangeable(y, cluster, session)
+    n_left_out = 0
     if permutation_status == "ok":
+        within = _share_of_ridits(y, cluster, session)
+    if permutation_status == "ok" and statistic == "share":
         observed, null = within_session_null(y, [cluster], session, seed=seed, n_permutations=n_permutations)
-        within, p_permutation = float(observed[0]), permutation_p(float(observed[0]), null[:, 0])
+        p_permutation = permutation_p(float(observed[0]), null[:, 0])
+    elif permutation_status == "ok":
+        order, _ = session_order(session)
+        residuals_of = ResidualMaker(session[order], np.empty((n, 0)))
+        contrasts = Contrasts.of(cluster[order], residuals_of)
+        n_left_out = contrasts.n_left_out
+        if contrasts.rank:
+            ridits = session_ridits(y, session)[order]
+            observed, null = studentised_null(
+                ridits, [contrasts], residuals_of, seed=seed, n_permutations=n_permutations
+            )
+            p_permutation = permutation_p(float(observed[0]), null[:, 0])
+        else:
+            permutation_status = "clusters_too_small" if contrasts.n_tested < 2 else "cluster_is_session"
     return AssociationResult(
         status=status,
         n_neurons=n,
@@ -161,6 +206,8 @@ def associate(
         n_sessions=int(session.max()) + 1 if n else 0,
         **_naive(ranked, plain, n),
         permutation_status=permutation_status,
+        permutation_statistic=statistic,
+        n_clusters_left_out=n_left_out,
         epsilon2_within=within,
         p_permutation=p_permutation,
         n_permutations=n_permutations,
@@ -208,6 +255,13 @@ def _naive(ranked: Share | None, plain: Share | None, n: int) -> dict[str, Any]:
         "omega2_low": None if plain is None else plain.low,
         "omega2_high": None if plain is None else plain.high,
     }
+
+
+def _share_of_ridits(y: FloatArray, cluster: NDArray[np.int64], session: NDArray[np.int64]) -> float:
+    """Share of the variance of ranks within sessions that lies between clusters."""
+    ridits = session_ridits(y, session)
+    sums = np.bincount(cluster, weights=ridits)
+    return float((sums**2 / np.bincount(cluster)).sum() / (ridits @ ridits))
 
 
 def _exchangeable(y: FloatArray, cluster: NDArray[np.int64], session: NDArray[np.int64]) -> PermutationStatus:

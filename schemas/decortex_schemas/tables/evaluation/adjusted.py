@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import datajoint as dj
 import numpy as np
@@ -20,6 +20,8 @@ from decortex_schemas.tables.finetuning import DECFinetune, partition_labels
 from decortex_schemas.tables.frozen import FrozenStudy, check_frozen, members_of
 from decortex_schemas.tables.specs import ClusteringMethod, CovariateSet, FinetuneSpec
 from decortex_schemas.tables.studies import Study
+
+STATISTIC: Final = "studentised"
 
 
 @schema
@@ -40,6 +42,7 @@ class GridAssociation(dj.Computed):
     n_tested : int32
     n_neurons : int32
     grid_correction : varchar(16)        # 'max_t', or 'bonferroni' over networks fine-tuned each for itself
+    grid_statistic : varchar(16)         # 'studentised': every cluster with a variance of its own
     p_grid = null : float64              # one p for all tested partitions
     best_k = null : int16                # of the largest standardised statistic
     best_seed = null : int32
@@ -57,6 +60,7 @@ class GridAssociation(dj.Computed):
         seed : int32
         ---
         member_status : varchar(24)
+        n_clusters_left_out : int16      # too small for a variance of their own; take no part in the test
         p_sessions = null : float64
         p_adjusted = null : float64
         """
@@ -95,11 +99,21 @@ class GridAssociation(dj.Computed):
                 case.columns[placed],
                 seed=EVALUATION_SEED,
                 n_permutations=N_PERMUTATIONS,
+                statistic=STATISTIC,
             )
             corrected = test.p_adjusted if kind == "none" else bonferroni(test.p_single, len(grids))
             rows += [
-                {"k": m["k"], "seed": m["seed"], "member_status": s, "p_sessions": p, "p_adjusted": adjusted}
-                for m, s, p, adjusted in zip(grid, test.statuses, test.p_single, corrected, strict=True)
+                {
+                    "k": member["k"],
+                    "seed": member["seed"],
+                    "member_status": status,
+                    "n_clusters_left_out": left_out,
+                    "p_sessions": p,
+                    "p_adjusted": adjusted,
+                }
+                for member, status, left_out, p, adjusted in zip(
+                    grid, test.statuses, test.n_left_out, test.p_single, corrected, strict=True
+                )
             ]
         return grid_row(rows, kind, n_neurons), rows, started
 
@@ -233,6 +247,7 @@ def grid_row(rows: list[dict[str, Any]], kind: str, n_neurons: int) -> dict[str,
         "n_tested": len(tested),
         "n_neurons": n_neurons,
         "grid_correction": "max_t" if kind == "none" else "bonferroni",
+        "grid_statistic": STATISTIC,
         "p_grid": None if best is None else best["p_adjusted"],
         "best_k": None if best is None else best["k"],
         "best_seed": None if best is None else best["seed"],

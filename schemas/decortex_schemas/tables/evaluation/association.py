@@ -41,6 +41,8 @@ class ClusterAssociation(dj.Computed):
     covariate_status : varchar(24)       # 'covariate_missing', 'shared_images': nothing was compared
     covariates_used : json
     covariates_missing : json
+    covariate_slopes : varchar(16)       # 'by_session' or 'common'
+    score_scale : varchar(16)            # of effects, variances and contrasts: 'fisher_z' or 'correlation'
     n_neurons : int32                    # with a score and every covariate used
     effect_status : varchar(24)
     omega2_partial = null : float64      # share between clusters after sessions and covariates
@@ -88,7 +90,7 @@ class ClusterAssociation(dj.Computed):
         cluster : int16
         ---
         n_units : int32
-        difference = null : float64
+        difference = null : float64      # on the master's score_scale
         low = null : float64             # 95-percent interval, t distribution on units
         high = null : float64
         p = null : float64
@@ -162,6 +164,8 @@ def associate_rows(
         "covariate_status": case.status,
         "covariates_used": list(case.used),
         "covariates_missing": list(case.missing),
+        "covariate_slopes": case.slopes,
+        "score_scale": case.score_scale,
         "n_neurons": len(scores),
         "effect_status": effect_status,
         "omega2_partial": None if effect is None else effect.corrected,

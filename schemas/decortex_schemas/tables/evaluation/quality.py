@@ -111,7 +111,9 @@ class ClusterPerformance(dj.Computed):
     omega2_high = null : float64
     permutation_status : varchar(24)
     epsilon2_within = null : float64     # with ranks within sessions
-    p_permutation = null : float64       # labels permuted within sessions; speaks of these sessions
+    permutation_statistic : varchar(16)  # 'studentised': ranks, every cluster with a variance of its own
+    n_clusters_left_out : int16          # too small for a variance of their own; take no part in the permutation
+    p_permutation = null : float64       # permuted within sessions; speaks of these sessions
     n_permutations : int32
     {STAMP}
     """

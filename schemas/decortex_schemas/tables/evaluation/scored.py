@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from decortex import data
 from decortex.evaluation import performance
-from decortex.evaluation.association import CovariateConfig, covariate_columns, log_rate, norms
+from decortex.evaluation.association import CovariateConfig, covariate_columns, log_rate, norms, scaled_scores
 from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset, mapped_recordings, sessions_of
 from decortex_schemas.tables.evaluation.quality import (
@@ -90,6 +90,8 @@ class Comparison:
         Of these.
     used, missing : tuple of str
         Covariates.
+    slopes, score_scale : str
+        Whether covariates have slopes by session, and the scale of ``scores``.
     """
 
     status: str
@@ -100,6 +102,8 @@ class Comparison:
     animals: NDArray[np.str_]
     used: Sequence[str]
     missing: Sequence[str]
+    slopes: str
+    score_scale: str
 
 
 def scored_partitions() -> Any:
@@ -117,8 +121,11 @@ def scores_of(key: dict[str, Any], kind: str) -> FloatArray | None:
 
 def comparison(key: dict[str, Any], kind: str, params: dict[str, Any]) -> Comparison:
     """Gather what is compared: test scores only, and only where no test image was ever trained on."""
-    scores = compared_scores(key, kind)
-    built = covariate_columns(CovariateConfig.from_params(params), covariates_of(key), scores)
+    # A set that was registered before these could be chosen is what it was then.
+    config = CovariateConfig.from_params({"slopes": "common", "score_scale": "correlation", **params})
+    scores = scaled_scores(config, compared_scores(key, kind))
+    sessions = sessions_of(key["dataset"])
+    built = covariate_columns(config, covariates_of(key), scores, sessions=sessions)
     shared = (RecordingSummary & key).fetch1("n_shared_images")
     status = "shared_images" if shared else built.status
     keep = built.defined if status == "ok" else np.zeros(len(scores), dtype=bool)
@@ -127,10 +134,12 @@ def comparison(key: dict[str, Any], kind: str, params: dict[str, Any]) -> Compar
         keep=keep,
         scores=scores[keep],
         columns=built.columns[keep],
-        sessions=sessions_of(key["dataset"])[keep],
+        sessions=sessions[keep],
         animals=animals_of(key["dataset"])[keep],
         used=built.used,
         missing=built.missing,
+        slopes=config.slopes,
+        score_scale=config.score_scale,
     )
 
 
