@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from decortex.data.recordings import InMemoryTrials, Recordings, Session, Trials
-from decortex.data.video import InMemoryClips, RepeatedTrials
+from decortex.data.video import InMemoryClips, is_in_memory
 from decortex.errors import InputError
 
 
@@ -46,7 +46,7 @@ def cached(recordings: Recordings, *, max_bytes: int) -> Recordings:
             shape = recordings.image_shape if is_image else (session.n_neurons,)
             n_stacked = len(trials) if session.n_frames is None else int(session.n_frames.sum())
             cost = 4 * n_stacked * math.prod(shape)
-            if cost <= left and not isinstance(trials, InMemoryTrials | InMemoryClips | RepeatedTrials):
+            if cost <= left and not is_in_memory(trials):
                 left -= cost
                 values = _in_memory(session, trials)
                 sessions[place] = (

@@ -10,7 +10,7 @@ from torch import Tensor
 from decortex.data import Recordings
 from decortex.finetune.losses import ClusteringTerm
 from decortex.models import Network
-from decortex.models.training import TierBatches, TrainingConfig, prediction_loss
+from decortex.models.training import TrainingConfig, prediction_loss, tier_batches
 
 
 def gradient_ratio(
@@ -49,7 +49,14 @@ def gradient_ratio(
         inf where the clustering loss has no gradient.
     """
     was_training = network.training
-    batches = TierBatches(recordings, "train", batch_size=schedule.batch_size, max_cache_bytes=0)
+    batches = tier_batches(
+        network,
+        recordings,
+        "train",
+        batch_size=schedule.batch_size,
+        window=schedule.window,
+        max_cache_bytes=0,
+    )
     batch = batches.batch(next(iter(batches.order(seed, epoch)))).to(network.pixel_mean.device)
     try:
         network.eval()

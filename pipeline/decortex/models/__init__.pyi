@@ -31,8 +31,10 @@ from .presets import (
     macaque_v4_spec,
     reproducible_v1_spec,
     rotation_cortex_spec,
+    rotation_video_spec,
     sensorium_2022_spec,
     simulated_cortex_spec,
+    simulated_retina_spec,
 )
 
 __all__ = [
@@ -55,7 +57,9 @@ __all__ = [
     "reproducible_v1_spec",
     "resolve_device",
     "rotation_cortex_spec",
+    "rotation_video_spec",
     "sensorium_2022_spec",
     "simulated_cortex_spec",
+    "simulated_retina_spec",
     "training_statistics",
 ]

@@ -14,6 +14,9 @@ from decortex.errors import DatasetError
 
 # Images are read in pieces, so that streamed recordings never lie in memory as a whole.
 _PIECE = 256
+_CLIPS = 4  # likewise of clips
+# A neuron of a movie answers to what was shown this many frames ago: local contrast is averaged over them.
+_NEAREST_LAG, _FARTHEST_LAG = 2, 6
 # Correlation maps are computed on at most this many pixels a side: the products grow with the fourth power.
 _MAP_SIDE = 64
 
@@ -77,6 +80,13 @@ def training_statistics(recordings: Recordings, *, with_peaks: bool = True) -> T
         images are one constant.
     """
     moments = _PixelMoments(recordings.image_shape[0])
+    if recordings.is_video:
+        found = {
+            session.name: _video_statistics(session, moments, with_peaks=with_peaks)
+            for session in recordings.sessions
+        }
+        pixel_mean, pixel_std = moments.result()
+        return TrainingStatistics(pixel_mean=pixel_mean, pixel_std=pixel_std, sessions=found)
     sessions: dict[str, SessionStatistics] = {}
     for session in recordings.sessions:
         trials = _training_trials(session)
@@ -88,7 +98,7 @@ def training_statistics(recordings: Recordings, *, with_peaks: bool = True) -> T
             images = _images(session, trials[begin : begin + _PIECE])
             moments.add(images)
             if correlation is not None:
-                correlation.add(images)
+                correlation.add(contrast_energy(images), images.shape[2:])
         peak, height = (None, None) if correlation is None else correlation.peaks()
         sessions[session.name] = SessionStatistics(mean=mean, std=std, peak=peak, peak_correlation=height)
     pixel_mean, pixel_std = moments.result()
@@ -132,16 +142,23 @@ class _EnergyCorrelation:
         self.standard = standard
         self.n = 0
         self.products = self.energy = self.squares = np.zeros(1)
-        self.image_side, self.map_side = (1, 1), (1, 1)
+        self.image_side: tuple[int, ...] = (1, 1)
+        self.map_side: tuple[int, ...] = (1, 1)
 
-    def add(self, images: NDArray[np.float32]) -> None:
-        maps = contrast_energy(images)
-        self.image_side, self.map_side = images.shape[2:], maps.shape[1:]
+    def add(self, maps: NDArray[np.float64], image_side: tuple[int, ...]) -> None:
+        """Take in the contrast energy of the next images, (n_images, map height, map width)."""
+        self.add_with(maps, self.standard[self.n : self.n + len(maps)], image_side)
+
+    def add_with(
+        self, maps: NDArray[np.float64], standard: NDArray[np.float64], image_side: tuple[int, ...]
+    ) -> None:
+        """Take in contrast energy and the z-scored responses to it, (n_images, n_neurons)."""
+        self.image_side, self.map_side = image_side, maps.shape[1:]
         energy = maps.reshape(len(maps), -1)  # (n_images, n_cells)
-        self.products = self.products + self.standard[self.n : self.n + len(images)].T @ energy
+        self.products = self.products + standard.T @ energy
         self.energy = self.energy + energy.sum(axis=0)
         self.squares = self.squares + np.square(energy).sum(axis=0)
-        self.n += len(images)
+        self.n += len(maps)
 
     def peaks(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Image coordinates of each neuron's highest correlation, (n_neurons, 2), and the correlation."""
@@ -153,6 +170,41 @@ class _EnergyCorrelation:
         pixels_a_cell = np.array(self.image_side[::-1]) / np.array(self.map_side[::-1])
         peak: NDArray[np.float64] = (np.stack([columns, rows], axis=1) + 0.5) * pixels_a_cell - 0.5
         return peak, np.take_along_axis(correlation, best[:, None], axis=1)[:, 0]
+
+
+def _video_statistics(session: Session, moments: _PixelMoments, *, with_peaks: bool) -> SessionStatistics:
+    """Summarise the training clips of one session, whose responses need not fit into memory."""
+    trials = _training_trials(session)
+    total = squares = np.zeros(session.n_neurons)
+    n_frames = 0
+    for run in session.stacks(trials, _CLIPS):
+        responses = _responses(session, run).reshape(-1, session.n_neurons)
+        total, squares = total + responses.sum(axis=0), squares + np.square(responses).sum(axis=0)
+        n_frames += len(responses)
+    mean = total / n_frames
+    std = np.sqrt(np.maximum(squares / n_frames - np.square(mean), 0.0))
+    spread = np.where(std > 0, std, 1.0)
+    correlation = _EnergyCorrelation(np.empty((0, session.n_neurons))) if with_peaks else None
+    for run in session.stacks(trials, _CLIPS):
+        clips = _images(session, run)
+        frames = np.ascontiguousarray(np.moveaxis(clips, 2, 1)).reshape(-1, clips.shape[1], *clips.shape[3:])
+        moments.add(frames)
+        if correlation is None or clips.shape[2] <= _FARTHEST_LAG:
+            continue
+        energy = contrast_energy(frames)
+        energy = energy.reshape(len(clips), -1, *energy.shape[1:])
+        n_used = energy.shape[1] - _FARTHEST_LAG
+        before = [
+            energy[:, _FARTHEST_LAG - lag : _FARTHEST_LAG - lag + n_used]
+            for lag in range(_NEAREST_LAG, _FARTHEST_LAG + 1)
+        ]
+        recent = np.mean(before, axis=0).reshape(-1, *energy.shape[2:])
+        responses = _responses(session, run)[:, _FARTHEST_LAG:].reshape(-1, session.n_neurons)
+        correlation.add_with(recent, np.where(std > 0, (responses - mean) / spread, 0.0), clips.shape[3:])
+    if correlation is None or not correlation.n:
+        return SessionStatistics(mean=mean, std=std, peak=None, peak_correlation=None)
+    peak, height = correlation.peaks()
+    return SessionStatistics(mean=mean, std=std, peak=peak, peak_correlation=height)
 
 
 def _training_trials(session: Session) -> NDArray[np.int64]:

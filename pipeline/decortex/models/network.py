@@ -14,19 +14,15 @@ from torch.nn import functional
 from decortex.data import Recordings
 from decortex.errors import CheckpointError, ConfigError, InputError
 from decortex.models.checkpoints import check_extent
-from decortex.models.cores import Core, EquivariantCore, Stacked2dCore, check_equivariance
-from decortex.models.initialisation import TrainingStatistics, training_statistics
+from decortex.models.cores import Core, EquivariantCore, SpaceTimeCore, Stacked2dCore, check_equivariance
+from decortex.models.initialisation import training_statistics
 from decortex.models.network_config import Geometry, NetworkConfig, SessionGeometry
-from decortex.models.readouts import GaussianReadout, Readout, build_readout, build_shifter, with_pupil
+from decortex.models.readouts import Readout, build_readout, build_shifter, with_pupil
+from decortex.models.start import place_in_cortex, start_network
 
 __all__ = ["CHECKPOINT_FORMAT", "Geometry", "Network", "NetworkConfig", "SessionGeometry"]
 
 CHECKPOINT_FORMAT = "decortex-network-1"
-
-# The starting drive of a neuron that never responded in training: softplus(-7) is .001.
-_SILENT_DRIVE = -7.0
-# A scale of the log-norm penalty may not start at zero, where its logarithm ends.
-_LEAST_SCALE = 1e-2
 
 
 class Network(nn.Module):
@@ -55,6 +51,13 @@ class Network(nn.Module):
 
     def __init__(self, config: NetworkConfig, geometry: Geometry) -> None:
         super().__init__()
+        if (config.space_time is None) != (geometry.frame_rate is None):
+            shown = "images" if geometry.frame_rate is None else f"movies at {geometry.frame_rate:g} Hz"
+            raise ConfigError(
+                f"the recordings show {shown}, and the network's core is one of"
+                f" {'images' if config.space_time is None else 'movies'}: movies need 'space_time', images 'layers' or"
+                " 'stacked'."
+            )
         self.config = config
         self.geometry = geometry
         n_channels, height, width = geometry.image_shape
@@ -108,8 +111,8 @@ class Network(nn.Module):
         """
         network = cls(config, Geometry.of(recordings))
         statistics = training_statistics(recordings, with_peaks=config.readout.start == "correlation")
-        network._start(statistics, torch.Generator().manual_seed(seed))
-        network._place_in_cortex(recordings)
+        start_network(network, statistics, torch.Generator().manual_seed(seed))
+        place_in_cortex(network, recordings)
         return network
 
     @classmethod
@@ -157,6 +160,16 @@ class Network(nn.Module):
         }
 
     @property
+    def is_video(self) -> bool:
+        """Whether the network takes clips and predicts frame by frame."""
+        return self.config.space_time is not None
+
+    @property
+    def lag(self) -> int:
+        """Frames at the start of a clip that nothing is predicted for; 0 for images."""
+        return 0 if self.config.space_time is None else self.config.space_time.lag
+
+    @property
     def n_orientations(self) -> int:
         """Orientations of every feature; 1 for a plain core."""
         return self.config.n_orientations or 1
@@ -197,39 +210,50 @@ class Network(nn.Module):
         Parameters
         ----------
         images : Tensor, shape (batch, n_channels, height, width)
-            In the recordings' own pixel units.
+            In the recordings' own pixel units; of movies clips, (batch, n_channels, n_frames, height, width).
         session : str
             Name of the session.
 
         Returns
         -------
         Tensor, shape (batch, n_neurons of the session)
-            In the recordings' own response units.
+            In the recordings' own response units; of clips, (batch, n_frames - lag, n_neurons), which belong to the
+            last frames.
         """
-        return self.forward_mixed(images, [(session, len(images))])[0]
+        maps = self.maps(images)
+        predicted = self.forward_maps(maps, [(session, len(maps))])[0]
+        return predicted.reshape(len(images), -1, predicted.shape[1]) if self.is_video else predicted
 
     def forward_mixed(self, images: Tensor, parts: Sequence[tuple[str, int]]) -> list[Tensor]:
         """Predict for images of several sessions with one pass through the core.
 
         Parameters
         ----------
-        images : Tensor, shape (batch, n_channels, height, width)
+        images : Tensor, shape (batch, n_channels, height, width), or clips
             Sorted by session.
         parts : sequence of (session name, number of images)
-            How the batch divides, in order.
+            How the batch divides, in order; of clips, the number of frames that are predicted.
 
         Returns
         -------
         list of Tensor, shapes (number of images, n_neurons of the session)
-            One for each part, in the recordings' own response units.
+            One for each part, in the recordings' own response units; of clips, a row per frame, clip after clip.
         """
         return self.forward_maps(self.maps(images), parts)
 
     def maps(self, images: Tensor) -> Tensor:
         """Feature maps, (batch, n_features, rows, columns), of images in the recordings' pixel units.
 
-        Where a shifter moves the readouts, the pupil's x and y are the last two maps.
+        Of clips, maps are those of each frame that is predicted, clip after clip: readouts know no time. Where a
+        shifter moves the readouts, the pupil's x and y are the last two maps.
+
+        Raises
+        ------
+        InputError
+            If the images are of another shape, or clips are no longer than the lag.
         """
+        if self.is_video:
+            return self._maps_of_clips(images)
         if tuple(images.shape[1:]) != self.geometry.image_shape:
             raise InputError(
                 f"the network takes images of shape {self.geometry.image_shape} (channels, height, width),"
@@ -240,6 +264,25 @@ class Network(nn.Module):
             maps: Tensor = self.core(standard)
             return maps
         return with_pupil(self.core(standard[:, :-2]), standard[:, -2:, 0, 0])
+
+    def _maps_of_clips(self, clips: Tensor) -> Tensor:
+        channels, height, width = self.geometry.image_shape
+        if clips.ndim != 5 or (clips.shape[1], *clips.shape[3:]) != (channels, height, width):
+            raise InputError(
+                f"the network takes clips of shape ({channels}, n_frames, {height}, {width}) (channels, frames, height,"
+                f" width), got {tuple(clips.shape[1:])}."
+            )
+        if clips.shape[2] <= self.lag:
+            raise InputError(
+                f"clips should be longer than the core's lag of {self.lag} frames, these have {clips.shape[2]}."
+            )
+        standard = (clips - self.pixel_mean[:, :, None]) / self.pixel_std[:, :, None]
+        if not self.n_pupil_channels:
+            frames: Tensor = self.core(standard).transpose(1, 2).flatten(0, 1)
+            return frames
+        maps = self.core(standard[:, :-2]).transpose(1, 2).flatten(0, 1)
+        pupil = standard[:, -2:, self.lag :, 0, 0].transpose(1, 2).flatten(0, 1)
+        return with_pupil(maps, pupil)
 
     def forward_maps(self, maps: Tensor, parts: Sequence[tuple[str, int]]) -> list[Tensor]:
         """Predict from feature maps; see `forward_mixed`."""
@@ -293,87 +336,23 @@ class Network(nn.Module):
             return functional.elu(drive) + 1.0
         return drive
 
-    def _start(self, statistics: TrainingStatistics, generator: torch.Generator) -> None:
-        with torch.no_grad():
-            self.pixel_mean.copy_(torch.from_numpy(statistics.pixel_mean).view_as(self.pixel_mean))
-            self.pixel_std.copy_(torch.from_numpy(statistics.pixel_std).view_as(self.pixel_std))
-            self.core.start(generator)
-            _start_linear(self.shifters, generator)
-            for name in self.session_names:
-                self._start_readout(name, statistics, generator)
-
-    @torch.no_grad()
-    def _place_in_cortex(self, recordings: Recordings) -> None:
-        """Tell the readouts that predict positions where their neurons lie."""
-        for name in self.session_names:
-            readout = self.readout(name)
-            if not isinstance(readout, GaussianReadout) or readout.predictor is None:
-                continue
-            axes = ["x", "y", "z"][: readout.source_grid.shape[1]]
-            own = recordings.neurons.iloc[self.slices[name]]
-            places = own.reindex(columns=axes).to_numpy(dtype=np.float64, na_value=np.nan)
-            if not np.isfinite(places).all():
-                raise ConfigError(
-                    f"a grid predictor needs where every neuron lies in cortex ({', '.join(axes)}), which session"
-                    f" {name!r} does not say (meta/neurons/cell_motor_coordinates.npy). Use a readout without one."
-                )
-            readout.place_in_cortex(torch.from_numpy(places).float())
-
-    def _start_readout(self, name: str, statistics: TrainingStatistics, generator: torch.Generator) -> None:
-        found, readout = statistics.sessions[name], self.readout(name)
-        scale = {"mean": found.mean, "std": found.std, "none": np.ones_like(found.mean)}[
-            self.config.response_scale
-        ]
-        scale = np.where(scale > 0, scale, 1.0)  # a silent neuron keeps the recordings' own unit
-        self.response_scale[self.slices[name]] = torch.from_numpy(scale).float()
-        readout.bias.copy_(self._inverse_output(torch.from_numpy(found.mean / scale)))
-        n_features = readout.features.shape[1]
-        readout.features.normal_(
-            0.0, self.config.readout.feature_start / n_features**0.5, generator=generator
-        )
-        if self.config.readout.adaptive_penalty:
-            scales = readout.get_parameter("penalty_scale").normal_(1.0, 1.0, generator=generator)
-            scales.copy_(torch.where(scales.abs() < _LEAST_SCALE, _LEAST_SCALE, scales))
-        if isinstance(readout, GaussianReadout) and readout.predictor is not None:
-            _start_linear(readout.predictor, generator)
-        if found.peak is not None:
-            peak = torch.from_numpy(found.peak)
-            place = torch.stack(
-                [self.map_columns.to_map(peak[:, 0]), self.map_rows.to_map(peak[:, 1])], dim=1
-            )
-            readout.start_at(place.clamp(-1.0, 1.0).float())
-        else:
-            readout.start_at(torch.zeros(len(found.mean), 2))
-
-    def _inverse_output(self, response: Tensor) -> Tensor:
-        """Drive at which the output is this response; that of a silent neuron is low but finite."""
-        if self.config.output == "linear":
-            return response
-        if self.config.output == "softplus":
-            drive = response + torch.log(-torch.expm1(-response))
-        else:
-            drive = torch.where(response > 1.0, response - 1.0, torch.log(response))
-        return drive.clamp_min(_SILENT_DRIVE)
-
 
 def _build_core(
     config: NetworkConfig, image_shape: tuple[int, int, int]
-) -> Core | EquivariantCore | Stacked2dCore:
+) -> Core | EquivariantCore | Stacked2dCore | SpaceTimeCore:
     n_channels, height, width = image_shape
+    if config.space_time is not None:
+        if config.n_orientations is not None:
+            check_equivariance(config.space_time.layers, (height, width))
+        return SpaceTimeCore(
+            n_channels, config.space_time, n_orientations=config.n_orientations, basis=config.kernel_basis
+        )
     if config.stacked is not None:
         return Stacked2dCore(n_channels, config.stacked)
     if config.n_orientations is None:
         return Core(n_channels, config.layers)
     check_equivariance(config.layers, (height, width))
     return EquivariantCore(n_channels, config.layers, config.n_orientations, config.kernel_basis)
-
-
-def _start_linear(modules: nn.Module, generator: torch.Generator) -> None:
-    """Draw the weights of linear layers, normal with the variance of Glorot & Bengio (2010); biases are zero."""
-    for module in modules.modules():
-        if isinstance(module, nn.Linear):
-            module.weight.normal_(0.0, (2.0 / sum(module.weight.shape)) ** 0.5, generator=generator)
-            module.bias.zero_()
 
 
 def _describe(checkpoint: object) -> str:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from decortex.config import Config
 from decortex.data import Recordings
-from decortex.models.cores import KernelBasis, LayerConfig, MapGeometry, Stacked2dConfig, map_geometry
+from decortex.models.cores import (
+    KernelBasis,
+    LayerConfig,
+    MapGeometry,
+    SpaceTimeConfig,
+    Stacked2dConfig,
+    map_geometry,
+)
 from decortex.models.readouts import ReadoutConfig, ShifterConfig
 
 Output = Literal["softplus", "elu", "linear"]
@@ -18,7 +25,8 @@ class NetworkConfig(Config):
     """Architecture and start of a predictive network."""
 
     layers: tuple[LayerConfig, ...] = Field(
-        default=(), description="layers of the core, from the image up; none where 'stacked' says what it is"
+        default=(),
+        description="layers of the core, from the image up; none where 'stacked' or 'space_time' says what it is",
     )
     stacked: Stacked2dConfig | None = Field(
         default=None, description="neuralpredictors' stacked core by its own options, in place of layers"
@@ -46,29 +54,48 @@ class NetworkConfig(Config):
         default=None,
         description="eye movements shift where neurons look: the last two image channels are the pupil's x and y",
     )
+    space_time: SpaceTimeConfig | None = Field(
+        default=None,
+        description="a core of movies, in place of layers; the network then predicts frame by frame",
+    )
 
     @model_validator(mode="after")
     def _belongs(self) -> NetworkConfig:
-        if bool(self.layers) == (self.stacked is not None):
-            raise ValueError("a core is given by either 'layers' (at least one) or 'stacked'")
+        given = [bool(self.layers), self.stacked is not None, self.space_time is not None]
+        if sum(given) != 1:
+            raise ValueError("a core is given by 'layers' (at least one), by 'stacked' or by 'space_time'")
         if self.stacked is not None and self.n_orientations is not None:
-            raise ValueError("n_orientations needs a core of 'layers'; 'stacked' is a plain core")
+            raise ValueError(
+                "n_orientations needs a core of 'layers' or 'space_time'; 'stacked' is a plain core"
+            )
         if self.shifter is not None and not self.readout.reads_points:
             raise ValueError(f"a shifter moves points, but the readout is of kind {self.readout.kind!r}")
         return self
+
+    def resolved(self) -> dict[str, Any]:
+        """All parameters; without 'space_time' for networks of images, whose hash is what it was before movies."""
+        plain = super().resolved()
+        if self.space_time is None:
+            del plain["space_time"]
+        return plain
+
+    @property
+    def core_layers(self) -> tuple[LayerConfig, ...]:
+        """Layers of the core, of images or of movies; none of a stacked one."""
+        return self.layers if self.space_time is None else self.space_time.layers
 
     @property
     def n_features(self) -> int:
         """Channels of the core's maps."""
         if self.stacked is not None:
             return self.stacked.n_features
-        return self.layers[-1].channels * (self.n_orientations or 1)
+        return self.core_layers[-1].channels * (self.n_orientations or 1)
 
     def map_geometry(self, side: int) -> MapGeometry:
         """Follow one axis of the image, ``side`` pixels, to the core's maps."""
         if self.stacked is not None:
             return self.stacked.map_geometry(side)
-        return map_geometry(self.layers, side)
+        return map_geometry(self.core_layers, side)
 
 
 class SessionGeometry(Config):
@@ -84,6 +111,16 @@ class Geometry(Config):
     image_shape: tuple[int, int, int] = Field(description="(channels, height, width) of the images")
     sessions: tuple[SessionGeometry, ...] = Field(min_length=1, description="sessions in order")
     neuron_order_sha256: str = Field(description="digest of the neurons' identities in order")
+    frame_rate: float | None = Field(
+        default=None, gt=0, description="frames per second of movies, Hz; null: images"
+    )
+
+    def resolved(self) -> dict[str, Any]:
+        """All of it; without 'frame_rate' for images, whose checkpoints are what they were before movies."""
+        plain = super().resolved()
+        if self.frame_rate is None:
+            del plain["frame_rate"]
+        return plain
 
     @classmethod
     def of(cls, recordings: Recordings) -> Geometry:
@@ -95,4 +132,5 @@ class Geometry(Config):
                 for session in recordings.sessions
             ),
             neuron_order_sha256=recordings.neuron_order_sha256,
+            frame_rate=recordings.frame_rate,
         )

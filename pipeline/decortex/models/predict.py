@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from decortex.data import Recordings, Session
+from decortex.data.video import frame_responses, frame_rows
 from decortex.errors import ConfigError, DatasetError, InputError
 from decortex.models.checkpoints import BuiltNetwork
 from decortex.models.network import Network
+
+_CLIPS = 4  # clips at once; changes nothing but memory and time
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,14 @@ class SessionPredictions:
     ----------
     session : str
         Name.
-    trials : ndarray of int64, shape (n_trials,)
-        Indices of the trials in the session.
-    image_ids : ndarray of int64, shape (n_trials,)
-        Trials with equal id are repeats of one image.
-    responses, predictions : ndarray of float32, shape (n_trials, n_neurons)
+    trials : ndarray of int64, shape (n_rows,)
+        Index in the session of each row's trial. A row is a trial; of clips, a frame that is scored.
+    image_ids : ndarray of int64, shape (n_rows,)
+        Rows with equal id are repeats of one image, or of one frame of one clip.
+    responses, predictions : ndarray of float32, shape (n_rows, n_neurons)
         In the recordings' own units.
+    clip_ids : ndarray of int64, shape (n_rows,), optional
+        Of clips: the clip that each row is a frame of. Frames are not samples: whatever is resampled is clips.
     """
 
     session: str
@@ -36,6 +41,7 @@ class SessionPredictions:
     image_ids: NDArray[np.int64]
     responses: NDArray[np.float32]
     predictions: NDArray[np.float32]
+    clip_ids: NDArray[np.int64] | None = None
 
 
 def resolve_device(device: str) -> torch.device:
@@ -90,12 +96,12 @@ def predictions(
     Returns
     -------
     ndarray of float32, shape (n_trials, n_neurons)
-        In the recordings' own units.
+        In the recordings' own units; of clips a row per frame behind `frames_skipped`, clip after clip.
 
     Raises
     ------
     InputError
-        If the network has no such session.
+        If the network has no such session, or takes images where the session shows clips.
     """
     name = session.name if name is None else name
     if name not in network.slices:
@@ -105,6 +111,8 @@ def predictions(
     predicted = np.empty((len(trials), own.stop - own.start), dtype=np.float32)
     try:
         network.to(target).eval()
+        if session.n_frames is not None:
+            return _of_clips(network, session, trials, name, target)
         with torch.no_grad():
             for begin in range(0, len(trials), batch_size):
                 images = torch.from_numpy(session.images.read(trials[begin : begin + batch_size]))
@@ -112,6 +120,32 @@ def predictions(
     finally:
         network.to(home).train(was_training)
     return predicted
+
+
+@torch.no_grad()
+def _of_clips(
+    network: Network | BuiltNetwork,
+    session: Session,
+    trials: NDArray[np.int64],
+    name: str,
+    device: torch.device,
+) -> NDArray[np.float32]:
+    core = network.config.space_time if isinstance(network, Network) else None
+    if core is None:
+        raise InputError(
+            f"session {session.name!r} shows clips of movies, but the network takes images: it has no space-time core."
+        )
+    rows = [np.empty((0, network.slices[name].stop - network.slices[name].start), dtype=np.float32)]
+    for run in session.stacks(trials, _CLIPS):
+        clips = torch.from_numpy(session.images.read(run)[:, :, core.first_frame :])
+        rows.append(network(clips.to(device), name).flatten(0, 1).cpu().numpy())
+    return np.concatenate(rows)
+
+
+def frames_skipped(network: Network | BuiltNetwork) -> int:
+    """Frames at the start of every clip that a network is not scored on: its lag, or its warm-up if longer."""
+    core = network.config.space_time if isinstance(network, Network) else None
+    return 0 if core is None else core.skipped
 
 
 def _home(network: nn.Module) -> torch.device:
@@ -152,7 +186,14 @@ def predict(
     ------
     DatasetError
         If a session has no trial in the tier.
+    InputError
+        If the recordings have another frame rate than the network.
     """
+    if isinstance(network, Network) and network.geometry.frame_rate != recordings.frame_rate:
+        raise InputError(
+            f"the network was trained at a frame rate of {network.geometry.frame_rate} Hz, the recordings are at"
+            f" {recordings.frame_rate} Hz (None: images). Resample them (decortex.data.video.resample), or train again."
+        )
     found: dict[str, SessionPredictions] = {}
     for session in recordings.sessions:
         trials = session.trials(tier)
@@ -161,11 +202,24 @@ def predict(
                 f"session {session.name!r} has no {tier!r} trials;"
                 f" its tiers: {sorted(set(session.tiers.tolist()))}."
             )
+        predicted = predictions(network, session, trials, batch_size=batch_size, device=device)
+        if session.n_frames is None:
+            found[session.name] = SessionPredictions(
+                session=session.name,
+                trials=trials,
+                image_ids=session.image_ids[trials],
+                responses=session.responses.read(trials),
+                predictions=predicted,
+            )
+            continue
+        skipped = frames_skipped(network)
+        rows = frame_rows(session, trials, skipped=skipped)
         found[session.name] = SessionPredictions(
             session=session.name,
-            trials=trials,
-            image_ids=session.image_ids[trials],
-            responses=session.responses.read(trials),
-            predictions=predictions(network, session, trials, batch_size=batch_size, device=device),
+            trials=rows.trials,
+            image_ids=rows.image_ids,
+            responses=frame_responses(session, trials, skipped=skipped),
+            predictions=predicted,
+            clip_ids=rows.clip_ids,
         )
     return found

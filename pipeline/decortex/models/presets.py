@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from decortex.models.cores import LayerConfig, Stacked2dConfig
+from decortex.models.cores import LayerConfig, SpaceTimeConfig, SpaceTimeLayerConfig, Stacked2dConfig
 from decortex.models.network import NetworkConfig
 from decortex.models.readouts import GridPredictorConfig, ReadoutConfig
 from decortex.models.training import TrainingConfig
@@ -176,9 +176,55 @@ def reproducible_v1_spec() -> Spec:
     return network, TrainingConfig.from_params({**_MOUSE_V1, "learning_rate": 8e-3, **penalties})
 
 
+def simulated_retina_spec() -> Spec:
+    """Return the specification for the simulated video retina: clips of 50 frames of 36 x 36 pixels, counts per frame.
+
+    Two layers that are separable in space and time (10 pixels and 11 frames, 3 pixels and 7 frames; lag 16), a point
+    readout, Poisson loss, batches of four clips.
+    """
+    network = NetworkConfig(
+        space_time=SpaceTimeConfig(
+            layers=(
+                SpaceTimeLayerConfig(channels=16, kernel=10, stride=2, padding=4, frames=11),
+                SpaceTimeLayerConfig(channels=24, kernel=3, padding=1, frames=7, norm="plain"),
+            )
+        ),
+        readout=ReadoutConfig(kind="point", start="correlation"),
+        output="softplus",
+        response_scale="mean",
+    )
+    training = TrainingConfig(
+        loss="poisson",
+        optimiser="adam",
+        learning_rate=8e-3,
+        position_rate=2e-2,
+        feature_l1=0.02,
+        batch_size=4,
+        max_epochs=9,
+    )
+    return network, training
+
+
+def rotation_video_spec() -> Spec:
+    """Return the specification of a rotation-equivariant network for the simulated video cortex.
+
+    As `simulated_retina_spec`, with 8 features at 8 orientations: orientation and direction of motion roll together.
+    """
+    network, training = simulated_retina_spec()
+    assert network.space_time is not None
+    layers = tuple(layer.model_copy(update={"channels": 8}) for layer in network.space_time.layers)
+    space_time = network.space_time.model_copy(update={"layers": layers})
+    return (
+        network.model_copy(update={"space_time": space_time, "n_orientations": 8}),
+        training.model_copy(update={"feature_l1": 0.0, "feature_group_l1": 0.02}),
+    )
+
+
 RECIPES: dict[str, Callable[[], Spec]] = {
     "simulated_cortex": simulated_cortex_spec,
     "simulated_cortex_rotation": rotation_cortex_spec,
+    "simulated_retina": simulated_retina_spec,
+    "simulated_video_rotation": rotation_video_spec,
     "macaque_v4": macaque_v4_spec,
     "macaque_v4_large": macaque_v4_large_spec,
     "macaque_v4_rotation": macaque_v4_rotation_spec,

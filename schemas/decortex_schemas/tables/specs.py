@@ -17,7 +17,7 @@ from decortex.data import TIERS
 from decortex.errors import ConfigError
 from decortex.evaluation.association import CovariateConfig
 from decortex.evaluation.nulls import NULL_KINDS
-from decortex.evaluation.performance import METRICS
+from decortex.evaluation.performance import CLIP_METRICS, METRICS
 from decortex.finetune import FinetuneConfig
 from decortex.models.training import TrainingConfig
 from decortex_schemas.database import register_row, schema
@@ -52,7 +52,7 @@ class Metric(dj.Lookup):
     # Score of a neuron's prediction
     metric : varchar(32)
     """
-    contents = [{"metric": metric} for metric in METRICS]
+    contents = [{"metric": metric} for metric in METRICS + CLIP_METRICS]
 
 
 @schema

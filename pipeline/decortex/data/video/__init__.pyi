@@ -3,12 +3,18 @@ from .clips import (
     DeconvolvedTraces,
     InMemoryClips,
     RepeatedTrials,
+    is_in_memory,
 )
 from .filetree import (
     WITHHELD,
     open_video_session,
     read_frame_rate,
     shared_clips,
+)
+from .frames import (
+    FrameRows,
+    frame_responses,
+    frame_rows,
 )
 from .h5_folder import (
     MovieSplit,
@@ -24,9 +30,13 @@ __all__ = [
     "NEGATIVE_TOLERANCE",
     "WITHHELD",
     "DeconvolvedTraces",
+    "FrameRows",
     "InMemoryClips",
     "MovieSplit",
     "RepeatedTrials",
+    "frame_responses",
+    "frame_rows",
+    "is_in_memory",
     "open_h5_folder",
     "open_video_session",
     "read_frame_rate",

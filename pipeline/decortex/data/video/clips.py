@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.data.npy import read_array, read_first_row
-from decortex.data.recordings import Trials
+from decortex.data.recordings import InMemoryTrials, Trials
 from decortex.errors import DatasetError, InputError
 
 # Deconvolution leaves values just below zero. Down to this share of a neuron's standard deviation they count as zero.
@@ -203,6 +203,11 @@ class InMemoryClips:
                 " Session.stacks groups trials of one length."
             )
         return np.stack(chosen)
+
+
+def is_in_memory(trials: Trials) -> bool:
+    """Whether reading these trials touches no disk, so that keeping them would only double them."""
+    return isinstance(trials, InMemoryTrials | InMemoryClips | RepeatedTrials)
 
 
 def one_length(lengths: NDArray[np.int64]) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.data import Recordings
+from decortex.data.video import frame_responses, frame_rows
 from decortex.errors import InputError
 
 FloatArray = NDArray[np.float64]
@@ -33,7 +34,11 @@ class Reliability:
 
 
 def reliability(
-    responses: NDArray[np.floating[Any]], image_ids: NDArray[np.integer[Any]], *, rng: np.random.Generator
+    responses: NDArray[np.floating[Any]],
+    image_ids: NDArray[np.integer[Any]],
+    *,
+    rng: np.random.Generator,
+    showings: NDArray[np.integer[Any]] | None = None,
 ) -> Reliability:
     r"""Reliability of every neuron of one session.
 
@@ -45,6 +50,9 @@ def reliability(
         Trials with equal id are repeats of one image; images shown once do not count.
     rng : numpy.random.Generator
         Draws the halves.
+    showings : ndarray of int, shape (n_trials,), optional
+        Of movies, whose rows are frames: the showing of a clip that each is part of. Halves are of showings: all frames
+        of one fall into one half.
 
     Returns
     -------
@@ -70,9 +78,12 @@ def reliability(
         return Reliability(unknown, unknown.copy())
     r = responses[repeated].astype(np.float64)
     _, which, counts = np.unique(which[repeated], return_inverse=True, return_counts=True)
+    shown = (
+        np.arange(len(which)) if showings is None else np.unique(showings[repeated], return_inverse=True)[1]
+    )
     sums = _sums(r, which, len(counts))
     others = (sums[which] - r) / (counts[which] - 1)[:, None]
-    halves = np.mean([_halves(r, which, counts, rng) for _ in range(N_SPLITS)], axis=0)
+    halves = np.mean([_halves(r, which, counts, shown, rng) for _ in range(N_SPLITS)], axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         brown = np.where(halves > -1.0, 2.0 * halves / (1.0 + halves), np.nan)
     return Reliability(spearman_brown=brown, oracle=_correlation(r, others))
@@ -83,8 +94,13 @@ def reliability_of(recordings: Recordings, tier: str, *, seed: int) -> Reliabili
     parts = []
     for place, session in enumerate(recordings.sessions):
         trials = session.trials(tier)
-        responses = session.responses.read(trials).reshape(len(trials), session.n_neurons)
         rng = np.random.default_rng([seed, place])
+        if session.n_frames is not None:
+            rows = frame_rows(session, trials)
+            responses = frame_responses(session, trials)
+            parts.append(reliability(responses, rows.image_ids, rng=rng, showings=rows.trials))
+            continue
+        responses = session.responses.read(trials).reshape(len(trials), session.n_neurons)
         parts.append(reliability(responses, session.image_ids[trials], rng=rng))
     return Reliability(
         spearman_brown=np.concatenate([part.spearman_brown for part in parts]),
@@ -93,10 +109,14 @@ def reliability_of(recordings: Recordings, tier: str, *, seed: int) -> Reliabili
 
 
 def _halves(
-    r: FloatArray, which: NDArray[np.integer[Any]], counts: NDArray[np.integer[Any]], rng: np.random.Generator
+    r: FloatArray,
+    which: NDArray[np.integer[Any]],
+    counts: NDArray[np.integer[Any]],
+    shown: NDArray[np.integer[Any]],
+    rng: np.random.Generator,
 ) -> FloatArray:
     """Correlation over images between the means of two random halves of the showings."""
-    order = np.lexsort((rng.random(len(which)), which))
+    order = np.lexsort((rng.random(int(shown.max()) + 1)[shown], which))
     place = np.empty(len(which), dtype=np.int64)  # each trial's random place among the showings of its image
     place[order] = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
     first = place < (counts // 2)[which]

@@ -21,6 +21,8 @@ METRICS = (
     "poisson_deviance",
     "poisson_loss",
 )
+# Of movies only.
+CLIP_METRICS = ("per_clip_correlation",)
 REASONS = (
     "not_finite",
     "too_few_images",
@@ -67,7 +69,7 @@ class Scores:
     Parameters
     ----------
     metric : str
-        One of `METRICS`.
+        One of `METRICS` or `CLIP_METRICS`.
     values : ndarray of float64, shape (n_neurons,)
         NaN where undefined.
     reasons : ndarray of str, shape (n_neurons,)
@@ -102,6 +104,8 @@ def score_neurons(
     responses: NDArray[np.floating[Any]],
     predictions: NDArray[np.floating[Any]],
     image_ids: NDArray[np.integer[Any]],
+    *,
+    clip_ids: NDArray[np.integer[Any]] | None = None,
 ) -> dict[str, Scores]:
     r"""Score every neuron of one session by every metric of `METRICS`.
 
@@ -110,13 +114,18 @@ def score_neurons(
     responses, predictions : ndarray of float, shape (n_trials, n_neurons)
         Recorded and predicted responses in one unit (counts for the Poisson scores).
     image_ids : ndarray of int, shape (n_trials,)
-        Trials with equal id are repeats of one image.
+        Trials with equal id are repeats of one image. Of movies a row is a frame, and frames with equal id are repeats.
+    clip_ids : ndarray of int, shape (n_trials,), optional
+        Of movies: the clip that each frame belongs to.
 
     Returns
     -------
     dict of str to Scores
         ``correlation_to_average``: over images, repeats averaged in responses and predictions.
-        ``single_trial_correlation``: over trials. Both with population standard deviations.
+        ``single_trial_correlation``: over trials. Both with population standard deviations. Of movies both run over
+        frames, clips concatenated; ``per_clip_correlation``, only with ``clip_ids``, is the mean over clips of the
+        correlation over each clip's frames, repeats averaged in responses and predictions: clips in which response or
+        prediction are constant are left out.
         ``fev`` :math:`= (V - N)/V` and ``feve`` :math:`= 1 - (MSE - N)/(V - N)`, over the trials of images
         shown at least twice, with V the variance over trials and N the mean over images of the variance
         over repeats, both with ddof 1; ``feve`` is defined where ``fev`` is at least .15.
@@ -133,6 +142,10 @@ def score_neurons(
     Works through the neurons in blocks, so that memory beyond the input does not grow with their number.
     """
     _check(responses, predictions, image_ids)
+    if clip_ids is not None and clip_ids.shape != image_ids.shape:
+        raise InputError(
+            f"clip_ids should name the clip of each of {len(image_ids)} frames, but has shape {clip_ids.shape}."
+        )
     n_trials, n_neurons = responses.shape
     repeats = _Repeats.of(image_ids)
     block = max(1, _CHUNK_ELEMENTS // n_trials)
@@ -141,10 +154,12 @@ def score_neurons(
             responses[:, start : start + block].astype(np.float64),
             predictions[:, start : start + block].astype(np.float64),
             repeats,
+            None if clip_ids is None else np.asarray(clip_ids),
         )
         for start in range(0, n_neurons, block)
     ]
-    return concatenate_scores(parts) if parts else {name: _empty(name) for name in METRICS}
+    names = METRICS if clip_ids is None else METRICS + CLIP_METRICS
+    return concatenate_scores(parts) if parts else {name: _empty(name) for name in names}
 
 
 def concatenate_scores(parts: Sequence[Mapping[str, Scores]]) -> dict[str, Scores]:
@@ -163,7 +178,7 @@ def concatenate_scores(parts: Sequence[Mapping[str, Scores]]) -> dict[str, Score
             values=np.concatenate([part[name].values for part in parts]),
             reasons=np.concatenate([part[name].reasons for part in parts]),
         )
-        for name in METRICS
+        for name in parts[0]
     }
 
 
@@ -191,7 +206,9 @@ class _Repeats:
         return self.sums(values) / self.counts[:, None]
 
 
-def _score_block(r: FloatArray, p: FloatArray, repeats: _Repeats) -> dict[str, Scores]:
+def _score_block(
+    r: FloatArray, p: FloatArray, repeats: _Repeats, clip_ids: NDArray[Any] | None
+) -> dict[str, Scores]:
     broken = ~(np.isfinite(r).all(axis=0) & np.isfinite(p).all(axis=0))
     # A neuron with a broken trial has no score at all; zeros keep its column from raising warnings.
     r = np.where(broken, 0.0, r)
@@ -202,11 +219,14 @@ def _score_block(r: FloatArray, p: FloatArray, repeats: _Repeats) -> dict[str, S
         **_explained(r, p, repeats),
         **_poisson(r, p),
     }
+    if clip_ids is not None:
+        of_frame = clip_ids[repeats.order][repeats.starts]
+        values["per_clip_correlation"] = _per_clip(repeats.means(r), repeats.means(p), of_frame)
     scores = {}
-    for name in METRICS:
+    for name in (name for name in METRICS + CLIP_METRICS if name in values):
         value, reason = values[name]
-        reason = np.where(broken, "not_finite", reason)
-        scores[name] = Scores(name, np.where(reason == "", value, np.nan), reason)
+        reasons = np.where(broken, "not_finite", reason)
+        scores[name] = Scores(name, np.where(reasons == "", value, np.nan), reasons)
     return scores
 
 
@@ -228,6 +248,19 @@ def _correlation(r: FloatArray, p: FloatArray) -> tuple[FloatArray, NDArray[np.s
     reason[vanished] = "constant_prediction"
     correlation = np.divide(products, norms, out=np.full(len(norms), np.nan), where=defined & ~vanished)
     return np.clip(correlation, -1.0, 1.0), reason
+
+
+def _per_clip(r: FloatArray, p: FloatArray, clip_ids: NDArray[Any]) -> tuple[FloatArray, NDArray[np.str_]]:
+    """Mean over clips of the correlation over a clip's frames; the last clip's reason where none is defined."""
+    found, reason = [], np.empty(0, dtype="<U24")
+    for clip in np.unique(clip_ids):
+        value, reason = _correlation(r[clip_ids == clip], p[clip_ids == clip])
+        found.append(np.where(reason == "", value, np.nan))
+    defined = np.isfinite(found)
+    n_clips = defined.sum(axis=0)
+    total = np.where(defined, found, 0.0).sum(axis=0)
+    mean = np.divide(total, n_clips, out=np.full(r.shape[1], np.nan), where=n_clips > 0)
+    return mean, np.where(n_clips > 0, "", reason)
 
 
 def _constant(values: FloatArray) -> NDArray[np.bool_]:

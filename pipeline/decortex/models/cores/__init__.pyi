@@ -1,6 +1,7 @@
 from .equivariant import EquivariantCore, TurnedConv, check_equivariance
 from .kernels import KernelBasis, turned_basis
 from .neuralpredictors import UNTOLD, Stacked2dConfig, Stacked2dCore, told_by_tensors
+from .space_time import SpaceTimeConfig, SpaceTimeCore, SpaceTimeLayerConfig
 from .stacked import Core, LayerConfig, MapGeometry, map_geometry
 
 __all__ = [
@@ -10,6 +11,9 @@ __all__ = [
     "KernelBasis",
     "LayerConfig",
     "MapGeometry",
+    "SpaceTimeConfig",
+    "SpaceTimeCore",
+    "SpaceTimeLayerConfig",
     "Stacked2dConfig",
     "Stacked2dCore",
     "TurnedConv",

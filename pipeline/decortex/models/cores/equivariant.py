@@ -95,6 +95,7 @@ class TurnedConv(nn.Module):
         super().__init__()
         self.n_orientations, self.side, self.stride, self.padding = n_orientations, side, stride, padding
         self.depthwise = depthwise
+        self.kernel_shape = (side, side)
         bank = torch.from_numpy(turned_basis(side, n_orientations, basis)).float()
         self.register_buffer("bank", bank, persistent=False)
         shape = (n_outputs, 1, 1) if depthwise else (n_outputs, input_orientations, n_inputs)
@@ -116,7 +117,7 @@ class TurnedConv(nn.Module):
         if not self.depthwise and turned.shape[2] > 1:
             turned = torch.stack([kernel.roll(o, dims=1) for o, kernel in enumerate(turned)])
         n_outputs = turned.shape[0] * turned.shape[1]
-        return turned.reshape(n_outputs, -1, self.side, self.side)
+        return turned.reshape(n_outputs, -1, *self.kernel_shape)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Convolve, (batch, O * n_outputs, height, width)."""
@@ -127,7 +128,7 @@ class TurnedConv(nn.Module):
         )
 
 
-class _SharedNorm(nn.Module):
+class SharedNorm(nn.Module):
     """Batch norm of features, shared over their orientations."""
 
     def __init__(self, n_features: int, n_orientations: int, *, affine: bool) -> None:
@@ -180,7 +181,7 @@ class _Stage(nn.Sequential):
             with_bias=with_bias,
         )
         if layer.norm != "none":
-            self.norm = _SharedNorm(layer.channels, n_orientations, affine=layer.norm == "affine")
+            self.norm = SharedNorm(layer.channels, n_orientations, affine=layer.norm == "affine")
         self.nonlinearity = NONLINEARITIES[layer.nonlinearity]()
         if layer.pool > 1:
             self.pool = nn.AvgPool2d(layer.pool)

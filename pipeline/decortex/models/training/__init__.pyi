@@ -4,8 +4,12 @@ from .averaging import (
 )
 from .batches import (
     Batch,
+    Batches,
     TierBatches,
     shift_images,
+)
+from .clips import (
+    ClipBatches,
 )
 from .config import (
     TrainingConfig,
@@ -18,6 +22,9 @@ from .handover import (
 )
 from .history import (
     EpochRecord,
+)
+from .inputs import (
+    tier_batches,
 )
 from .loop import (
     AuxiliaryTerm,
@@ -43,6 +50,8 @@ from .resume import (
 __all__ = [
     "AuxiliaryTerm",
     "Batch",
+    "Batches",
+    "ClipBatches",
     "EpochRecord",
     "Handover",
     "MapMemory",
@@ -62,4 +71,5 @@ __all__ = [
     "prediction_loss",
     "roughness",
     "shift_images",
+    "tier_batches",
 ]

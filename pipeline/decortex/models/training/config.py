@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -64,7 +64,9 @@ class TrainingConfig(Config):
         default=0.0, ge=0, lt=1, description="decay of the running average of weights that is kept; 0: none"
     )
     shift: int = Field(default=0, ge=0, le=32, description="training images shift by up to this many pixels")
-    batch_size: int = Field(default=64, ge=1, le=65536, description="images a batch, mixed over sessions")
+    batch_size: int = Field(
+        default=64, ge=1, le=65536, description="images (or clips) a batch, mixed over sessions"
+    )
     max_epochs: int = Field(default=12, ge=1, le=10000, description="epochs at most")
     patience: int | None = Field(
         default=None, ge=1, description="stop after this many epochs without a better one; null: never"
@@ -79,3 +81,17 @@ class TrainingConfig(Config):
     max_cache_bytes: int = Field(
         default=2 * 1024**3, ge=0, description="images up to this size are kept in memory, else streamed"
     )
+    window: int | None = Field(
+        default=None,
+        ge=2,
+        le=10000,
+        description="of movies: frames of each clip that an epoch trains on, from a random one on; null: as many as the"
+        " shortest clip has",
+    )
+
+    def resolved(self) -> dict[str, Any]:
+        """All parameters; without a 'window' that is null, so that training on images hashes as before movies."""
+        plain = super().resolved()
+        if self.window is None:
+            del plain["window"]
+        return plain

@@ -11,7 +11,8 @@ from torch import Tensor
 from decortex.data import Recordings
 from decortex.errors import ConfigError, DatasetError, InputError
 from decortex.models.network import Geometry, Network
-from decortex.models.training.batches import TierBatches
+from decortex.models.training.batches import Batches, TierBatches
+from decortex.models.training.clips import ClipBatches
 from decortex.models.training.config import TrainingConfig
 from decortex.models.training.feature_cache import MapMemory
 
@@ -68,8 +69,8 @@ class RunInputs:
 
     Attributes
     ----------
-    training, validation : TierBatches
-        Of images, or of maps where ``trains_on_maps`` or ``validates_on_maps``.
+    training, validation : Batches
+        Of images or clips, or of maps where ``trains_on_maps`` or ``validates_on_maps``.
 
     Raises
     ------
@@ -91,13 +92,16 @@ class RunInputs:
         cache = config.max_cache_bytes
         on_maps = _tiers_on_maps(network, recordings, config, shows_images=shows_images)
         self.trains_on_maps, self.validates_on_maps = "train" in on_maps, "validation" in on_maps
-        self.training = TierBatches(
+        self.training = tier_batches(
+            network,
             recordings,
             "train",
             batch_size=config.batch_size,
+            window=config.window,
             max_cache_bytes=cache if shows_images and not self.trains_on_maps else 0,
         )
-        self.validation = TierBatches(
+        self.validation = tier_batches(
+            network,
             recordings,
             "validation",
             batch_size=_VALIDATION_BATCH,
@@ -118,7 +122,7 @@ class RunInputs:
             (self.validation, self.validates_on_maps),
             (self.training, self.trains_on_maps),
         ):
-            if kept:
+            if kept and isinstance(batches, TierBatches):
                 compute = partial(batches.collect, self._maps_without_gradient, self._network.map_shape)
                 batches.keep_inputs(memory.recall(self._network, images, batches.trials, compute))
 
@@ -127,12 +131,55 @@ class RunInputs:
         return self._network.maps(images.to(self._device)).cpu()
 
 
+def tier_batches(
+    network: Network,
+    recordings: Recordings,
+    tier: str,
+    *,
+    batch_size: int,
+    max_cache_bytes: int,
+    window: int | None = None,
+) -> Batches:
+    """Batches of one tier for a network: of images, or of windows of clips that its core can predict.
+
+    Parameters
+    ----------
+    network : Network
+        Of images or of movies.
+    recordings : Recordings
+        Of the same.
+    tier : str
+        'train', 'validation' or 'test'.
+    batch_size : int
+        Images or windows a batch.
+    max_cache_bytes : int
+        Images or clips up to this size are kept in memory.
+    window : int, optional
+        Of movies: frames of a window; None: as many as the shortest clip has.
+
+    Raises
+    ------
+    ConfigError
+        If a window is asked for that images do not have.
+    DatasetError
+        If a session has no trial in the tier, or a clip is too short.
+    """
+    core = network.config.space_time
+    if core is not None:
+        return ClipBatches(
+            recordings, tier, core, window=window, batch_size=batch_size, max_cache_bytes=max_cache_bytes
+        )
+    if window is not None:
+        raise ConfigError(f"a window of {window} frames was asked for, but the recordings show images.")
+    return TierBatches(recordings, tier, batch_size=batch_size, max_cache_bytes=max_cache_bytes)
+
+
 def _tiers_on_maps(
     network: Network, recordings: Recordings, config: TrainingConfig, *, shows_images: bool
 ) -> set[str]:
     """Tiers whose maps are computed once: where the core stays as it is and they fit in memory."""
-    if config.trains != "readout" and shows_images:
-        return set()
+    if network.is_video or (config.trains != "readout" and shows_images):
+        return set()  # windows of clips differ from epoch to epoch
     unshifted = shows_images and config.shift == 0
     tiers = {"validation", "train"} if unshifted else {"validation"}
     n_trials = sum(len(session.trials(tier)) for session in recordings.sessions for tier in tiers)
@@ -142,4 +189,7 @@ def _tiers_on_maps(
 
 def _summary(geometry: Geometry) -> str:
     sessions = ", ".join(f"{one.name} ({one.n_neurons} neurons)" for one in geometry.sessions)
-    return f"sessions {sessions}, images {geometry.image_shape}, order {geometry.neuron_order_sha256[:8]}"
+    rate = "" if geometry.frame_rate is None else f" at {geometry.frame_rate:g} Hz"
+    return (
+        f"sessions {sessions}, images {geometry.image_shape}{rate}, order {geometry.neuron_order_sha256[:8]}"
+    )
