@@ -19,6 +19,7 @@ FloatArray: TypeAlias = NDArray[np.float64]
 CANCELLED = 1e-6  # of |x|^2 + |y|^2: below it the expansion has lost six digits of sixteen
 MANY = 0.2  # share of the entries from which all are computed from differences
 CENTRE_ROWS = 4096  # neurons whose median stands for the median of all
+INNER_SHARE = 0.9  # of the neurons, by distance from the median, that a typical variance is taken of
 CHUNK = 2**22  # array elements a step
 
 
@@ -27,6 +28,17 @@ def robust_centre(x: FloatArray) -> FloatArray:
     step = max(1, -(-len(x) // CENTRE_ROWS))
     centre: FloatArray = np.median(x[::step], axis=0)
     return centre
+
+
+def typical_variance(x: FloatArray) -> float:
+    """Variance, mean over features, of the 90 % of the neurons nearest to the median; of all where that is 0.
+
+    A unit of the embedding squared that few far neurons do not stretch; 1 where all neurons are equal.
+    """
+    near = x - robust_centre(x)
+    sizes = np.einsum("nd,nd->n", near, near)
+    inner = near[sizes <= np.quantile(sizes, INNER_SHARE)]
+    return float(inner.var(axis=0).mean()) or float(near.var(axis=0).mean()) or 1.0
 
 
 def squared_distances(x: FloatArray, y: FloatArray) -> FloatArray:

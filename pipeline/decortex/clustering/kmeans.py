@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import warnings
 from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from sklearn.exceptions import ConvergenceWarning
 
@@ -21,6 +23,7 @@ from decortex.clustering.method import Fitter, Method, Points
 from decortex.clustering.multistart import subsample
 from decortex.clustering.result import ClusteringResult, FitStatus, canonical_order, relabel
 from decortex.config import Config
+from decortex.distances import distance_blocks, nearest, robust_centre
 
 SCREENED_STARTS = 2  # times n_init: on a subsample starts are cheap
 
@@ -71,10 +74,12 @@ def fit_kmeans(x: FloatArray, config: KMeansConfig, n_clusters: int, seed: int) 
     rng = generator(seed, n_clusters)
     sample = subsample(x, n_clusters, config.n_screen, rng)
     stopping = {"max_iter": config.max_iter, "tol": config.tol}
+    middle = robust_centre(x)
+    near = x - middle
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct neurons than K: see status
         if sample is None:
-            best = lloyd(x, n_clusters, rng, n_init=config.n_init, **stopping)
+            best = lloyd(near, n_clusters, rng, n_init=config.n_init, **stopping)
         else:
             screening = Screening(
                 SCREENED_STARTS * config.n_init,
@@ -83,16 +88,15 @@ def fit_kmeans(x: FloatArray, config: KMeansConfig, n_clusters: int, seed: int) 
                 config.max_iter,
                 config.tol,
             )
-            starts = screened_starts(sample, screening, n_clusters, rng)
-            solutions = exchanged_centres(x, starts, screening, rng)
+            starts = screened_starts(sample - middle, screening, n_clusters, rng)
+            solutions = exchanged_centres(near, starts, screening, rng)
             runs = [
-                lloyd(x, n_clusters, rng, init=centres, n_init=1, **stopping)
-                for centres in raced_centres(x, solutions, rng)
+                lloyd(near, n_clusters, rng, init=centres, n_init=1, **stopping)
+                for centres in raced_centres(near, solutions, rng)
             ]
             best = min(runs, key=lambda run: run.inertia_)
-    order = canonical_order(best.labels_, n_clusters)
-    labels = relabel(best.labels_, order)
-    converged = best.n_iter_ < config.max_iter
+    labels, centres, n_more = _settled(x, best.labels_, best.cluster_centers_ + middle, config.max_iter)
+    converged = best.n_iter_ < config.max_iter and n_more < config.max_iter
     status: FitStatus = "ok" if converged else "not_converged"
     if len(np.unique(labels)) < n_clusters:
         status = "empty_cluster"
@@ -101,26 +105,48 @@ def fit_kmeans(x: FloatArray, config: KMeansConfig, n_clusters: int, seed: int) 
         labels=labels,
         n_clusters=n_clusters,
         seed=seed,
-        objective=float(best.inertia_),
-        n_iterations=int(best.n_iter_),
+        objective=float(((x - centres[labels]) ** 2).sum()),
+        n_iterations=int(best.n_iter_) + n_more,
         converged=bool(converged),
         status=status,
-        parameters={"centres": best.cluster_centers_[order]},
+        parameters={"centres": centres},
     )
 
 
+def _settled(
+    x: FloatArray, labels: NDArray[np.integer[Any]], centres: FloatArray, max_iter: int
+) -> tuple[NDArray[np.int16], FloatArray, int]:
+    """Labels and centres in canonical order, every neuron with its nearest centre by distances that keep their digits.
+
+    Scikit-learn expands squares around the mean, which one far neuron moves away from all others. Where that gave a
+    neuron another label, Lloyd's iterations go on from there.
+    """
+    n_clusters = len(centres)
+    for n_more in range(max_iter + 1):
+        order = canonical_order(labels, n_clusters)
+        centres = centres[order]
+        before, (found, _) = relabel(labels, order), nearest(x, centres)
+        if np.array_equal(found, before):
+            return before, centres, n_more
+        labels = found
+        sizes = np.bincount(labels, minlength=n_clusters)
+        sums = np.zeros_like(centres)
+        np.add.at(sums, labels, x)
+        centres = np.where(sizes[:, None] > 0, sums / np.maximum(sizes, 1)[:, None], centres)
+    return found.astype(np.int16), centres, max_iter
+
+
 def centre_scores(result: ClusteringResult, x_new: FloatArray, _x: FloatArray | None = None) -> FloatArray:
-    """Score of every cluster: minus the squared distance to its centre, up to a constant a neuron."""
+    """Score of every cluster: minus the squared distance to its centre."""
     centres = result.parameters["centres"]
-    scores: FloatArray = 2 * x_new @ centres.T - (centres**2).sum(axis=1)
-    return scores
+    return -np.concatenate([distances for _, distances in distance_blocks(x_new, centres)])
 
 
 KMEANS = Method(
     name="kmeans",
     summary="k-means from k-means++ starts",
     config=KMeansConfig,
-    algorithm_version=2,
+    algorithm_version=3,
     prepare=prepare,
     scores=centre_scores,
 )

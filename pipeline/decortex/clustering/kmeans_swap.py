@@ -79,7 +79,7 @@ def exchanged_centres(
     Parameters
     ----------
     x : ndarray, shape (n_neurons, n_features)
-        All neurons, more than the subsample holds.
+        All neurons, more than the subsample holds, around the origin: distances are expanded squares.
     starts : list of ndarray, shape (n_clusters, n_features)
         What `screened_starts` returned.
     screening : Screening
@@ -93,33 +93,26 @@ def exchanged_centres(
         Centres by rising sum of squares, each within a few tens of Lloyd iterations of a local optimum.
     """
     n_clusters = len(starts[0])
-    middle = x.mean(axis=0)
-    near = x - middle  # distances below are expanded squares, which cancel far from the origin
-    judges = subsample(near, n_clusters, screening.n_screen, rng)
-    judges = near if judges is None else judges
-    moved = [start - middle for start in starts]
-    sums = [float(nearest_squares(judges, start).sum()) for start in moved]
-    chosen = [moved[i] for i in np.argsort(sums, kind="stable")[: screening.n_refined]]
-    runs = _by_inertia(_steps(near, centres, SHORT_RUN, rng) for centres in chosen)
+    judges = subsample(x, n_clusters, screening.n_screen, rng)
+    judges = x if judges is None else judges
+    sums = [float(nearest_squares(judges, start).sum()) for start in starts]
+    chosen = [starts[i] for i in np.argsort(sums, kind="stable")[: screening.n_refined]]
+    runs = _by_inertia(_steps(x, centres, SHORT_RUN, rng) for centres in chosen)
     if len(runs) > 1:
         others = np.vstack([run.cluster_centers_ for run in runs[1:]])
-        runs[0] = _after_exchanges(near, judges, runs[0], others, rng)
-    return [np.asarray(run.cluster_centers_ + middle) for run in runs]
+        runs[0] = _after_exchanges(x, judges, runs[0], others, rng)
+    return [np.asarray(run.cluster_centers_) for run in runs]
 
 
 def raced_centres(x: FloatArray, solutions: list[FloatArray], rng: np.random.Generator) -> list[FloatArray]:
     """Return those of the solutions that may still end best, at most two, by rising sum of squares."""
-    middle = x.mean(axis=0)
-    near = x - middle
-    sums = [float(nearest_squares(near, centres - middle).sum()) for centres in solutions]
-    close = [
-        c - middle for c, total in zip(solutions, sums, strict=True) if total <= (1 + CLOSE_BEFORE) * sums[0]
-    ]
+    sums = [float(nearest_squares(x, centres).sum()) for centres in solutions]
+    close = [c for c, total in zip(solutions, sums, strict=True) if total <= (1 + CLOSE_BEFORE) * sums[0]]
     if len(close) == 1:
         return solutions[:1]
-    runs = _by_inertia(_steps(near, centres, RACE, rng) for centres in close)
+    runs = _by_inertia(_steps(x, centres, RACE, rng) for centres in close)
     return [
-        np.asarray(run.cluster_centers_ + middle)
+        np.asarray(run.cluster_centers_)
         for run in runs[:TO_THE_END]
         if run.inertia_ <= (1 + CLOSE_AFTER) * runs[0].inertia_
     ]

@@ -163,7 +163,10 @@ def predict(result: ClusteringResult, x_new: Any, *, x: Any = None) -> NDArray[n
     x_new : array_like, shape (n_new, n_features)
         Neurons in the same feature space.
     x : array_like, shape (n_neurons, n_features), optional
-        The neurons that were clustered; needed by methods that assign by neighbours (spectral, ldmgi).
+        The neurons that were clustered; needed by methods that assign by neighbours (spectral, ldmgi). With it
+        a neuron that equals a clustered one keeps that one's cluster, so that ``predict(result, x, x=x)`` are the
+        labels of every method. Without it k-means and the mixtures give their labels, too, but SEC's linear map follows
+        its labels only approximately.
 
     Returns
     -------
@@ -178,7 +181,7 @@ def predict(result: ClusteringResult, x_new: Any, *, x: Any = None) -> NDArray[n
     new = _same_features(result, check_points(x_new, name="x_new"), "x_new")
     old = None if x is None else _same_features(result, check_points(x), "x")
     labels: NDArray[np.int16] = np.argmax(entry.scores(result, new, old), axis=1).astype(np.int16)
-    return labels
+    return labels if old is None or len(old) != len(result.labels) else _kept(result, labels, new, old)
 
 
 def soft_assignments(result: ClusteringResult, x: Any) -> FloatArray:
@@ -204,6 +207,15 @@ def _prepare(
     values = check_points(x)
     checked = [(check_n_clusters(k, len(values)), check_seed(seed)) for k, seed in grid]
     return entry.prepare(Points(values, MemoryCache() if cache is None else cache), config), checked
+
+
+def _kept(
+    result: ClusteringResult, labels: NDArray[np.int16], new: FloatArray, old: FloatArray
+) -> NDArray[np.int16]:
+    """Labels, for neurons that equal a clustered one its own."""
+    own = {row.tobytes(): label for row, label in zip(old + 0.0, result.labels, strict=True)}  # -0 becomes 0
+    found = [own.get(row.tobytes(), label) for row, label in zip(new + 0.0, labels, strict=True)]
+    return np.array(found, dtype=np.int16)
 
 
 def _same_features(result: ClusteringResult, points: FloatArray, name: str) -> FloatArray:

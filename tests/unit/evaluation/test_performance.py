@@ -147,7 +147,28 @@ def test_one_image_has_no_correlation_over_images():
     r, p = np.array([[1.0], [2.0], [4.0]]), np.array([[1.0], [1.5], [2.0]])
     scores = score_neurons(r, p, np.zeros(3, dtype=int))
     assert scores["correlation_to_average"].reasons[0] == "too_few_images"
-    assert scores["fev"].reasons[0] == ""
+    for name in ("fev", "feve"):  # 0 by arithmetic: the variance over trials is that over repeats
+        assert scores[name].reasons[0] == "too_few_repeated_images"
+        assert np.isnan(scores[name].values[0])
+
+
+@pytest.mark.parametrize(
+    ("n_repeated", "reason"), [(0, "no_repeats"), (2, "too_few_repeated_images"), (3, "")]
+)
+def test_explained_variance_needs_three_repeated_images(n_repeated, reason):
+    rng = np.random.default_rng(13)
+    ids = np.concatenate([np.repeat(np.arange(n_repeated), 4), np.arange(100, 130)])
+    signal = rng.gamma(2.0, 2.0, size=200)[ids][:, None]
+    scores = score_neurons(signal + 0.1 * rng.normal(size=signal.shape), signal, ids)
+    assert scores["fev"].reasons.tolist() == [reason]
+    assert scores["correlation_to_average"].reasons.tolist() == [""]
+
+
+def test_two_images_have_no_correlation():
+    r, p = np.array([[1.0], [2.0], [1.5], [2.5]]), np.array([[1.0], [3.0], [1.0], [3.0]])
+    scores = score_neurons(r, p, np.array([0, 1, 0, 1]))  # 1 or -1 whatever was recorded
+    assert scores["correlation_to_average"].reasons[0] == "too_few_images"
+    assert scores["single_trial_correlation"].reasons[0] == ""
 
 
 def test_summary_counts_only_what_is_defined():

@@ -146,3 +146,47 @@ def test_no_array_of_neurons_times_clusters_times_features_is_made():
         log_f, _ = student_t_log_density(z, mu, torch.ones_like(mu).detach(), torch.ones(k))
         (mean_kl(log_target(log_q), log_q) + log_f.mean()).backward()
     assert largest == n * d
+
+
+@pytest.mark.parametrize("far", [1e4, 1e5, 1e9])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_one_far_neuron_with_a_centre_of_its_own_moves_no_other_assignment(far, dtype):
+    z, mu = points(n=200, k=5, d=8)
+    z[0] = far
+    mu[2] = far
+    expected = literal_q(z.numpy(), mu.numpy(), 1.0, 1.0)
+    found = student_log_q(z.to(dtype), mu.to(dtype), alpha=1.0, exponent=1.0).exp().double()
+    np.testing.assert_allclose(found.numpy(), expected, atol=2e-3 if dtype == torch.float32 else 1e-7)
+    assert (found.argmax(dim=1).numpy() == expected.argmax(axis=1)).mean() > 0.99
+
+
+def test_distances_from_differences_keep_values_and_gradients():
+    z, mu = points(n=50, k=4, d=6)
+    z, mu = z + 1e7, mu + 1e7
+    z[:4] = mu
+    z[5:8] = mu[:3] + 1e-3
+    z.requires_grad_(True)
+    mu.requires_grad_(True)
+    exact = ((z[:, None] - mu) ** 2).sum(dim=2)
+    expected = torch.autograd.grad((exact + 1).log().sum(), (z, mu))
+    distances = squared_distances(z, mu)
+    torch.testing.assert_close(distances, exact, rtol=1e-6, atol=1e-12)
+    for one, other in zip(torch.autograd.grad((distances + 1).log().sum(), (z, mu)), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_t_densities_stand_a_far_component_and_narrow_scales(dtype):
+    z, mu = points(n=100, k=4, d=6)
+    z[:25] = mu[0] + 1e-3 * z[:25]
+    mu[3] = 1e6
+    z[99] = 1e6
+    sigma = torch.ones(4, 6, dtype=torch.float64)
+    sigma[0] = 1e-6
+    nu = torch.full((4,), 3.0, dtype=torch.float64)
+    z, mu, sigma, nu = (one.to(dtype) for one in (z, mu, sigma, nu))
+    log_f, delta = student_t_log_density(z, mu, sigma, nu)
+    exact = ((z[:, None].double() - mu.double()) ** 2 / sigma.double()).sum(dim=2)
+    near = exact < 1e4
+    torch.testing.assert_close(delta.double()[near], exact[near], rtol=5e-3, atol=1e-3)
+    assert bool(torch.isfinite(log_f).all())

@@ -8,16 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
 
 from decortex.clustering.cache import cache_key
 from decortex.clustering.inputs import FloatArray
 from decortex.clustering.method import Points
+from decortex.distances import distance_blocks, robust_centre
 from decortex.errors import InputError
 
-VERSION = 1
+VERSION = 2
 WIDTH = 32  # neighbours searched for at least: one search serves every usual n_neighbors
 CHUNK = 2**22  # array elements a step where pairs are taken apart
+SEARCH_ROUNDING = 1e-15  # of |x|^2, what an expanded squared distance may be off by
+UNSURE = (
+    1e-6  # of the last neighbour's squared distance, above which neighbours are searched again by differences
+)
 
 
 @dataclass(frozen=True)
@@ -64,14 +70,21 @@ def nearest_neighbours(points: Points, n_neighbors: int) -> Neighbours:
 
 
 def _search(x: FloatArray, width: int) -> dict[str, NDArray[np.int32] | FloatArray]:
+    x = x - robust_centre(x)
     searched = NearestNeighbors(n_neighbors=width, algorithm="brute").fit(x)
     indices = searched.kneighbors(return_distance=False).astype(np.int32)
-    distances = np.empty(indices.shape)
-    step = max(1, CHUNK // (width * x.shape[1]))
-    for first in range(0, len(x), step):  # the search's own distances suffer cancellation near 0
-        rows = slice(first, first + step)
-        difference = x[indices[rows]] - x[rows, None, :]
-        distances[rows] = np.sqrt(np.einsum("nkd,nkd->nk", difference, difference))
+    distances = _lengths(x, indices)  # the search's own distances suffer cancellation near 0
+    size = np.einsum("nd,nd->n", x, x)
+    lost = np.flatnonzero(SEARCH_ROUNDING * size > UNSURE * distances[:, -1] ** 2)
+    step = max(1, CHUNK // len(x))
+    for first in range(
+        0, len(lost), step
+    ):  # far from the centre expansion tells near neighbours apart no more
+        rows = lost[first : first + step]
+        exact = cdist(x[rows], x, "sqeuclidean")
+        exact[np.arange(len(rows)), rows] = np.inf
+        indices[rows] = np.argpartition(exact, width - 1, axis=1)[:, :width]
+    distances[lost] = _lengths(x, indices[lost], lost)
     order = np.lexsort((indices, distances), axis=1)
     return {
         "indices": np.take_along_axis(indices, order, axis=1),
@@ -79,11 +92,28 @@ def _search(x: FloatArray, width: int) -> dict[str, NDArray[np.int32] | FloatArr
     }
 
 
+def _lengths(x: FloatArray, indices: NDArray[np.int32], rows: NDArray[np.int64] | None = None) -> FloatArray:
+    """Distances from neurons (all, or `rows`) to those that are indexed, from differences, (n_rows, width)."""
+    own = x if rows is None else x[rows]
+    distances = np.empty(indices.shape)
+    step = max(1, CHUNK // (indices.shape[1] * x.shape[1]))
+    for first in range(0, len(own), step):
+        here = slice(first, first + step)
+        difference = x[indices[here]] - own[here, None, :]
+        distances[here] = np.sqrt(np.einsum("nkd,nkd->nk", difference, difference))
+    return distances
+
+
 def nearest_among(x: FloatArray, x_new: FloatArray, n_neighbors: int) -> NDArray[np.int64]:
     """Return the neurons of x nearest to each new one, nearest first, (n_new, at most n_neighbors)."""
-    searched = NearestNeighbors(n_neighbors=min(n_neighbors, len(x)), algorithm="brute").fit(x)
-    found: NDArray[np.int64] = searched.kneighbors(x_new, return_distance=False)
-    return found
+    middle, width = robust_centre(x), min(n_neighbors, len(x))
+    found = []
+    for _, distances in distance_blocks(x_new - middle, x - middle):
+        some = np.argpartition(distances, width - 1, axis=1)[:, :width]
+        order = np.lexsort((some, np.take_along_axis(distances, some, axis=1)), axis=1)
+        found.append(np.take_along_axis(some, order, axis=1))
+    nearest: NDArray[np.int64] = np.concatenate(found)
+    return nearest
 
 
 def group_copies(x: FloatArray, neighbours: Neighbours) -> NDArray[np.int64] | None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.special import gammaln, logsumexp
 
 from decortex.clustering.inputs import FloatArray
-from decortex.clustering.result import ClusteringResult, FitStatus, canonical_order, relabel
+from decortex.clustering.result import ClusteringResult, FitStatus, canonical_order
 from decortex.errors import InputError
+
+ROUNDING = 1e-15  # of the terms of an expanded square, what their sum may be off by
+NEGLIGIBLE = 1e-7  # error of a squared Mahalanobis distance that changes no label and no likelihood
+REORDERINGS = 5  # at most, until the labels' order is that of the clusters
+RELEVANT = 1e-2  # distances below this share of the terms have cancelled
 
 Covariance: TypeAlias = Literal["diag", "full", "tied", "spherical"]
 
@@ -43,12 +49,7 @@ def squared_distances(
         If a covariance matrix is singular.
     """
     if scales.ndim == 2:
-        middle = centres.mean(axis=0)  # the expansion of the square below cancels less near the middle
-        near, means = x - middle, centres - middle
-        delta = (near**2) @ (1 / scales).T
-        delta -= 2 * (near @ (means / scales).T)
-        delta += (means**2 / scales).sum(axis=1)
-        return np.maximum(delta, 0, out=delta), np.log(scales).sum(axis=1)
+        return _diagonal_distances(x, centres, scales), np.log(scales).sum(axis=1)
     delta = np.empty((len(x), len(centres)))
     log_det = np.empty(len(centres))
     for j, (centre, scale) in enumerate(zip(centres, scales, strict=True)):
@@ -63,6 +64,21 @@ def squared_distances(
         delta[:, j] = np.einsum("dn,dn->n", white, white)
         log_det[j] = 2 * np.log(np.diagonal(root)).sum()
     return delta, log_det
+
+
+def _diagonal_distances(x: FloatArray, centres: FloatArray, scales: FloatArray) -> FloatArray:
+    """Expand the square around a middle centre; what cancels there is computed again from differences."""
+    middle = np.partition(centres, (len(centres) - 1) // 2, axis=0)[(len(centres) - 1) // 2]
+    near, means = x - middle, centres - middle
+    size = (near**2) @ (1 / scales).T
+    size += (means**2 / scales).sum(axis=1)
+    delta = size - 2 * (near @ (means / scales).T)
+    if size.size and size.max() * ROUNDING > NEGLIGIBLE:  # else no entry can be off by more
+        lost = (size * ROUNDING > NEGLIGIBLE) & (delta < RELEVANT * size)
+        for j in np.flatnonzero(lost.any(axis=0)):
+            rows = np.flatnonzero(lost[:, j])
+            delta[rows, j] = ((x[rows] - centres[j]) ** 2 / scales[j]).sum(axis=1)
+    return np.maximum(delta, 0, out=delta)
 
 
 def log_density(delta: FloatArray, log_det: FloatArray, n_features: int, nu: FloatArray | None) -> FloatArray:
@@ -207,30 +223,24 @@ def mixture_result(fit: MixtureFit, x: FloatArray) -> ClusteringResult:
     With O > 1 the parameters also hold ``shifts``, (n_neurons,): by how many orientations the neuron's cluster
     is rolled to meet the neuron. Each cluster's gauge is fixed so that its centre is strongest at o = 0.
     """
-    mixture = fit.mixture
-    joint = mixture.joint(x)
-    by_cluster = logsumexp(joint, axis=2)
-    labels = np.argmax(by_cluster, axis=1)
-    n_clusters, n_orientations = joint.shape[1:]
-    order = canonical_order(labels, n_clusters)
+    mixture = _in_gauge(fit.mixture)
+    n_clusters, n_orientations = len(mixture.weights), mixture.n_orientations
+    for _ in range(
+        REORDERINGS
+    ):  # rounding may depend on the order: labels are those of the order that is kept
+        joint = mixture.joint(x)
+        by_cluster = logsumexp(joint, axis=2)
+        labels = np.argmax(by_cluster, axis=1)
+        order = canonical_order(labels, n_clusters)
+        if np.array_equal(order, np.arange(n_clusters)):
+            break
+        mixture = _reordered(mixture, order)
     parameters = {"centres": mixture.centres, "scales": mixture.scales, "weights": mixture.weights}
     if mixture.nu is not None:
         parameters["nu"] = mixture.nu
     if n_orientations > 1:
-        folded = mixture.centres.reshape(n_clusters, n_orientations, -1)
-        strongest = np.argmax((folded**2).sum(axis=2), axis=1)
-        for name in ("centres", "scales"):
-            parameters[name] = np.stack(
-                [
-                    np.roll(row.reshape(n_orientations, -1), -by, axis=0).ravel()
-                    for row, by in zip(parameters[name], strongest, strict=True)
-                ]
-            )
-        shifts = (np.argmax(joint[np.arange(len(x)), labels], axis=1) + strongest[labels]) % n_orientations
-    parameters = {name: value[order] for name, value in parameters.items()}
-    if n_orientations > 1:
         parameters["n_orientations"] = np.array([float(n_orientations)])
-        parameters["shifts"] = shifts.astype(np.float64)
+        parameters["shifts"] = np.argmax(joint[np.arange(len(x)), labels], axis=1).astype(np.float64)
     total = logsumexp(by_cluster, axis=1)
     status: FitStatus = "ok"
     if not fit.converged:
@@ -239,7 +249,7 @@ def mixture_result(fit: MixtureFit, x: FloatArray) -> ClusteringResult:
         status = "empty_cluster"
     return ClusteringResult(
         method=fit.method,
-        labels=relabel(labels, order),
+        labels=labels.astype(np.int16),
         n_clusters=n_clusters,
         seed=fit.seed,
         objective=-float(total.mean()),
@@ -247,6 +257,34 @@ def mixture_result(fit: MixtureFit, x: FloatArray) -> ClusteringResult:
         converged=fit.converged,
         status=status,
         parameters=parameters,
-        soft=np.exp(by_cluster - total[:, None])[:, order],
+        soft=np.exp(by_cluster - total[:, None]),
         diagnostics={"n_parameters": float(fit.n_parameters)},
     )
+
+
+def _reordered(mixture: Mixture, order: NDArray[np.int64]) -> Mixture:
+    return replace(
+        mixture,
+        centres=mixture.centres[order],
+        scales=mixture.scales[order],
+        weights=mixture.weights[order],
+        nu=None if mixture.nu is None else mixture.nu[order],
+    )
+
+
+def _in_gauge(mixture: Mixture) -> Mixture:
+    """Roll every component so that its centre is strongest at the first orientation."""
+    n_orientations = mixture.n_orientations
+    if n_orientations == 1:
+        return mixture
+    folded = mixture.centres.reshape(len(mixture.centres), n_orientations, -1)
+    strongest = np.argmax((folded**2).sum(axis=2), axis=1)
+
+    def rolled(array: FloatArray) -> FloatArray:
+        rows = [
+            np.roll(row.reshape(n_orientations, -1), -by, axis=0).ravel()
+            for row, by in zip(array, strongest, strict=True)
+        ]
+        return np.stack(rows)
+
+    return replace(mixture, centres=rolled(mixture.centres), scales=rolled(mixture.scales))

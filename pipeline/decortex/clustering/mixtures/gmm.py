@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -30,6 +31,7 @@ from decortex.clustering.mixtures.gmm_swap import (
 from decortex.clustering.multistart import subsample
 from decortex.clustering.result import ClusteringResult
 from decortex.config import Config
+from decortex.distances import robust_centre, typical_variance
 from decortex.errors import InputError
 
 
@@ -37,7 +39,9 @@ class GMMConfig(Config):
     """Parameters of the Gaussian mixture."""
 
     covariance: Covariance = Field("diag", description="shape of the components' covariances")
-    reg: float = Field(1e-6, ge=0, description="added to every variance, in units of the embedding squared")
+    reg: float = Field(
+        1e-6, ge=0, description="added to every variance, as a share of the embedding's typical variance"
+    )
     n_init: int = Field(
         10, ge=1, description="starts (each from its own k-means); the best likelihood is kept"
     )
@@ -79,28 +83,33 @@ def fit_gmm(x: FloatArray, config: GMMConfig, n_clusters: int, seed: int) -> Clu
     """
     n_clusters = check_n_clusters(n_clusters, len(x))
     rng = generator(seed, n_clusters)
-    sample = subsample(x, n_clusters, config.n_screen, rng)
-    options = EMOptions(config.covariance, config.reg, config.max_iter, config.tol)
+    middle = robust_centre(x)
+    near = x - middle
+    sample = subsample(near, n_clusters, config.n_screen, rng)
+    reg = config.reg * typical_variance(x)
+    options = EMOptions(config.covariance, reg, config.max_iter, config.tol)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # see status
         try:
             if sample is None:
-                best = run_em(x, options, n_clusters, rng, n_init=config.n_init)
+                best = run_em(near, options, n_clusters, rng, n_init=config.n_init)
             else:
                 screening = Screening(config.n_init, config.n_refined, config.n_screen, **KMEANS_STOPPING)
                 best = fit_many(
-                    x, sample, options=options, screening=screening, n_clusters=n_clusters, rng=rng
+                    near, sample, options=options, screening=screening, n_clusters=n_clusters, rng=rng
                 )
         except (ValueError, np.linalg.LinAlgError) as error:
             raise InputError(
                 f"the Gaussian mixture with {n_clusters} {config.covariance} components failed: {error} "
-                f"Raise reg (now {config.reg:g}; features vary by up to {x.var(axis=0).max():.3g})."
+                f"Raise reg (now {config.reg:g} of the typical variance, {reg:.3g}; features vary by up to "
+                f"{x.var(axis=0).max():.3g})."
             ) from error
+    found = mixture_of(best)
     return mixture_result(
         MixtureFit(
             method="gmm",
             seed=seed,
-            mixture=mixture_of(best),
+            mixture=replace(found, centres=found.centres + middle),
             n_iterations=int(best.n_iter_),
             converged=bool(best.converged_),
             n_parameters=n_parameters(n_clusters, x.shape[1], config.covariance),
@@ -113,7 +122,7 @@ GMM = Method(
     name="gmm",
     summary="Gaussian mixture by EM",
     config=GMMConfig,
-    algorithm_version=2,
+    algorithm_version=3,
     prepare=prepare,
     scores=mixture_scores,
     posterior=posterior,

@@ -42,7 +42,7 @@ class EMOptions:
     covariance : {'diag', 'full', 'tied', 'spherical'}
         Shape of the covariances.
     reg : float
-        Added to every variance.
+        Added to every variance, in units of the embedding squared.
     max_iter, tol
         Stopping rule.
     """
@@ -62,18 +62,24 @@ def run_em(
     n_init: int = 1,
     start: Mixture | None = None,
 ) -> GaussianMixture:
-    """Fit scikit-learn's mixture from its own starts, or from a mixture."""
-    if start is not None and options.covariance == "diag":
-        return run_diagonal_em(x, start, reg=options.reg, max_iter=options.max_iter, tol=options.tol)
+    """Fit a mixture from `n_init` k-means, keeping the best, or from a mixture; x lies around the origin."""
+    if options.covariance in ("diag", "spherical"):
+        starts = (
+            [start]
+            if start is not None
+            else [_from_kmeans(x, options, n_clusters, rng) for _ in range(n_init)]
+        )
+        stopping: dict[str, Any] = {"max_iter": options.max_iter, "tol": options.tol}
+        spherical = options.covariance == "spherical"
+        runs = [run_diagonal_em(x, one, reg=options.reg, spherical=spherical, **stopping) for one in starts]
+        return max(runs, key=lambda run: run.lower_bound_)
     given = {}
     if start is not None:
         scales = start.scales[0] if options.covariance == "tied" else start.scales
-        if options.covariance == "spherical":
-            scales = scales[:, 0]
         given = {
             "weights_init": start.weights / start.weights.sum(),
             "means_init": start.centres,
-            "precisions_init": _inverse(scales) if options.covariance in ("full", "tied") else 1 / scales,
+            "precisions_init": _inverse(scales),
         }
     return GaussianMixture(
         n_components=n_clusters,
@@ -85,6 +91,11 @@ def run_em(
         random_state=sklearn_state(rng),
         **given,
     ).fit(x)
+
+
+def _from_kmeans(x: FloatArray, options: EMOptions, n_clusters: int, rng: np.random.Generator) -> Mixture:
+    partition = lloyd(x, n_clusters, rng, n_init=1)
+    return mixture_of_partition(x, partition.labels_, partition.cluster_centers_, options)
 
 
 def _inverse(matrices: FloatArray) -> FloatArray:

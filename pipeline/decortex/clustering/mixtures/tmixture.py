@@ -42,9 +42,12 @@ from decortex.clustering.multistart import best_starts, subsample
 from decortex.clustering.result import ClusteringResult
 from decortex.clustering.rotation import check_orientations, shift_kmeans
 from decortex.config import Config
+from decortex.distances import robust_centre, typical_variance
+from decortex.errors import InputError
 
 NU_BOUNDS = (0.5, 200.0)
 FIRST_NU = 4.0
+CANCELLED = 1e-8  # scale over second moment: below it the difference of moments has lost its digits
 
 
 class TMixtureConfig(Config):
@@ -55,7 +58,9 @@ class TMixtureConfig(Config):
         "estimated",
         description="degrees of freedom: a fixed number of at least 0.5, or estimated a component",
     )
-    reg: float = Field(1e-6, ge=0, description="added to every variance, in units of the embedding squared")
+    reg: float = Field(
+        1e-6, ge=0, description="added to every variance, as a share of the embedding's typical variance"
+    )
     n_init: int = Field(10, ge=1, description="starts (each from its own k-means) of short runs")
     n_short: int = Field(20, ge=1, description="EM iterations of a short run")
     n_refined: int = Field(2, ge=1, description="best short runs that go on until they converge")
@@ -155,31 +160,47 @@ def _locate(x: FloatArray, pull: FloatArray, mixture: Mixture, config: TMixtureC
     n_clusters, n_orientations = len(mixture.weights), mixture.n_orientations
     tiny = np.finfo(np.float64).tiny
     strength = np.maximum(pull.sum(axis=0).reshape(n_clusters, n_orientations).sum(axis=1), tiny)[:, None]
-    middle = _orientation_mean(x.mean(axis=0), n_orientations)  # the same for every roll
-    near = x - middle
-    offset = _turned_back(pull.T @ near, n_orientations) / strength
+    offset = _turned_back(pull.T @ x, n_orientations) / strength
     if config.covariance == "diag":
-        squares = _turned_back(pull.T @ near**2, n_orientations) / strength
-        scales = np.maximum(squares - offset**2, 0) + config.reg
+        squares = _turned_back(pull.T @ x**2, n_orientations) / strength
+        scales = squares - offset**2
+        for j in np.flatnonzero((scales < CANCELLED * squares).any(axis=1)):
+            scales[j] = (
+                _squares_around(x, pull.reshape(len(x), n_clusters, -1)[:, j], offset[j]) / strength[j]
+            )
+        scales = np.maximum(scales, 0) + config.reg
     else:
         scales = np.empty((n_clusters, x.shape[1], x.shape[1]))
         for j in range(n_clusters):
-            weighted = np.sqrt(pull[:, j, None]) * (near - offset[j])
+            weighted = np.sqrt(pull[:, j, None]) * (x - offset[j])
             scales[j] = weighted.T @ weighted / strength[j]
             scales[j].flat[:: x.shape[1] + 1] += config.reg
     empty = mixture.weights <= tiny  # keeps its place, with weight 0
     where = empty.reshape((-1,) + (1,) * (scales.ndim - 1))
     return replace(
         mixture,
-        centres=np.where(empty[:, None], mixture.centres, offset + middle),
+        centres=np.where(empty[:, None], mixture.centres, offset),
         scales=np.where(where, mixture.scales, scales),
     )
 
 
-def _orientation_mean(row: FloatArray, n_orientations: int) -> FloatArray:
-    folded = row.reshape(n_orientations, -1)
-    repeated: FloatArray = np.tile(folded.mean(axis=0), n_orientations) if n_orientations > 1 else row
-    return repeated
+def _squares_around(x: FloatArray, pull: FloatArray, offset: FloatArray) -> FloatArray:
+    """Sum over neurons and rolls of pull (n_neurons, O) times squared differences from one location, (n_features,)."""
+    n_orientations = pull.shape[1]
+    total = np.zeros(x.shape[1])
+    for o in range(n_orientations):
+        rolled = np.roll(offset.reshape(n_orientations, -1), o, axis=0).ravel()
+        sums = pull[:, o] @ (x - rolled) ** 2
+        total += np.roll(sums.reshape(n_orientations, -1), -o, axis=0).ravel()
+    return total
+
+
+def _orientation_centre(x: FloatArray, n_orientations: int) -> FloatArray:
+    """Median of every feature, the same for every roll, (n_features,)."""
+    if n_orientations == 1:
+        return robust_centre(x)
+    features = robust_centre(x.reshape(len(x) * n_orientations, -1))
+    return np.tile(features, n_orientations)
 
 
 def _turned_back(sums: FloatArray, n_orientations: int) -> FloatArray:
@@ -230,7 +251,7 @@ def first_mixture(
         nu=np.full(n_clusters, nu),
     )
     located = _locate(x, share, seed, config)
-    floor = max(float(x.var(axis=0).mean()) * 1e-3, config.reg)  # a cluster of one neuron has no variance
+    floor = max(typical_variance(x) * 1e-3, config.reg)  # a cluster of one neuron has no variance
     if config.covariance == "diag":
         return replace(located, scales=np.maximum(located.scales, floor))
     return replace(located, scales=located.scales + floor * np.eye(x.shape[1]))
@@ -262,8 +283,11 @@ def fit_tmixture(x: FloatArray, config: TMixtureConfig, n_clusters: int, seed: i
     rng = generator(seed, n_clusters)
     rotating = isinstance(config, RotationTMixtureConfig)
     n_orientations = config.n_orientations if isinstance(config, RotationTMixtureConfig) else 1
-    sample = subsample(x, n_clusters, config.n_screen, rng)
-    seen = x if sample is None else sample
+    middle = _orientation_centre(x, n_orientations)
+    near = x - middle
+    config = config.model_copy(update={"reg": config.reg * typical_variance(x)})
+    sample = subsample(near, n_clusters, config.n_screen, rng)
+    seen = near if sample is None else sample
     starts = []
     for start in range(config.n_init):
         if rotating:
@@ -271,16 +295,23 @@ def fit_tmixture(x: FloatArray, config: TMixtureConfig, n_clusters: int, seed: i
         else:
             labels, aligned = _kmeans_labels(seen, n_clusters, rng, trimmed=bool(start % 2)), seen
         first = replace(first_mixture(aligned, labels, n_clusters, config), n_orientations=n_orientations)
-        starts.append(run_em(seen, first, config, config.n_short).mixture)
-    chosen = best_starts(starts, lambda start: -em_step(x, start, config)[1], config.n_refined)
-    runs = [run_em(x, start, config, config.max_iter) for start in chosen]
+        try:
+            starts.append(run_em(seen, first, config, config.n_short).mixture)
+        except (
+            InputError
+        ) as error:  # a far neuron in the wrong cluster: this start has lost, others may not have
+            singular = error
+    if not starts:
+        raise singular
+    chosen = best_starts(starts, lambda start: -em_step(near, start, config)[1], config.n_refined)
+    runs = [run_em(near, start, config, config.max_iter) for start in chosen]
     best = max(runs, key=lambda run: run.log_likelihoods[-1])
     count = n_parameters(n_clusters, x.shape[1], config.covariance)
     return mixture_result(
         MixtureFit(
             method="rotation_tmixture" if rotating else "tmixture",
             seed=seed,
-            mixture=best.mixture,
+            mixture=replace(best.mixture, centres=best.mixture.centres + middle),
             n_iterations=len(best.log_likelihoods),
             converged=best.converged,
             n_parameters=count + (n_clusters if config.nu == "estimated" else 0),
@@ -318,7 +349,7 @@ TMIXTURE = Method(
     name="tmixture",
     summary="Student-t mixture by EM, robust to outlying neurons",
     config=TMixtureConfig,
-    algorithm_version=1,
+    algorithm_version=2,
     prepare=prepare,
     scores=mixture_scores,
     posterior=posterior,
@@ -328,7 +359,7 @@ ROTATION_TMIXTURE = Method(
     name="rotation_tmixture",
     summary="t mixture whose components are defined up to a roll of orientation (shift-EM)",
     config=RotationTMixtureConfig,
-    algorithm_version=1,
+    algorithm_version=2,
     prepare=prepare,
     scores=mixture_scores,
     posterior=posterior,

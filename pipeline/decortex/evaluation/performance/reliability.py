@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from decortex.data import Recordings
 from decortex.data.video import frame_responses, frame_rows
 from decortex.errors import InputError
+from decortex.evaluation.performance.scores import SMALLEST_N_IMAGES
 
 FloatArray = NDArray[np.float64]
 
@@ -19,7 +20,7 @@ N_SPLITS = 20
 
 @dataclass(frozen=True)
 class Reliability:
-    """Two readings of the same thing; both NaN for a neuron that does not vary, or without repeats.
+    """Two readings of the same thing; both NaN for a neuron that does not vary, or with repeats of fewer than 3 images.
 
     Parameters
     ----------
@@ -74,7 +75,7 @@ def reliability(
     unknown = np.full(responses.shape[1], np.nan)
     _, which, counts = np.unique(image_ids, return_inverse=True, return_counts=True)
     repeated = counts[which] >= 2
-    if (counts >= 2).sum() < 2:
+    if (counts >= 2).sum() < SMALLEST_N_IMAGES:
         return Reliability(unknown, unknown.copy())
     r = responses[repeated].astype(np.float64)
     _, which, counts = np.unique(which[repeated], return_inverse=True, return_counts=True)

@@ -29,6 +29,7 @@ REASONS = (
     "constant_response",
     "constant_prediction",
     "no_repeats",
+    "too_few_repeated_images",
     "low_fev",
     "negative_response",
     "negative_prediction",
@@ -36,6 +37,8 @@ REASONS = (
 )
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 FEV_THRESHOLD = 0.15
+# A correlation of two images is 1 or -1, and the explainable variance of one repeated image 0, whatever was recorded.
+SMALLEST_N_IMAGES = 3
 POISSON_EPSILON = 1e-12
 
 # 2^22 float64 numbers a working array: 32 MiB, whatever the number of neurons.
@@ -122,13 +125,18 @@ def score_neurons(
     -------
     dict of str to Scores
         ``correlation_to_average``: over images, repeats averaged in responses and predictions.
+<<<<<<< HEAD
         ``single_trial_correlation``: over trials. Both with population standard deviations. Of movies both run over
         frames, clips concatenated; ``per_clip_correlation``, only with ``clip_ids``, is the mean over clips of the
         correlation over each clip's frames, repeats averaged in responses and predictions: clips in which response or
         prediction are constant are left out.
+=======
+        ``single_trial_correlation``: over trials. Both with population standard deviations, of at least three images
+        or trials.
+>>>>>>> 72b4707 (Numbers that survive units, offsets and far neurons; no FEV from one repeated image)
         ``fev`` :math:`= (V - N)/V` and ``feve`` :math:`= 1 - (MSE - N)/(V - N)`, over the trials of images
-        shown at least twice, with V the variance over trials and N the mean over images of the variance
-        over repeats, both with ddof 1; ``feve`` is defined where ``fev`` is at least .15.
+        shown at least twice (three images or more), with V the variance over trials and N the mean over images of
+        the variance over repeats, both with ddof 1; ``feve`` is defined where ``fev`` is at least .15.
         ``poisson_loss`` :math:`= \langle\hat r - r\log(\hat r + 10^{-12})\rangle`, and ``poisson_deviance``
         :math:`= 2\langle r\log(r/(\hat r + 10^{-12})) - r + \hat r\rangle`, over trials.
 
@@ -233,7 +241,7 @@ def _score_block(
 def _correlation(r: FloatArray, p: FloatArray) -> tuple[FloatArray, NDArray[np.str_]]:
     """Pearson correlation down the columns, with reasons where it is undefined."""
     reason = np.full(r.shape[1], "", dtype="<U24")
-    if len(r) < 2:
+    if len(r) < SMALLEST_N_IMAGES:
         return np.full(r.shape[1], np.nan), np.where(reason == "", "too_few_images", reason)
     # The response is named first: where both are constant, the recording is the cause to look at.
     reason[_constant(p)] = "constant_prediction"
@@ -276,8 +284,9 @@ def _explained(
     n_neurons = r.shape[1]
     undefined = np.full(n_neurons, np.nan)
     shown_twice = repeats.counts >= 2
-    if not shown_twice.any():
-        reason = np.full(n_neurons, "no_repeats", dtype="<U24")
+    if shown_twice.sum() < SMALLEST_N_IMAGES:
+        why = "too_few_repeated_images" if shown_twice.any() else "no_repeats"
+        reason = np.full(n_neurons, why, dtype="<U24")
         return {"fev": (undefined, reason), "feve": (undefined, reason)}
 
     keep = np.repeat(shown_twice, repeats.counts)

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from decortex.distances import robust_centre
 from decortex.evaluation.agreement import Clusterer
 from decortex.evaluation.selection.config import CriterionValue
 
@@ -47,6 +48,7 @@ def gap_statistic(
     n_references, seed : int
         References and their seed; those of one seed are the same for every K.
     """
+    x = x - robust_centre(x)  # gap is the same wherever the neurons lie; sums of squares are not
     own = dispersion(x, labels)
     if own <= 1e-24 * float((x**2).sum()):
         return CriterionValue("gap", k, None, None, None, len(x), "zero_spread")

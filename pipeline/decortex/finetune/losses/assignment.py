@@ -7,14 +7,17 @@ array exists, neither here nor in the gradient.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+EXACT_ROWS = 2**16  # distances that are computed from differences at a time
+
 
 def squared_distances(z: Tensor, mu: Tensor) -> Tensor:
-    """Squared Euclidean distances |z_i|^2 - 2 z_i mu_j + |mu_j|^2.
+    """Squared Euclidean distances |z_i|^2 - 2 z_i mu_j + |mu_j|^2, from differences where that cancels.
 
     Parameters
     ----------
@@ -28,11 +31,31 @@ def squared_distances(z: Tensor, mu: Tensor) -> Tensor:
     Tensor, shape (n_neurons, n_clusters)
         Not negative.
     """
-    # Distances do not depend on the origin; near the data the expanded form cancels least.
-    origin = mu.detach().mean(dim=0)
-    z, mu = z - origin, mu - origin
-    expanded = torch.addmm((mu**2).sum(dim=1), z, mu.T, alpha=-2) + (z**2).sum(dim=1, keepdim=True)
-    return expanded.clamp_min(0)
+    origin = middle_of(mu)
+    near, centres = z - origin, mu - origin
+    of_z, of_mu = (near**2).sum(dim=1, keepdim=True), (centres**2).sum(dim=1)
+    expanded = torch.addmm(of_mu, near, centres.T, alpha=-2) + of_z
+    lost = cancelled(expanded, of_z.detach() + of_mu.detach())
+    return replaced(expanded.clamp_min(0), lost, lambda i, j: ((z[i] - mu[j]) ** 2).sum(dim=1))
+
+
+def middle_of(mu: Tensor) -> Tensor:
+    """Median centre, feature by feature, (n_features,): an origin that one far centre does not move."""
+    return mu.detach().median(dim=0).values
+
+
+def cancelled(distances: Tensor, terms: Tensor) -> Tensor:
+    """Entries of an expanded square that have lost half of their digits or more, given the sum of its terms."""
+    return distances.detach() < torch.finfo(terms.dtype).eps ** 0.5 * terms
+
+
+def replaced(values: Tensor, lost: Tensor, exact: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Values with those that are lost computed again, a few at a time, by ``exact(rows, columns)``."""
+    if not bool(lost.any()):
+        return values
+    rows, columns = torch.nonzero(lost, as_tuple=True)
+    parts = [exact(i, j) for i, j in zip(rows.split(EXACT_ROWS), columns.split(EXACT_ROWS), strict=True)]
+    return values.index_put((rows, columns), torch.cat(parts))
 
 
 def student_log_q(
@@ -112,11 +135,13 @@ def student_t_log_density(z: Tensor, mu: Tensor, sigma: Tensor, nu: Tensor) -> t
         Log density, and :math:`\delta_{ij} = \sum_d (z_{id} - \mu_{jd})^2 / \sigma_{jd}`.
     """
     n_features = z.shape[1]
-    origin = mu.detach().mean(dim=0)
-    z, mu = z - origin, mu - origin
+    origin = middle_of(mu)
+    near, centres = z - origin, mu - origin
     precision = 1 / sigma
-    delta = torch.addmm((mu**2 * precision).sum(dim=1), z, (mu * precision).T, alpha=-2)
-    delta = torch.addmm(delta, z**2, precision.T).clamp_min(0)
+    of_z, of_mu = (near**2) @ precision.T, (centres**2 * precision).sum(dim=1)
+    delta = torch.addmm(of_mu, near, (centres * precision).T, alpha=-2) + of_z
+    lost = cancelled(delta, of_z.detach() + of_mu.detach())
+    delta = replaced(delta.clamp_min(0), lost, lambda i, j: ((z[i] - mu[j]) ** 2 * precision[j]).sum(dim=1))
     log_normaliser = (
         torch.lgamma((nu + n_features) / 2)
         - torch.lgamma(nu / 2)

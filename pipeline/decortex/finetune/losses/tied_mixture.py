@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from decortex.finetune.losses import rotation
+from decortex.finetune.losses.assignment import cancelled, middle_of, replaced
 from decortex.finetune.losses.rotation import block_rows, rolls
 
 
@@ -67,8 +68,7 @@ class TiedMixture:
     ) -> None:
         n_features = centres.shape[1]
         rolled = rolls(centres, n_orientations)
-        # Distances do not depend on the origin; near the data the expanded form cancels least.
-        self.origin = rolled.mean(dim=0)
+        self.origin = middle_of(rolled)
         self.centres, self.precision = rolled - self.origin, 1 / rolls(scales, n_orientations)
         self.nu = nu.repeat(n_orientations)
         self.half = (self.nu + n_features) / 2
@@ -120,8 +120,14 @@ class TiedMixture:
     def _ratio(self, block: Tensor) -> Tensor:
         """Return delta / nu of every roll."""
         x = block - self.origin
-        delta = torch.addmm(self.square, x, self.linear.T, alpha=-2)
-        return torch.addmm(delta, x**2, self.precision.T).clamp_min_(0).div_(self.nu)
+        terms = torch.addmm(self.square, x**2, self.precision.T)
+        delta = torch.addmm(terms, x, self.linear.T, alpha=-2)
+        lost = cancelled(delta, terms)
+
+        def exact(i: Tensor, j: Tensor) -> Tensor:
+            return ((x[i] - self.centres[j]) ** 2 * self.precision[j]).sum(dim=1)
+
+        return replaced(delta.clamp_min_(0), lost, exact).div_(self.nu)
 
 
 class Kept:
