@@ -78,7 +78,8 @@ def _diagonal_distances(x: FloatArray, centres: FloatArray, scales: FloatArray) 
         for j in np.flatnonzero(lost.any(axis=0)):
             rows = np.flatnonzero(lost[:, j])
             delta[rows, j] = ((x[rows] - centres[j]) ** 2 / scales[j]).sum(axis=1)
-    return np.maximum(delta, 0, out=delta)
+    distances: FloatArray = np.maximum(delta, 0, out=delta)
+    return distances
 
 
 def log_density(delta: FloatArray, log_det: FloatArray, n_features: int, nu: FloatArray | None) -> FloatArray:

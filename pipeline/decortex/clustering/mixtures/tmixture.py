@@ -164,9 +164,10 @@ def _locate(x: FloatArray, pull: FloatArray, mixture: Mixture, config: TMixtureC
     if config.covariance == "diag":
         squares = _turned_back(pull.T @ x**2, n_orientations) / strength
         scales = squares - offset**2
-        for j in np.flatnonzero((scales < CANCELLED * squares).any(axis=1)):
-            scales[j] = (
-                _squares_around(x, pull.reshape(len(x), n_clusters, -1)[:, j], offset[j]) / strength[j]
+        for lost in np.flatnonzero((scales < CANCELLED * squares).any(axis=1)):
+            scales[lost] = (
+                _squares_around(x, pull.reshape(len(x), n_clusters, -1)[:, lost], offset[lost])
+                / strength[lost]
             )
         scales = np.maximum(scales, 0) + config.reg
     else:

@@ -41,12 +41,14 @@ def squared_distances(z: Tensor, mu: Tensor) -> Tensor:
 
 def middle_of(mu: Tensor) -> Tensor:
     """Median centre, feature by feature, (n_features,): an origin that one far centre does not move."""
-    return mu.detach().median(dim=0).values
+    middle: Tensor = mu.detach().median(dim=0).values
+    return middle
 
 
 def cancelled(distances: Tensor, terms: Tensor) -> Tensor:
     """Entries of an expanded square that have lost half of their digits or more, given the sum of its terms."""
-    return distances.detach() < torch.finfo(terms.dtype).eps ** 0.5 * terms
+    lost: Tensor = distances.detach() < float(torch.finfo(terms.dtype).eps) ** 0.5 * terms
+    return lost
 
 
 def replaced(values: Tensor, lost: Tensor, exact: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
@@ -54,7 +56,10 @@ def replaced(values: Tensor, lost: Tensor, exact: Callable[[Tensor, Tensor], Ten
     if not bool(lost.any()):
         return values
     rows, columns = torch.nonzero(lost, as_tuple=True)
-    parts = [exact(i, j) for i, j in zip(rows.split(EXACT_ROWS), columns.split(EXACT_ROWS), strict=True)]
+    parts = [
+        exact(i, j)
+        for i, j in zip(torch.split(rows, EXACT_ROWS), torch.split(columns, EXACT_ROWS), strict=True)
+    ]
     return values.index_put((rows, columns), torch.cat(parts))
 
 
