@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 SOURCES = pipeline schemas populate_scripts tests benchmarks
 
-.PHONY: help setup demo demo-real test lint types e2e faults fuzz slurm load dashboard-load bench toy calibrate calibrate-k calibrate-splits
+.PHONY: help setup demo demo-real test lint types e2e faults fuzz slurm load dashboard-load bench toy calibrate calibrate-k calibrate-splits known-types
 .PHONY: diagram docs clean
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make bench      benchmarks   make toy          fine-tuning on a problem with known centres"
 	@echo "make calibrate-k  how often the choice of K is right, one JSON object a line (SEEDS=10)"
 	@echo "make calibrate-splits  level and power of the number of types (SEEDS=20 N=700 OUT=split_power.jsonl), resumable"
+	@echo "make known-types  data sets of known types: the number of types, its rivals, every method (DATA=folder of npz)"
 	@echo "make calibrate  error rates of the tests on simulated null data (SETS=100 for a quick look)"
 	@echo "make slurm      a job array on a one-node Slurm of the test's own (as root; slurm-wlm and munge installed)"
 	@echo "make fuzz       damaged configurations and checkpoints against their loaders (MINUTES=10)"
@@ -77,6 +78,9 @@ calibrate-k: setup
 calibrate-splits: setup
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/split_power.py --seeds $(or $(SEEDS),20) --n $(or $(N),700) --out $(or $(OUT),split_power.jsonl)
 	@$(BIN)/python benchmarks/split_power.py --table $(or $(OUT),split_power.jsonl)
+
+known-types: setup
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/known_types.py --out $(or $(OUT),known_types.jsonl) $(if $(DATA),--data $(DATA))
 
 calibrate: setup
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibrate.py --sets $(or $(SETS),2000)

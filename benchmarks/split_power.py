@@ -19,7 +19,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import adjusted_rand_score
 from worlds import WORLDS, World, draw
 
-from decortex.evaluation.splits import SplitConfig, count_types
+from decortex.evaluation.splits import Boundary, SplitConfig, count_types
 
 # Seeds below 100 were looked at while constants were chosen; tables are of seeds from 1000.
 FIRST_SEED = 1000
@@ -45,10 +45,19 @@ def run(world: World, n_neurons: int, seed: int, config: SplitConfig) -> dict[st
         "n_types": found.n_types,
         "at_least": found.at_least,
         "n_set_aside": len(found.set_aside),
+        "n_repeats": found.n_repeats,
         "ari": None if agreement is None else round(float(agreement), 4),
         "p": {level.n_types: float(f"{level.p:.3g}") for level in found.levels},
+        "counts": {level.n_types: [_counts(one) for one in level.boundaries] for level in found.levels},
         "seconds": round(seconds, 2),
     }
+
+
+def _counts(boundary: Boundary) -> list[float]:
+    """Share of folds, then neurons between and beside in each way of counting: what other constants would say."""
+    ways = (boundary.path, boundary.centres, boundary.subclusters)
+    counts = [value for way in ways for value in (way.n_between, way.n_beside)]
+    return [round(value, 2) for value in (boundary.fold_share, *counts)]
 
 
 def wilson(successes: int, n: int) -> str:

@@ -11,11 +11,17 @@ class SplitConfig(Config):
     """How the number of types is judged; docs/number-of-types.md says how the values were chosen."""
 
     alpha: float = Field(
-        default=0.005,
+        default=0.01,
         gt=0,
         lt=0.5,
-        description="level of every number of types; the whole rule claims types"
-        " in a continuum about as often as docs/number-of-types.md shows",
+        description="level of every number of types; docs/number-of-types.md says how often types are then claimed on a"
+        " continuum",
+    )
+    futile_p: float = Field(
+        default=0.2,
+        gt=0,
+        le=1,
+        description="if every p of the first repeat is larger, there are no more repeats",
     )
     path_consent: float = Field(
         default=10.0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,8 @@ IntArray = NDArray[np.int64]
 FEWEST_NEURONS, _PER_WINDOW = 32, 6
 # Partitions whose weakest boundary is denser than its sides on training neurons are not counted.
 _HOPELESS_P = 0.5
+# A fold whose path shows less of a valley than this on training neurons does not have the boundary.
+_PATH_P = 0.25
 
 
 def count_types(x: Any, *, donors: Any = None, seed: int = 0, config: SplitConfig | None = None) -> TypeCount:
@@ -83,7 +85,7 @@ def count_types(x: Any, *, donors: Any = None, seed: int = 0, config: SplitConfi
         rng = np.random.default_rng([seed, 1, b])
         null = _count(rng.permuted(points, axis=0), codes, seed, config)
         shuffled.append(null.n_types or 0)
-    return TypeCount(**{**counted.__dict__, "shuffled": tuple(shuffled)})
+    return replace(counted, shuffled=tuple(shuffled))
 
 
 @dataclass
@@ -114,20 +116,22 @@ class _Fold:
             )
         return self._prisms[id(found)]
 
-    def counts(self, n_groups: int, donors: IntArray | None) -> list[FloatArray] | None:
-        """Held-out counts at the weakest boundaries of a level; None where the fold does not have it.
+    def counts(self, n_groups: int, donors: IntArray | None) -> list[FloatArray | None]:
+        """Held-out counts at the weakest boundaries of a level; None for those that the fold does not have.
 
         A level one of whose groups is that of a single donor is none.
         """
         grouping = self.levels.get(n_groups)
         if grouping is None or grouping.p > _HOPELESS_P:
-            return None
-        if donors is not None and of_one_donor(self.labels(grouping), donors).any():
-            return None
-        return [
-            count_boundary(self.data, self.labels(grouping), pair, self.prisms(grouping), grouping.groups)
+            return []
+        labels = self.labels(grouping)
+        if donors is not None and of_one_donor(labels, donors).any():
+            return []
+        counted = [
+            count_boundary(self.data, labels, pair, self.prisms(grouping), grouping.groups)
             for pair in grouping.weakest
         ]
+        return [counts if p_training <= _PATH_P else None for counts, p_training in counted]
 
 
 def _count(points: FloatArray, codes: IntArray | None, seed: int, config: SplitConfig) -> TypeCount:
@@ -136,21 +140,27 @@ def _count(points: FloatArray, codes: IntArray | None, seed: int, config: SplitC
     n_deciding = len(ready.points)
     labels = np.zeros(len(points), dtype=np.int16)
     labels[ready.set_aside] = -1
-    empty = TypeCount("undecided", None, False, labels, (), (), ready.set_aside, n_deciding)
+    none = TypeCount("undecided", None, False, labels, (), (), ready.set_aside, 0, n_deciding)
     of_deciding = None if codes is None else codes[ready.deciding]
     if n_deciding < FEWEST_NEURONS or (of_deciding is not None and len(np.unique(of_deciding)) < 2):
-        return empty
-    folds = list(_folds(ready.points, of_deciding, config, rng))
-    levels = _levels(folds, of_deciding, config)
+        return none
+    folds: list[_Fold] = []
+    levels: tuple[Level, ...] = ()
+    n_repeats = 0
+    while n_repeats < config.n_repeats and (
+        n_repeats == 0 or min(level.p for level in levels) <= config.futile_p
+    ):
+        folds += _folds(ready.points, of_deciding, config, rng)
+        n_repeats += 1
+        if n_repeats in (1, config.n_repeats):
+            levels = _levels(folds, of_deciding, n_repeats, config)
     passed = [level for level in levels if level.passed]
     if not passed:
         # Of two equal halves of a cloud a window holds about a sixth of the neurons.
         decidable = bool(valley_p(0, n_deciding / _PER_WINDOW) <= config.alpha) or any(
             can_decide(one, config) for level in levels for one in level.boundaries
         )
-        return TypeCount(
-            "none" if decidable else "undecided", None, False, labels, levels, (), ready.set_aside, n_deciding
-        )
+        return replace(none, status="none" if decidable else "undecided", levels=levels, n_repeats=n_repeats)
     n_types = passed[-1].n_types
     rng = np.random.default_rng([seed, 2])
     joined = _joined(ready.points, config, rng)
@@ -171,6 +181,7 @@ def _count(points: FloatArray, codes: IntArray | None, seed: int, config: SplitC
         levels,
         splits,
         ready.set_aside,
+        n_repeats,
         n_deciding,
     )
 
@@ -191,27 +202,28 @@ def _joined(
 def _folds(
     points: FloatArray, donors: IntArray | None, config: SplitConfig, rng: np.random.Generator
 ) -> Iterator[_Fold]:
-    """Learn every fold of every repeat."""
-    for _ in range(config.n_repeats):
-        fold_of = draw_folds(len(points), donors, config.n_folds, rng)
-        for fold in range(int(fold_of.max()) + 1):
-            training = fold_of != fold
-            joined = _joined(points[training], config, rng)
-            levels: dict[int, Grouping] = {}
-            for _, found in joined:
-                for n_groups, grouping in found.items():
-                    if n_groups not in levels or grouping.p < levels[n_groups].p:
-                        levels[n_groups] = grouping
-            root = joined[-1][0].whitener if joined else np.eye(points.shape[1])
-            yield _Fold(FoldData(points, training, points @ root, rng), levels)
+    """Learn every fold of one repeat."""
+    fold_of = draw_folds(len(points), donors, config.n_folds, rng)
+    for fold in range(int(fold_of.max()) + 1):
+        training = fold_of != fold
+        joined = _joined(points[training], config, rng)
+        levels: dict[int, Grouping] = {}
+        for _, found in joined:
+            for n_groups, grouping in found.items():
+                if n_groups not in levels or grouping.p < levels[n_groups].p:
+                    levels[n_groups] = grouping
+        root = joined[-1][0].whitener if joined else np.eye(points.shape[1])
+        yield _Fold(FoldData(points, training, points @ root, rng), levels)
 
 
-def _levels(folds: list[_Fold], donors: IntArray | None, config: SplitConfig) -> tuple[Level, ...]:
+def _levels(
+    folds: list[_Fold], donors: IntArray | None, n_repeats: int, config: SplitConfig
+) -> tuple[Level, ...]:
     """Test levels from 2 upwards, until too many in a row have failed."""
     levels: list[Level] = []
     failing = 0
     for n_groups in range(2, config.max_types + 1):
-        level = _level(n_groups, folds, donors, config)
+        level = _level(n_groups, folds, donors, n_repeats=n_repeats, config=config)
         levels.append(level)
         failing = 0 if level.passed else failing + 1
         if failing > config.max_failing_levels:
@@ -219,7 +231,9 @@ def _levels(folds: list[_Fold], donors: IntArray | None, config: SplitConfig) ->
     return tuple(levels)
 
 
-def _level(n_groups: int, folds: list[_Fold], donors: IntArray | None, config: SplitConfig) -> Level:
+def _level(
+    n_groups: int, folds: list[_Fold], donors: IntArray | None, *, n_repeats: int, config: SplitConfig
+) -> Level:
     n_boundaries = 1 if n_groups == 2 else 2
     n_donors = 1 if donors is None else int(donors.max()) + 1
     sums = np.zeros((n_boundaries, n_donors, len(KINDS), 2))
@@ -227,13 +241,15 @@ def _level(n_groups: int, folds: list[_Fold], donors: IntArray | None, config: S
     for fold in folds:
         counts = fold.counts(n_groups, donors)
         held_out = ~fold.data.training
-        for at, count in enumerate(counts or ()):
+        for at, count in enumerate(counts):
+            if count is None:
+                continue
             found[at] += 1
             if donors is None:
                 sums[at, 0] += count.sum(axis=0)
             else:
                 np.add.at(sums[at], donors[held_out], count)
-    sums /= config.n_repeats
+    sums /= n_repeats
     boundaries = tuple(
         boundary(total, float(share), config) for total, share in zip(sums, found / len(folds), strict=True)
     )
@@ -281,7 +297,7 @@ def _splits(
         side = np.full(len(deciding), -1)
         for number, types in enumerate((left, right)):
             side[np.isin(labels[deciding], types)] = number
-        counts = sum(count_path(fold.data, side, 0, 1).sum(axis=0) for fold in folds) / config.n_repeats
+        counts = sum(count_path(fold.data, side, 0, 1)[0].sum(axis=0) for fold in folds) / config.n_repeats
         found.append(
             Split(
                 level,

@@ -111,25 +111,32 @@ def count_centres(data: FoldData, labels: IntArray, a: int, b: int) -> FloatArra
     return prisms.count(np.arange(n_groups), a, b, data.held_out)
 
 
-def count_path(data: FoldData, labels: IntArray, a: int, b: int) -> FloatArray:
-    """Held-out neurons of groups a and b at the least dense point of the densest path, and at the sparser mode."""
+def count_path(data: FoldData, labels: IntArray, a: int, b: int) -> tuple[FloatArray, float]:
+    """Held-out neurons of groups a and b at the least dense point of the densest path, and at the sparser mode.
+
+    Returns
+    -------
+    ndarray, shape (n_held_out, 2)
+    float
+        p of the valley on the training neurons; 1 where there is no path.
+    """
     held_out = np.flatnonzero(~data.training)
     counts = np.zeros((len(held_out), 2))
     chosen = data.training & ((labels == a) | (labels == b))
     second = labels[chosen] == b
     if second.all() or not second.any():
-        return counts
+        return counts, 1.0
     path = density_path(data.path_points[chosen], second, data.rng)
     if path is None:
-        return counts
+        return counts, 1.0
     here = np.isin(labels[held_out], (a, b))
     counts[here] = path.count(data.path_points[held_out[here]]).T
-    return counts
+    return counts, path.p
 
 
 def count_boundary(
     data: FoldData, labels: IntArray, pair: tuple[int, int], prisms: CountedPrisms | None, groups: IntArray
-) -> HeldOut:
+) -> tuple[HeldOut, float]:
     """All three counts of one boundary.
 
     Parameters
@@ -147,11 +154,13 @@ def count_boundary(
     -------
     ndarray, shape (n_held_out, 3, 2)
         In the order of `KINDS`; neurons between, beside.
+    float
+        p of the path's valley on the training neurons.
     """
     a, b = pair
     counts = np.zeros((int((~data.training).sum()), len(KINDS), 2))
-    counts[:, 0] = count_path(data, labels, a, b)
+    counts[:, 0], p_training = count_path(data, labels, a, b)
     counts[:, 1] = count_centres(data, labels, a, b)
     if prisms is not None:
         counts[:, 2] = prisms.count(groups, a, b, data.held_out)
-    return counts
+    return counts, p_training

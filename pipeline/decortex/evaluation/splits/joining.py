@@ -18,7 +18,7 @@ from decortex.evaluation.splits.subclusters import gabriel_pairs, kmeans, lloyd,
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_INNER_FOLDS = 5
+_INNER_FOLDS = 3
 _WARM_ITERATIONS = 5
 
 
@@ -142,7 +142,7 @@ def _cross_fitted(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Whether each training neuron lies between, and beside, of every pair of subclusters.
 
-    Centres, whitening and windows are those of the four fifths that do not hold the neuron. Refits start from the
+    Centres, whitening and windows are those of the two thirds that do not hold the neuron. Refits start from the
     subclusters of all training neurons, so that they keep their names.
 
     Returns

@@ -19,6 +19,7 @@ from decortex.evaluation.splits.folds import donor_codes, draw_folds, of_one_don
 from decortex.evaluation.splits.preparation import prepare
 from decortex.evaluation.splits.result import BoundaryStatus, GroupPair, PartitionTest
 from decortex.evaluation.splits.subclusters import gabriel_pairs, kmeans, whitener
+from decortex.labels import check_labels
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -34,7 +35,7 @@ def split_test(
     x : array_like, shape (n_neurons, n_features)
         Embedding, features as they should be compared.
     labels : array_like of int or str, shape (n_neurons,)
-        Group of every neuron; a negative number or an empty text: in no group.
+        Group of every neuron; -1 or an empty text: in no group.
     donors : array_like, shape (n_neurons,), optional
         Animal of every neuron. Whole animals are then held out, p is taken without the animal that helps most, and
         pairs with a group that a single animal has are undecided.
@@ -120,18 +121,13 @@ def split_test(
 def _group_codes(labels: Any, n_neurons: int) -> tuple[tuple[int | str, ...], IntArray]:
     """Names of the groups and the index of every neuron's among them, -1 for none."""
     given = np.asarray(labels)
+    if given.dtype.kind == "O" and all(isinstance(label, str) for label in given.ravel()):
+        given = given.astype(str)
+    if given.dtype.kind != "U":
+        given = check_labels(given)
     if given.shape != (n_neurons,):
         raise InputError(
-            f"labels should hold one group per neuron, shape ({n_neurons},), but has shape {given.shape}."
-        )
-    if given.dtype.kind == "f" and np.all(given == np.floor(given)):
-        given = given.astype(np.int64)
-    if given.dtype.kind == "O" and all(isinstance(label, str) for label in given):
-        given = given.astype(str)
-    if given.dtype.kind not in "iuU":
-        raise InputError(
-            f"labels should be whole numbers or texts, but have dtype {given.dtype}: give neurons without a group a "
-            "negative number or an empty text."
+            f"labels should hold one group per neuron, shape ({n_neurons},), but have the shape {given.shape}."
         )
     named = given != "" if given.dtype.kind == "U" else given >= 0
     kept, codes = np.unique(given[named], return_inverse=True)
@@ -169,7 +165,7 @@ def _fold_counts(
     numbers_of = np.array([number[int(group)] for group in group_of])
     for a, b in pairs:
         if a in number and b in number:
-            yield count_boundary(data, renumbered, (number[a], number[b]), prisms, numbers_of)
+            yield count_boundary(data, renumbered, (number[a], number[b]), prisms, numbers_of)[0]
         else:
             yield None
 

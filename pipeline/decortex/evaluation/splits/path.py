@@ -39,6 +39,8 @@ class DensityPath:
     saddle, mode : ndarray, shape (n_dimensions,)
         Least dense point of the densest path, and densest node of the sparser group.
     radius : float
+    p : float
+        Of the valley on the training neurons.
     """
 
     origin: FloatArray
@@ -46,10 +48,12 @@ class DensityPath:
     saddle: FloatArray
     mode: FloatArray
     radius: float
+    p: float
 
     def count(self, x: FloatArray) -> NDArray[np.bool_]:
-        """Which neurons lie in the ball at the saddle, and which in that at the mode, shape (2, n_neurons)."""
-        return _in_balls((x - self.origin) @ self.axes, self.saddle, self.mode, self.radius)
+        """Which neurons lie in the ball at the saddle only, and in that at the mode only, shape (2, n_neurons)."""
+        near = _in_balls((x - self.origin) @ self.axes, self.saddle, self.mode, self.radius)
+        return near & ~near[::-1]
 
 
 def density_path(x: FloatArray, second: NDArray[np.bool_], rng: np.random.Generator) -> DensityPath | None:
@@ -94,7 +98,7 @@ def density_path(x: FloatArray, second: NDArray[np.bool_], rng: np.random.Genera
             continue
         p, saddle, mode = balls
         if best is None or p < best[0]:
-            best = p, DensityPath(origin, axes, saddle, mode, radius)
+            best = p, DensityPath(origin, axes, saddle, mode, radius, p)
     return best[1] if best else None
 
 
@@ -141,7 +145,7 @@ def _nearest_edges(nodes: FloatArray) -> IntArray:
 
 
 def _radii(smaller: FloatArray) -> list[float]:
-    """Median distance to the m-th neighbour inside the smaller group, for three m, the largest first."""
+    """Median distance to the m-th neighbour inside the smaller group, for several m, the largest first."""
     squared = ((smaller[:, None] - smaller[None]) ** 2).sum(axis=2) if len(smaller) <= 300 else None
     if squared is None:
         # A regular sample of 300 neurons, among all.
@@ -182,7 +186,7 @@ def _balls(graph: _Graph, radius: float) -> tuple[float, FloatArray, FloatArray]
 
 
 def _in_balls(at: FloatArray, saddle: FloatArray, mode: FloatArray, radius: float) -> NDArray[np.bool_]:
-    """Which neurons lie in the ball at the saddle, and in that at the mode, shape (2, n_neurons)."""
+    """Which neurons lie in the ball at the saddle, and which in that at the mode, shape (2, n_neurons)."""
     return np.stack([((at - centre) ** 2).sum(axis=1) <= radius**2 for centre in (saddle, mode)])
 
 

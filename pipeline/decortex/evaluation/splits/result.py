@@ -132,6 +132,8 @@ class TypeCount:
         Tree of splits, coarsest first; empty where there are no types.
     set_aside : ndarray of int64
         Neurons that lie far from all others, by index.
+    n_repeats : int
+        Repeats of the folds that were made.
     n_deciding : int
         Neurons behind the decision, after equal rows are counted once, outliers are set aside and a sample is drawn.
     shuffled : tuple of int
@@ -146,6 +148,7 @@ class TypeCount:
     levels: tuple[Level, ...]
     splits: tuple[Split, ...]
     set_aside: NDArray[np.int64]
+    n_repeats: int
     n_deciding: int
     shuffled: tuple[int, ...] = ()
 

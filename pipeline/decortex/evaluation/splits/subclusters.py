@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.covariance import ledoit_wolf_shrinkage
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -73,13 +72,24 @@ def _plus_plus(x: FloatArray, k: int, rng: np.random.Generator) -> FloatArray:
 
 
 def whitener(residuals: FloatArray) -> FloatArray | None:
-    """Map that makes the pooled covariance within groups, Ledoit-Wolf shrunk, the identity; None without spread."""
-    n_features = residuals.shape[1]
-    covariance = residuals.T @ residuals / len(residuals)
+    """Map that makes the pooled covariance within groups, Ledoit-Wolf shrunk, the identity; None without spread.
+
+    References
+    ----------
+    Ledoit & Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", J. Multivariate Analysis
+    88, 2004 (as `sklearn.covariance.ledoit_wolf_shrinkage` with `assume_centered=True`).
+    """
+    n, n_features = residuals.shape
+    covariance = residuals.T @ residuals / n
     scale = float(np.trace(covariance)) / n_features
     if not scale > 0:
         return None
-    shrinkage = 0.0 if n_features == 1 else float(ledoit_wolf_shrinkage(residuals, assume_centered=True))
+    # Squared distance to a sphere, and how much of it is sampling error.
+    delta = float((covariance**2).sum()) / n_features - scale**2
+    error = (float(((residuals**2).sum(axis=1) ** 2).sum()) / n - float((covariance**2).sum())) / (
+        n * n_features
+    )
+    shrinkage = min(error, delta) / delta if n_features > 1 and delta > 0 and error > 0 else 0.0
     covariance = (1 - shrinkage) * covariance + max(shrinkage, 1e-6) * scale * np.eye(n_features)
     values, vectors = np.linalg.eigh(covariance)
     inverse_root: FloatArray = vectors / np.sqrt(values)

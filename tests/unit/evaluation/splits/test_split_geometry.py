@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from sklearn.covariance import ledoit_wolf_shrinkage
 
 from decortex.evaluation.splits.path import density_path
 from decortex.evaluation.splits.prisms import choose_windows, in_windows, prism_places
@@ -92,6 +93,16 @@ def test_whitening_makes_the_covariance_the_identity():
     white = x @ whitener(x)
     np.testing.assert_allclose(white.T @ white / len(x), np.eye(3), atol=0.1)
     assert whitener(np.zeros((5, 3))) is None
+
+
+@pytest.mark.parametrize("shape", [(30, 2), (40, 12), (20, 30), (500, 5)])
+def test_shrinkage_is_ledoit_and_wolfs(shape):
+    x = np.random.default_rng(0).standard_normal(shape) * np.linspace(1, 3, shape[1])
+    shrinkage = ledoit_wolf_shrinkage(x, assume_centered=True)
+    covariance = x.T @ x / len(x)
+    shrunk = (1 - shrinkage) * covariance + shrinkage * np.trace(covariance) / shape[1] * np.eye(shape[1])
+    root = whitener(x)
+    np.testing.assert_allclose(root.T @ shrunk @ root, np.eye(shape[1]), atol=1e-8)
 
 
 def test_the_path_goes_round_a_ring_and_not_across():

@@ -15,7 +15,7 @@ BENCHMARKS = Path(__file__).resolve().parents[4] / "benchmarks"
 def load(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     yield importlib.import_module
-    for name in ("split_power", "worlds"):
+    for name in ("split_power", "worlds", "world_continua", "world_types"):
         sys.modules.pop(name, None)
 
 
@@ -64,7 +64,7 @@ def test_worlds_are_what_they_say(load):
 
 
 def test_the_nearest_centres_are_as_far_apart_as_asked(load):
-    worlds = load("worlds")
+    worlds = load("world_types")
     centres = worlds.centres_apart(np.random.default_rng(0), 8, 16, 4.0)
     apart = np.linalg.norm(centres[:, None] - centres[None], axis=2)[np.triu_indices(8, 1)]
     assert apart.min() == pytest.approx(4)
