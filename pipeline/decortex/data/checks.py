@@ -17,28 +17,35 @@ Fault = Callable[[NDArray[np.float32]], NDArray[np.bool_]]
 
 
 def check_responses(recordings: Recordings) -> tuple[str, ...]:
-    """Check that every response of a used trial is finite and not negative; reads them in chunks.
+    """Check tiers, and that every response of a used trial is finite and not negative; reads them in chunks.
 
     Trials of tiers other than train, validation and test may hold anything: nobody reads them.
 
     Returns
     -------
     tuple of str
-        What the registrant of movies should know: values just below zero that are read as zero, trials whose
-        responses were kept back, clips that lie in two tiers. Empty for images.
+        What the registrant should know: trials that are left out or have no image id, test trials without a
+        response; of movies values just below zero that are read as zero, trials whose responses were kept back, clips
+        that lie in two tiers.
 
     Raises
     ------
     DatasetError
-        At the first fault, naming session, trial and neuron (of clips: frame and neuron), and how many there are in
-        that session's chunk.
+        If a session lacks a tier, or the responses of all its test images were kept back (one value throughout); and
+        at the first response that is no response, naming session, trial and neuron (of clips: frame and neuron), and
+        how many there are in that session's chunk.
     """
+    for session in recordings.sessions:
+        _check_tiers(session)
     where = "(frame, neuron)" if recordings.is_video else "neuron"
     notes = []
     for session in recordings.sessions:
+        notes += [*session.notes, *_left_out(session)]
         just_below = _JustBelowZero(session)
         _check(session, session.responses, ("responses", where), _bad_response, just_below.look)
         notes += just_below.notes()
+        if not recordings.is_video:
+            notes += _check_withheld(session)
         n_withheld = int((session.tiers == WITHHELD).sum())
         if n_withheld:
             notes.append(
@@ -52,6 +59,50 @@ def check_responses(recordings: Recordings) -> tuple[str, ...]:
             for (one, other), n in shared_clips(recordings).items()
         ]
     return tuple(notes)
+
+
+def _check_tiers(session: Session) -> None:
+    """Refuse a session that cannot be trained on or scored; of movies all test responses may be withheld."""
+    counts = {tier: int((session.tiers == tier).sum()) for tier in TIERS}
+    withheld = int((session.tiers == WITHHELD).sum())
+    lacking = [tier for tier, n in counts.items() if n == 0 and not (tier == "test" and withheld)]
+    if lacking:
+        found = ", ".join(f"{n} {tier}" for tier, n in counts.items())
+        others = sorted(set(session.tiers.tolist()) - set(TIERS))
+        raise DatasetError(
+            f"session {session.name!r} has no {' and no '.join(lacking)} trials: networks learn from 'train', are"
+            f" chosen by 'validation' and scored on 'test'. Found: {found}"
+            f"{f', and the words {others[:8]}' if others else ''}. Give some of its images the missing tier in"
+            " meta/trials/tiers.npy (all repeats of an image one tier), or leave the session out."
+        )
+
+
+def _left_out(session: Session) -> list[str]:
+    words, counts = np.unique(session.tiers[~np.isin(session.tiers, (*TIERS, WITHHELD))], return_counts=True)
+    if not len(words):
+        return []
+    found = ", ".join(f"{n} of {word!r}" for word, n in zip(words.tolist(), counts.tolist(), strict=True))
+    return [f"session {session.name!r}: trials of other tiers are left out: {found}"]
+
+
+def _check_withheld(session: Session) -> list[str]:
+    """Refuse test responses that are one value throughout; name test trials in which no neuron responded."""
+    trials = session.trials("test")
+    n_silent, values = 0, set()
+    for chunk in session.stacks(trials, _CHUNK_TRIALS):
+        responses = session.responses.read(chunk)
+        n_silent += int((~responses.any(axis=1)).sum())
+        values |= {float(responses.min()), float(responses.max())} if responses.size else set()
+    if len(trials) and len(values) == 1:
+        raise DatasetError(
+            f"session {session.name!r}: the responses of all {len(trials)} test trials are {values.pop():g} for every"
+            " neuron: they were kept back, as competitions do, and no score of them would mean anything. Give these"
+            " trials the tier 'none' in meta/trials/tiers.npy, and the tier 'test' to images whose responses you have"
+            " (for example half of those of validation, all repeats of an image together)."
+        )
+    if not n_silent:
+        return []
+    return [f"session {session.name!r}: no neuron responded in {n_silent} of {len(trials)} test trials"]
 
 
 def check_images(recordings: Recordings) -> None:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from decortex.data.checks import check_responses
 from decortex.data.filetree_files import content_sha256, read_links, session_folders, trial_files
-from decortex.data.filetree_meta import read_image_ids, read_neurons, read_tiers, read_truth
+from decortex.data.filetree_meta import read_neurons, read_tiers, read_truth
+from decortex.data.image_ids import read_image_ids
 from decortex.data.npy import NUMBERS, read_array, read_header
 from decortex.data.recordings import TIERS, Recordings, Session
 from decortex.data.video import open_video_session, read_frame_rate
@@ -27,6 +28,10 @@ from decortex.errors import DatasetError
 
 # check_responses belongs to opening: whoever registers a folder opens it and then checks it
 __all__ = ["FileTreeTrials", "check_responses", "content_sha256", "open_filetree", "session_folders"]
+
+
+# A last axis as short as this, behind two longer ones, is that of colours.
+_MOST_COLOURS = 4
 
 
 @dataclass(frozen=True)
@@ -107,9 +112,10 @@ def open_filetree(
 ) -> Recordings:
     """Open a folder that is one session, or that holds several (taken in the order of their names).
 
-    Opening reads the metadata and every file's header, not its values; `decortex.data.checks` does a full
-    pass. The content digest is computed when first read (it reads every file once). Sessions with
-    ``data/videos`` show clips: their videos are read once, because equal content is what makes a repeat.
+    Opening reads the metadata, every file's header and the images of the trials that are used, once: their pixels
+    say which trials are repeats (`decortex.data.image_ids`). `decortex.data.checks` does a full pass. The content
+    digest is computed when first read (it reads every file once). Sessions with ``data/videos`` show clips: their
+    videos are read once, because equal content is what makes a repeat.
 
     Parameters
     ----------
@@ -183,18 +189,20 @@ def _content(path: Path, behaviour: tuple[str, ...], frame_rate: float | None) -
 
 def _open_session(root: Path, behaviour: tuple[str, ...]) -> tuple[Session, tuple[int, int, int]]:
     links = read_links(root)
-    images, responses = _trials(root, "images", links), _trials(root, "responses", links)
-    if len(images) != len(responses):
+    n_images, n_responses = (len(trial_files(root, key, links)[1]) for key in ("images", "responses"))
+    if n_images != n_responses:
         raise DatasetError(
-            f"{root} should hold as many images as responses, but has {len(images)} images and"
-            f" {len(responses)} responses. Export the session again or remove the surplus trials."
+            f"{root} should hold as many images as responses, but has {n_images} images and"
+            f" {n_responses} responses. Export the session again or remove the surplus trials."
         )
-    tiers = read_tiers(root, len(images))
-    if not np.isin(tiers, TIERS).any():
+    tiers = read_tiers(root, n_images)
+    used = np.isin(tiers, TIERS)
+    if not used.any():
         raise DatasetError(
             f"{root}/meta/trials/tiers.npy should name trials of {', '.join(TIERS)}, but it only has"
             f" {', '.join(sorted(set(tiers.tolist()))[:8])}."
         )
+    images, responses = _trials(root, "images", links, used), _trials(root, "responses", links, used)
     neurons = read_neurons(root)
     if responses.shape != (len(neurons),):
         raise DatasetError(
@@ -205,30 +213,40 @@ def _open_session(root: Path, behaviour: tuple[str, ...]) -> tuple[Session, tupl
     shown = FileTreeTrials(images.folder, images.names, shape)
     channels: FileTreeTrials | ImagesWithBehaviour = shown
     if behaviour:
-        beside = tuple(_behaviour(root, key, links, len(shown)) for key in behaviour)
+        beside = tuple(_behaviour(root, key, links, used) for key in behaviour)
         channels = ImagesWithBehaviour(shown, beside)
         shape = channels.shape
+    image_ids, notes = read_image_ids(root, shown, used)  # repeats of an image, whatever the animal did
     session = Session(
         name=root.name,
         images=channels,
         responses=responses,
         tiers=tiers,
-        image_ids=read_image_ids(root, shown),  # repeats of an image, whatever the animal did
+        image_ids=image_ids,
         neurons=neurons,
+        notes=notes,
     )
     return session, shape
 
 
-def _behaviour(root: Path, key: str, links: dict[str, str], n_trials: int) -> FileTreeTrials:
+def _behaviour(root: Path, key: str, links: dict[str, str], used: NDArray[np.bool_]) -> FileTreeTrials:
     if Path(key).name != key or key in ("images", "responses"):
         raise DatasetError(
             f"behaviour should be named by a folder of data/, for example 'behavior' or 'pupil_center', not {key!r}."
         )
-    found = _trials(root, key, links)
-    if len(found) != n_trials:
+    n_trials = len(trial_files(root, key, links)[1])
+    if n_trials != len(used):
         raise DatasetError(
-            f"{root} should hold as many trials of {key} as images, but has {len(found)} and {n_trials}."
+            f"{root} should hold as many trials of {key} as images, but has {n_trials} and {len(used)}."
             " Export the session again or remove the surplus trials."
+        )
+    found = _trials(root, key, links, used)
+    if len(found.shape) == 2 and 1 in found.shape:
+        n_values = max(found.shape)
+        raise DatasetError(
+            f"{found.folder}: behaviour should be a vector a trial, these are arrays of shape {found.shape}. If they"
+            f" are {n_values} values of one trial, save values.ravel(), shape ({n_values},); if one value at {n_values}"
+            " times, save its mean over them, shape (1,)."
         )
     if len(found.shape) != 1:
         raise DatasetError(
@@ -238,12 +256,14 @@ def _behaviour(root: Path, key: str, links: dict[str, str], n_trials: int) -> Fi
     return found
 
 
-def _trials(root: Path, key: str, links: dict[str, str]) -> FileTreeTrials:
+def _trials(root: Path, key: str, links: dict[str, str], used: NDArray[np.bool_]) -> FileTreeTrials:
     folder, names = trial_files(root, key, links)
-    return FileTreeTrials(folder, names, _one_shape(folder, names))
+    kept = tuple(name for name, use in zip(names, used.tolist(), strict=True) if use)
+    return FileTreeTrials(folder, names, _one_shape(folder, kept))
 
 
 def _one_shape(folder: Path, names: tuple[str, ...]) -> tuple[int, ...]:
+    """Shape of the files of trials that are used; those of others (another class of stimuli) may differ."""
     first = read_header(folder / names[0]).shape
     for name in names:
         header = read_header(folder / name)
@@ -261,6 +281,13 @@ def _image_shape(images: FileTreeTrials) -> tuple[int, int, int]:
     if len(images.shape) == 2:
         return (1, *images.shape)
     if len(images.shape) == 3:
+        _, height, width = images.shape
+        if width <= _MOST_COLOURS < min(images.shape[:2]):
+            raise DatasetError(
+                f"{images.folder}: an image should be (channels, height, width), but {images.shape} looks like (height,"
+                f" width, channels): a network would see {images.shape[0]} channels of {height} x {width} pixels. Save"
+                " np.moveaxis(image, -1, 0)."
+            )
         return images.shape
     raise DatasetError(
         f"{images.folder}: an image should be (channels, height, width) or (height, width), these are"

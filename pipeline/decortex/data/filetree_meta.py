@@ -1,9 +1,8 @@
-"""Metadata of a FileTreeDataset session: tiers, image ids, neurons. No trials are opened."""
+"""Metadata of a FileTreeDataset session: tiers and neurons. No trials are opened; image ids are in `image_ids`."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,55 +10,44 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from decortex.data.npy import NUMBERS, TEXT, read_array
-from decortex.data.recordings import Trials
+from decortex.data.recordings import TIERS
 from decortex.errors import DatasetError
 
-IMAGE_ID_FILES = ("frame_image_id", "colorframeprojector_image_id", "image_id", "condition_hash")
-IMAGE_CLASS_FILES = ("frame_image_class", "colorframeprojector_image_class", "image_class")
+# What people write for a tier; a word that is none of these and no tier keeps its trials out.
+_MEANT = {
+    **dict.fromkeys(("val", "valid", "validate", "validating", "dev", "development"), "validation"),
+    **dict.fromkeys(("training", "trn", "tr"), "train"),
+    **dict.fromkeys(("testing", "tst", "te"), "test"),
+    **{tier: tier for tier in TIERS},
+}
 UNKNOWN = "unknown"
 
 
 def read_tiers(root: Path, n_trials: int) -> NDArray[np.str_]:
-    """Read the tier of every trial; words other than train, validation and test are kept and not used."""
+    """Read the tier of every trial; words other than train, validation and test are kept and not used.
+
+    Raises
+    ------
+    DatasetError
+        If the file is missing or does not fit, or holds other spellings of a tier ('val', 'Train').
+    """
     path = root / "meta" / "trials" / "tiers.npy"
     if not path.exists():
         raise DatasetError(
             f"{root} has no tiers: meta/trials/tiers.npy is missing. It should hold one word a trial:"
             " train, validation or test (any other word keeps the trial out)."
         )
-    return _text(_column(path, n_trials, "trial"), path)
-
-
-def read_image_ids(root: Path, images: Trials) -> NDArray[np.int64]:
-    """Read which image every trial showed; trials with equal id are repeats.
-
-    The first of `IMAGE_ID_FILES` that exists is taken. Ids that are words, or that belong to several image
-    classes (`IMAGE_CLASS_FILES`), become the first 63 bits of a sha256. Without any such file the images
-    themselves are hashed, which reads all of them once.
-    """
-    trials = root / "meta" / "trials"
-    path = _first(trials, IMAGE_ID_FILES)
-    if path is None:
-        return np.array(
-            [content_id(images.read(np.array([trial])).tobytes()) for trial in range(len(images))],
-            dtype=np.int64,
+    words = text(column(path, n_trials, "trial"), path)
+    meant = {word: _MEANT.get(word.strip().casefold(), word) for word in dict.fromkeys(words.tolist())}
+    other = {word: tier for word, tier in meant.items() if tier in TIERS and word != tier}
+    if other:
+        found = ", ".join(f"{word!r} ({int((words == word).sum())} trials)" for word in other)
+        raise DatasetError(
+            f"{path} should say train, validation or test, but says {found}: such trials would be left out without a"
+            f" word. Write {', '.join(f'{tier!r} for {word!r}' for word, tier in other.items())} (or 'none', to leave"
+            " trials out)."
         )
-    ids = _column(path, len(images), "trial")
-    class_path = _first(trials, IMAGE_CLASS_FILES)
-    classes: Sequence[str] = (
-        [] if class_path is None else _text(_column(class_path, len(images), "trial"), class_path).tolist()
-    )
-    if ids.dtype.kind in NUMBERS:
-        numbers = _integers(ids, path)
-        if len(set(classes)) <= 1:
-            return numbers
-        ids = numbers
-    words = _text(ids, path)
-    prefixes = classes if len(set(classes)) > 1 else [""] * len(words)
-    return np.array(
-        [content_id(f"{prefix}\x1f{word}".encode()) for prefix, word in zip(prefixes, words, strict=True)],
-        dtype=np.int64,
-    )
+    return words
 
 
 def read_neurons(root: Path) -> pd.DataFrame:
@@ -74,19 +62,19 @@ def read_neurons(root: Path) -> pd.DataFrame:
             f"{root} has no neuron identities: meta/neurons/unit_ids.npy is missing. It should hold one"
             " integer a neuron, in the order of the response files."
         )
-    unit_ids = _integers(read_array(units), units)
+    unit_ids = integers(read_array(units), units)
     if unit_ids.ndim != 1 or len(unit_ids) == 0:
         raise DatasetError(f"{units} should hold one integer a neuron, but has shape {unit_ids.shape}.")
     n_neurons = len(unit_ids)
     table = pd.DataFrame({"session": root.name, "unit_id": unit_ids})
-    for column, name in (("animal", "animal_ids"), ("scan", "scan_idx"), ("area", "area")):
+    for kind, name in (("animal", "animal_ids"), ("scan", "scan_idx"), ("area", "area")):
         path = folder / f"{name}.npy"
         if not path.exists():
-            table[column] = 0 if column == "scan" else UNKNOWN
-        elif column == "scan":
-            table[column] = _integers(_column(path, n_neurons, "neuron"), path)
+            table[kind] = 0 if kind == "scan" else UNKNOWN
+        elif kind == "scan":
+            table[kind] = integers(column(path, n_neurons, "neuron"), path)
         else:
-            table[column] = _text(_column(path, n_neurons, "neuron"), path)
+            table[kind] = text(column(path, n_neurons, "neuron"), path)
     twice = table.duplicated(["animal", "scan", "unit_id"])
     if twice.any():
         first = table[twice].iloc[0]
@@ -109,14 +97,11 @@ def read_neurons(root: Path) -> pd.DataFrame:
 def read_truth(root: Path, n_neurons: int) -> NDArray[np.int64] | None:
     """Read the known functional type of every neuron, which only simulated sessions have."""
     path = root / "meta" / "neurons" / "functional_type.npy"
-    return _integers(_column(path, n_neurons, "neuron"), path) if path.exists() else None
+    return integers(column(path, n_neurons, "neuron"), path) if path.exists() else None
 
 
-def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
-    return next((folder / f"{name}.npy" for name in names if (folder / f"{name}.npy").exists()), None)
-
-
-def _column(path: Path, n_rows: int, row: str) -> NDArray[np.generic]:
+def column(path: Path, n_rows: int, row: str) -> NDArray[np.generic]:
+    """Read a file with one value for each row; `row` is what messages call one."""
     values = read_array(path)
     if values.shape != (n_rows,):
         raise DatasetError(
@@ -125,7 +110,8 @@ def _column(path: Path, n_rows: int, row: str) -> NDArray[np.generic]:
     return values
 
 
-def _integers(values: NDArray[np.generic], path: Path) -> NDArray[np.int64]:
+def integers(values: NDArray[np.generic], path: Path) -> NDArray[np.int64]:
+    """Turn numbers that are whole into integers; others are refused."""
     if values.dtype.kind not in NUMBERS or not np.isfinite(values).all():
         raise DatasetError(
             f"{path} should hold integers, but holds {values.dtype} with values like {values.flat[0].item()!r}."
@@ -136,11 +122,12 @@ def _integers(values: NDArray[np.generic], path: Path) -> NDArray[np.int64]:
     return whole
 
 
-def _text(values: NDArray[np.generic], path: Path) -> NDArray[np.str_]:
+def text(values: NDArray[np.generic], path: Path) -> NDArray[np.str_]:
+    """Turn words, bytes or whole numbers into words; other values are refused."""
     if values.dtype.kind == "S":
         return np.char.decode(values.astype(np.bytes_), "utf-8")
     if values.dtype.kind == "f":  # 26872.0 is the animal 26872
-        values = _integers(values, path)
+        values = integers(values, path)
     if values.dtype.kind not in TEXT + NUMBERS:
         raise DatasetError(f"{path} should hold words or integers, but holds {values.dtype}.")
     return values.astype(np.str_)

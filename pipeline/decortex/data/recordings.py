@@ -68,6 +68,8 @@ class Session:
         Columns ``session, unit_id, animal, scan, area`` and, where known, ``x, y, z`` (micrometres).
     n_frames : ndarray of int64, shape (n_trials,), optional
         Frames of each trial's clip, of stimulus and responses alike; None: every trial shows one image.
+    notes : tuple of str
+        What whoever registers the session should know of its files.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Session:
     image_ids: NDArray[np.int64]
     neurons: pd.DataFrame
     n_frames: NDArray[np.int64] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that every part speaks of the same trials and neurons."""

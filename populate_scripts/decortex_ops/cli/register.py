@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from decortex.errors import ConfigError
-from decortex_ops.cli.output import out
+from decortex_ops.cli.output import err, out
 from decortex_ops.cli.session import open_tables
 
 app = typer.Typer(help="Register recordings and trained networks.", no_args_is_help=True)
@@ -32,7 +32,8 @@ def dataset(
 
     open_tables()
     name = name or folder.resolve().name
-    register_folder(name, folder, species=species, behaviour=tuple(behaviour or ()))
+    for note in register_folder(name, folder, species=species, behaviour=tuple(behaviour or ())):
+        err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     _say_dataset(name)
 
 

@@ -104,7 +104,9 @@ def register_simulation(name: str, config: simulated.SimulationConfig, seed: int
     _register(name, recordings, row)
 
 
-def register_folder(name: str, folder: Path, *, species: str = "", behaviour: Sequence[str] = ()) -> None:
+def register_folder(
+    name: str, folder: Path, *, species: str = "", behaviour: Sequence[str] = ()
+) -> tuple[str, ...]:
     """Register a folder of FileTreeDataset sessions.
 
     Parameters
@@ -118,13 +120,18 @@ def register_folder(name: str, folder: Path, *, species: str = "", behaviour: Se
     behaviour : sequence of str
         Folders of ``data`` whose vectors become image channels, see `decortex.data.open_filetree`.
 
+    Returns
+    -------
+    tuple of str
+        What the registrant should know of the files (`decortex.data.check_responses`).
+
     Raises
     ------
     DatasetError
         If the folder is not complete, or the name is taken by other recordings. Nothing is registered then.
     """
     recordings = data.open_filetree(folder, behaviour=behaviour)
-    data.check_responses(recordings)
+    notes = data.check_responses(recordings)
     if behaviour:
         data.check_images(recordings)
     row = {
@@ -134,6 +141,7 @@ def register_folder(name: str, folder: Path, *, species: str = "", behaviour: Se
         "behaviour": list(behaviour) or None,
     }
     _register(name, recordings, row)
+    return notes
 
 
 def insert_neurons(

@@ -323,6 +323,11 @@ def test_behaviour_becomes_channels_behind_the_images(folder: Path) -> None:
             "as many trials of behavior as images",
         ),
         (
+            lambda data: [np.save(file, np.zeros((1, 3))) for file in (data / "behavior").glob("*.npy")],
+            "behavior",
+            r"shape \(1, 3\)\. If they are 3 values of one trial, save values\.ravel\(\)",
+        ),
+        (
             lambda data: [np.save(file, np.zeros((3, 7))) for file in (data / "behavior").glob("*.npy")],
             "behavior",
             "should be a vector a trial",
@@ -359,22 +364,27 @@ def test_without_ids_equal_images_are_repeats(folder: Path) -> None:
 
 def test_an_id_counts_within_its_image_class(folder: Path) -> None:
     trials = folder / "a" / "meta" / "trials"
-    np.save(trials / "frame_image_id.npy", np.zeros(12, dtype=np.int64))
-    np.save(trials / "frame_image_class.npy", np.array(["imagenet"] * 12))
-    assert set(open_filetree(folder / "a").sessions[0].image_ids.tolist()) == {0}
+    known = open_filetree(folder / "a").sessions[0].image_ids
+    np.save(trials / "frame_image_id.npy", np.r_[0:6, 0:2, 2, 2, 3, 3])
+    with pytest.raises(
+        DatasetError, match=r"trials 1 and 7 have the id '1' in frame_image_id\.npy and show diff"
+    ):
+        open_filetree(folder / "a")
     np.save(trials / "frame_image_class.npy", np.array(["imagenet"] * 6 + ["noise"] * 6))
     ids = open_filetree(folder / "a").sessions[0].image_ids
-    assert len(set(ids[:6].tolist())) == len(set(ids[6:].tolist())) == 1
-    assert ids[0] != ids[6]
+    np.testing.assert_array_equal(known[:, None] == known, ids[:, None] == ids)
+    np.save(trials / "frame_image_class.npy", np.array(["imagenet"] * 12))
+    with pytest.raises(DatasetError, match="show different pixels"):
+        open_filetree(folder / "a")
 
 
 def test_ids_may_be_words(folder: Path) -> None:
     trials = folder / "a" / "meta" / "trials"
+    known = open_filetree(folder / "a").sessions[0].image_ids
     (trials / "frame_image_id.npy").unlink()
-    np.save(trials / "condition_hash.npy", np.array(list("aabbccddeeff")))
+    np.save(trials / "condition_hash.npy", np.array(list("abcdefghiijj")))
     ids = open_filetree(folder / "a").sessions[0].image_ids
-    np.testing.assert_array_equal(ids[::2], ids[1::2])
-    assert len(set(ids.tolist())) == 6
+    np.testing.assert_array_equal(known[:, None] == known, ids[:, None] == ids)
 
 
 # faults
@@ -482,8 +492,22 @@ def list_as_config(session: Path) -> None:
     (session / "config.json").write_text("[]")
 
 
-def nan_image_ids(session: Path) -> None:
-    np.save(session / "meta" / "trials" / "frame_image_id.npy", np.full(12, np.nan))
+def fractional_image_ids(session: Path) -> None:
+    np.save(session / "meta" / "trials" / "frame_image_id.npy", np.full(12, 0.5))
+
+
+def one_word_as_image_id(session: Path) -> None:
+    np.save(session / "meta" / "trials" / "frame_image_id.npy", np.array(["image"] * 12))
+
+
+def other_spellings(session: Path) -> None:
+    words = np.array(["Train"] * 6 + ["val"] * 2 + ["test"] * 4)
+    np.save(session / "meta" / "trials" / "tiers.npy", words)
+
+
+def channels_last(session: Path) -> None:
+    for path in (session / "data" / "images").glob("*.npy"):
+        np.save(path, np.zeros((5, 7, 3)))
 
 
 @pytest.mark.parametrize(
@@ -519,7 +543,13 @@ def nan_image_ids(session: Path) -> None:
         (other_files, r"one file a trial, 0\.npy, 1\.npy, \.\.\., but it has mean\.npy"),
         (broken_config, r"config\.json should be a JSON object"),
         (list_as_config, r"config\.json should be a JSON object"),
-        (nan_image_ids, "frame_image_id.npy should hold integers, but holds float64"),
+        (fractional_image_ids, "frame_image_id.npy should hold integers, but some values have a fraction"),
+        (
+            one_word_as_image_id,
+            r"trials 0 and 1 have the id 'image'.*show different pixels \(1 ids, 12 trials\)",
+        ),
+        (other_spellings, r"says 'Train' \(6 trials\), 'val' \(2 trials\).*Write 'train' for 'Train'"),
+        (channels_last, r"\(5, 7, 3\) looks like \(height, width, channels\).*np\.moveaxis\(image, -1, 0\)"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
