@@ -54,7 +54,9 @@ def on_files(files: Any, config: Any) -> Any:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Links out of docs/ (to code, to plans) become text: the site holds pages alone."""
-    text = re.sub(r"\[([^\]]+)\]\((?:\.\./)+(?!docs/|reference/|tutorials/|[a-z-]+\.md)[^)]*\)", r"\1", markdown)
+    text = re.sub(
+        r"\[([^\]]+)\]\((?:\.\./)+(?!docs/|reference/|tutorials/|[a-z-]+\.md)[^)]*\)", r"\1", markdown
+    )
     return re.sub(r"\[([^\]]+)\]\([^)#]+\.(?:json|py|yml)\)", r"\1", text)
 
 
@@ -79,7 +81,9 @@ def tutorial_page(script: str) -> str:
     for cell in re.split(r"^# %%", script, flags=re.M)[1:]:
         head, _, body = cell.partition("\n")
         if "[markdown]" in head:
-            text = "\n".join(line.removeprefix("#").removeprefix(" ") for line in body.strip("\n").splitlines())
+            text = "\n".join(
+                line.removeprefix("#").removeprefix(" ") for line in body.strip("\n").splitlines()
+            )
             page.append(re.sub(r"(\]\(\d\d_[a-z_]+)\.md\)", r"\1.md)", text))
         else:
             page.append(f"```python\n{body.strip()}\n```")
@@ -127,19 +131,16 @@ def _command_group(name: str, group: Any) -> Iterator[str]:
 
 
 def _tables() -> Iterator[str]:
-    from decortex_schemas.database import MODULES, schema  # noqa: PLC0415
+    from decortex_schemas.database import load_tables, schema  # noqa: PLC0415
 
     yield "# Tables\n\nMade from the definitions, in the order of the chain.\n"
-    for module in MODULES:
-        importlib.import_module(f"decortex_schemas.{module}")
-    for module in MODULES:
-        own = [cls for cls, _ in schema.declare_list if cls.__module__ == f"decortex_schemas.{module}"]
-        for cls in own:
-            parts = [part for name, part in vars(cls).items() if name[0].isupper() and inspect.isclass(part)]
-            for table in (cls, *parts):
-                yield f"{'##' if table is cls else '###'} {table.__qualname__}\n"
-                yield f"{_plain(inspect.getdoc(table) or '')}\n"
-                yield f"```\n{inspect.cleandoc(str(table.definition))}\n```\n"
+    load_tables()
+    for cls, _ in schema.declare_list:
+        parts = [part for name, part in vars(cls).items() if name[0].isupper() and inspect.isclass(part)]
+        for table in (cls, *parts):
+            yield f"{'##' if table is cls else '###'} {table.__qualname__}\n"
+            yield f"{_plain(inspect.getdoc(table) or '')}\n"
+            yield f"```\n{inspect.cleandoc(str(table.definition))}\n```\n"
 
 
 def _parameters() -> Iterator[str]:
@@ -167,7 +168,9 @@ def _parameters() -> Iterator[str]:
     for heading, config in named.items():
         yield f"## {heading}\n\n{_plain(inspect.getdoc(config) or '')}\n\n| | default | |\n|---|---|---|"
         for name, field in config.model_fields.items():
-            default = "required" if field.is_required() else f"`{field.get_default(call_default_factory=True)}`"
+            default = (
+                "required" if field.is_required() else f"`{field.get_default(call_default_factory=True)}`"
+            )
             yield f"| `{name}` | {default.replace('|', chr(92) + '|')} | {_plain(field.description or '')} |"
         yield ""
 

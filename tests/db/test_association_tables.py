@@ -14,7 +14,7 @@ from decortex_schemas.tables import load_recordings, partition_labels, sessions_
 from decortex_schemas.tables.evaluation import (
     N_PERMUTATIONS,
     GridAssociation,
-    associate_rows,
+    associated,
     comparison,
     scores_before,
 )
@@ -98,7 +98,8 @@ def test_a_covariate_that_is_refused_leaves_no_numbers(lab: str) -> None:
     # The lab's neurons have no position in depth: asked for, it is refused, and every number is NULL.
     refused = comparison(key, "none", {"names": ["norm", "z"]})
     assert (refused.status, refused.missing) == ("covariate_missing", ("z",))
-    empty, population, contrasts, of_sessions = associate_rows(refused, partition_labels(key))
+    made = associated(refused, partition_labels(key))
+    empty, population, contrasts, of_sessions = made.row, *made.parts.values()
     assert {empty[name] for name in ("omega2_partial", "p_mixed", "p_fixed")} == {None}
     assert (empty["effect_status"], empty["mixed_status"]) == ("no_scores", "no_scores")
     assert {row["population_status"] for row in population} == {"no_scores"}

@@ -17,6 +17,7 @@ from decortex.evaluation.nulls import excess_over_null
 from decortex_ops.cli import main
 from decortex_ops.reports import draw_figure
 from decortex_schemas import queries
+from decortex_schemas.database import Made
 from decortex_schemas.queries import agreement
 from decortex_schemas.register import PlanFile, declare_plan
 from decortex_schemas.tables import freeze_study, load_network, load_recordings, null_networks
@@ -218,7 +219,7 @@ def test_a_null_of_a_null_is_refused(study: str) -> None:
 def test_responses_are_not_drawn_anew_under_trained_networks(study: str) -> None:
     row = nulls()[0]
     with pytest.raises(ConfigError, match="were trained on an earlier draw"):
-        schemas.NullRecordings().make_insert({"dataset": row["dataset"]}, {}, [], 0.0)
+        schemas.NullRecordings().make_insert({"dataset": row["dataset"]}, Made({}), 0.0)
 
 
 def test_a_damaged_draw_is_noticed(study: str) -> None:

@@ -14,7 +14,7 @@ import decortex_schemas as schemas
 from decortex_ops.cli import app
 from decortex_ops.workers import Patience, make_key, sweep
 from decortex_schemas.database import (
-    COMPRESSED,
+    compressed_tables,
     computed_tables,
     connection_info,
     instance_of,
@@ -155,4 +155,4 @@ def test_large_tables_are_kept_compressed(database: dict[str, str]) -> None:
         "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND row_format = 'Compressed'",
         args=(database["DECORTEX_DATABASE"],),
     ).fetchall()
-    assert {row[0] for row in rows} == set(COMPRESSED)
+    assert {row[0] for row in rows} == set(compressed_tables())

@@ -67,7 +67,7 @@ def test_an_excluded_neuron_has_no_place(drawn: str) -> None:
     key = {name: value for name, value in views(drawn)[0].items() if name in VIEW_KEY}
     table = schemas.EmbeddingView()
     sha256, order, _, params = table.make_fetch(key)
-    row, _ = table.make_compute(key, sha256, order, {"3": "zero_norm"}, params)
+    row = table.compute(key, sha256, order, {"3": "zero_norm"}, params).row
     assert np.isnan(row["points"][3]).all()
     others = np.delete(np.arange(36), 3)
     expected = draw_view(load_embedding(key)[others], ViewConfig.from_params(params), seed=key["view_seed"])

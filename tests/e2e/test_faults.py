@@ -109,7 +109,7 @@ def kill_after_commit(lab: FaultLab) -> None:
     """The row is committed, its key still reserved."""
     table, _ = some_key(lab)
     folder = lab.begin(table)
-    code = "from decortex_ops import making\nmaking.complete = lambda table, key: stop()\n"
+    code = "from decortex_ops.workers import job as making\nmaking.complete = lambda table, key: stop()\n"
     with ended(lab.worker(table, folder, code=code)) as worker:
         await_file(folder / "here", worker)
         worker.kill()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from forked_commands import ForkedLab
 from tiny_chain import declare_tiny, dump, jobs
 
@@ -69,9 +70,12 @@ def test_two_workers_fill_the_database_as_one_does(make_forked_lab: Callable[[st
 def test_the_scripts_fill_the_chain_without_our_worker(make_forked_lab: Callable[[str], ForkedLab]) -> None:
     lab = make_forked_lab("scripts")
     lab.python(DECLARE)
-    scripts = Path(__file__).resolve().parents[2] / "populate_scripts"
-    for stage in ("models", "embeddings", "clustering", "finetune", "evaluation"):
-        lab.python(f"import runpy; runpy.run_path({str(scripts / f'populate_{stage}.py')!r})")
+    script = str(Path(__file__).resolve().parents[2] / "populate_scripts" / "populate.py")
+    run = "import runpy, sys; sys.argv = {!r}; runpy.run_path(sys.argv[0], run_name='__main__')"
+    for stages in (["networks"], ["embeddings", "clustering"], []):
+        lab.python(run.format([script, *stages]))
+    with pytest.raises(AssertionError, match="no such stage"):
+        lab.python(run.format([script, "models"]))
     for table in ("d_e_c_finetune", "cluster_performance", "cluster_quality"):
         assert lab.query(f"SELECT COUNT(*) FROM `__{table}`") == [(6,)]
     assert jobs(lab) == {}

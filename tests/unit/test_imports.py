@@ -11,13 +11,12 @@ import pytest
 HEAVY = ("torch", "sklearn", "scipy", "matplotlib", "plotly", "openTSNE")
 # DataJoint itself imports pandas and networkx; who loads DataJoint cannot avoid them.
 READING = """
-import importlib, json, sys
-from decortex_schemas.database.schema import MODULES
+import json, sys
+from decortex_schemas.database import load_tables
 import decortex_schemas.queries as queries
 for name in queries.__all__:
     getattr(queries, name)
-for module in MODULES:
-    importlib.import_module(f"decortex_schemas.{module}")
+load_tables()
 print(json.dumps(sorted(sys.modules)))
 """
 COMMANDS = """

@@ -15,14 +15,6 @@ from decortex.errors import ConfigError
 from decortex_schemas.tables import ClusteringMethod, Dataset, Embedding
 
 Device = Literal["auto", "cpu", "cuda"]
-# Tables that run a network: a GPU is worth having for them, and wasted on the others.
-NETWORK_TABLES = (
-    "TrainedModel",
-    "Performance",
-    "NullRecordings",
-    "ContinuedTraining",
-    "DECFinetune",
-)
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -74,7 +66,7 @@ def reason_to_leave(table: dj.Computed, key: dict[str, Any], limits: Limits) -> 
     limits : Limits
         What the worker has.
     """
-    if limits.device == "cuda" and type(table).__name__ not in NETWORK_TABLES:
+    if limits.device == "cuda" and not getattr(table, "runs_network", False):
         return "it runs no network, and this worker keeps its GPU free for those that do"
     if limits.memory is None:
         return None
@@ -93,15 +85,10 @@ def memory_needed(table: dj.Computed, key: dict[str, Any]) -> int | None:
     Clusterings: what their method states (`decortex.clustering.memory`). Tables that run a network: the
     recordings, which lie in memory as a whole.
     """
-    if "method_id" in key and type(table).__name__ in (
-        "Clustering",
-        "SubsampleClustering",
-        "NullFit",
-        "SeedNullFit",
-        "KCriteria",
-    ):
+    rule = getattr(table, "memory", None)
+    if rule == "clustering":
         return _clustering(table, key)
-    if type(table).__name__ in NETWORK_TABLES:
+    if rule == "recordings":
         return _recordings(str(key["dataset"]))
     return None
 

@@ -1,6 +1,7 @@
 from .codecs import (
     write_object,
 )
+from .computation import Computation, Made
 from .connection import (
     LabConnection,
 )
@@ -46,24 +47,26 @@ from .run_state import (
     state_folder,
 )
 from .schema import (
-    COMPRESSED,
-    MODULES,
     SCHEMA_VERSION,
     Settings,
     activate,
     check_server,
     check_version,
+    compressed_tables,
     computed_tables,
     configure_store,
     connect,
     database_name,
     declare_everything,
     instance_of,
+    load_tables,
     open_connection,
     queue_of,
     read_settings,
     schema,
+    stage_of,
     store_folder,
+    table_classes,
 )
 from .store import (
     Reference,
@@ -84,16 +87,16 @@ from .tls import (
 )
 
 __all__ = [
-    "COMPRESSED",
     "INTERRUPTED",
     "LEASE_SECONDS",
     "LONGEST",
-    "MODULES",
     "NUMERICS",
     "SCHEMA_VERSION",
     "STAMP",
+    "Computation",
     "Environment",
     "LabConnection",
+    "Made",
     "Reference",
     "Settings",
     "WorkerLease",
@@ -106,6 +109,7 @@ __all__ = [
     "check_version",
     "code_state",
     "complete",
+    "compressed_tables",
     "computed_tables",
     "configure_store",
     "confirm_reservation",
@@ -126,6 +130,7 @@ __all__ = [
     "holds",
     "instance_of",
     "leases_can_be_trusted",
+    "load_tables",
     "open_connection",
     "queue_of",
     "read_settings",
@@ -139,9 +144,11 @@ __all__ = [
     "schema",
     "sealed_columns",
     "source_digest",
+    "stage_of",
     "state_folder",
     "store_folder",
     "store_lock",
     "stored_file",
+    "table_classes",
     "write_object",
 ]

@@ -44,6 +44,7 @@ db_user : varchar(96)            # database user that inserted the row
 host_name : varchar(255)         # machine that computed it
 started_at : datetime(3)         # UTC
 seconds : float64                # wall-clock time of the computation
+computation_version = 1 : int16  # of the code that computed it, see `decortex_schemas.database.computation`
 """
 
 

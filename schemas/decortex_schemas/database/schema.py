@@ -7,7 +7,10 @@ import importlib
 import importlib.util
 import logging
 import os
+import pkgutil
+import re
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,53 +32,8 @@ logging.getLogger("datajoint").setLevel(os.environ.get("DJ_LOG_LEVEL", "WARNING"
 schema = dj.Schema()
 _instances: dict[tuple[str, str], dj.Computed] = {}
 
-MODULES = (
-    "database.codecs",
-    "database.provenance",
-    "database.leases",
-    "database.deletions",
-    "tables.specs",
-    "tables.datasets",
-    "tables.stored_networks",
-    "tables.networks",
-    "register.checkpoints",
-    "register.in_silico",
-    "tables.studies",
-    "tables.null_networks",
-    "tables.embeddings",
-    "tables.clustering",
-    "tables.views",
-    "tables.subsamples",
-    "tables.evaluation.k_criteria",
-    "tables.evaluation.joint_nulls",
-    "tables.finetuning",
-    "tables.evaluation.quality",
-    "tables.evaluation.retained",
-    "tables.evaluation.scored",
-    "tables.evaluation.association",
-    "tables.evaluation.confounds",
-    "tables.frozen",
-    "tables.evaluation.adjusted",
-    "tables.evaluation.seed_agreement",
-    "tables.evaluation.stability",
-    "tables.evaluation.cross_agreement",
-    "tables.evaluation.k_selection",
-    "tables.evaluation.finetune_null",
-)
 # Raised whenever a table's definition changes; CHANGELOG.md says what to do with the old ones.
-SCHEMA_VERSION = 2
-# Tables of very many short rows under long keys, kept compressed in blocks of so many kilobytes: a third of the
-# disk, measured in benchmarks/queries.py. The size of a block bounds what a key may take (768 bytes at 4).
-COMPRESSED = {
-    "__cluster_performance__cluster": 4,
-    "__cluster_performance__pair": 4,
-    "__cluster_association__contrast": 4,
-    "__cluster_association__population": 4,
-    "__cluster_association__session": 4,
-    "__clustering": 4,
-    "__clustering__cluster": 4,
-    "__seed_agreement__pair": 8,
-}
+SCHEMA_VERSION = 3
 MINIMUM_MYSQL = (8, 0, 13)
 _ACCESS_DENIED = (1044, 1045, 1698)
 _NO_CONNECTION_LEFT = (1040, 1203, 1226)
@@ -341,8 +299,7 @@ def activate(connection: dj.Connection, *, create_tables: bool = False) -> None:
     DatabaseError
         If another version of decortex declared the tables there.
     """
-    for module in MODULES:
-        importlib.import_module(f"decortex_schemas.{module}")
+    load_tables()
     name = database_name()
     check_version(connection, name)
     schema.activate(name, connection=connection, create_schema=False, create_tables=create_tables)
@@ -379,10 +336,46 @@ def _recorded_version(connection: dj.Connection, name: str) -> int | None:
     return None if row[0] is None else int(row[0])
 
 
+def load_tables() -> None:
+    """Import every module that may define a table, so that all are known."""
+    for package in ("decortex_schemas.database", "decortex_schemas.tables"):
+        folder = importlib.import_module(package).__path__
+        for module in pkgutil.walk_packages(folder, prefix=f"{package}."):
+            importlib.import_module(module.name)
+
+
 def computed_tables() -> list[type[dj.Computed]]:
-    """All computed tables in the order of the chain."""
+    """All computed tables in the order of the chain: what rests on a table comes behind it, evaluation last."""
+    load_tables()
     computed = [cls for cls, _ in schema.declare_list if issubclass(cls, dj.Computed)]
-    return sorted(computed, key=lambda cls: MODULES.index(cls.__module__.removeprefix("decortex_schemas.")))
+    return sorted(computed, key=lambda table: (stage_of(table) == "evaluation", _depth(table)))
+
+
+def stage_of(table: type[dj.Computed]) -> str:
+    """Stage of the chain that a computed table belongs to: its module in `decortex_schemas.tables`, or its folder."""
+    return table.__module__.removeprefix("decortex_schemas.tables.").partition(".")[0]
+
+
+def table_classes() -> list[type[dj.Table]]:
+    """All tables and their parts."""
+    load_tables()
+    masters = [cls for cls, _ in schema.declare_list]
+    return masters + [
+        part
+        for cls in masters
+        for part in vars(cls).values()
+        if isinstance(part, type) and issubclass(part, dj.Part)
+    ]
+
+
+@functools.cache
+def _depth(table: type[dj.Table]) -> int:
+    """Length of the longest chain of foreign keys above a table."""
+    names = re.findall(
+        r"^\s*->\s*(?:\[[^\]]*\]\s*)?(\w+)", str(getattr(table, "definition", "")), flags=re.MULTILINE
+    )
+    parents = [getattr(sys.modules[table.__module__], name, None) for name in names]
+    return 1 + max((_depth(parent) for parent in parents if isinstance(parent, type)), default=0)
 
 
 def instance_of(table: type[dj.Computed]) -> dj.Computed:
@@ -454,10 +447,18 @@ def _compress(connection: dj.Connection, name: str) -> None:
         "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND row_format = 'Compressed'",
         args=(name,),
     ).fetchall()
-    for table in sorted(set(COMPRESSED) - {row[0] for row in rows}):
-        connection.query(
-            f"ALTER TABLE `{name}`.`{table}` ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE={COMPRESSED[table]}"
-        )
+    done = {row[0] for row in rows}
+    for table, kilobytes in sorted(compressed_tables().items()):
+        if table not in done:
+            connection.query(
+                f"ALTER TABLE `{name}`.`{table}` ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE={kilobytes}"
+            )
+
+
+def compressed_tables() -> dict[str, int]:
+    """Names in MySQL of the tables that are kept compressed, with the kilobytes of their blocks."""
+    sizes = {str(cls.table_name): getattr(cls, "row_format_kb", None) for cls in table_classes()}
+    return {name: int(kilobytes) for name, kilobytes in sizes.items() if kilobytes is not None}
 
 
 @contextmanager

@@ -15,7 +15,9 @@ from decortex_schemas.queries.environments import differing_numerics
 from decortex_schemas.queries.overview import whole_key
 
 # When, where and how long: equal work differs in these.
-CIRCUMSTANCES = frozenset({"env_id", "db_user", "host_name", "started_at", "seconds", "epoch_seconds"})
+CIRCUMSTANCES = frozenset(
+    {"env_id", "db_user", "host_name", "started_at", "seconds", "epoch_seconds", "computation_version"}
+)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,18 @@ from numpy.typing import NDArray
 
 from decortex import clustering
 from decortex.clustering import ClusteringResult, DiskCache
-from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.embeddings import Embedding, load_embedding
 from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod, Seed
 from decortex_schemas.tables.studies import Study
 
 
 @schema
-class Clustering(dj.Computed):
+class Clustering(Computation):
     """One partition of the neurons."""
+
+    memory = "clustering"
+    row_format_kb = 4
 
     definition = f"""
     # One partition of an embedding's neurons
@@ -46,6 +48,8 @@ class Clustering(dj.Computed):
 
     class Cluster(dj.Part):
         """One cluster."""
+
+        row_format_kb = 4
 
         definition = """
         -> master
@@ -77,11 +81,10 @@ class Clustering(dj.Computed):
         ).fetch1(*columns)
         return fetched
 
-    def make_compute(
+    def compute(
         self, key: dict[str, Any], sha256: str, order: str, excluded: dict[str, str], params: dict[str, Any]
-    ) -> tuple[Any, ...]:
+    ) -> Made:
         """Fit the partition; work shared over K and seeds is taken from the cache."""
-        started = time.time()
         x = load_embedding(key)
         placed = np.setdiff1d(np.arange(len(x)), np.array([int(i) for i in excluded], dtype=np.int64))
         result = clustering.fit(
@@ -90,15 +93,7 @@ class Clustering(dj.Computed):
         labels = np.full(len(x), -1, dtype=np.int16)
         labels[placed] = result.labels
         row = {"labels": labels, "neuron_order_sha256": order, **partition_row(result)}
-        return row, cluster_rows(x, labels, key["k"]), started
-
-    def make_insert(
-        self, key: dict[str, Any], row: dict[str, Any], clusters: list[dict[str, Any]], started: float
-    ) -> None:
-        """Insert the partition and its clusters."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
-        self.Cluster.insert({**key, **cluster} for cluster in clusters)
+        return Made(row, {"Cluster": cluster_rows(x, labels, key["k"])})
 
 
 def shared_work() -> DiskCache:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from typing import Any
 
-import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
 from decortex import embeddings
 from decortex.errors import InputError
-from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset
 from decortex_schemas.tables.networks import TrainedModel, check_order, raw_embedding
 from decortex_schemas.tables.specs import EmbeddingSpec
@@ -20,7 +18,7 @@ from decortex_schemas.tables.studies import Study
 
 
 @schema
-class Embedding(dj.Computed):
+class Embedding(Computation):
     """One point a neuron; the array holds every neuron of the dataset, in order."""
 
     definition = f"""
@@ -52,11 +50,10 @@ class Embedding(dj.Computed):
             *(Dataset & key).fetch1("n_neurons", "neuron_order_sha256"),
         )
 
-    def make_compute(
+    def compute(
         self, key: dict[str, Any], sha256: str, params: dict[str, Any], n_neurons: int, order: str
-    ) -> tuple[Any, ...]:
+    ) -> Made:
         """Extract the readout weights and map them."""
-        started = time.time()
         raw = raw_embedding(TrainedModel & key)
         if len(raw) != n_neurons:
             raise InputError(
@@ -78,12 +75,7 @@ class Embedding(dj.Computed):
                 for neuron, reason in zip(fitted.excluded.indices, fitted.excluded.reasons, strict=True)
             },
         }
-        return row, started
-
-    def make_insert(self, key: dict[str, Any], row: dict[str, Any], started: float) -> None:
-        """Insert the array."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
+        return Made(row)
 
 
 def array_sha256(x: NDArray[Any]) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import time
 from typing import Any
 
 import datajoint as dj
@@ -17,7 +15,7 @@ from decortex.errors import ConfigError, InputError
 from decortex.finetune import ROTATION_KINDS, FinetuneConfig
 from decortex.models import training
 from decortex.models.training import TrainingConfig
-from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, run_state, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import STAMP, Computation, Environment, Made, run_state, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import Clustering
 from decortex_schemas.tables.datasets import load_recordings
 from decortex_schemas.tables.embeddings import array_sha256
@@ -38,6 +36,7 @@ from decortex_schemas.tables.specs import (
     Tier,  # noqa: F401  (foreign key)
     TrainingSchedule,
 )
+from decortex_schemas.tables.stored_networks import checkpoint_columns
 from decortex_schemas.tables.studies import Study
 
 # What a clustering loss reports of an epoch, as columns.
@@ -56,8 +55,11 @@ EPOCH_TERMS = (
 
 
 @schema
-class ContinuedTraining(dj.Computed):
+class ContinuedTraining(Computation):
     """The same network trained on without a clustering loss: the equal-epoch control of every fine-tuning."""
+
+    runs_network = True
+    memory = "recordings"
 
     definition = f"""
     # Continued training without a clustering loss
@@ -98,9 +100,8 @@ class ContinuedTraining(dj.Computed):
         """Fetch the digest of the network and the schedule."""
         return (TrainedModel & key).fetch1("checkpoint_sha256"), (TrainingSchedule & key).fetch1("params")
 
-    def make_compute(self, key: dict[str, Any], sha256: str, params: dict[str, Any]) -> tuple[Any, ...]:
+    def compute(self, key: dict[str, Any], sha256: str, params: dict[str, Any]) -> Made:
         """Train on and score every epoch."""
-        started = time.time()
         state = run_state("ContinuedTraining", key, network=sha256, schedule=params)
         network = load_network(TrainedModel & key)
         outcome = finetuning.continue_training(
@@ -112,7 +113,7 @@ class ContinuedTraining(dj.Computed):
             maps=shared_maps(),
         )
         row = {
-            "checkpoint": checkpoint_bytes(network),
+            **checkpoint_columns(checkpoint_bytes(network)),
             "embedding": network.embedding().detach().numpy(),
             "n_epochs": len(outcome.epochs),
             "kept_epoch": outcome.best_epoch,
@@ -128,27 +129,15 @@ class ContinuedTraining(dj.Computed):
             }
             for record, scores in zip(outcome.epochs, outcome.test_scores, strict=True)
         ]
-        return row, epochs, started, state
-
-    def make_insert(
-        self,
-        key: dict[str, Any],
-        row: dict[str, Any],
-        epochs: list[dict[str, Any]],
-        started: float,
-        state: training.StateFile,
-    ) -> None:
-        """Insert the network and its epochs."""
-        confirm_reservation(self, key)
-        digest = hashlib.sha256(row["checkpoint"]).hexdigest()
-        self.insert1({**key, **row, "checkpoint_sha256": digest, **run_stamp(started)})
-        self.Epoch.insert({**key, **epoch} for epoch in epochs)
-        state.discard()
+        return Made(row, {"Epoch": epochs}, state=state)
 
 
 @schema
-class DECFinetune(dj.Computed):
+class DECFinetune(Computation):
     """A partition after fine-tuning; with 'none' it is its Clustering, untouched."""
+
+    runs_network = True
+    memory = "recordings"
 
     definition = f"""
     # A partition after fine-tuning ('none': before it)
@@ -235,7 +224,7 @@ class DECFinetune(dj.Computed):
             (Clustering & key).fetch1("fit_status"),
         )
 
-    def make_compute(
+    def compute(
         self,
         key: dict[str, Any],
         params: dict[str, Any],
@@ -244,12 +233,11 @@ class DECFinetune(dj.Computed):
         embedding: dict[str, Any],
         sha256: str,
         fit_status: str,
-    ) -> tuple[Any, ...]:
+    ) -> Made:
         """Fine-tune from the partition, or pass it on."""
-        started = time.time()
         labels, fitted = (Clustering & key).fetch1("labels", "parameters")
         if schedule is None or seed is None:
-            return untouched_row(labels, fit_status), [], [], started, None
+            return Made(untouched_row(labels, fit_status))
         if (labels < 0).any():
             raise InputError(
                 f"{int((labels < 0).sum())} neurons have no place in the embedding and cannot be fine-tuned; "
@@ -288,32 +276,11 @@ class DECFinetune(dj.Computed):
             for tier in SCORED_TIERS
             for row in score_rows(score_network(network, recordings, tier)[0])
         ]
-        return (
-            {**moved_row(result), "checkpoint": checkpoint_bytes(network)},
-            curve_rows(result),
-            scores,
-            started,
-            state,
+        return Made(
+            {**moved_row(result), **checkpoint_columns(checkpoint_bytes(network))},
+            {"Epoch": curve_rows(result), "Score": scores},
+            state=state,
         )
-
-    def make_insert(
-        self,
-        key: dict[str, Any],
-        row: dict[str, Any],
-        epochs: list[dict[str, Any]],
-        scores: list[dict[str, Any]],
-        started: float,
-        state: training.StateFile | None,
-    ) -> None:
-        """Insert the partition, its curve and its scores."""
-        confirm_reservation(self, key)
-        checkpoint = row.get("checkpoint")
-        digest = None if checkpoint is None else hashlib.sha256(checkpoint).hexdigest()
-        self.insert1({**key, **row, "checkpoint_sha256": digest, **run_stamp(started)})
-        self.Epoch.insert({**key, **epoch} for epoch in epochs)
-        self.Score.insert({**key, **score} for score in scores)
-        if state is not None:
-            state.discard()
 
 
 def untouched_row(labels: NDArray[np.int16], fit_status: str) -> dict[str, Any]:

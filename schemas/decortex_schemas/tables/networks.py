@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +14,7 @@ from decortex import finetune, models
 from decortex.evaluation.performance import Scores, concatenate_scores, score_neurons
 from decortex.models import training as network_training
 from decortex.models.training import TrainingConfig
-from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, run_state, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import STAMP, Computation, Environment, Made, run_state, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset, load_recordings, mapped_recordings
 from decortex_schemas.tables.specs import (
     Metric,  # noqa: F401  (foreign key)
@@ -30,6 +28,7 @@ from decortex_schemas.tables.stored_networks import (
     build_task,
     check_order,
     checkpoint_bytes,
+    checkpoint_columns,
     load_network,
     network_from_bytes,
     order_of,
@@ -99,8 +98,11 @@ class ModelTask(dj.Manual):
 
 
 @schema
-class TrainedModel(dj.Computed):
+class TrainedModel(Computation):
     """A network, trained here or imported."""
+
+    runs_network = True
+    memory = "recordings"
 
     definition = f"""
     # A trained network
@@ -145,7 +147,7 @@ class TrainedModel(dj.Computed):
         content = (Dataset & key).fetch1("content_sha256")
         return sha256, network, training, content, core_donor(key)
 
-    def make_compute(
+    def compute(
         self,
         key: dict[str, Any],
         sha256: str | None,
@@ -153,11 +155,10 @@ class TrainedModel(dj.Computed):
         training: Any,
         content: str,
         donor: dict[str, Any] | None,
-    ) -> tuple[Any, ...]:
+    ) -> Made:
         """Train, or take the checkpoint as it is."""
-        started = time.time()
         if sha256 is not None:
-            return imported_row(key), [], started, None
+            return Made(imported_row(key))
         recordings = load_recordings(key["dataset"])
         how = TrainingConfig.from_params(training)
         if donor is None:
@@ -177,35 +178,22 @@ class TrainedModel(dj.Computed):
         )
         outcome = network_training.fit_network(model, recordings, how, seed=key["model_seed"], state=state)
         row = {
-            "checkpoint": checkpoint_bytes(model),
+            **checkpoint_columns(checkpoint_bytes(model)),
             "source_kind": "decortex",
             "n_epochs": len(outcome.epochs),
             "kept_epoch": outcome.best_epoch,
             "stop_reason": outcome.stop_reason,
             "validation_correlation": validation_at(outcome),
         }
-        return row, epoch_rows(outcome.epochs), started, state
-
-    def make_insert(
-        self,
-        key: dict[str, Any],
-        row: dict[str, Any],
-        epochs: list[dict[str, Any]],
-        started: float,
-        state: network_training.StateFile | None,
-    ) -> None:
-        """Insert the network and its curve."""
-        confirm_reservation(self, key)
-        digest = hashlib.sha256(row["checkpoint"]).hexdigest()
-        self.insert1({**key, **row, "checkpoint_sha256": digest, **run_stamp(started)})
-        self.Epoch.insert({**key, **epoch} for epoch in epochs)
-        if state is not None:
-            state.discard()
+        return Made(row, {"Epoch": epoch_rows(outcome.epochs)}, state=state)
 
 
 @schema
-class Performance(dj.Computed):
+class Performance(Computation):
     """How well a network predicts every neuron on one tier, in one forward pass."""
+
+    runs_network = True
+    memory = "recordings"
 
     definition = f"""
     # Predictive performance of a network on one tier
@@ -237,19 +225,10 @@ class Performance(dj.Computed):
         """Fetch the digest of the checkpoint."""
         return ((TrainedModel & key).fetch1("checkpoint_sha256"),)
 
-    def make_compute(self, key: dict[str, Any], sha256: str) -> tuple[Any, ...]:
+    def compute(self, key: dict[str, Any], sha256: str) -> Made:
         """Predict and score."""
-        started = time.time()
         scores, n_trials = score_task(key, key["tier"])
-        return n_trials, score_rows(scores), started
-
-    def make_insert(
-        self, key: dict[str, Any], n_trials: int, scores: list[dict[str, Any]], started: float
-    ) -> None:
-        """Insert the scores of all metrics."""
-        confirm_reservation(self, key)
-        self.insert1({**key, "n_trials": n_trials, **run_stamp(started)})
-        self.Score.insert({**key, **score} for score in scores)
+        return Made({"n_trials": n_trials}, {"Score": score_rows(scores)})
 
 
 def score_network(
@@ -307,9 +286,9 @@ def imported_row(key: dict[str, Any]) -> dict[str, Any]:
     if task["rebuild"] is not None:
         order, shape = (Dataset & key).fetch1("neuron_order_sha256", "image_shape")
         network = rebuild_task(task, data, order=order, image_shape=None if shape is None else tuple(shape))
-        return {**row, "source_kind": "decortex", "checkpoint": checkpoint_bytes(network)}
+        return {**row, "source_kind": "decortex", **checkpoint_columns(checkpoint_bytes(network))}
     kind = "builder" if task["builder"] else read_task(task, data).kind
-    return {**row, "source_kind": kind, "checkpoint": data}
+    return {**row, "source_kind": kind, **checkpoint_columns(data)}
 
 
 def raw_embedding(row: Any) -> NDArray[np.float32]:

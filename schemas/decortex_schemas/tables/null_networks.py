@@ -7,7 +7,6 @@ its readout anew. From there on everything is an ordinary row, of a dataset of k
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -19,7 +18,7 @@ from decortex import data, finetune
 from decortex.config import config_hash
 from decortex.errors import ConfigError, DatasetError
 from decortex.evaluation.nulls import NULL_KINDS
-from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import OPENERS, Dataset, load_recordings
 from decortex_schemas.tables.embeddings import array_sha256
 from decortex_schemas.tables.networks import ModelTask, TrainedModel, load_network
@@ -61,8 +60,11 @@ class NullStudy(dj.Manual):
 
 
 @schema
-class NullRecordings(dj.Computed):
+class NullRecordings(Computation):
     """The drawn responses of a null dataset."""
+
+    runs_network = True
+    memory = "recordings"
 
     definition = f"""
     # Responses drawn from a network with surrogate readout features
@@ -100,9 +102,8 @@ class NullRecordings(dj.Computed):
         row = (NullDataset & key).fetch1()
         return row, (TrainedModel & generator_of(row)).fetch1("checkpoint_sha256")
 
-    def make_compute(self, key: dict[str, Any], row: dict[str, Any], sha256: str) -> tuple[Any, ...]:
+    def compute(self, key: dict[str, Any], row: dict[str, Any], sha256: str) -> Made:
         """Draw surrogate features and responses."""
-        started = time.time()
         draw = finetune.draw_null(
             load_network(TrainedModel & generator_of(row)),
             load_recordings(row["parent_dataset"]),
@@ -123,20 +124,15 @@ class NullRecordings(dj.Computed):
             {"session": name, "responses": values, "responses_sha256": array_sha256(values)}
             for name, values in draw.responses.items()
         ]
-        return drawn, sessions, started
+        return Made(drawn, {"Session": sessions})
 
-    def make_insert(
-        self, key: dict[str, Any], drawn: dict[str, Any], sessions: list[dict[str, Any]], started: float
-    ) -> None:
-        """Insert the responses; networks that were trained on an earlier draw must be gone."""
-        confirm_reservation(self, key)
+    def before_insert(self, key: dict[str, Any]) -> None:
+        """Refuse new responses while networks that were trained on an earlier draw are there."""
         if len(TrainedModel & key):
             raise ConfigError(
                 f"networks of null dataset {key['dataset']!r} were trained on an earlier draw of its responses: "
                 f"delete them, (TrainedModel & {dict(key)!r}).delete(), and let workers train them again."
             )
-        self.insert1({**key, **drawn, **run_stamp(started)})
-        self.Session.insert({**key, **session} for session in sessions)
 
 
 def generator_of(row: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -38,6 +39,11 @@ def allowed_builders() -> frozenset[str]:
 def checkpoint_bytes(network: models.Network) -> bytes:
     """Serialise a network so that it loads with ``weights_only=True``."""
     return checkpoints.content_bytes(network.checkpoint())
+
+
+def checkpoint_columns(data: bytes) -> dict[str, Any]:
+    """Columns of a checkpoint: its bytes and their digest."""
+    return {"checkpoint": data, "checkpoint_sha256": hashlib.sha256(data).hexdigest()}
 
 
 def network_from_bytes(data: bytes) -> models.Network:

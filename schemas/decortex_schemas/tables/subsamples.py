@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
-import datajoint as dj
 import numpy as np
 
 from decortex import clustering
 from decortex.evaluation import agreement
-from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import shared_work
 from decortex_schemas.tables.embeddings import Embedding, array_sha256, load_embedding
 from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod, Seed
@@ -18,8 +16,10 @@ from decortex_schemas.tables.studies import SUBSAMPLE_FRACTION, Study
 
 
 @schema
-class SubsampleClustering(dj.Computed):
+class SubsampleClustering(Computation):
     """One partition of a random subsample of an embedding's neurons."""
+
+    memory = "clustering"
 
     definition = f"""
     # One partition of a subsample of the neurons
@@ -52,11 +52,10 @@ class SubsampleClustering(dj.Computed):
         sha256, excluded = (Embedding & key).fetch1("embedding_sha256", "excluded")
         return sha256, excluded, (ClusteringMethod & key).fetch1("params")
 
-    def make_compute(
+    def compute(
         self, key: dict[str, Any], sha256: str, excluded: dict[str, str], params: dict[str, Any]
-    ) -> tuple[Any, ...]:
+    ) -> Made:
         """Fit the partition of the subsample."""
-        started = time.time()
         x = load_embedding(key)
         drawn = agreement.draw_subsample(len(x), SUBSAMPLE_FRACTION, key["subsample_seed"])
         sample = np.setdiff1d(drawn, np.array([int(i) for i in excluded], dtype=np.int64))
@@ -77,12 +76,7 @@ class SubsampleClustering(dj.Computed):
             "k_effective": result.k_effective,
             "fit_status": result.status,
         }
-        return row, started
-
-    def make_insert(self, key: dict[str, Any], row: dict[str, Any], started: float) -> None:
-        """Insert the partition."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
+        return Made(row)
 
 
 def asked_subsamples() -> Any:

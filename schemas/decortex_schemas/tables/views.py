@@ -6,7 +6,6 @@ also of a frozen study.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import datajoint as dj
@@ -15,7 +14,7 @@ import numpy as np
 from decortex import embeddings
 from decortex.config import config_hash
 from decortex.errors import ConfigError
-from decortex_schemas.database import STAMP, Environment, confirm_reservation, register_row, run_stamp, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import STAMP, Computation, Environment, Made, register_row, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import shared_work
 from decortex_schemas.tables.embeddings import Embedding, load_embedding
 from decortex_schemas.tables.specs import Seed, register_seeds
@@ -52,7 +51,7 @@ class ViewRequest(dj.Manual):
 
 
 @schema
-class EmbeddingView(dj.Computed):
+class EmbeddingView(Computation):
     """Neurons on a plane, and how much of the embedding they keep there."""
 
     definition = f"""
@@ -83,11 +82,10 @@ class EmbeddingView(dj.Computed):
         )
         return sha256, order, excluded, (ViewSpec & key).fetch1("params")
 
-    def make_compute(
+    def compute(
         self, key: dict[str, Any], sha256: str, order: str, excluded: dict[str, str], params: dict[str, Any]
-    ) -> tuple[Any, ...]:
+    ) -> Made:
         """Draw the neurons that have a place."""
-        started = time.time()
         x = load_embedding(key)
         placed = np.setdiff1d(np.arange(len(x)), np.array([int(i) for i in excluded], dtype=np.int64))
         view = embeddings.draw_view(
@@ -103,12 +101,7 @@ class EmbeddingView(dj.Computed):
             "distance_correlation": view.distance_correlation,
             "diagnostics": dict(view.diagnostics),
         }
-        return row, started
-
-    def make_insert(self, key: dict[str, Any], row: dict[str, Any], started: float) -> None:
-        """Insert the points."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
+        return Made(row)
 
 
 def register_view_spec(name: str, config: embeddings.ViewConfig) -> int:

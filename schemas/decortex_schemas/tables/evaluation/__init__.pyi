@@ -1,5 +1,5 @@
 from .adjusted import AdjustedPValue, GridAssociation
-from .association import ClusterAssociation, associate_rows
+from .association import ClusterAssociation, associated
 from .confounds import ClusterConfound
 from .cross_agreement import MethodAgreement, ModelAgreement
 from .finetune_null import MEASURES, STATES, FinetunedNull
@@ -50,7 +50,7 @@ __all__ = [
     "asked_criteria",
     "asked_nulls",
     "asked_seed_nulls",
-    "associate_rows",
+    "associated",
     "comparison",
     "record_choice",
     "scores_after",

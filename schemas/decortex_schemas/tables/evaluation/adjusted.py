@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from decortex.evaluation import association
 from decortex.evaluation.association import benjamini_hochberg
-from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.embeddings import Embedding
 from decortex_schemas.tables.evaluation.association import ClusterAssociation
 from decortex_schemas.tables.evaluation.quality import EVALUATION_SEED, N_PERMUTATIONS
@@ -25,7 +24,7 @@ STATISTIC: Final = "studentised"
 
 
 @schema
-class GridAssociation(dj.Computed):
+class GridAssociation(Computation):
     """Performance and cluster in these sessions: one p for all K and seeds of an embedding and method."""
 
     definition = f"""
@@ -78,11 +77,10 @@ class GridAssociation(dj.Computed):
         members = (members_of(key["study"], key) & own).proj().to_dicts(order_by="KEY")
         return members, (FinetuneSpec & key).fetch1("kind"), (CovariateSet & key).fetch1("params")
 
-    def make_compute(
+    def compute(
         self, key: dict[str, Any], members: list[dict[str, Any]], kind: str, params: dict[str, Any]
-    ) -> tuple[Any, ...]:
+    ) -> Made:
         """Permute once for all partitions; after fine-tuning, once for each network of its own."""
-        started = time.time()
         # A fine-tuned network has scores of its own, which its partition shares with no other.
         grids = [members] if kind == "none" else [[member] for member in members]
         rows: list[dict[str, Any]] = []
@@ -115,19 +113,11 @@ class GridAssociation(dj.Computed):
                     grid, test.statuses, test.n_left_out, test.p_single, corrected, strict=True
                 )
             ]
-        return grid_row(rows, kind, n_neurons), rows, started
-
-    def make_insert(
-        self, key: dict[str, Any], row: dict[str, Any], members: list[dict[str, Any]], started: float
-    ) -> None:
-        """Insert the grid and its members."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
-        self.Member.insert({**key, **member} for member in members)
+        return Made(grid_row(rows, kind, n_neurons), {"Member": rows})
 
 
 @schema
-class AdjustedPValue(dj.Computed):
+class AdjustedPValue(Computation):
     """P-values of a frozen study corrected together: Benjamini-Hochberg over everything it asked."""
 
     definition = f"""
@@ -186,15 +176,14 @@ class AdjustedPValue(dj.Computed):
         population = (by_session & asked).proj("population_status", "p").to_dicts(order_by="KEY")
         return grids, members, population
 
-    def make_compute(
+    def compute(
         self,
         key: dict[str, Any],
         grids: list[dict[str, Any]],
         members: list[dict[str, Any]],
         population: list[dict[str, Any]],
-    ) -> tuple[Any, ...]:
+    ) -> Made:
         """Correct each family over the study."""
-        started = time.time()
         names = DECFinetune().primary_key
         in_sessions = {tuple(row[name] for name in names): row["p_sessions"] for row in members}
         rows = [
@@ -213,21 +202,7 @@ class AdjustedPValue(dj.Computed):
             "n_population_tests": correct(rows, "p_population"),
             "n_grids": correct(of_grids, "p_grid"),
         }
-        return counts, rows, of_grids, started
-
-    def make_insert(
-        self,
-        key: dict[str, Any],
-        counts: dict[str, int],
-        rows: list[dict[str, Any]],
-        grids: list[dict[str, Any]],
-        started: float,
-    ) -> None:
-        """Insert every partition and grid."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **counts, **run_stamp(started)})
-        self.Partition.insert({**key, **row} for row in rows)
-        self.Grid.insert({**key, **row} for row in grids)
+        return Made(counts, {"Partition": rows, "Grid": of_grids})
 
 
 def scored_members() -> Any:

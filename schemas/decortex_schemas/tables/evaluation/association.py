@@ -5,7 +5,6 @@ What compares over a grid or a study is in `adjusted`, sessions and animals them
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.evaluation import association
-from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.evaluation.scored import (
     Comparison,
     RecordingSummary,
@@ -26,7 +25,7 @@ from decortex_schemas.tables.specs import CovariateSet, FinetuneSpec
 
 
 @schema
-class ClusterAssociation(dj.Computed):
+class ClusterAssociation(Computation):
     """Performance by cluster with covariates held fixed: effect sizes, and the population's tests.
 
     The permutation test of these sessions shares its work over all K: `GridAssociation`.
@@ -62,6 +61,8 @@ class ClusterAssociation(dj.Computed):
     class Population(dj.Part):
         """Cluster against cluster-by-unit effects; `unit_kind` is what was sampled."""
 
+        row_format_kb = 4
+
         definition = """
         -> master
         unit_kind : varchar(16)          # 'session', 'animal'
@@ -84,6 +85,8 @@ class ClusterAssociation(dj.Computed):
     class Contrast(dj.Part):
         """One cluster against the others of the same unit, covariates removed."""
 
+        row_format_kb = 4
+
         definition = """
         -> master
         unit_kind : varchar(16)
@@ -101,6 +104,8 @@ class ClusterAssociation(dj.Computed):
 
     class Session(dj.Part):
         """How far scores are tied to cluster within one session, by ranks, covariates removed."""
+
+        row_format_kb = 4
 
         definition = """
         -> master
@@ -124,36 +129,15 @@ class ClusterAssociation(dj.Computed):
         digest, kind = (DECFinetune * FinetuneSpec.proj("kind") & key).fetch1("labels_sha256", "kind")
         return digest, kind, (CovariateSet & key).fetch1("params")
 
-    def make_compute(
-        self, key: dict[str, Any], digest: str, kind: str, params: dict[str, Any]
-    ) -> tuple[Any, ...]:
+    def compute(self, key: dict[str, Any], digest: str, kind: str, params: dict[str, Any]) -> Made:
         """Compare with covariates."""
-        started = time.time()
         case = comparison(key, kind, params)
         labels = partition_labels(key)
-        return (*associate_rows(case, labels), started)
-
-    def make_insert(
-        self,
-        key: dict[str, Any],
-        row: dict[str, Any],
-        population: list[dict[str, Any]],
-        contrasts: list[dict[str, Any]],
-        sessions: list[dict[str, Any]],
-        started: float,
-    ) -> None:
-        """Insert effect, tests, contrasts and sessions."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
-        self.Population.insert({**key, **part} for part in population)
-        self.Contrast.insert({**key, **part} for part in contrasts)
-        self.Session.insert({**key, **part} for part in sessions)
+        return associated(case, labels)
 
 
-def associate_rows(
-    case: Comparison, labels: NDArray[np.int16]
-) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of one comparison: its own, and those of population, contrasts and sessions."""
+def associated(case: Comparison, labels: NDArray[np.int16]) -> Made:
+    """One comparison: its columns, and the rows of population, contrasts and sessions."""
     placed = labels[case.keep] >= 0
     scores, columns = case.scores[placed], case.columns[placed]
     sessions, cluster = case.sessions[placed], labels[case.keep][placed]
@@ -189,4 +173,5 @@ def associate_rows(
             for one in association.cluster_contrasts(nuisance.residuals, cluster, units)
         ]
     own = [asdict(one) for one in association.unit_effects(nuisance.residuals, cluster, sessions)]
-    return row, population, contrasts, [{"session": one.pop("unit"), **one} for one in own]
+    per_session = [{"session": one.pop("unit"), **one} for one in own]
+    return Made(row, {"Population": population, "Contrast": contrasts, "Session": per_session})

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
 from typing import Any
 
 import datajoint as dj
 
 from decortex.evaluation import association
-from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import sessions_of
 from decortex_schemas.tables.embeddings import load_embedding
 from decortex_schemas.tables.evaluation.scored import animals_of, scores_of
@@ -18,7 +17,7 @@ from decortex_schemas.tables.specs import FinetuneSpec
 
 
 @schema
-class ClusterConfound(dj.Computed):
+class ClusterConfound(Computation):
     """Whether clusters are sessions or animals in disguise."""
 
     definition = f"""
@@ -65,9 +64,8 @@ class ClusterConfound(dj.Computed):
         digest, kind = (DECFinetune * FinetuneSpec.proj("kind") & key).fetch1("labels_sha256", "kind")
         return digest, kind
 
-    def make_compute(self, key: dict[str, Any], digest: str, kind: str) -> tuple[Any, ...]:
+    def compute(self, key: dict[str, Any], digest: str, kind: str) -> Made:
         """Compare with sessions and animals."""
-        started = time.time()
         labels = partition_labels(key)
         placed = labels >= 0
         groupings = {
@@ -87,18 +85,4 @@ class ClusterConfound(dj.Computed):
             None if scores is None else scores[placed],
         )
         left_out = [{"transfer_status": one.pop("status"), **one} for one in map(asdict, transfers)]
-        return digest, rows, left_out, started
-
-    def make_insert(
-        self,
-        key: dict[str, Any],
-        digest: str,
-        rows: list[dict[str, Any]],
-        left_out: list[dict[str, Any]],
-        started: float,
-    ) -> None:
-        """Insert association and transfer."""
-        confirm_reservation(self, key)
-        self.insert1({**key, "labels_sha256": digest, **run_stamp(started)})
-        self.Grouping.insert({**key, **row} for row in rows)
-        self.LeftOut.insert({**key, **one} for one in left_out)
+        return Made({"labels_sha256": digest}, {"Grouping": rows, "LeftOut": left_out})

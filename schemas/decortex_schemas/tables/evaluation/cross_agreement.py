@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset
 from decortex_schemas.tables.evaluation.seed_agreement import PAIR_COLUMNS, compare, mean_indices
 from decortex_schemas.tables.finetuning import partition_labels
@@ -28,11 +27,14 @@ from decortex_schemas.tables.studies import Study
 
 
 @schema
-class MethodAgreement(dj.Computed):
+class MethodAgreement(Computation):
     """Whether methods find the same partition, of one network and across networks: all pairs of methods at once.
 
     One key holds every pair, because labels are fetched once for all of them: 33 methods are 528 pairs.
     """
+
+    # The confusions of 528 pairs of methods do not fit one statement at large K.
+    chunk_sizes: ClassVar[Mapping[str, int]] = {"Pair": 500}
 
     definition = f"""
     # Agreement of all methods of a study at one K and fine-tuning
@@ -106,9 +108,8 @@ class MethodAgreement(dj.Computed):
         check_frozen(key["study"], key)
         return (members_of(key["study"], key).proj().to_dicts(order_by="KEY"),)
 
-    def make_compute(self, key: dict[str, Any], members: list[dict[str, Any]]) -> tuple[Any, ...]:
+    def compute(self, key: dict[str, Any], members: list[dict[str, Any]]) -> Made:
         """Compare every two methods at equal clustering seeds: on the same network, and on every other one."""
-        started = time.time()
         labels: dict[tuple[int, str], dict[tuple[int, int], NDArray[np.int16]]] = defaultdict(dict)
         for one in members:
             labels[one["method_id"], one["method"]][one["model_seed"], one["seed"]] = partition_labels(one)
@@ -119,22 +120,7 @@ class MethodAgreement(dj.Computed):
             if same or other:
                 between.append({**names, **mean_indices(same, "same"), **mean_indices(other, "other")})
                 pairs += [{**names, **pair} for pair in same]
-        return len(labels), between, pairs, started
-
-    def make_insert(
-        self,
-        key: dict[str, Any],
-        n_methods: int,
-        between: list[dict[str, Any]],
-        pairs: list[dict[str, Any]],
-        started: float,
-    ) -> None:
-        """Insert every two methods, and their pairs of the same network."""
-        confirm_reservation(self, key)
-        self.insert1({**key, "n_methods": n_methods, **run_stamp(started)})
-        self.Between.insert({**key, **row} for row in between)
-        # In pieces: the confusions of 528 pairs of methods do not fit one statement at large K.
-        self.Pair.insert(({**key, **pair} for pair in pairs), chunk_size=500)
+        return Made({"n_methods": len(labels)}, {"Between": between, "Pair": pairs})
 
 
 Partitions = Mapping[tuple[int, int], NDArray[np.int16]]
@@ -163,7 +149,7 @@ def compare_methods(
 
 
 @schema
-class ModelAgreement(dj.Computed):
+class ModelAgreement(Computation):
     """Whether networks of two specifications find the same partition of the same neurons."""
 
     definition = f"""
@@ -227,11 +213,10 @@ class ModelAgreement(dj.Computed):
             check_frozen(key["study"], one)
         return tuple(members_of(key["study"], one).proj().to_dicts(order_by="KEY") for one in both)
 
-    def make_compute(
+    def compute(
         self, key: dict[str, Any], members_a: list[dict[str, Any]], members_b: list[dict[str, Any]]
-    ) -> tuple[Any, ...]:
+    ) -> Made:
         """Compare every network of the one with every network of the other."""
-        started = time.time()
         first, second = (
             {(m["model_seed"], m["seed"]): partition_labels(m) for m in members}
             for members in (members_a, members_b)
@@ -246,12 +231,4 @@ class ModelAgreement(dj.Computed):
             for a, b in itertools.product(first, second)
             if a[1] == b[1]
         ]
-        return mean_indices(pairs, "models"), pairs, started
-
-    def make_insert(
-        self, key: dict[str, Any], row: dict[str, Any], pairs: list[dict[str, Any]], started: float
-    ) -> None:
-        """Insert the summary and its pairs."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
-        self.Pair.insert({**key, **pair} for pair in pairs)
+        return Made(mean_indices(pairs, "models"), {"Pair": pairs})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from decortex import evaluation
 from decortex.evaluation import agreement as indices
 from decortex.evaluation.nulls import excess_over_null
-from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset
 from decortex_schemas.tables.embeddings import load_embedding
 from decortex_schemas.tables.evaluation.quality import EVALUATION_SEED
@@ -37,7 +36,7 @@ _GROUP = ("model_spec_id", "embedding_spec_id", "method", "method_id", "k", "fin
 
 
 @schema
-class FinetunedNull(dj.Computed):
+class FinetunedNull(Computation):
     """Whether fine-tuning raises agreement or quality more than it does where there are no types."""
 
     definition = f"""
@@ -106,14 +105,13 @@ class FinetunedNull(dj.Computed):
         members += [_members(key["null_study"], {**own, "dataset": null["dataset"]}) for null in nulls]
         return nulls, members
 
-    def make_compute(
+    def compute(
         self,
         key: dict[str, Any],
         nulls: list[dict[str, Any]],
         members: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]],
-    ) -> tuple[Any, ...]:
+    ) -> Made:
         """Measure the recordings and every surrogate that has the same networks and starts, and compare."""
-        started = time.time()
         observed = measure(*members[0])
         wanted = _places(members[0])
         found = [
@@ -137,15 +135,7 @@ class FinetunedNull(dj.Computed):
             "n_networks": len({one["model_seed"] for one in after}),
             "n_starts": len({one["seed"] for one in after}),
         }
-        return row, rows, started
-
-    def make_insert(
-        self, key: dict[str, Any], row: dict[str, Any], rows: list[dict[str, Any]], started: float
-    ) -> None:
-        """Insert one row a null model, figure and state."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
-        self.Measure.insert({**key, **one} for one in rows)
+        return Made(row, {"Measure": rows})
 
 
 def _members(study: str, group: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import datajoint as dj
@@ -12,7 +11,7 @@ from decortex import embeddings
 from decortex.config import config_hash
 from decortex.evaluation import agreement, selection
 from decortex.evaluation.nulls import NULL_KINDS
-from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset
 from decortex_schemas.tables.evaluation.k_criteria import VALUE_COLUMNS, raw_features, value_row
 from decortex_schemas.tables.networks import TrainedModel
@@ -21,8 +20,10 @@ from decortex_schemas.tables.studies import Study
 
 
 @schema
-class SeedNullFit(dj.Computed):
+class SeedNullFit(Computation):
     """One surrogate of all networks of a study together, clustered at every K as the data are."""
+
+    memory = "clustering"
 
     definition = f"""
     # Agreement between networks on one joint surrogate
@@ -79,7 +80,7 @@ class SeedNullFit(dj.Computed):
             (ClusteringMethod & key).fetch1("params"),
         )
 
-    def make_compute(
+    def compute(
         self,
         key: dict[str, Any],
         networks: list[dict[str, Any]],
@@ -87,9 +88,8 @@ class SeedNullFit(dj.Computed):
         seeds: list[int],
         embedding: dict[str, Any],
         params: dict[str, Any],
-    ) -> tuple[Any, ...]:
+    ) -> Made:
         """Draw the networks' features side by side, embed and cluster each, compare."""
-        started = time.time()
         config = embeddings.EmbeddingConfig.from_params(embedding)
         raws = [raw_features(network) for network in networks]
         excluded = np.concatenate([embeddings.fit_map(raw, config).excluded.indices for raw in raws])
@@ -99,15 +99,7 @@ class SeedNullFit(dj.Computed):
         clusterer = agreement.Clusterer(key["method"], params)
         values = [value_row(selection.null_seed_agreement(surrogates, clusterer, k, seeds)) for k in counts]
         row = {"n_networks": len(raws), "n_neurons": len(placed), "figures_sha256": config_hash(values)}
-        return row, values, started
-
-    def make_insert(
-        self, key: dict[str, Any], row: dict[str, Any], values: list[dict[str, Any]], started: float
-    ) -> None:
-        """Insert the agreement at every K."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
-        self.Value.insert({**key, **value} for value in values)
+        return Made(row, {"Value": values})
 
 
 def asked_seed_nulls(study: str | None = None) -> Any:

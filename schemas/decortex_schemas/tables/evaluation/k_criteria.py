@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
 from typing import Any
 
 import datajoint as dj
@@ -14,7 +13,7 @@ from decortex import embeddings
 from decortex.config import config_hash
 from decortex.evaluation import agreement, selection
 from decortex.evaluation.selection import CriterionValue, SelectionConfig
-from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.embeddings import Embedding, load_embedding
 from decortex_schemas.tables.networks import TrainedModel, raw_embedding
 from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod, EmbeddingSpec, NullModel, Seed
@@ -33,8 +32,10 @@ criterion_status : varchar(24)
 
 
 @schema
-class KCriteria(dj.Computed):
+class KCriteria(Computation):
     """What every criterion says of one number of clusters."""
+
+    memory = "clustering"
 
     definition = f"""
     # Criteria of one number of clusters on one embedding
@@ -87,11 +88,10 @@ class KCriteria(dj.Computed):
         sha256, excluded = (Embedding & key).fetch1("embedding_sha256", "excluded")
         return sha256, excluded, (ClusteringMethod & key).fetch1("params")
 
-    def make_compute(
+    def compute(
         self, key: dict[str, Any], sha256: str, excluded: dict[str, str], params: dict[str, Any]
-    ) -> tuple[Any, ...]:
+    ) -> Made:
         """Judge this K, and one cluster beside it."""
-        started = time.time()
         x = load_embedding(key)
         x = x[placed_neurons(len(x), excluded)]
         clusterer = agreement.Clusterer(key["method"], params)
@@ -104,26 +104,14 @@ class KCriteria(dj.Computed):
             "fit_status": found.fit_status,
             "figures_sha256": config_hash(values),
         }
-        return row, values, valleys, started
-
-    def make_insert(
-        self,
-        key: dict[str, Any],
-        row: dict[str, Any],
-        values: list[dict[str, Any]],
-        valleys: list[dict[str, Any]],
-        started: float,
-    ) -> None:
-        """Insert values and valleys."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
-        self.Value.insert({**key, **value} for value in values)
-        self.Valley.insert({**key, **valley} for valley in valleys)
+        return Made(row, {"Value": values, "Valley": valleys})
 
 
 @schema
-class NullFit(dj.Computed):
+class NullFit(Computation):
     """One surrogate of an embedding, clustered as the data are: stability and quality without types."""
+
+    memory = "clustering"
 
     definition = f"""
     # Stability and quality on one surrogate
@@ -169,16 +157,15 @@ class NullFit(dj.Computed):
             (ClusteringMethod & key).fetch1("params"),
         )
 
-    def make_compute(
+    def compute(
         self,
         key: dict[str, Any],
         checkpoint: str,
         excluded: dict[str, str],
         embedding: dict[str, Any],
         params: dict[str, Any],
-    ) -> tuple[Any, ...]:
+    ) -> Made:
         """Draw the surrogate of the readout features, embed it as they were, and cluster it."""
-        started = time.time()
         raw = raw_features({**key, "checkpoint_sha256": checkpoint})
         raw = raw[placed_neurons(len(raw), excluded)]
         features = selection.RawFeatures(raw, embeddings.EmbeddingConfig.from_params(embedding))
@@ -193,15 +180,7 @@ class NullFit(dj.Computed):
         values = [value_row(one) for one in found]
         for value in values:
             value.pop("at_k")
-        return {"n_neurons": len(x), "figures_sha256": config_hash(values)}, values, started
-
-    def make_insert(
-        self, key: dict[str, Any], row: dict[str, Any], values: list[dict[str, Any]], started: float
-    ) -> None:
-        """Insert the figures."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
-        self.Value.insert({**key, **value} for value in values)
+        return Made({"n_neurons": len(x), "figures_sha256": config_hash(values)}, {"Value": values})
 
 
 def asked_criteria(study: str | None = None) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from dataclasses import asdict
 from typing import Any
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from decortex.errors import ConfigError
 from decortex.evaluation import selection
 from decortex.evaluation.selection import CriterionValue, SelectionConfig
-from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import Clustering
 from decortex_schemas.tables.datasets import Dataset
 from decortex_schemas.tables.evaluation.joint_nulls import SeedNullFit
@@ -39,7 +38,7 @@ from decortex_schemas.tables.studies import Study
 
 
 @schema
-class KSelection(dj.Computed):
+class KSelection(Computation):
     """Which number of clusters the networks of a study support with one method, if any."""
 
     definition = f"""
@@ -144,16 +143,15 @@ class KSelection(dj.Computed):
         joint = (SeedNullFit.Value & key).to_dicts(order_by="KEY")
         return values, nulls, asked, joint
 
-    def make_compute(
+    def compute(
         self,
         key: dict[str, Any],
         values: list[dict[str, Any]],
         nulls: list[dict[str, Any]],
         asked: list[dict[str, Any]],
         joint_nulls: list[dict[str, Any]],
-    ) -> tuple[Any, ...]:
+    ) -> Made:
         """Decide over all networks, and for each alone."""
-        started = time.time()
         kinds = {row["null_kind"] for row in asked}
         config = SelectionConfig.from_params(
             {
@@ -174,22 +172,7 @@ class KSelection(dj.Computed):
             "n_surrogates": config.n_surrogates,
             "config": config.resolved(),
         }
-        return row, _parts(joint), alone, started
-
-    def make_insert(
-        self,
-        key: dict[str, Any],
-        row: dict[str, Any],
-        parts: dict[str, list[dict[str, Any]]],
-        alone: list[dict[str, Any]],
-        started: float,
-    ) -> None:
-        """Insert the decision and everything behind it."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
-        for part, rows in parts.items():
-            getattr(self, part).insert({**key, **one} for one in rows)
-        self.Network.insert({**key, **one} for one in alone)
+        return Made(row, {**_parts(joint), "Network": alone})
 
 
 @schema

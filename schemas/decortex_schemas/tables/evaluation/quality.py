@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from decortex import evaluation
 from decortex.evaluation import association
-from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset, sessions_of
 from decortex_schemas.tables.embeddings import load_embedding
 from decortex_schemas.tables.finetuning import DECFinetune, moved_embedding, partition_labels
@@ -28,7 +27,7 @@ N_PERMUTATIONS = 9999
 
 
 @schema
-class ClusterQuality(dj.Computed):
+class ClusterQuality(Computation):
     """Compactness and separation of a partition, in the embedding it was found in and in the moved one."""
 
     definition = f"""
@@ -60,9 +59,8 @@ class ClusterQuality(dj.Computed):
         digest, kind = (DECFinetune * FinetuneSpec.proj("kind") & key).fetch1("labels_sha256", "kind")
         return digest, kind
 
-    def make_compute(self, key: dict[str, Any], digest: str, kind: str) -> tuple[Any, ...]:
+    def compute(self, key: dict[str, Any], digest: str, kind: str) -> Made:
         """Measure in each space."""
-        started = time.time()
         labels = partition_labels(key)
         placed = labels >= 0
         spaces = {"untouched": load_embedding(key)}
@@ -73,19 +71,11 @@ class ClusterQuality(dj.Computed):
             found = asdict(evaluation.cluster_quality(x[placed], labels[placed], seed=EVALUATION_SEED))
             found.pop("n_clusters")
             rows.append({"space": space, "quality_status": found.pop("status"), **found})
-        return digest, rows, started
-
-    def make_insert(
-        self, key: dict[str, Any], digest: str, rows: list[dict[str, Any]], started: float
-    ) -> None:
-        """Insert one row a space."""
-        confirm_reservation(self, key)
-        self.insert1({**key, "labels_sha256": digest, **run_stamp(started)})
-        self.Space.insert({**key, **row} for row in rows)
+        return Made({"labels_sha256": digest}, {"Space": rows})
 
 
 @schema
-class ClusterPerformance(dj.Computed):
+class ClusterPerformance(Computation):
     """Is a neuron's predictability tied to its cluster? Effect sizes first."""
 
     definition = f"""
@@ -121,6 +111,8 @@ class ClusterPerformance(dj.Computed):
     class Cluster(dj.Part):
         """Scores of one cluster's neurons."""
 
+        row_format_kb = 4
+
         definition = """
         -> master
         cluster : int16
@@ -134,6 +126,8 @@ class ClusterPerformance(dj.Computed):
 
     class Pair(dj.Part):
         """Two clusters compared (Mann-Whitney, Holm over the partition's pairs)."""
+
+        row_format_kb = 4
 
         definition = """
         -> master
@@ -159,9 +153,8 @@ class ClusterPerformance(dj.Computed):
         digest, kind = (DECFinetune * FinetuneSpec.proj("kind") & key).fetch1("labels_sha256", "kind")
         return digest, kind
 
-    def make_compute(self, key: dict[str, Any], digest: str, kind: str) -> tuple[Any, ...]:
+    def compute(self, key: dict[str, Any], digest: str, kind: str) -> Made:
         """Relate the scores on held-out images to the clusters."""
-        started = time.time()
         labels = partition_labels(key)
         scores = compared_scores(key, kind)
         placed = labels >= 0
@@ -178,21 +171,7 @@ class ClusterPerformance(dj.Computed):
         found.pop("seed")
         row = {"association_status": found.pop("status"), **found}
         pairs = [asdict(pair) for pair in association.pairwise_tests(scores[placed], labels[placed])]
-        return row, clusters, pairs, started
-
-    def make_insert(
-        self,
-        key: dict[str, Any],
-        row: dict[str, Any],
-        clusters: list[dict[str, Any]],
-        pairs: list[dict[str, Any]],
-        started: float,
-    ) -> None:
-        """Insert effect, clusters and pairs."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
-        self.Cluster.insert({**key, **cluster} for cluster in clusters)
-        self.Pair.insert({**key, **pair} for pair in pairs)
+        return Made(row, {"Cluster": clusters, "Pair": pairs})
 
 
 def compared_scores(key: dict[str, Any], kind: str) -> NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import datajoint as dj
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from decortex.errors import InputError
 from decortex.evaluation import performance
-from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import sessions_of
 from decortex_schemas.tables.evaluation.quality import EVALUATION_SEED, scores_after, scores_before
 from decortex_schemas.tables.finetuning import ContinuedTraining, DECFinetune, partition_labels
@@ -20,7 +19,7 @@ from decortex_schemas.tables.specs import FinetuneSpec
 
 
 @schema
-class RetainedPerformance(dj.Computed):
+class RetainedPerformance(Computation):
     """What fine-tuning cost: against the same network trained as long without a clustering loss."""
 
     definition = f"""
@@ -101,11 +100,8 @@ class RetainedPerformance(dj.Computed):
         epochs = (ContinuedTraining.Epoch & control).proj("validation_correlation").to_dicts()
         return control, (DECFinetune & key).fetch1("kept_epoch"), best_epoch(epochs)
 
-    def make_compute(
-        self, key: dict[str, Any], control: dict[str, Any], epoch: int, control_best: int
-    ) -> tuple[Any, ...]:
+    def compute(self, key: dict[str, Any], control: dict[str, Any], epoch: int, control_best: int) -> Made:
         """Compare neuron by neuron."""
-        started = time.time()
         before, after = scores_before(key), scores_after(key)
         sessions = sessions_of(key["dataset"])
         found = performance.retained_performance(
@@ -146,21 +142,7 @@ class RetainedPerformance(dj.Computed):
             }
             for part in found.clusters
         ]
-        return row, per_session, per_cluster, started
-
-    def make_insert(
-        self,
-        key: dict[str, Any],
-        row: dict[str, Any],
-        sessions: list[dict[str, Any]],
-        clusters: list[dict[str, Any]],
-        started: float,
-    ) -> None:
-        """Insert the comparison, its sessions and its clusters."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
-        self.Session.insert({**key, **part} for part in sessions)
-        self.Cluster.insert({**key, **part} for part in clusters)
+        return Made(row, {"Session": per_session, "Cluster": per_cluster})
 
 
 def retained_row(found: performance.RetainedResult) -> dict[str, Any]:

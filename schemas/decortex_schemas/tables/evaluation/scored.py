@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
 from decortex import data
 from decortex.evaluation import performance
 from decortex.evaluation.association import CovariateConfig, covariate_columns, log_rate, norms, scaled_scores
-from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset, mapped_recordings, sessions_of
 from decortex_schemas.tables.evaluation.quality import (
     EVALUATION_SEED,
@@ -31,7 +29,7 @@ FloatArray = NDArray[np.float64]
 
 
 @schema
-class RecordingSummary(dj.Computed):
+class RecordingSummary(Computation):
     """Mean responses of a dataset's neurons, and whether scores come from images that no training has seen."""
 
     definition = f"""
@@ -55,9 +53,8 @@ class RecordingSummary(dj.Computed):
         """Fetch the recordings' digest."""
         return ((Dataset & key).fetch1("content_sha256"),)
 
-    def make_compute(self, key: dict[str, Any], sha256: str) -> tuple[Any, ...]:
+    def compute(self, key: dict[str, Any], sha256: str) -> Made:
         """Read all of them once."""
-        started = time.time()
         recordings, places = mapped_recordings(key["dataset"])
         found = data.summarise_recordings(recordings)
         repeats = performance.reliability_of(recordings, MAIN_TIER, seed=EVALUATION_SEED)
@@ -68,12 +65,7 @@ class RecordingSummary(dj.Computed):
             "n_test_images": found.n_test_images,
             "n_shared_images": found.n_shared_images,
         }
-        return row, started
-
-    def make_insert(self, key: dict[str, Any], row: dict[str, Any], started: float) -> None:
-        """Insert the summary."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
+        return Made(row)
 
 
 @dataclass(frozen=True)

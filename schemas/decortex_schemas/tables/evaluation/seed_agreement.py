@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.evaluation import agreement as indices
-from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset, true_types
 from decortex_schemas.tables.finetuning import partition_labels
 from decortex_schemas.tables.frozen import FrozenStudy, check_frozen, members_of
@@ -42,7 +41,7 @@ INDICES = ("ari", "ami", "v_measure", "fowlkes_mallows", "matched_share")
 
 
 @schema
-class SeedAgreement(dj.Computed):
+class SeedAgreement(Computation):
     """Whether networks trained from other seeds, and other starts of the clustering, find the same partition."""
 
     definition = f"""
@@ -78,6 +77,8 @@ class SeedAgreement(dj.Computed):
     class Pair(dj.Part):
         """Two partitions compared."""
 
+        row_format_kb = 8
+
         definition = f"""
         -> master
         pair_kind : varchar(24)          # 'model_seeds', 'clustering_seeds'
@@ -109,24 +110,17 @@ class SeedAgreement(dj.Computed):
         check_frozen(key["study"], key)
         return (members_of(key["study"], key).proj().to_dicts(order_by="KEY"),)
 
-    def make_compute(self, key: dict[str, Any], members: list[dict[str, Any]]) -> tuple[Any, ...]:
+    def compute(self, key: dict[str, Any], members: list[dict[str, Any]]) -> Made:
         """Compare every pair."""
-        started = time.time()
         labels = {(m["model_seed"], m["seed"]): partition_labels(m) for m in members}
         pairs = [
             {"pair_kind": kind, **_seeds(a, b), **compare(labels[a], labels[b], key["k"])}
             for a, b in itertools.combinations(sorted(labels), 2)
             for kind in _kind_of_pair(a, b)
         ]
-        return {"n_partitions": len(labels), **summarise_pairs(pairs), **_truth(key, labels)}, pairs, started
-
-    def make_insert(
-        self, key: dict[str, Any], row: dict[str, Any], pairs: list[dict[str, Any]], started: float
-    ) -> None:
-        """Insert the summary and its pairs."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
-        self.Pair.insert({**key, **pair} for pair in pairs)
+        return Made(
+            {"n_partitions": len(labels), **summarise_pairs(pairs), **_truth(key, labels)}, {"Pair": pairs}
+        )
 
 
 Seeds = tuple[int, int]

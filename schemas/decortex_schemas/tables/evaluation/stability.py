@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from typing import Any
 
 import datajoint as dj
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.evaluation import agreement as comparing
-from decortex_schemas.database import STAMP, Environment, confirm_reservation, run_stamp, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import Clustering
 from decortex_schemas.tables.embeddings import Embedding, array_sha256
 from decortex_schemas.tables.evaluation.seed_agreement import (
@@ -41,7 +40,7 @@ recovered = null : float64           # share with at least .75
 
 
 @schema
-class ConsensusPartition(dj.Computed):
+class ConsensusPartition(Computation):
     """The partition that all networks and starts vote for, and how far they stand behind it."""
 
     definition = f"""
@@ -74,28 +73,19 @@ class ConsensusPartition(dj.Computed):
         check_frozen(key["study"], key)
         return (members_of(key["study"], key).proj().to_dicts(order_by="KEY"),)
 
-    def make_compute(self, key: dict[str, Any], members: list[dict[str, Any]]) -> tuple[Any, ...]:
+    def compute(self, key: dict[str, Any], members: list[dict[str, Any]]) -> Made:
         """Vote, and look for the consensus's clusters in every partition."""
-        started = time.time()
         partitions = [partition_labels(member) for member in members]
         if len(partitions) < 2:
             status = "one_partition" if partitions else "no_partition"
-            return {"consensus_status": status, "n_partitions": len(partitions)}, [], started
+            return Made({"consensus_status": status, "n_partitions": len(partitions)}, {"Cluster": []})
         found = comparing.consensus(partitions, key["k"])
         clusters = cluster_rows(found.labels, comparing.stability(found.labels, partitions, key["k"]))
-        return consensus_row(found, partitions), clusters, started
-
-    def make_insert(
-        self, key: dict[str, Any], row: dict[str, Any], clusters: list[dict[str, Any]], started: float
-    ) -> None:
-        """Insert the consensus and its clusters."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
-        self.Cluster.insert({**key, **cluster} for cluster in clusters)
+        return Made(consensus_row(found, partitions), {"Cluster": clusters})
 
 
 @schema
-class SubsampleStability(dj.Computed):
+class SubsampleStability(Computation):
     """Whether a method finds the same partition in four fifths of the neurons."""
 
     definition = f"""
@@ -161,11 +151,8 @@ class SubsampleStability(dj.Computed):
             min((int(row["seed"]) for row in whole.proj().to_dicts()), default=-1),
         )
 
-    def make_compute(
-        self, key: dict[str, Any], sampled: list[dict[str, Any]], reference_seed: int
-    ) -> tuple[Any, ...]:
+    def compute(self, key: dict[str, Any], sampled: list[dict[str, Any]], reference_seed: int) -> Made:
         """Compare every pair of subsamples, and each with the whole."""
-        started = time.time()
         labels = {one["subsample_seed"]: (SubsampleClustering & one).fetch1("labels") for one in sampled}
         pairs = [
             {"subsample_a": a, "subsample_b": b, **compare(labels[a], labels[b], key["k"])}
@@ -177,7 +164,7 @@ class SubsampleStability(dj.Computed):
             **mean_indices(pairs, "subsamples"),
         }
         if reference_seed < 0 or not labels:
-            return row, pairs, [], started
+            return Made(row, {"Pair": pairs, "Cluster": []})
         whole = (Clustering & key & {"seed": reference_seed}).fetch1("labels")
         found = comparing.stability(whole, list(labels.values()), key["k"])
         against = [compare(whole, one, key["k"])["ari"] for one in labels.values()]
@@ -186,21 +173,7 @@ class SubsampleStability(dj.Computed):
             "neuron_stability": found.neurons,
             "neuron_stability_mean": mean_of(found.neurons[~np.isnan(found.neurons)]),
         }
-        return row, pairs, cluster_rows(whole, found), started
-
-    def make_insert(
-        self,
-        key: dict[str, Any],
-        row: dict[str, Any],
-        pairs: list[dict[str, Any]],
-        clusters: list[dict[str, Any]],
-        started: float,
-    ) -> None:
-        """Insert the summary, its pairs and clusters."""
-        confirm_reservation(self, key)
-        self.insert1({**key, **row, **run_stamp(started)})
-        self.Pair.insert({**key, **pair} for pair in pairs)
-        self.Cluster.insert({**key, **cluster} for cluster in clusters)
+        return Made(row, {"Pair": pairs, "Cluster": cluster_rows(whole, found)})
 
 
 def consensus_row(found: comparing.Consensus, partitions: list[NDArray[np.int16]]) -> dict[str, Any]:
