@@ -12,6 +12,11 @@ from .external import (
     build_network,
     check_builder,
 )
+from .fnn import (
+    FnnReadout,
+    read_fnn,
+    save_readout,
+)
 from .load import (
     load_tensors,
 )
@@ -30,9 +35,12 @@ from .read import (
     tensors_of,
 )
 from .rebuild import (
+    rebuild_network,
+)
+from .rebuild_config import (
     PUBLISHED,
     RebuildConfig,
-    rebuild_network,
+    VideoOptions,
 )
 
 __all__ = [
@@ -41,7 +49,9 @@ __all__ = [
     "PUBLISHED",
     "BuiltNetwork",
     "CheckpointReadout",
+    "FnnReadout",
     "RebuildConfig",
+    "VideoOptions",
     "build_network",
     "check_builder",
     "check_extent",
@@ -51,8 +61,10 @@ __all__ = [
     "load_bounded",
     "load_tensors",
     "read_checkpoint",
+    "read_fnn",
     "read_row",
     "rebuild_network",
+    "save_readout",
     "saved_tensors",
     "score_mapped",
     "tensors_of",

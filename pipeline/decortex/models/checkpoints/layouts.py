@@ -152,7 +152,8 @@ def as_rows(features: Tensor, *, where: str) -> Tensor:
     Parameters
     ----------
     features : Tensor
-        (n_neurons, n_features), or neuralpredictors' (1, n_features, 1, n_neurons).
+        (n_neurons, n_features), neuralpredictors' (1, n_features, 1, n_neurons), fnn's (n_neurons, n_readouts,
+        n_features), whose readouts become columns one after another, or a convolution's (n_neurons, n_features, 1).
     where : str
         Key, for the error message.
 
@@ -165,10 +166,31 @@ def as_rows(features: Tensor, *, where: str) -> Tensor:
         return features
     if features.ndim == 4 and features.shape[0] == 1 and features.shape[2] == 1:
         return features[0, :, 0, :].T
+    if features.ndim == 3:
+        return features.flatten(1)
     raise CheckpointError(
-        f"{where} has shape {tuple(features.shape)}; features are (n_neurons, n_features) or"
-        " (1, n_features, 1, n_neurons)."
+        f"{where} has shape {tuple(features.shape)}; features are (n_neurons, n_features), (1, n_features, 1,"
+        " n_neurons), (n_neurons, n_readouts, n_features) or (n_neurons, n_features, 1)."
     )
+
+
+def refuse_grouped_readout(keys: Iterable[str], *, where: str) -> None:
+    """Refuse DwiseNeuro, whose readout is a convolution in two groups behind a pooled core.
+
+    Raises
+    ------
+    CheckpointError
+        If the keys are those of such a network.
+    """
+    names = list(keys)
+    readouts = [name for name in names if re.search(r"(^|\.)readouts\.\d+\.layer\.\d+\.weight$", name)]
+    if readouts and any(re.search(r"(^|\.)cortex\.", name) for name in names):
+        raise CheckpointError(
+            f"{where} is a network of the kind of DwiseNeuro (a 'cortex' and {readouts[0]!r}): its core is pooled over"
+            " space, so that where and what a neuron reads are mixed in its weights, and the two groups of its readout"
+            " read different channels: rows of one half of a session cannot be compared with those of the other. They"
+            " are not clustered. Save the rows of one group as a matrix of their own if you know what you do."
+        )
 
 
 def _read_session(session: str, leaf: str, parts: Mapping[str, Tensor], masks: Masks) -> SessionReadout:

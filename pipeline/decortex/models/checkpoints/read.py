@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from decortex.models.checkpoints.layouts import (
     as_rows,
     find_readouts,
     readout_like_keys,
+    refuse_grouped_readout,
 )
 from decortex.models.checkpoints.load import load_tensors
 from decortex.models.checkpoints.state_dicts import choose_state_dict, flattened, of_network
@@ -49,6 +51,9 @@ class CheckpointReadout:
         Where each neuron lies in cortex, where every session tells (``source_grid``).
     sha256 : str
         Of the file.
+    is_video : bool
+        Whether the network takes movies. Its readout has no time axis: the embedding is n_neurons x n_features all the
+        same, and what is temporal sits in the core's channels.
     """
 
     kind: str
@@ -59,6 +64,7 @@ class CheckpointReadout:
     positions: NDArray[np.float32] | None
     cortical: NDArray[np.float32] | None
     sha256: str
+    is_video: bool = False
 
     def arranged(self, sessions: Mapping[str, str]) -> CheckpointReadout:
         """Give the same neurons with sessions renamed and in another order.
@@ -88,6 +94,7 @@ class CheckpointReadout:
             positions=None if self.positions is None else self.positions[order],
             cortical=None if self.cortical is None else self.cortical[order],
             sha256=self.sha256,
+            is_video=self.is_video,
         )
 
 
@@ -180,6 +187,9 @@ def _read(
             )
             + " Leave state_dict out."
         )
+    keys = [".".join((*holder, key)) for holder, key in flattened(content)]
+    if not is_own:
+        refuse_grouped_readout(keys, where=repr(str(path)))
     if embedding_key is not None:
         readouts = {embedding_key: _named(content, embedding_key, mask_key, path)}
     elif is_own:
@@ -188,14 +198,27 @@ def _read(
         chosen = choose_state_dict(content, state_dict, file=repr(str(path)))
         readouts = {} if chosen is None else find_readouts(_real(chosen.tensors), masks=masks)
         if not readouts:
-            keys = [".".join((*holder, key)) for holder, key in flattened(content)]
             seen = readout_like_keys(keys) or keys[:8]
             raise CheckpointError(
                 f"no readout was found in {str(path)!r}: expected keys like 'readout.<session>._features',"
                 f" saw {seen}. Name the matrix of features by embedding_key='path.to.key'."
             )
     _check(readouts, path)
-    return _concatenate(readouts, _sha256(path))
+    return _concatenate(readouts, _sha256(path), is_video=_takes_movies(content))
+
+
+def _takes_movies(content: Mapping[str, Any]) -> bool:
+    """Whether the network of a file convolves in time, is recurrent over frames, or is one of ours for movies."""
+    if content.get("format") == CHECKPOINT_FORMAT:
+        return content["config"].get("space_time") is not None
+    found = flattened(content).items()
+    return any(
+        (re.search(r"(^|\.)core\..*weight$", key) and value.ndim == 5)
+        or key.endswith("conv.sin_weights")
+        or re.search(r"(^|\.)gru_module\.", key)
+        for (holder, name), value in found
+        for key in (".".join((*holder, name)),)
+    )
 
 
 def _named(content: Mapping[str, Any], key: str, mask_key: str | None, path: Path) -> SessionReadout:
@@ -343,7 +366,7 @@ def _check(readouts: Mapping[str, SessionReadout], path: Path) -> None:
         raise CheckpointError(f"the readouts of {str(path)!r} hold no neurons.")
 
 
-def _concatenate(readouts: Mapping[str, SessionReadout], sha256: str) -> CheckpointReadout:
+def _concatenate(readouts: Mapping[str, SessionReadout], sha256: str, *, is_video: bool) -> CheckpointReadout:
     counts = [len(one.features) for one in readouts.values()]
     return CheckpointReadout(
         kind=next(iter(readouts.values())).layout,
@@ -354,6 +377,7 @@ def _concatenate(readouts: Mapping[str, SessionReadout], sha256: str) -> Checkpo
         positions=_all_or_none([one.positions for one in readouts.values()]),
         cortical=_all_or_none([one.cortical for one in readouts.values()]),
         sha256=sha256,
+        is_video=is_video,
     )
 
 

@@ -40,6 +40,17 @@ class SpaceTimeLayerConfig(LayerConfig):
         " that do are rebuilt so)",
     )
     bias: bool = Field(default=False, description="biases of the convolutions beside those of a norm")
+    late_padding: int = Field(
+        default=0,
+        ge=0,
+        le=31,
+        description="zeros around the maps between convolution and norm, so that they grow; of published cores",
+    )
+
+    @property
+    def growth(self) -> int:
+        """Zeros that come around the maps behind the convolutions."""
+        return self.late_padding
 
     @model_validator(mode="after")
     def _is_possible(self) -> SpaceTimeLayerConfig:
@@ -277,6 +288,12 @@ class _Stage(nn.Module):
             channels, height, width = seen.shape[1:]
             seen = seen.reshape(batch, n_frames, channels, height * width).transpose(1, 2)
             flat = self.time(seen)
+        if self.layer.late_padding:
+            grown = functional.pad(
+                flat.reshape(*flat.shape[:3], height, width), (self.layer.late_padding,) * 4
+            )
+            height, width = grown.shape[3:]
+            flat = grown.flatten(3)
         flat = self.nonlinearity(self.norm(flat))
         out: Tensor = flat.reshape(batch, flat.shape[1], flat.shape[2], height, width)
         if self.layer.pool == 1:

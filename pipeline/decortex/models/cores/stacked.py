@@ -39,6 +39,11 @@ class LayerConfig(Config):
     nonlinearity: Nonlinearity = Field(default="elu", description="applied after the norm")
     pool: int = Field(default=1, ge=1, le=8, description="side of average pooling (1: none)")
 
+    @property
+    def growth(self) -> int:
+        """Zeros that come around the maps behind the convolutions; none in images."""
+        return 0
+
 
 class MapGeometry(Config):
     """Where the cells of the last feature map lie on the image, along one axis (pixels, 0 = first)."""
@@ -81,9 +86,10 @@ def map_geometry(layers: tuple[LayerConfig, ...], side: int) -> MapGeometry:
     size, offset, step = side, 0.0, 1.0
     for number, layer in enumerate(layers):
         reaches = size + 2 * layer.padding
-        convolved = (reaches - layer.kernel) // layer.stride + 1
+        convolved = (reaches - layer.kernel) // layer.stride + 1 + 2 * layer.growth
         offset += ((layer.kernel - 1) / 2 - layer.padding) * step
         step *= layer.stride
+        offset -= layer.growth * step
         offset += (layer.pool - 1) / 2 * step
         step *= layer.pool
         size = convolved // layer.pool

@@ -1,0 +1,175 @@
+"""The two files per scan of fnn, the digital twin of MICrONS: a core, and readouts with the identities of units.
+
+cajal/foundation exports ``params_core.pt`` (keys ``core.*``), ``params_<session>_<scan>.pt`` (the rest of each scan's
+network) and ``units.csv`` (session, scan_idx, unit_id, readout_id). Features are ``readout.feature.weights.<stream>``,
+(U, R, C), or (U, R, G, C / G) beside gains (U, R, G), which are standardised first (fnn.model.features, 614d33e).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from decortex.errors import CheckpointError
+from decortex.models.checkpoints.load import load_tensors
+from decortex.models.checkpoints.read import CheckpointReadout
+from decortex.models.checkpoints.state_dicts import flattened
+
+_SCAN = re.compile(r"^params_(?P<session>\d+)_(?P<scan>\d+)\.pt$")
+_WEIGHTS = re.compile(r"^(?:.*\.)?readout\.feature\.weights\.(?P<stream>\d+)$")
+_UNIT_COLUMNS = ("session", "scan_idx", "unit_id", "readout_id")
+# Added to the variance before fnn divides by its root.
+_EPSILON = 1e-5
+
+
+@dataclass(frozen=True)
+class FnnReadout:
+    """Readouts of all scans of a folder, and which unit each row is.
+
+    Parameters
+    ----------
+    readout : CheckpointReadout
+        Sessions are called '<session>-<scan>'; rows are in the order of the files (``readout_id``).
+    units : DataFrame
+        Columns ``session, scan_idx, unit_id, readout_id``, a row per row of the embedding: what joins a cluster to a
+        unit's root id.
+    """
+
+    readout: CheckpointReadout
+    units: pd.DataFrame
+
+
+def read_fnn(folder: str | Path) -> FnnReadout:
+    """Read the features of all units of a folder that cajal/foundation exported.
+
+    Parameters
+    ----------
+    folder : str or Path
+        With ``units.csv`` and ``params_<session>_<scan>.pt``; ``params_core.pt`` is not needed for features.
+
+    Returns
+    -------
+    FnnReadout
+        A unit's features are those of all streams and readouts, one after another.
+
+    Raises
+    ------
+    CheckpointError
+        If a file is missing, units and rows do not belong together, or features are not finite.
+    """
+    folder = Path(folder)
+    scans = sorted(
+        ((int(m["session"]), int(m["scan"])), path)
+        for path in folder.glob("params_*.pt")
+        if (m := _SCAN.match(path.name))
+    )
+    if not scans or not (folder / "units.csv").is_file():
+        raise CheckpointError(
+            f"{folder} should hold units.csv and params_<session>_<scan>.pt, but it holds"
+            f" {', '.join(sorted(path.name for path in folder.glob('*'))[:8]) or 'nothing'}."
+        )
+    table = pd.read_csv(folder / "units.csv")
+    missing = [name for name in _UNIT_COLUMNS if name not in table]
+    if missing:
+        raise CheckpointError(
+            f"{folder / 'units.csv'} lacks the columns {missing}; it needs {list(_UNIT_COLUMNS)}."
+        )
+    digest = hashlib.sha256((folder / "units.csv").read_bytes())
+    features, units = [], []
+    for (session, scan), path in scans:
+        digest.update(path.read_bytes())
+        tensors = {
+            ".".join((*holder, key)): one for (holder, key), one in flattened(load_tensors(path)).items()
+        }
+        rows = _features(tensors, path)
+        own = table[(table["session"] == session) & (table["scan_idx"] == scan)].sort_values("readout_id")
+        if own["readout_id"].tolist() != list(range(len(rows))):
+            raise CheckpointError(
+                f"{path.name} holds {len(rows)} units, but units.csv names {len(own)} of session {session}, scan"
+                f" {scan}: readout_id should count them from 0. Take units.csv and parameters of one export."
+            )
+        features.append(rows)
+        units.append(own[list(_UNIT_COLUMNS)])
+    widths = {rows.shape[1] for rows in features}
+    if len(widths) > 1:
+        raise CheckpointError(
+            f"scans of {folder} have {sorted(widths)} features per unit: they do not read one core."
+        )
+    names = [f"{session}-{scan}" for (session, scan), _ in scans]
+    counts = [len(rows) for rows in features]
+    readout = CheckpointReadout(
+        kind="fnn",
+        sessions=tuple(names),
+        embedding=torch.cat(features).numpy(),
+        session=np.repeat(np.array(names), counts),
+        index=np.concatenate([np.arange(n, dtype=np.int64) for n in counts]),
+        positions=None,  # the map from mu to the movie (a bound) is not among the tensors
+        cortical=None,
+        sha256=digest.hexdigest(),
+        is_video=True,
+    )
+    return FnnReadout(readout, pd.concat(units, ignore_index=True))
+
+
+def save_readout(readout: CheckpointReadout, path: Path) -> None:
+    """Write features as a state dict that `read_checkpoint` reads and `decortex register model` registers.
+
+    Parameters
+    ----------
+    readout : CheckpointReadout
+        Of one or several sessions.
+    path : Path
+        File to create.
+
+    Raises
+    ------
+    CheckpointError
+        If the file exists.
+    """
+    if path.exists():
+        raise CheckpointError(f"{path} exists; choose another name or remove it.")
+    state = {
+        f"readout.{name}.features": torch.from_numpy(
+            readout.embedding[readout.session == name].T[None, :, None]
+        )
+        for name in readout.sessions
+    }
+    torch.save(state, path)
+
+
+def _features(state: dict[str, Tensor], path: Path) -> Tensor:
+    """Features of one scan's units, (U, streams * R * C)."""
+    streams = {int(m["stream"]): key for key in state if (m := _WEIGHTS.match(key))}
+    if sorted(streams) != list(range(len(streams))) or not streams:
+        raise CheckpointError(
+            f"{path} holds no readout.feature.weights.<stream>: it has {list(state)[:4]}. It should be the file of a"
+            " scan, not params_core.pt."
+        )
+    found = []
+    for stream in range(len(streams)):
+        key = streams[stream]
+        weights, gains = state[key].double(), state.get(key.replace(".weights.", ".gains."))
+        if weights.ndim != (3 if gains is None else 4):
+            raise CheckpointError(
+                f"{key} of {path} has shape {tuple(weights.shape)}: features are (U, R, C), or (U, R, G, C / G) beside"
+                " gains (U, R, G)."
+            )
+        if gains is not None:
+            variance, mean = torch.var_mean(weights, dim=3, unbiased=False, keepdim=True)
+            n_inputs = weights.shape[2] * weights.shape[3]
+            weights = (
+                (weights - mean) * (variance * n_inputs + _EPSILON).pow(-0.5) * gains.double()[..., None]
+            )
+        found.append(weights.flatten(1).float())
+    rows = torch.cat(found, dim=1)
+    broken = int((~torch.isfinite(rows).all(dim=1)).sum())
+    if broken:
+        raise CheckpointError(f"the features of {broken} of {len(rows)} units in {path} are NaN or infinite.")
+    return rows

@@ -1,0 +1,230 @@
+"""Space-time cores out of published checkpoints: neuralpredictors' and openretina's convolutions, by key and shape.
+
+Every published core becomes a `decortex.models.cores.SpaceTimeCore` with its weights in it; nothing of their code runs.
+Keys and formulas: sinzlab/neuralpredictors a2055cd (``Factorized3dCore``, ``Basic3dCore``) and open-retina/open-retina
+0aadd97 (``SimpleCoreWrapper`` with its convolutions 'custom_separable', 'separable' and 'full').
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from decortex.errors import CheckpointError, ConfigError
+from decortex.models.checkpoints.rebuild_config import VideoOptions
+from decortex.models.cores import SpaceTimeConfig
+
+# openretina's temporal kernels are sums of a third as many sines and cosines as they have frames.
+_FRAMES_PER_WAVE = 3
+_LAYER = re.compile(r"^features\.layer(?P<layer>\d+)\.(?P<name>.+)$")
+_NORM = ("weight", "bias", "running_mean", "running_var")
+
+
+def is_video_core(state: Mapping[str, Tensor]) -> bool:
+    """Whether the tensors of a core, without the prefix ``core.``, convolve in time as well."""
+    return any(
+        name.endswith(("conv.sin_weights", "conv.time_conv.weight", "conv.conv.weight"))
+        or (re.search(r"\.conv(_spatial|_temporal)?(_\d+)?\.weight$", name) is not None and value.ndim == 5)
+        for name, value in state.items()
+    )
+
+
+def space_time_core(
+    state: Mapping[str, Tensor], options: VideoOptions
+) -> tuple[SpaceTimeConfig, dict[str, Tensor], int]:
+    """Read a published space-time core.
+
+    Parameters
+    ----------
+    state : mapping of str to Tensor
+        The core's tensors, without the prefix ``core.``.
+    options : VideoOptions
+        What they do not tell: padding, strides, dilation.
+
+    Returns
+    -------
+    config : SpaceTimeConfig
+        The same core here.
+    weights : dict of str to Tensor
+        State dict of that core.
+    n_channels : int
+        Channels of the movie that it reads.
+
+    Raises
+    ------
+    CheckpointError
+        If a layer is of no kind that is known, or holds tensors that have no place here.
+    ConfigError
+        If an option names more layers than there are, or does not fit its convolution.
+    """
+    layers = _layers(state)
+    for name, values in options.per_layer().items():
+        if values is not None and len(values) != len(layers):
+            raise ConfigError(f"{name} names {len(values)} layers, the core has {len(layers)}.")
+    configs: list[dict[str, Any]] = []
+    weights: dict[str, Tensor] = {}
+    n_channels = 0
+    for number, tensors in enumerate(layers):
+        left = dict(tensors)
+        config, found, n_inputs = _convolution(left, number, options)
+        n_channels = n_channels or n_inputs
+        norm = _norm(left)
+        config |= {"norm": "affine" if norm else "none", **options.of_layer(number)}
+        if left:
+            raise CheckpointError(
+                f"layer {number} of the core holds {sorted(left)[:4]}, which have no place in a space-time layer here:"
+                " its architecture is another; name a builder (docs/models.md)."
+            )
+        configs.append(config)
+        weights |= {f"stages.{number}.{key}": value for key, value in (found | norm).items()}
+    core = SpaceTimeConfig.from_params({"layers": configs, "warm_up": options.warm_up})
+    return core, weights, n_channels
+
+
+def temporal_kernel(sines: Tensor, cosines: Tensor, frames: int, log_speed: Tensor) -> Tensor:
+    r"""Temporal kernels of openretina's 'custom_separable' convolution (Höfling et al. 2024).
+
+    .. math:: k(t) = m(t) \sum_j a_j \sin(2\pi j s t / L) + b_j \cos(2\pi j s t / L), \quad
+       m(t) = 1 / (1 + e^{-t - \lfloor .95 L \rfloor / s}), \quad t = -L, \dots, -1, \quad s = e^{\text{log speed}}
+
+    Parameters
+    ----------
+    sines, cosines : Tensor, shape (n_outputs, n_inputs, L // 3)
+        a and b.
+    frames : int
+        L.
+    log_speed : Tensor, shape (1,)
+        Logarithm of the stretch.
+
+    Returns
+    -------
+    Tensor, shape (n_outputs, n_inputs, L)
+    """
+    stretch = torch.exp(log_speed)
+    time = torch.arange(frames, dtype=torch.float32) - frames
+    mask = 1 / (1 + torch.exp(-time - int(frames * 0.95) / stretch))
+    phase = stretch * time * 2 * math.pi / frames
+    waves = torch.arange(sines.shape[2])[:, None] * phase
+    kernel: Tensor = sines @ (mask * torch.sin(waves)) + cosines @ (mask * torch.cos(waves))
+    return kernel
+
+
+def _layers(state: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+    """Tensors of each layer, without the layer's number in their names."""
+    found: dict[int, dict[str, Tensor]] = {}
+    for key, value in state.items():
+        match = _LAYER.match(key)
+        if match is None:
+            raise CheckpointError(
+                f"the core holds {key!r}, which has no place in a stack of space-time layers: its architecture is"
+                " another; name a builder (docs/models.md)."
+            )
+        number = int(match["layer"])
+        name = re.sub(rf"^(conv\w*?)_{number}(?=\.)", r"\1", match["name"])
+        found.setdefault(number, {})[name] = value
+    if sorted(found) != list(range(len(found))):
+        raise CheckpointError(
+            f"the core's layers should be numbered from 0 without gaps, they are {sorted(found)}."
+        )
+    return [found[number] for number in range(len(found))]
+
+
+def _convolution(
+    left: dict[str, Tensor], number: int, options: VideoOptions
+) -> tuple[dict[str, Any], dict[str, Tensor], int]:
+    """Take a layer's convolution out of its tensors: configuration, weights by our names, channels that it reads."""
+    if any(name.startswith("conv.log_speed_") for name in left):
+        raise CheckpointError(
+            f"layer {number} of the core has a speed per session (log_speed_<session>): sessions do not share one core."
+            " Register the readout alone."
+        )
+    speed = left.pop("conv._log_speed_default", torch.zeros(1))
+    if "conv_spatial.weight" in left:
+        space, time = left.pop("conv_spatial.weight")[:, :, 0], left.pop("conv_temporal.weight")[..., 0]
+        found = {"space.weight": space, "time.weight": time}
+        biases = {
+            "space.bias": left.pop("conv_spatial.bias", None),
+            "time.bias": left.pop("conv_temporal.bias", None),
+        }
+        found |= {name: bias for name, bias in biases.items() if bias is not None}
+        return _separable(found, bias="space.bias" in found), found, space.shape[1]
+    if "conv.space_conv.weight" in left:
+        space = left.pop("conv.space_conv.weight")[:, :, 0]
+        found = {
+            "space.weight": space,
+            "time.weight": torch.exp(speed) * left.pop("conv.time_conv.weight")[..., 0],
+        }
+        return _separable(found, bias=False), found, space.shape[1]
+    if "conv.sin_weights" in left:
+        space = left.pop("conv.weight_spatial")
+        if options.frames is None:
+            raise ConfigError(
+                "the tensors of a 'custom_separable' convolution do not tell how many frames it spans (a third as many"
+                ' sines are kept): give "frames", one number per layer, as temporal_kernel_sizes was.'
+            )
+        frames, sines = options.frames[number], left.pop("conv.sin_weights")
+        if frames // _FRAMES_PER_WAVE != sines.shape[2]:
+            raise CheckpointError(
+                f"a kernel over {frames} frames has {frames // _FRAMES_PER_WAVE} sines, layer {number} of the core has"
+                f" {sines.shape[2]}: give the temporal_kernel_sizes that the network was built with."
+            )
+        time = temporal_kernel(sines, left.pop("conv.cos_weights"), frames, speed)
+        weight = time[:, :, :, None, None] * space
+    else:
+        name = "conv.conv.weight" if "conv.conv.weight" in left else "conv.weight"
+        if name not in left or left[name].ndim != 5:
+            raise CheckpointError(
+                f"layer {number} of the core holds {sorted(left)[:4]}: no convolution in space and time that is known"
+                " here. Name a builder (docs/models.md), or register the readout alone."
+            )
+        weight = left.pop(name)
+    found = {"both.weight": weight}
+    bias = left.pop("conv.bias", None)
+    if bias is not None:
+        found["both.bias"] = bias
+    _check_square(weight.shape[3:])
+    config = {
+        "form": "full",
+        "channels": weight.shape[0],
+        "frames": weight.shape[2],
+        "kernel": weight.shape[3],
+        "bias": bias is not None,
+    }
+    return config, found, weight.shape[1]
+
+
+def _separable(found: Mapping[str, Tensor], *, bias: bool) -> dict[str, Any]:
+    space, time = found["space.weight"], found["time.weight"]
+    _check_square(space.shape[2:])
+    return {
+        "form": "separable",
+        "channels": space.shape[0],
+        "kernel": space.shape[2],
+        "frames": time.shape[2],
+        "bias": bias,
+    }
+
+
+def _check_square(sides: torch.Size) -> None:
+    if sides[0] != sides[1]:
+        raise CheckpointError(
+            f"kernels here are square, the core's are {tuple(sides)} pixels; name a builder."
+        )
+
+
+def _norm(left: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Take the batch norm, and the bias that openretina adds behind it, out of a layer's tensors."""
+    if "norm.running_mean" not in left:
+        return {}
+    norm = {f"norm.{name}": left.pop(f"norm.{name}") for name in _NORM if f"norm.{name}" in left}
+    n = len(norm["norm.running_mean"])
+    norm.setdefault("norm.weight", torch.ones(n))
+    norm["norm.bias"] = (
+        norm.get("norm.bias", torch.zeros(n)) + left.pop("bias.bias", torch.zeros(n)).flatten()
+    )
+    return norm
