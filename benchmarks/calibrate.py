@@ -314,18 +314,24 @@ POWER: list[tuple[str, str, Test, str, World]] = [
 EFFECTS = {"sessions": (0.1, 0.2, 0.3), "population": (0.2, 0.4, 0.8)}
 
 
-def rates(n_sets: int, only: Sequence[str] = ()) -> Iterator[Row]:
-    """Rejection rates without an effect, then power; of these tests only, where some are named."""
-    for name, estimand, test, scenarios in TESTS:
-        for scenario, world, recommended in scenarios:
+def rates(n_sets: int, only: Sequence[str] = (), scenarios: Sequence[str] = ()) -> Iterator[Row]:
+    """Rejection rates without an effect, then power; of these tests and scenarios only, where some are named."""
+    for name, estimand, test, worlds in TESTS:
+        for scenario, world, recommended in worlds:
             row = Row(name, estimand, recommended, scenario, 0.0, n_sets, None, None)
-            if not only or name in only:
+            if chosen(row, only, scenarios):
                 yield reject(row, test, world)
     for name, estimand, test, scenario, world in POWER:
         for effect in EFFECTS[estimand]:
             row = Row(name, estimand, not name.endswith("_share"), scenario, effect, n_sets // 4, None, None)
-            if not only or name in only:
+            if chosen(row, only, scenarios):
                 yield reject(row, test, replace(world, effect=effect))
+
+
+def chosen(row: Row, only: Sequence[str], scenarios: Sequence[str]) -> bool:
+    """Whether a row was asked for."""
+    named = not only or row.test in only
+    return named and (not scenarios or any(text in row.scenario for text in scenarios))
 
 
 def reject(row: Row, test: Test, world: World) -> Row:
@@ -360,6 +366,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sets", type=int, default=2000, help="simulated data sets a row")
     parser.add_argument("--tests", nargs="+", default=[], help="rejection rates of these only, no intervals")
+    parser.add_argument(
+        "--scenarios", nargs="+", default=[], help="only scenarios that hold one of these texts"
+    )
+    parser.add_argument("--intervals", action="store_true", help="coverage of the intervals only")
     parser.add_argument("--table", type=Path, help="print this file of rows as a table instead")
     options = parser.parse_args()
     if options.table:
@@ -369,8 +379,9 @@ def main() -> None:
     known = {name for name, *_ in TESTS}
     if unknown := sorted(set(options.tests) - known):
         parser.error(f"--tests {unknown[0]}: there are {', '.join(sorted(known))}")
-    last = iter(()) if options.tests else intervals(options.sets)
-    for rows in (rates(options.sets, options.tests), last):
+    tested = iter(()) if options.intervals else rates(options.sets, options.tests, options.scenarios)
+    covered = iter(()) if options.tests else intervals(options.sets)
+    for rows in (tested, covered):
         for row in rows:
             print(json.dumps(row.__dict__), flush=True)
             print(f"{time.monotonic() - started:.0f} s: {row.test}, {row.scenario}", file=sys.stderr)

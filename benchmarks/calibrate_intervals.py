@@ -11,9 +11,10 @@ from calibrate_worlds import CONFOUND, Data, FloatArray, Row, World, cluster_mea
 from numpy.typing import NDArray
 
 from decortex.evaluation.association import (
-    associate,
+    adjusted_share,
     cluster_contrasts,
     population_test,
+    ranked_share,
     sessions_test,
 )
 from decortex.evaluation.performance import equivalence, retained_performance
@@ -36,26 +37,41 @@ def intervals(n_sets: int) -> Iterator[Row]:
     yield from changes(n_sets)
 
 
+EQUAL = np.array([0.5, 0.3, 0.15, 0.05])
+UNEQUAL = np.geomspace(30, 1, 4) / np.geomspace(30, 1, 4).sum()
+# What differs between clusters: their shares of the neurons, their spreads, and its name.
+SPREADS: list[tuple[FloatArray, FloatArray, str]] = [
+    (EQUAL, np.ones(4), ""),
+    (UNEQUAL, np.geomspace(1, 4, 4), ", spread 1:4 by cluster, small ones wide, sizes 1:30"),
+    (UNEQUAL, np.geomspace(4, 1, 4), ", spread 1:4 by cluster, large ones wide, sizes 1:30"),
+]
+
+
 def one_session_shares(n_sets: int) -> Iterator[Row]:
-    """epsilon² and omega² of four clusters, the smallest with a share of 5 %."""
+    """epsilon² and omega² of four clusters, of one spread and of different ones."""
 
     def draw(rng: np.random.Generator, n: int, step: float) -> tuple[FloatArray, NDArray[np.int64]]:
-        labels = rng.choice(4, size=n, p=[0.5, 0.3, 0.15, 0.05])
-        return rng.normal(size=n) + step * labels, labels
+        labels = rng.choice(4, size=n, p=sizes)
+        return rng.normal(size=n) * spreads[labels] + step * labels, labels
 
-    def shares(y: FloatArray, labels: NDArray[np.int64]) -> Any:
-        return associate(y, labels, np.zeros(len(y)), seed=0, n_permutations=1)
-
-    for n, step in ((120, 0.2), (120, 0.8), (250, 0.4), (250, 0.8), (250, 1.5), (1000, 0.3), (1000, 1.5)):
-        truth = shares(*draw(np.random.default_rng(0), 200_000, step))
-        rng = np.random.default_rng([13, n])
-        found = [shares(*draw(rng, n, step)) for _ in range(n_sets)]
-        for name, true in (("epsilon2", truth.epsilon2_corrected), ("omega2", truth.omega2)):
-            hits = [getattr(r, f"{name}_low") <= true <= getattr(r, f"{name}_high") for r in found]
-            # Chance alone gives about 3/n: where the effect is of its size, the cut at 0 makes the interval wide.
-            clear = true > 5 * 3 / n
-            scenario = f"{n} neurons" if clear else f"{n} neurons, effect near chance, interval cut at 0"
-            yield covers(f"{name}_interval", scenario, true, hits, recommended=bool(clear))
+    measures = (("epsilon2", ranked_share), ("omega2", adjusted_share))
+    for sizes, spreads, spread_name in SPREADS:
+        small = ((120, 0.2), (120, 0.8)) if not spread_name else ()
+        for n, step in (*small, (250, 0.4), (250, 0.8), (250, 1.5), (1000, 0.3), (1000, 1.5)):
+            large = [draw(np.random.default_rng(seed), 200_000, step) for seed in range(3)]
+            rng = np.random.default_rng([13, n])
+            sets = [draw(rng, n, step) for _ in range(n_sets)]
+            # Where an effect is of the size of what chance adds, the cut at 0 makes the interval wide.
+            chance = ((1 - sizes) * spreads**2).sum() / (n * (sizes * spreads**2).sum())
+            for name, measure in measures:
+                true = float(np.mean([measure(*one).corrected for one in large]))
+                found = [measure(*one) for one in sets]
+                hits = [one.low <= true <= one.high for one in found]
+                clear = bool(true > 5 * chance)
+                near = "" if clear else ", effect near chance, interval cut at 0"
+                yield covers(
+                    f"{name}_interval", f"{n} neurons{spread_name}{near}", true, hits, recommended=clear
+                )
 
 
 def partial_share(n_sets: int) -> Row:
@@ -64,7 +80,7 @@ def partial_share(n_sets: int) -> Row:
 
     def share(data: Data) -> Any:
         found = sessions_test(
-            data.scores, data.labels, data.sessions, data.covariates(2), seed=0, n_permutations=1
+            data.scores, data.labels, data.sessions, data.covariates(), seed=0, n_permutations=1
         )
         return found.effect
 
