@@ -39,6 +39,8 @@ ROW_FIELDS = (
     "finetune",
     "status",
     "ari_truth",
+    "n_partitions",
+    "ari_seeds_before",
     "ari_seeds",
     "ari_restarts",
     "correlation_before",

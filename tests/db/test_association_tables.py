@@ -245,6 +245,59 @@ def test_the_price_and_the_front_are_those_of_the_study(lab: str) -> None:
     assert {row["beta"] for row in front if row["finetune"] == "none"} == {0.0}
 
 
+LIKE_WITH_LIKE = """
+SELECT f.finetune, m.k, m.method,
+  COUNT(*) AS n_pairs, AVG(s.ari) AS ari_before, AVG(m.ari) AS ari_after
+FROM {pair} m JOIN {pair} s USING (study, dataset, model_spec_id, embedding_spec_id, method, method_id, k, pair_kind,
+  model_seed_a, seed_a, model_seed_b, seed_b)
+JOIN {spec} f ON f.finetune_id = m.finetune_id JOIN {spec} n ON n.finetune_id = s.finetune_id
+WHERE m.study = %s AND m.pair_kind = 'model_seeds' AND f.kind != 'none' AND n.kind = 'none'
+GROUP BY f.finetune, m.k, m.method
+"""
+
+
+def test_every_before_and_after_is_of_the_same_networks_and_starts(lab: str) -> None:
+    # The lab clusters from two starts and fine-tunes one: a mean over both is another figure.
+    names = {
+        "pair": schemas.SeedAgreement.Pair().full_table_name,
+        "spec": schemas.FinetuneSpec().full_table_name,
+    }
+    found = schemas.schema.connection.query(LIKE_WITH_LIKE.format(**names), args=(lab,)).fetchall()
+    expected = {row[:3]: row[3:] for row in found}
+    assert {key[0] for key in expected} == {"dec", "dec_joint"}
+    results = queries.results(lab)
+    summary = queries.improvement(lab)["summary"]
+    prices = queries.price(lab)
+    for (finetune, k, method), (n_pairs, before, after) in expected.items():
+
+        def of(
+            rows: list[dict[str, object]], finetune: str = finetune, k: int = k
+        ) -> list[dict[str, object]]:
+            return [row for row in rows if (row["finetune"], row["k"]) == (finetune, k)]
+
+        (row,) = [one for one in of(results) if one["method"] == method]
+        assert (row["n_pairs"], row["n_networks"], row["n_starts"]) == (n_pairs, 2, 2)
+        assert (row["ari_seeds_before"], row["ari_seeds_after"]) == pytest.approx((before, after))
+        assert row["ari_seeds"] == pytest.approx(after)
+        (mean,) = of(summary)
+        assert (mean["ari_networks_before"], mean["ari_networks_after"]) == pytest.approx((before, after))
+        for name in ("before", "after", "control"):
+            values = [one[name] for one in of(prices)]
+            assert row[f"correlation_{name}"] == pytest.approx(np.mean(values))
+        tuned = {"finetune": finetune, "k": k, "method": method, "dataset": "small"}
+        key = (schemas.DECFinetune * schemas.FinetuneSpec.proj("finetune") & tuned).to_dicts()[0]
+        page = queries.before_and_after(lab, key)
+        assert {name: row[name] for name in queries.PAIRED} == {name: page[name] for name in queries.PAIRED}
+        assert page["epsilon2_after"] == pytest.approx(row["epsilon2"])
+    starts = [row for row in results if row["finetune"] == "none"]
+    assert {row["ari_seeds_before"] for row in starts} == {None}
+    (_, k, method), (_, before, _) = min(expected.items())
+    (start,) = [row for row in starts if (row["k"], row["method"]) == (k, method)]
+    assert (start["n_partitions"], start["ari_seeds"]) != (2, pytest.approx(before))
+    (front,) = [row for row in queries.front(lab) if row["finetune"] == "none"]
+    assert front["ari_networks"] == pytest.approx(before)
+
+
 def test_a_study_that_is_not_frozen_has_no_answer(lab: str) -> None:
     for query in (
         queries.predictability,

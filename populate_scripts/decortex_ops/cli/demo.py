@@ -13,7 +13,9 @@ from decortex_ops.cli.session import open_tables
 
 HEADINGS = {
     "ari_truth": "truth",
+    "n_partitions": "n",
     "ari_seeds": "seeds",
+    "ari_seeds_before": "seeds_before",
     "ari_restarts": "restarts",
     "correlation_before": "before",
     "correlation_after": "after",
@@ -21,8 +23,10 @@ HEADINGS = {
     "epsilon2_within": "within",
 }
 READING = """
+n                       partitions behind a row: networks times starts; fewer were fine-tuned than clustered
 truth, seeds, restarts  adjusted Rand index: against the known types (- where nobody knows them), between networks
                         trained from other seeds, and between starts of the clustering on one network
+seeds_before            what `seeds` was before this fine-tuning, over the same networks and starts: compare these two
 before, after, control  mean test correlation to average: before and after fine-tuning, and of the control that
                         trained as long without a clustering loss
 epsilon2                share of the rank variance of the neurons' correlations between clusters, over all neurons

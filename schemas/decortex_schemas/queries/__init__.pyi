@@ -57,6 +57,7 @@ from .neurons import (
 from .overview import (
     AVERAGED,
     JOB_STATES,
+    PAIRED,
     failed_jobs,
     progress,
     provenance,
@@ -75,6 +76,7 @@ from .recompute import (
     recompute,
 )
 from .retained import (
+    before_and_after,
     front,
     improvement,
     price,
@@ -96,6 +98,7 @@ __all__ = [
     "JOB_STATES",
     "MOST_PARTITIONS",
     "NEURON",
+    "PAIRED",
     "PARTITION",
     "SORTABLE",
     "START",
@@ -106,6 +109,7 @@ __all__ = [
     "agreement",
     "agreement_by_count",
     "agreement_pairs",
+    "before_and_after",
     "best_k",
     "bin_seconds",
     "choices",

@@ -17,7 +17,7 @@ import numpy as np
 
 from decortex.errors import ConfigError
 from decortex_schemas.database import Environment, computed_tables, queue_of, schema
-from decortex_schemas.queries.result_rows import averaged
+from decortex_schemas.queries.result_rows import averaged, paired
 from decortex_schemas.tables import (
     ClusteringMethod,
     DECFinetune,
@@ -49,6 +49,16 @@ AVERAGED = (
     "epsilon2_within",
     "p",
     "p_max",
+)
+# Columns of `results` that compare a fine-tuned row with its own starts.
+PAIRED = (
+    "n_networks",
+    "n_starts",
+    "n_pairs",
+    "ari_seeds_before",
+    "ari_seeds_after",
+    "epsilon2_before",
+    "epsilon2_after",
 )
 JOB_STATES = ("pending", "reserved", "error", "ignore")
 
@@ -149,13 +159,16 @@ def results(study: str) -> list[dict[str, Any]]:
     which the permutation tests: ``p`` is the median and ``p_max`` the largest of the partitions' p-values (a
     summary of dependent tests, not a test). ``scored_against``: what correlations are with, in words.
 
+    A row of 'none' is a mean over all starts of the study, a fine-tuned one over those that were fine-tuned. Compare a
+    fine-tuned row with its own ``_before``: the same networks and starts (`PAIRED`; None for 'none').
+
     Raises
     ------
     ConfigError
         If the study is not frozen.
     """
     require_frozen(study)
-    partitions = averaged(study)
+    partitions, tuned = averaged(study), paired(study)
     failures = (FrozenStudy & {"study": study}).fetch1("failed")
     failed = Counter(_group(failure["key"]) for failure in failures)
     agreements = (SeedAgreement * FinetuneSpec.proj("finetune", "kind") & {"study": study}).to_dicts()
@@ -181,6 +194,7 @@ def results(study: str) -> list[dict[str, Any]]:
                 "scored_against": against[row["dataset"]],
                 **{name: row[name] for name in ("ari_truth", "ari_seeds", "ari_restarts")},
                 **{name: own.get(name) for name in AVERAGED},
+                **{name: tuned.get(_group(row), {}).get(name) for name in PAIRED},
             }
         )
     return sorted(

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import datajoint as dj
 import numpy as np
 
 from decortex.evaluation import performance
 from decortex_schemas.queries.grouped import grouped_sql
 from decortex_schemas.queries.overview import one_at_a_time, require_frozen
+from decortex_schemas.queries.result_rows import paired, paired_agreement
 from decortex_schemas.queries.rows import GROUP, LABEL, PARTITION, START, Key, Names, Row, average, mean, pick
 from decortex_schemas.tables import DECFinetune, FinetuneSpec, asked_members
 from decortex_schemas.tables.evaluation import (
     ClusterPerformance,
     ClusterQuality,
     RetainedPerformance,
-    SeedAgreement,
 )
 
 FIGURES = ("silhouette", "ari_networks", "epsilon2")
@@ -78,10 +77,11 @@ def improvement(study: str) -> dict[str, list[Row]]:
     dict
         ``pairs``: one row a method, K, fine-tuning, network and start, each figure before (``_before``), after
         (``_after``) and the ``_change``: silhouette in the untouched embedding, ARI with the same partition of the
-        study's other networks (mean over them, at equal starts), share of performance tied to cluster
-        (``epsilon2``). ``summary``: one row a method, K and fine-tuning with the mean change over networks and its
-        95 % interval from the t distribution on **networks** (None with one). A change is an improvement only
-        above that of a fine-tuned null.
+        study's other networks (mean over those that were fine-tuned from the same start, on both sides), share of
+        performance tied to cluster (``epsilon2``, corrected for chance). A figure that one side lacks is None.
+        ``summary``: one row a method, K and fine-tuning with the mean change over networks and its 95 % interval from
+        the t distribution on **networks** (None with one). A change is an improvement only above that of a fine-tuned
+        null.
 
     Raises
     ------
@@ -104,7 +104,10 @@ def improvement(study: str) -> dict[str, list[Row]]:
         start, end = before.get(pick(row, START), {}), figures[pick(row, PARTITION)]
         changes: Row = {}
         for name in FIGURES:
-            old, new = start.get(name), end.get(name)
+            # Agreement with other networks is known for both sides from the same partners.
+            old = end.get("ari_networks_before") if name == "ari_networks" else start.get(name)
+            new = end.get(name)
+            old, new = (None, None) if old is None or new is None else (old, new)
             changes |= {
                 f"{name}_before": old,
                 f"{name}_after": new,
@@ -120,6 +123,26 @@ def improvement(study: str) -> dict[str, list[Row]]:
             }
         )
     return {"pairs": pairs, "summary": _summarise(pairs)}
+
+
+@one_at_a_time
+def before_and_after(study: str, key: Mapping[str, Any]) -> Row:
+    """One fine-tuning of one method and K beside its starts, as `results` says it: same networks, same starts.
+
+    Parameters
+    ----------
+    study : str
+        A frozen study.
+    key : mapping
+        Columns that name the group: dataset, network, embedding, method, K and fine-tuning.
+
+    Returns
+    -------
+    dict
+        Columns of `PAIRED`; empty where nothing of it was fine-tuned.
+    """
+    group = {name: key[name] for name in GROUP}
+    return paired(study, **group).get(pick(key, GROUP), {})
 
 
 @one_at_a_time
@@ -144,14 +167,19 @@ def front(study: str) -> list[Row]:
     for row in (RetainedPerformance & asked & "difference IS NOT NULL").proj("difference").to_dicts():
         costs[tuple(label.of(row).values())].append(row["difference"])
     rows: dict[Key, Row] = {}
-    for row in improvement(study)["summary"]:
+    found = improvement(study)
+    starts: dict[Key, dict[tuple[int, int], float | None]] = defaultdict(dict)
+    for row in found["pairs"]:
+        whose = tuple(row[name] for name in LABEL[:-1])
+        starts[whose][row["model_seed"], row["seed"]] = row["ari_networks_before"]
+    for row in found["summary"]:
         moved = {name: row[name] for name in LABEL}
         start = {**moved, "finetune": "none"}
         key = tuple(moved.values())
         rows[tuple(start.values())] = {
             **start,
             "beta": 0.0,
-            "ari_networks": row["ari_networks_before"],
+            "ari_networks": average(list(starts[tuple(row[name] for name in LABEL[:-1])].values())),
             "difference": 0.0,
         }
         rows[key] = {
@@ -175,18 +203,16 @@ def _figures(study: str, tuned: Any) -> dict[Key, Row]:
         figures[pick(row, PARTITION)]["silhouette"] = row["silhouette"]
     for row in (ClusterPerformance & asked & starts).proj("epsilon2_corrected").to_dicts():
         figures[pick(row, PARTITION)]["epsilon2"] = row["epsilon2_corrected"]
-    # A join with distinct groups: with `IN` MySQL reads a group's pairs once for every network and start in it.
-    groups = dj.U(*(name for name in GROUP if name != "finetune_id")) & tuned
-    pairs = SeedAgreement.Pair.proj("ari") & {"study": study, "pair_kind": "model_seeds"}
-    kept = (pairs * groups).make_sql()
     columns = ", ".join(f"`{name}`" for name in GROUP)
+    pairs = paired_agreement(study)
     sides = " UNION ALL ".join(
-        f"SELECT {columns}, model_seed_{side} AS model_seed, seed_{side} AS seed, ari FROM ({kept}) AS {side}"
+        f"SELECT {columns}, model_seed_{side} AS model_seed, seed_{side} AS seed, `before`, `after` "
+        f"FROM ({pairs}) AS {side}"
         for side in "ab"
     )
-    for key, found in grouped_sql(f"({sides}) AS own", PARTITION, {"ari_networks": "AVG(ari)"}).items():
-        if found["ari_networks"] is not None:
-            figures[key] |= found
+    means = {"ari_networks_before": "AVG(own.`before`)", "ari_networks": "AVG(own.`after`)"}
+    for key, found in grouped_sql(f"({sides}) AS own", PARTITION, means).items():
+        figures[key] |= found
     return figures
 
 

@@ -116,7 +116,11 @@ def tuned(**changed: Any) -> dict[str, Any]:
 
 
 def tuned_lab(**changed: Any) -> Lab:
-    return Lab(finetuning=tuned(**changed), describe=lambda keys, study: [run_row(**key) for key in keys])
+    return Lab(
+        finetuning=tuned(**changed),
+        describe=lambda keys, study: [run_row(**key) for key in keys],
+        before_and_after={"n_pairs": 3, "ari_seeds_before": 0.724, "ari_seeds_after": 0.727},
+    )
 
 
 def test_a_fine_tuning_is_found_without_naming_it() -> None:
@@ -138,6 +142,13 @@ def test_curves_are_the_epochs_and_undefined_terms_are_left_out() -> None:
     assert list(kl.y) == [0.2, 0.1]
     table = pd.read_csv(io.StringIO(router.csv_of("fine-tune", "losses", "", tuned_lab())))
     assert list(table["run"]) == ["dec", "dec", "control", "control"]
+
+
+def test_agreement_before_and_after_is_of_the_same_pairs() -> None:
+    text = text_of(router.show("/fine-tune", "", tuned_lab()).main)
+    assert "ARI between networks, mean of 3 pairs" in text
+    row = pd.read_csv(io.StringIO(router.csv_of("fine-tune", "compared", "", tuned_lab()))).iloc[0]
+    assert (row["before"], row["after"]) == (0.724, 0.727)
 
 
 def test_an_undefined_interval_is_no_bar() -> None:

@@ -40,8 +40,6 @@ _STATE = (
     ("share_clamped", "scales clamped (share)", PURPLE, "diamond"),
 )
 _COMPARED = (
-    ("ari_truth", "ARI with known types, mean"),
-    ("ari_seeds", "ARI between networks, mean"),
     ("silhouette", "silhouette, untouched embedding"),
     ("epsilon2", "ε² of performance by cluster"),
 )
@@ -73,7 +71,7 @@ def render(state: State, source: Source) -> View:
         labels_panel(found),
         collapse_panel(found),
         price_panel(found),
-        compared_panel(both, found),
+        compared_panel(both, found, source(queries.before_and_after, state["study"], key)),
     ]
     return View(state, chosen.choices, panels, LEAD + against(chosen))
 
@@ -294,14 +292,25 @@ def price_figure(clusters: Sequence[Mapping[str, Any]], price: Mapping[str, Any]
     return made
 
 
-def compared_panel(both: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> Panel:
-    """The partition before and after, by what partitions are judged by."""
+def compared_panel(
+    both: Sequence[Mapping[str, Any]], found: Mapping[str, Any], paired: Mapping[str, Any]
+) -> Panel:
+    """The partition before and after, and agreement over the pairs of networks that were both fine-tuned."""
     price = found["price"] or {}
     before, after = (both[0], both[-1]) if len(both) == 2 else ({}, both[0] if both else {})
     rows = [
         {"what": text, "before": before.get(name), "after": after.get(name), "control": None}
         for name, text in _COMPARED
     ]
+    rows.insert(
+        0,
+        {
+            "what": f"ARI between networks, mean of {paired.get('n_pairs', 0)} pairs",
+            "before": paired.get("ari_seeds_before"),
+            "after": paired.get("ari_seeds_after"),
+            "control": None,
+        },
+    )
     rows.append(
         {
             "what": "test correlation, mean over neurons",
@@ -321,6 +330,7 @@ def compared_panel(both: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) 
         ),
         rows=rows,
         note="The control is the same network trained as long without a clustering loss; it has no partition. "
-        "Agreements are means over the study's partitions of this method and K.",
+        "Agreement is over the pairs of networks that were both fine-tuned at equal starts, and over the same pairs "
+        "before; all else is of this network and start.",
         width="half",
     )
