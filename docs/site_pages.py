@@ -14,6 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = (
+    "decortex",
     "decortex.clustering",
     "decortex.embeddings",
     "decortex.finetune",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import importlib
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+import decortex
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOTS = {"decortex": "pipeline", "decortex_schemas": "schemas", "decortex_ops": "populate_scripts"}
@@ -91,3 +95,48 @@ def test_read_checkpoint_is_where_a_notebook_looks_for_it() -> None:
     from decortex.models.checkpoints import read_checkpoint as same
 
     assert read_checkpoint is same
+
+
+# What a notebook may rely on; a name that goes or changes its first arguments breaks somebody's work.
+VERBS = {
+    "agreement": "(a, b)",
+    "association": "(scores, labels, *, sessions, seed, n_permutations)",
+    "choose_k": "(x, method, *, counts, config, raw, progress, **params)",
+    "cluster": "(x, method, *, n_clusters, seed, **params)",
+    "cluster_grid": "(x, method, *, n_clusters, seeds, **params)",
+    "consensus": "(partitions, n_clusters)",
+    "count_types": "(x, *, donors, seed, config)",
+    "embed": "(source, *, kind, **params)",
+    "load_network": "(path)",
+    "open_recordings": "(path, **options)",
+    "read_checkpoint": "(path, *, state_dict, embedding_key, mask_key, masks)",
+    "simulate": "(*, seed, **params)",
+    "split_test": "(x, labels, *, donors, seed, config)",
+    "train": "(recordings, recipe, *, seed, **options)",
+}
+PACKAGES = ("clustering", "data", "embeddings", "evaluation", "figures", "finetune", "models")
+
+
+def words(function: Callable[..., object]) -> str:
+    """Signature of a function without types and defaults."""
+    parts, starred = [], False
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and not starred:
+            parts, starred = [*parts, "*"], True
+        parts.append(f"**{parameter.name}" if parameter.kind is parameter.VAR_KEYWORD else parameter.name)
+    return f"({', '.join(parts)})"
+
+
+def test_the_verbs_of_a_notebook_and_their_arguments() -> None:
+    assert set(decortex.__all__) == {*VERBS, *PACKAGES}
+    found = {name: words(getattr(decortex, name)) for name in VERBS}
+    assert found == VERBS
+    assert all(inspect.getdoc(getattr(decortex, name)) for name in VERBS)
+    assert all(len(found[name].split("*")[0].split(",")) <= 4 for name in VERBS)  # at most three positional
+
+
+def test_examples_of_the_verbs_run() -> None:
+    from decortex import verbs
+
+    assert doctest.testmod(verbs).failed == 0
+    assert doctest.testmod(verbs).attempted >= 8

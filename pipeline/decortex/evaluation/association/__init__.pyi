@@ -16,9 +16,10 @@ from .pairwise import pairwise_tests
 from .permutation import permutation_p, session_order, session_ridits, shuffled_blocks, within_session_null
 from .random_sessions import cell_effect, mixed_test, population_test
 from .studentised import Contrasts, ResidualMaker, Statistic, studentised_null
-from .unadjusted import associate, summarise_clusters
+from .unadjusted import AssociationResult, associate, summarise_clusters
 
 __all__ = [
+    "AssociationResult",
     "Chance",
     "Contrasts",
     "CovariateConfig",

@@ -1,0 +1,41 @@
+from . import clustering, data, embeddings, evaluation, figures, finetune, models
+from .evaluation.agreement import agreement, consensus
+from .evaluation.selection import choose_k
+from .evaluation.splits import count_types, split_test
+from .models import read_checkpoint
+from .verbs import (
+    association,
+    cluster,
+    cluster_grid,
+    embed,
+    load_network,
+    open_recordings,
+    simulate,
+    train,
+)
+
+__version__: str
+
+__all__ = [
+    "agreement",
+    "association",
+    "choose_k",
+    "cluster",
+    "cluster_grid",
+    "clustering",
+    "consensus",
+    "count_types",
+    "data",
+    "embed",
+    "embeddings",
+    "evaluation",
+    "figures",
+    "finetune",
+    "load_network",
+    "models",
+    "open_recordings",
+    "read_checkpoint",
+    "simulate",
+    "split_test",
+    "train",
+]
