@@ -159,6 +159,31 @@ def terminate(lab: FaultLab) -> None:
     lab.finish()
 
 
+@fault("SIGTERM of a worker while mysqld hangs")
+def terminate_while_hanging(lab: FaultLab) -> None:
+    """It ends within ten seconds though no statement is answered; its lease gives the key back."""
+    table, nth = some_key(lab)
+    folder = lab.begin(table)
+    server = lab.server.status().pid
+    assert server is not None
+    with ended(lab.worker(table, folder, stage="compute", nth=nth, after=True)) as worker:
+        await_file(folder / "here", worker)
+        os.kill(server, signal.SIGSTOP)
+        try:
+            (folder / "go").touch()
+            time.sleep(lab.rng.uniform(0.2, 1.0))  # it is in a statement
+            asked = time.monotonic()
+            worker.send_signal(signal.SIGTERM)
+            worker.wait(30)
+            took = time.monotonic() - asked
+        finally:
+            os.kill(server, signal.SIGCONT)
+    assert took < 10
+    assert "its lease runs out" in worker.stderr
+    lab.let_lease_run_out(worker.pid)
+    lab.finish()
+
+
 @fault("database unreachable")
 def unreachable(lab: FaultLab) -> None:
     table, nth = some_key(lab)

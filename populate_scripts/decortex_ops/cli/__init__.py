@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
+from typing import Any
 
 import pymysql
 import typer
@@ -60,8 +62,20 @@ def _database_errors() -> tuple[type[BaseException], ...]:
     return (pymysql.MySQLError, *([datajoint.DataJointError] if datajoint else []))
 
 
+_show_others = warnings.showwarning
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
+    """Say as a message what decortex warns of; other warnings are Python's."""
+    if category.__name__ == "FrozenStudyChanged":
+        err.print(f"warning: {message}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    else:
+        _show_others(message, category, *where, **options)
+
+
 def main() -> None:
     """Run a command; what decortex reports itself becomes one message and exit status 1."""
+    warnings.showwarning = _show_warning
     try:
         app()
     except DecortexError as error:

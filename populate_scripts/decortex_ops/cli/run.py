@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from decortex_ops.cli.output import EXIT_SOME_FAILED, err, out
-from decortex_ops.cli.session import open_tables, open_tables_patiently
+from decortex_ops.cli.session import open_tables, open_tables_patiently, why_server_is_down
 
 LogOption = Annotated[
     str, typer.Option(help="text: lines for people; json: one JSON object a line for a log collector.")
@@ -55,6 +55,7 @@ def work(
         limits=memory_and_device,
         patience=patience,
         log=tell,
+        why_down=why_server_is_down,
     )
     if form == "text":
         for line in summary.failed:

@@ -57,6 +57,11 @@ def open_tables_patiently(log: Log, *, threads: int = 1, patience: float = 3600.
             return
 
 
+def why_server_is_down() -> str:
+    """Why the embedded server runs no longer, and how it comes back; empty where it runs, or another one is used."""
+    return "" if os.environ.get("DJ_HOST") else EmbeddedServer().why_down()
+
+
 def open_to_read() -> None:
     """Connect to read: the server is started if it is the embedded one, and nothing is written."""
     from decortex_schemas.queries import connect_to_read

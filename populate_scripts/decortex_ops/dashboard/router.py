@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType, ModuleType
 from typing import Any
 
@@ -18,6 +18,7 @@ from decortex_ops.dashboard.parts import Empty, Panel, View, aria, show_choice, 
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import as_csv
 from decortex_ops.dashboard.urls import State, decode
+from decortex_schemas import queries
 
 logger = logging.getLogger(__name__)
 # What links between pages keep, so that one partition is chosen once.
@@ -86,7 +87,23 @@ def view_of(page: ModuleType, search: str, source: Source) -> View:
             "The database refused or did not answer; this page tries again by itself.", "decortex db status"
         )
         return View(state, panels=[Panel("nothing", "No answer", empty=empty)])
-    return found
+    return _with_changes(found, source)
+
+
+def _with_changes(view: View, source: Source) -> View:
+    """The same page, which says first where its study is no longer what was frozen."""
+    study = view.state.values.get("study")
+    if not isinstance(study, str) or not study:
+        return view
+    said = source(queries.frozen_changes, study)
+    if not said:
+        return view
+    panel = Panel(
+        "changed",
+        "No longer what was frozen",
+        empty=Empty(said, f"decortex recompute FrozenStudy study={study}"),
+    )
+    return replace(view, panels=[panel, *view.panels])
 
 
 def detail(path: str, search: str, source: Source) -> list[Any]:

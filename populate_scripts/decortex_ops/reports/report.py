@@ -17,6 +17,7 @@ from decortex_ops.reports.figures import draw_figure
 from decortex_ops.reports.k_table import curve_rows
 from decortex_ops.reports.methods_text import flat, methods_text
 from decortex_schemas import queries
+from decortex_schemas.tables import changes_since_freezing, say_changes
 
 Row = dict[str, Any]
 
@@ -117,6 +118,7 @@ def report(study: str) -> str:
     return page.get_template("report.html.j2").render(
         study=study,
         about=about,
+        changes=say_changes(study, changes_since_freezing(study)),
         version=version("decortex"),
         results=results,
         against=" and ".join(sorted({row["scored_against"] for row in results})),
@@ -140,7 +142,7 @@ def report(study: str) -> str:
         parameters=_parameters(specifications),
         mixed=queries.mixed_environments(study),
         environments=queries.environments([row["env_id"] for row in partitions]),
-        recompute=_recompute(partitions[0]["key"]),
+        recompute=_recompute(partitions[0]["key"]) if partitions else "",
     )
 
 

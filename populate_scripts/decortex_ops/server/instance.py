@@ -28,6 +28,7 @@ _START_S = 600.0  # recovery after a crash may have much redo log to read
 _STOP_S = 300.0
 _SOCKET_S = 20.0  # so long a server may go on shutting down after it has removed its own socket
 _LOCK_S = 1200.0
+_LAST_WORDS = 20_000  # bytes of the log that may tell why a server ended
 _LONGEST_LOG = 8 * 2**20
 _PORT_ATTEMPTS = 3
 
@@ -154,6 +155,21 @@ class EmbeddedServer:
             data=self._home.data,
             log=self._home.log,
             binary=binary,
+        )
+
+    def why_down(self) -> str:
+        """Why a server that has run runs no longer, by its log, and how it comes back; empty where it runs."""
+        if self.status().state != "stopped":
+            return ""
+        said = diagnosis.explain(
+            self._home.log,
+            start=max(0, self._home.log_size() - _LAST_WORDS),
+            doing="stay up",
+            secret=self._home.known_password() or "",
+        )
+        return (
+            f"{said}\n`decortex db start` starts it again with its data, once what ended it is mended; what waits for "
+            "it goes on by itself."
         )
 
     def _ask(self) -> client.Answer | None:

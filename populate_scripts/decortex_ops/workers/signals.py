@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from types import FrameType
@@ -14,17 +17,57 @@ import datajoint as dj
 INTERRUPTIONS = (signal.SIGTERM, signal.SIGINT)
 
 
+# After a signal, so long may statements and the hand-back of a key take: a server that hangs answers neither.
+LONGEST_FAREWELL = 8.0
+
+
+class Farewell:
+    """Ends this process if it is told to stop and cannot, because the server does not answer."""
+
+    def __init__(self, seconds: float = LONGEST_FAREWELL) -> None:
+        self._timer = threading.Timer(seconds, _leave)
+        self._timer.daemon = True
+
+    def begin(self) -> None:
+        """Count from now on; once."""
+        if self._timer.ident is None:
+            self._timer.start()
+
+    def over(self) -> None:
+        """The process ends in order."""
+        self._timer.cancel()
+
+
+def _leave() -> None:
+    sys.stderr.write(
+        "told to stop, and the server does not answer: ended without handing the key in work back; its lease runs out "
+        "within a minute, then the scheduler queues it again\n"
+    )
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def nothing() -> None:
+    """Do nothing."""
+
+
 @contextmanager
-def postponed() -> Iterator[None]:
+def postponed(on_signal: Callable[[], None] = nothing) -> Iterator[None]:
     """Hold interruptions back until the block has ended; then they take effect. Main thread only.
 
     Masking the signals would not do: the kernel hands them to another thread of the process, and Python runs
     the handler in the main thread all the same.
+
+    Parameters
+    ----------
+    on_signal : callable
+        Called at once when an interruption comes that is held back.
     """
     received: list[int] = []
 
     def remember(number: int, frame: FrameType | None) -> None:
         received.append(number)
+        on_signal()
 
     before = {name: signal.signal(name, remember) for name in INTERRUPTIONS}
     try:
@@ -37,7 +80,7 @@ def postponed() -> Iterator[None]:
 
 
 @contextmanager
-def whole_statements(connection: dj.Connection) -> Iterator[None]:
+def whole_statements(connection: dj.Connection, on_signal: Callable[[], None] = nothing) -> Iterator[None]:
     """Let no interruption fall between a statement and its answer, which would end the connection's order.
 
     A handler that raises there leaves half a packet behind: the next statement reads what belongs to the one
@@ -47,12 +90,14 @@ def whole_statements(connection: dj.Connection) -> Iterator[None]:
     ----------
     connection : datajoint.Connection
         The one that this process computes with; its main thread alone uses it.
+    on_signal : callable
+        Called at once when an interruption comes inside a statement.
     """
     query = connection.query
 
     @wraps(query)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        with postponed():
+        with postponed(on_signal):
             return query(*args, **kwargs)
 
     connection.query = guarded  # type: ignore[method-assign]

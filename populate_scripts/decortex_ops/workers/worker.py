@@ -19,7 +19,7 @@ from decortex_ops.workers.job import make_key, recover
 from decortex_ops.workers.job_queue import BATCH, Queues
 from decortex_ops.workers.log import Log, silent
 from decortex_ops.workers.resources import Limits, reason_to_leave
-from decortex_ops.workers.signals import INTERRUPTIONS, whole_statements
+from decortex_ops.workers.signals import INTERRUPTIONS, Farewell, whole_statements
 from decortex_ops.workers.transient_errors import Patience, Trouble, trouble_of
 from decortex_schemas.database import computed_tables, hand_back, instance_of, queue_of, reserve
 
@@ -86,6 +86,7 @@ def work(
     patience: float = PATIENCE_SECONDS,
     report: Callable[[str], None] = silent,
     log: Log | None = None,
+    why_down: Callable[[], str] = str,
 ) -> WorkSummary:
     """Compute queued keys until interrupted, idle or done.
 
@@ -106,12 +107,15 @@ def work(
         Takes one line of text an event, where no ``log`` is given.
     log : Log, optional
         Takes every event.
+    why_down : callable
+        Says why the server is away and how it comes back, where that is known; else an empty text.
 
     Returns
     -------
     WorkSummary
         SIGTERM and SIGINT end the worker between two instructions, never inside a statement of SQL; the key in
-        work goes back to the queue.
+        work goes back to the queue. If the server does not answer, the process ends within ten seconds, and the
+        key's lease runs out.
 
     Raises
     ------
@@ -119,12 +123,18 @@ def work(
         If the surroundings do not recover in time.
     """
     _told.clear()
-    worker = _Worker(tables, limits or Limits(), patience, log or Log(report))
+    worker = _Worker(tables, limits or Limits(), patience, log=log or Log(report), why_down=why_down)
+    farewell = Farewell()
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        farewell.begin()
+        _exit(number, frame)
+
     # populate() installs the same for SIGTERM while it runs; SIGINT must not be KeyboardInterrupt, which it
     # would keep as an error of the key.
-    before = {name: signal.signal(name, _exit) for name in INTERRUPTIONS}
+    before = {name: signal.signal(name, leave) for name in INTERRUPTIONS}
     try:
-        with whole_statements(instance_of(tables[0]).connection):
+        with whole_statements(instance_of(tables[0]).connection, farewell.begin):
             worker.run(max_calls, stop_when_idle)
     except BaseException as error:
         for name in before:
@@ -134,6 +144,7 @@ def work(
             raise
         worker.summary.interrupted = True
     finally:
+        farewell.over()
         for name, handler in before.items():
             signal.signal(name, handler)
     return worker.summary
@@ -149,13 +160,21 @@ def _exit(number: int, frame: FrameType | None) -> None:
 
 class _Worker:
     def __init__(
-        self, tables: Sequence[type[dj.Computed]], limits: Limits, patience: float, log: Log
+        self,
+        tables: Sequence[type[dj.Computed]],
+        limits: Limits,
+        patience: float,
+        *,
+        log: Log,
+        why_down: Callable[[], str],
     ) -> None:
         self.summary = WorkSummary()
         self._tables = tables
         self._limits = limits
         self._patience = Patience(patience)
         self._log = log
+        self._why_down = why_down
+        self._told = ""
         self._connection = instance_of(tables[0]).connection
 
     def run(self, max_calls: int | None, stop_when_idle: float | None) -> None:
@@ -250,4 +269,14 @@ class _Worker:
 
     def _on_trouble(self, trouble: Trouble, error: BaseException) -> None:
         said = f"{error.__class__.__name__}: {error}"
-        self._log("trouble", f"{trouble}: {said}; waiting", trouble=trouble, error=said)
+        why = self._why_down() if trouble == "database" else ""
+        self._log(
+            "trouble",
+            f"{trouble}: {said}; waiting",
+            trouble=trouble,
+            error=said,
+            **({"why": why} if why else {}),
+        )
+        if why and why != self._told:
+            self._log("server down", why)
+        self._told = why

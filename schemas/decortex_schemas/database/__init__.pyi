@@ -8,6 +8,7 @@ from .connection import (
 from .deletions import (
     cascade_counts,
     delete_rows,
+    frozen_studies_hit,
 )
 from .installed_code import (
     build_facts,
@@ -126,6 +127,7 @@ __all__ = [
     "folder_of",
     "forget_old_leases",
     "free_dead_reservations",
+    "frozen_studies_hit",
     "hand_back",
     "holds",
     "instance_of",

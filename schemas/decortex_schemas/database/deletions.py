@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import platform
 from typing import Any
 
@@ -48,32 +49,72 @@ def cascade_counts(table_name: str, restriction: dict[str, Any]) -> dict[str, in
     rows = _rows(table_name, restriction)
     if not len(rows):
         return {}
-    counts = dj.Diagram.cascade(rows).counts()
+    # A part of a row that stays cannot be taken from it: what was computed over all of a study goes too.
+    counts = dj.Diagram.cascade(rows, part_integrity="cascade").counts()
     by_name = {cls().full_table_name: cls.__name__ for cls in _tables()}
     named = {by_name.get(name, name.split("`")[-2]): int(n) for name, n in counts.items() if n}
     own = {table_name: named.pop(table_name)}
     return {**own, **named}
 
 
-def delete_rows(table_name: str, restriction: dict[str, Any], why: str) -> dict[str, int]:
-    """Delete rows and all that rests on them, and record it; both or neither.
+def frozen_studies_hit(table_name: str, restriction: dict[str, Any]) -> dict[str, int]:
+    """Frozen studies that a deletion would take members from, and how many; changes nothing.
 
     Raises
     ------
     ConfigError
-        If there is no such table or column, no column is given, or no reason.
+        If there is no such table or column, or no column is given.
+    """
+    tables = importlib.import_module("decortex_schemas.tables")  # they rest on this module
+    rows = _rows(table_name, restriction)
+    return dict(tables.frozen_members_of(rows)) if len(rows) else {}
+
+
+def delete_rows(
+    table_name: str, restriction: dict[str, Any], why: str, *, break_frozen: bool = False
+) -> dict[str, int]:
+    """Delete rows and all that rests on them, and record it; both or neither.
+
+    Parameters
+    ----------
+    table_name : str
+        Class of the table.
+    restriction : dict
+        Values of columns.
+    why : str
+        The reason, in words; it is kept.
+    break_frozen : bool
+        Whether members of frozen studies may be among them; these studies are then no longer what was frozen.
+
+    Returns
+    -------
+    dict
+        Rows deleted, by table.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such table or column, no column is given, or no reason; or if frozen studies would lose members
+        and that is not allowed.
     """
     if len(why.split()) < 2:
         raise ConfigError("a deletion needs a reason: say --why in a few words; it is kept.")
     counts = cascade_counts(table_name, restriction)
     if not counts:
         return {}
+    hit = {} if break_frozen else frozen_studies_hit(table_name, restriction)
+    if hit:
+        named = ", ".join(f"{study} ({n} members)" for study, n in hit.items())
+        raise ConfigError(
+            f"frozen studies would lose members: {named}. Nothing was deleted; --break-frozen deletes them all the "
+            "same, and every answer about these studies says from then on that they are no longer what was frozen."
+        )
     connection = schema.connection
     with connection.transaction:
         last = connection.query(
             f"SELECT MAX(deletion_id) FROM {Deletion().full_table_name} FOR UPDATE"
         ).fetchone()[0]
-        _rows(table_name, restriction).delete(prompt=False)
+        _rows(table_name, restriction).delete(prompt=False, part_integrity="cascade")
         Deletion.insert1(
             {
                 "deletion_id": 1 + (last or 0),

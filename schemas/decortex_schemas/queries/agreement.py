@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from decortex.errors import ConfigError
-from decortex_schemas.queries.overview import one_at_a_time
-from decortex_schemas.tables import ClusteringMethod, EmbeddingSpec, FinetuneSpec, FrozenStudy, ModelSpec
+from decortex_schemas.queries.overview import one_at_a_time, require_frozen
+from decortex_schemas.tables import ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec
 from decortex_schemas.tables.evaluation import (
     ConsensusPartition,
     FinetunedNull,
@@ -42,10 +41,7 @@ def agreement(study: str) -> dict[str, Any]:
     ConfigError
         If the study is not frozen.
     """
-    if not len(FrozenStudy & {"study": study}):
-        raise ConfigError(
-            f"study {study!r} is not frozen; `decortex study freeze {study}` does when it is complete."
-        )
+    require_frozen(study)
     names = _Names()
     return {
         "study": study,

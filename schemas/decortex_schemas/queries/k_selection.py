@@ -7,8 +7,8 @@ from typing import Any
 
 from decortex.errors import ConfigError
 from decortex.evaluation import selection
-from decortex_schemas.queries.overview import one_at_a_time
-from decortex_schemas.tables import ClusteringMethod, EmbeddingSpec, FrozenStudy, ModelSpec, Study
+from decortex_schemas.queries.overview import one_at_a_time, require_frozen
+from decortex_schemas.tables import ClusteringMethod, EmbeddingSpec, ModelSpec, Study
 from decortex_schemas.tables.evaluation import (
     SELECTION,
     KChoice,
@@ -55,10 +55,7 @@ def best_k(study: str, key: Mapping[str, Any] | None = None) -> list[dict[str, A
             f'study {study!r} asks for no null models, without which no K is chosen; declare one with "selection": {{}}'
             " in its plan (docs/studies.md)."
         )
-    if not len(FrozenStudy & {"study": study}):
-        raise ConfigError(
-            f"study {study!r} is not frozen; `decortex study freeze {study}` does when it is complete."
-        )
+    require_frozen(study)
     models = {int(row["model_spec_id"]): row["model_name"] for row in ModelSpec.to_dicts()}
     embeddings = {int(row["embedding_spec_id"]): row["embedding_name"] for row in EmbeddingSpec.to_dicts()}
     methods = {int(row["method_id"]): row["method_name"] for row in ClusteringMethod.to_dicts()}

@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import datajoint as dj
 import numpy as np
+from datajoint.errors import DataJointError
 
 from decortex.errors import ConfigError
 from decortex_schemas.database import Environment, computed_tables, queue_of, schema
@@ -27,7 +28,10 @@ from decortex_schemas.tables import (
     ModelSpec,
     Performance,
     Study,
+    changes_since_freezing,
+    say_changes,
     scored_against,
+    warn_of_changes,
 )
 from decortex_schemas.tables.evaluation import MAIN_METRIC, MAIN_TIER, SeedAgreement
 
@@ -69,7 +73,15 @@ def one_at_a_time(query: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(query)
     def locked(*args: P.args, **kwargs: P.kwargs) -> T:
         with _lock:
-            return query(*args, **kwargs)
+            try:
+                return query(*args, **kwargs)
+            except DataJointError as error:
+                if "fetch1 should only return one tuple" not in str(error):
+                    raise
+                raise ConfigError(
+                    "a row that this answer needs is not there, deleted or not computed yet: `decortex schedule` "
+                    "queues what studies ask for and `decortex work` computes it; table Deletion says who deleted what."
+                ) from error
 
     return locked
 
@@ -214,6 +226,8 @@ def results(study: str) -> list[dict[str, Any]]:
 def require_frozen(study: str) -> None:
     """Refuse a study that is not frozen: what looks across rows does not exist for it.
 
+    Warns (`decortex_schemas.tables.FrozenStudyChanged`) if it is no longer what was frozen.
+
     Raises
     ------
     ConfigError
@@ -223,6 +237,13 @@ def require_frozen(study: str) -> None:
         raise ConfigError(
             f"study {study!r} is not frozen; `decortex study freeze {study}` does when it is complete."
         )
+    warn_of_changes(study)
+
+
+@one_at_a_time
+def frozen_changes(study: str) -> str:
+    """How a frozen study is no longer what was frozen, in one sentence; empty where it is, or is not frozen."""
+    return say_changes(study, changes_since_freezing(study)) if len(FrozenStudy & {"study": study}) else ""
 
 
 def _group(row: dict[str, Any]) -> tuple[Any, ...]:

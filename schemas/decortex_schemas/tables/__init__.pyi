@@ -22,6 +22,14 @@ from .frozen import (
     freeze_study,
     members_of,
 )
+from .frozen_state import (
+    FrozenStudyChanged,
+    changes_since_freezing,
+    frozen_members_of,
+    recompute_frozen,
+    say_changes,
+    warn_of_changes,
+)
 from .networks import ModelTask, Performance, TrainedModel, load_network, raw_embedding
 from .null_networks import NullRecordings, NullStudy, check_parent, declare_null_datasets
 from .specs import (
@@ -70,6 +78,7 @@ __all__ = [
     "FinetunePlan",
     "FinetuneSpec",
     "FrozenStudy",
+    "FrozenStudyChanged",
     "ModelSpec",
     "ModelTask",
     "NullRecordings",
@@ -85,6 +94,7 @@ __all__ = [
     "array_sha256",
     "asked_members",
     "build_task",
+    "changes_since_freezing",
     "check_frozen",
     "check_frozen_subsamples",
     "check_parent",
@@ -92,6 +102,7 @@ __all__ = [
     "declare_null_datasets",
     "declare_study",
     "freeze_study",
+    "frozen_members_of",
     "insert_neurons",
     "is_registered",
     "load_embedding",
@@ -101,6 +112,7 @@ __all__ = [
     "partition_labels",
     "raw_embedding",
     "rebuild_task",
+    "recompute_frozen",
     "register_counts",
     "register_covariates",
     "register_embedding_spec",
@@ -114,6 +126,8 @@ __all__ = [
     "register_simulation",
     "register_view_spec",
     "request_view",
+    "say_changes",
     "scored_against",
     "sessions_of",
+    "warn_of_changes",
 ]

@@ -296,7 +296,8 @@ def _plain(value: Any) -> str | int:
 def _changed(study: str) -> str:
     return (
         f"the members of study {study!r} are not those that were frozen: comparisons over it would mix two "
-        "studies. Declare and freeze a new study."
+        f"studies. `decortex recompute FrozenStudy study={study}` computes again what is missing; where that is not "
+        "the same, declare and freeze a new study."
     )
 
 

@@ -251,6 +251,17 @@ def test_a_full_disk_is_named_even_where_the_log_stayed_empty(tmp_path, monkeypa
 FULL = "echo 'mysqld: Error writing file (OS errno 28 - No space left on device)' >&2; exit 1"
 
 
+def test_a_server_that_ended_says_why_and_how_it_comes_back(home):
+    server = EmbeddedServer(home.folder)
+    assert server.why_down() == ""  # it never ran
+    home.data.mkdir()
+    home.log.write_text("2026 [ERROR] [InnoDB] Error number 28 means 'No space left on device'\n")
+    said = server.why_down()
+    assert said.startswith("The embedded MySQL did not stay up: the disk is full")
+    assert "No space left on device" in said
+    assert "`decortex db start` starts it again" in said
+
+
 def test_an_initialisation_on_a_full_disk_leaves_no_data_folder(tmp_path, pretended):
     pretended(initialise=f'touch "$data/ibdata1"; {FULL}')
     server = EmbeddedServer(tmp_path / "mysql")

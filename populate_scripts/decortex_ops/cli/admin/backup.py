@@ -74,6 +74,10 @@ def delete(
     yes: Annotated[
         bool, typer.Option("--yes", help="Delete; without it, only say what would be deleted.")
     ] = False,
+    break_frozen: Annotated[
+        bool,
+        typer.Option("--break-frozen", help="Delete members of frozen studies too; they are named before."),
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Say what deleting rows would take with them; with --yes and --why, delete them all, and keep who and why.
@@ -81,20 +85,31 @@ def delete(
     Example: decortex delete TrainedModel dataset=v4,model_seed=3 --why "recorded with the wrong lens" --yes
     """
     from decortex_ops.cli.read.results import parse_key
-    from decortex_schemas.database import cascade_counts, delete_rows
+    from decortex_schemas.database import cascade_counts, delete_rows, frozen_studies_hit
 
     restriction = parse_key(key)
     if yes:
         open_tables()
-        counts = delete_rows(table, restriction, why)
+        counts = delete_rows(table, restriction, why, break_frozen=break_frozen)
+        hit = {}
     else:
         open_to_read()
         counts = cascade_counts(table, restriction)
+        hit = frozen_studies_hit(table, restriction)
     rows = [{"table": name, "rows": n} for name, n in counts.items()]
     if json:
-        print_json({"deleted": yes, "rows": rows})
+        print_json({"deleted": yes, "rows": rows, "frozen": hit})
         return
     print_rows(rows, ["table", "rows"], empty=f"no row of {table} is meant by {restriction}")
     if rows:
         said = "deleted; the files are left to `decortex gc`" if yes else "nothing is deleted without --yes"
         out.print(f"{sum(counts.values())} rows {said}", highlight=False)
+    for study, n in hit.items():
+        err.print(
+            f"the frozen study {study} would lose {n} members, and no longer be what was frozen; that takes "
+            "--break-frozen",
+            style="yellow",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from decortex.errors import ConfigError
 from decortex_ops.cli.output import EXIT_FAILED, JsonFlag, out, print_json, print_rows
 from decortex_ops.cli.read.results import parse_key
 from decortex_ops.cli.session import open_tables
@@ -25,11 +26,16 @@ def recompute(
     Where the row was computed under other numerics (library, processor, threads, GPU), equal bits are not promised: a
     difference is shown and is no fault, exit status 0.
 
+    FrozenStudy study=NAME computes what a frozen study has lost, and says whether it is again what was frozen.
+
     Example: decortex recompute Clustering dataset=v4,model_seed=0,method=kmeans,k=8,seed=0
     """
     from decortex_schemas.queries import recompute as compute_again
 
     open_tables(threads=threads)
+    if table == "FrozenStudy":
+        _recompute_frozen(parse_key(key), json=json)
+        return
     found = compute_again(table, parse_key(key))
     if json:
         print_json({"table": table, "equal": not found.differences, **asdict(found)})
@@ -53,4 +59,26 @@ def recompute(
                 markup=False,
             )
     if found.differences and not found.other_numerics:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _recompute_frozen(key: dict[str, Any], *, json: bool) -> None:
+    from decortex_schemas.tables import recompute_frozen, say_changes
+
+    if set(key) != {"study"}:
+        raise ConfigError(f"a frozen study is named by study=NAME, got {', '.join(key)}.")
+    study = str(key["study"])
+    found = recompute_frozen(
+        study, on_table=lambda name: None if json else out.print(f"computing {name} ...")
+    )
+    if json:
+        print_json({**found, "equal": not found["after"]})
+    else:
+        said = say_changes(study, found["after"]) or (
+            f"study {study} is what was frozen, by the digests of its members; "
+            f"{len(found['before'])} of them were missing or changed before. `decortex schedule` and `work` compute "
+            "what rests on them."
+        )
+        out.print(said, highlight=False, markup=False, soft_wrap=True)
+    if found["after"]:
         raise typer.Exit(EXIT_FAILED)
