@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -37,11 +38,11 @@ class Config(BaseModel):
         try:
             return cls.model_validate_json(canonical_json(dict(params)))
         except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(str(part) for part in fault['loc']) or cls.__name__}: {fault['msg']}"
-                f" (got {fault['input']!r})"
-                for fault in error.errors()
-            )
+            found = error.errors()
+            deeper = {fault["loc"][:depth] for fault in found for depth in range(len(fault["loc"]))}
+            # a list whose member has a fault is not too short as well
+            told = [one for one in found if not (one["type"] == "too_short" and one["loc"] in deeper)]
+            faults = "; ".join(_fault(cls, fault) for fault in told)
             raise ConfigError(
                 f"{cls.__name__} does not take these parameters: {faults}. "
                 f"It has {', '.join(cls.model_fields)}."
@@ -51,6 +52,48 @@ class Config(BaseModel):
         """All parameters, defaults filled in, as plain JSON values."""
         plain: dict[str, Any] = self.model_dump(mode="json")
         return plain
+
+
+def _fault(cls: type[Config], fault: Any) -> str:
+    """One fault of a configuration in our words: where, what was expected, what came."""
+    path = [str(part) for part in fault["loc"]]
+    where = ".".join(path) or cls.__name__
+    known = _names_at(cls, path[:-1])
+    if fault["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.6)
+        legal = (
+            f"; did you mean {near[0]!r}?"
+            if near
+            else f"; the names there are {', '.join(known)}"
+            if known
+            else ""
+        )
+        return f"{where}: there is no such name{legal} (got {fault['input']!r})"
+    if fault["type"] == "missing":
+        return f"{where}: is missing and must be given"
+    return f"{where}: {fault['msg']} (got {fault['input']!r})"
+
+
+def _names_at(cls: type[Config], path: list[str]) -> list[str]:
+    """Legal names at a place of nested configurations; none where the place has no configuration of its own."""
+    for part in path:
+        if part.isdecimal():
+            continue  # a member of a list, which its field's type describes
+        if part not in cls.model_fields:
+            return []
+        inner = _config_in(cls.model_fields[part].annotation)
+        if inner is None:
+            return []
+        cls = inner
+    return list(cls.model_fields)
+
+
+def _config_in(annotation: Any) -> type[Config] | None:
+    """The one configuration in a type such as ``tuple[MethodPlan, ...]`` or ``SelectionPlan | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, Config):
+        return annotation
+    found = [one for one in map(_config_in, get_args(annotation)) if one is not None]
+    return found[0] if len(found) == 1 else None
 
 
 def canonical_json(value: Any) -> str:

@@ -215,5 +215,5 @@ def test_the_command_shows_all_three(
     shown = capsys.readouterr().out
     assert "between subsamples of 80 % of the neurons" in shown
     assert "between methods" in shown
-    with pytest.raises(ConfigError, match="study 'unheard' is not frozen"):
+    with pytest.raises(ConfigError, match="there is no study 'unheard'"):
         agreement("unheard")

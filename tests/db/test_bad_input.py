@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pymysql
 import pytest
 import torch
 from small_lab import SMALL, plan_for
@@ -306,6 +307,6 @@ def test_a_server_that_datajoint_cannot_use_is_refused_by_name(
         def fetchone(self) -> tuple[str]:
             return (version,)
 
-    monkeypatch.setattr("decortex_schemas.database.schema.pymysql.connect", lambda **_: Answer())
+    monkeypatch.setattr(pymysql, "connect", lambda **_: Answer())
     with pytest.raises(DatabaseError, match=message):
         check_server(Settings("there", 3306, "me", "secret", "decortex", tmp_path))

@@ -123,7 +123,7 @@ def test_the_command_writes_and_lists(lab: str, tmp_path: Path, monkeypatch: Any
         (("performance", "{lab}", "-o", "f.pdf", "--where", "k=9"), 1, "no partition with {'k': '9'}"),
         (("performance", "{lab}", "-o", "f.pdf", "--where", "view=pca"), 1, "is not chosen by 'view'"),
         (("performance", "{lab}", "-o", "f.pdf", "--where", "k"), 1, "--where takes column=value"),
-        (("front", "unheard", "-o", "f.pdf"), 1, "study 'unheard' is not frozen"),
+        (("front", "unheard", "-o", "f.pdf"), 1, "there is no study 'unheard'"),
         (("nulls", "{lab}", "-o", "f.pdf"), 1, "has no fine-tuning with its null yet"),
         (("criteria", "{lab}", "-o", "f.pdf"), 1, "asks for no null models"),
     ],

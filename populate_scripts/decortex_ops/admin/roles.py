@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 import pymysql
 
 from decortex.errors import ConfigError, DatabaseError
-from decortex_schemas.database import Settings
+from decortex_schemas.database import Settings, server_refusal
 
 Role = Literal["viewer", "worker", "author", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -54,7 +54,7 @@ def administration(settings: Settings) -> Iterator[pymysql.connections.Connectio
             yield link
     except pymysql.MySQLError as error:
         code = int(error.args[0]) if error.args else 0
-        reason = _CODES.get(code, error.__class__.__name__)
+        reason = _CODES.get(code) or server_refusal(error) or error.__class__.__name__
         raise DatabaseError(f"the server refused (error {code}): {reason}.") from None
 
 

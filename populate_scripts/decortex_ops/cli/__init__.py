@@ -73,6 +73,12 @@ def _show_warning(message: Warning | str, category: type[Warning], *where: Any, 
         _show_others(message, category, *where, **options)
 
 
+def _refusal(error: BaseException) -> str | None:
+    from decortex_schemas.database import server_refusal
+
+    return server_refusal(error)
+
+
 def main() -> None:
     """Run a command; what decortex reports itself becomes one message and exit status 1."""
     warnings.showwarning = _show_warning
@@ -87,10 +93,16 @@ def main() -> None:
         if os.environ.get("DECORTEX_DEBUG"):
             raise
         refused = error.__class__.__name__ == "AccessError" or error.args[:1] in [(1044,), (1142,), (1143,)]
+        told = None if refused else _refusal(error)
+        if refused:
+            message = f"this account may not do that ({error.args[1]}): `decortex db grant` gives a role, see"
+            message += " docs/access.md"
+        elif told:
+            message = f"the server refused: {told}"
+        else:
+            message = f"the database refused or was lost: {error.__class__.__name__}: {error}"
         err.print(
-            f"this account may not do that ({error.args[1]}): `decortex db grant` gives a role, see docs/access.md"
-            if refused
-            else f"the database refused or was lost: {error.__class__.__name__}: {error}",
+            message,
             style="red",
             markup=False,
             highlight=False,

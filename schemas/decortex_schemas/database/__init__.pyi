@@ -42,6 +42,10 @@ from .provenance import (
 from .queues import (
     refresh_queue,
 )
+from .refusals import (
+    connection_refusal,
+    server_refusal,
+)
 from .run_state import (
     discard_stale_states,
     run_state,
@@ -116,6 +120,7 @@ __all__ = [
     "confirm_reservation",
     "connect",
     "connection_info",
+    "connection_refusal",
     "database_name",
     "declare_everything",
     "delete_rows",
@@ -145,6 +150,7 @@ __all__ = [
     "run_state",
     "schema",
     "sealed_columns",
+    "server_refusal",
     "source_digest",
     "stage_of",
     "state_folder",

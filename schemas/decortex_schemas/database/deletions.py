@@ -97,8 +97,8 @@ def delete_rows(
         If there is no such table or column, no column is given, or no reason; or if frozen studies would lose members
         and that is not allowed.
     """
-    if len(why.split()) < 2:
-        raise ConfigError("a deletion needs a reason: say --why in a few words; it is kept.")
+    if not why.strip():
+        raise ConfigError("a deletion needs a reason, which is kept: none was given. Say it by --why '...'.")
     counts = cascade_counts(table_name, restriction)
     if not counts:
         return {}

@@ -25,6 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from decortex.errors import ConfigError, DatabaseError
 from decortex_schemas.database.connection import open_lab_connection
+from decortex_schemas.database.refusals import connection_refusal
 from decortex_schemas.database.tls import Tls, driver_arguments, read_tls
 
 logging.getLogger("datajoint").setLevel(os.environ.get("DJ_LOG_LEVEL", "WARNING"))
@@ -35,8 +36,6 @@ _instances: dict[tuple[str, str], dj.Computed] = {}
 # Raised whenever a table's definition changes; CHANGELOG.md says what to do with the old ones.
 SCHEMA_VERSION = 3
 MINIMUM_MYSQL = (8, 0, 13)
-_ACCESS_DENIED = (1044, 1045, 1698)
-_NO_CONNECTION_LEFT = (1040, 1203, 1226)
 
 
 @dataclass(frozen=True)
@@ -226,16 +225,9 @@ def check_server(settings: Settings) -> str:
         probe = pymysql.connect(**settings.driver(), connect_timeout=10, read_timeout=20, write_timeout=20)
     except (pymysql.MySQLError, RuntimeError, OSError) as error:
         code = error.args[0] if error.args else None
-        if code in _ACCESS_DENIED:
-            raise DatabaseError(
-                f"the server at {where} refused user {settings.user!r}: check DJ_USER and DJ_PASS "
-                "(or the file named by DJ_PASS_FILE)."
-            ) from None
-        if code in _NO_CONNECTION_LEFT:
-            raise DatabaseError(
-                f"the server at {where} has no connection left for this account ({code}: {error.args[1]}): a worker "
-                "takes two at most. Start fewer, end idle sessions, or raise max_connections on the server."
-            ) from None
+        refused = connection_refusal(error, where, settings.user)
+        if refused is not None:
+            raise DatabaseError(refused) from None
         if settings.tls and "SSL" in f"{error.__class__.__name__} {error}":
             raise DatabaseError(
                 f"no encrypted connection to {where} ({error}): check DJ_USE_TLS and DECORTEX_TLS_*, and that the "

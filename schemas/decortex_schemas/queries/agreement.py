@@ -39,7 +39,7 @@ def agreement(study: str) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        If the study is not frozen.
+        If there is no such study, or it is not frozen.
     """
     require_frozen(study)
     names = _Names()

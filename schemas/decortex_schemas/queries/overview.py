@@ -5,6 +5,7 @@ One lock guards the connection, because DataJoint's is not safe under threads.
 
 from __future__ import annotations
 
+import difflib
 import functools
 import threading
 from collections import Counter
@@ -231,9 +232,14 @@ def require_frozen(study: str) -> None:
     Raises
     ------
     ConfigError
-        If the study is not frozen.
+        If there is no such study, or it is not frozen.
     """
     if not len(FrozenStudy & {"study": study}):
+        if not len(Study & {"study": study}):
+            known = sorted(str(name) for name in Study().to_arrays("study"))
+            near = difflib.get_close_matches(study, known, n=1)
+            meant = f" Did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.{meant}")
         raise ConfigError(
             f"study {study!r} is not frozen; `decortex study freeze {study}` does when it is complete."
         )

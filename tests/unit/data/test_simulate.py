@@ -155,7 +155,7 @@ def test_a_longer_test_set_does_not_change_the_neurons(small: SimulatedCortex) -
     ("params", "message"),
     [
         ({"spread": 1.5}, r"spread: Input should be less than or equal to 1 \(got 1\.5\)"),
-        ({"n_neuron": 5}, r"n_neuron: Extra inputs are not permitted.*It has n_neurons"),
+        ({"n_neuron": 5}, r"n_neuron: there is no such name; did you mean 'n_neurons'\?.*It has n_neurons"),
         ({"types": ["simple"]}, "types.0: Input should be 'complex_high'"),
         ({"types": ["centre_on", "centre_on"]}, "a mechanism is named twice"),
         ({"n_neurons": 2}, "2 neurons do not fill 3 animals"),

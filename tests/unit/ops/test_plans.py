@@ -46,3 +46,17 @@ def test_a_grid_over_an_unknown_parameter_is_refused() -> None:
     (params,) = MethodPlan(method="sec", grid={"nu": [2.1]}).variants().values()
     with pytest.raises(ConfigError, match="nu"):
         method_config("sec", params)
+
+
+def test_a_name_that_a_plan_does_not_have_is_told_with_the_one_that_was_meant() -> None:
+    plan = json.loads(PLANS[0].read_text())
+    plan["methods"][0]["methd"] = plan["methods"][0].pop("method")
+    with pytest.raises(ConfigError) as caught:
+        PlanFile.from_params({**plan, "count": [2], "colour": "blue"})
+    told = str(caught.value)
+    assert "count: there is no such name; did you mean 'counts'? (got [2])" in told
+    assert "methods.0.methd: there is no such name; did you mean 'method'?" in told
+    assert "methods.0.method: is missing and must be given" in told
+    assert "colour: there is no such name; the names there are description, networks" in told
+    for pydantics in ("Extra inputs", "Field required", "after validation"):
+        assert pydantics not in told

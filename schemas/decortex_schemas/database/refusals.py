@@ -1,0 +1,97 @@
+"""What a server that answers and refuses says, in its own words, and what to do then. No connection is opened here."""
+
+from __future__ import annotations
+
+# Number of the server's error -> what to do. The server's own message stands before it.
+_WHAT_TO_DO = {
+    1040: "It has no connection left: wait until another program ends, start fewer workers, or let its administrator"
+    " raise max_connections.",
+    1203: "This user has no connection left: end another of its programs, start fewer workers, or let the server's"
+    " administrator raise max_user_connections.",
+    1226: "This user has reached a limit of its account: end another of its programs or wait an hour, or let the"
+    " server's administrator raise the limit (ALTER USER ... WITH MAX_USER_CONNECTIONS 0, for example).",
+    1820: "The password must be changed before anything else: ALTER USER USER() IDENTIFIED BY '...' with the mysql"
+    " client, then set DJ_PASS.",
+    1862: "The password has expired: set a new one (ALTER USER ... IDENTIFIED BY '...' by the server's administrator,"
+    " or mysql --connect-expired-password), then DJ_PASS.",
+    3118: "The account is locked: the server's administrator unlocks it (ALTER USER ... ACCOUNT UNLOCK), or take"
+    " another by DJ_USER.",
+    3955: "The account is blocked after failed logins: correct DJ_PASS and wait, or let the server's administrator"
+    " unlock it (ALTER USER ... ACCOUNT UNLOCK).",
+    1129: "The server has blocked this machine after failed connections: its administrator runs"
+    " TRUNCATE performance_schema.host_cache.",
+    1130: "The server takes no connections from this machine: its administrator makes a user for it (CREATE USER"
+    " 'name'@'this machine').",
+    1205: "Another session holds a row that this needs: try again; SELECT * FROM sys.innodb_lock_waits shows which"
+    " session it is, and a transaction that was left open ends with its program.",
+    1213: "Another session wanted the same rows in another order: try again.",
+    3572: "Another session holds a row that this needs: try again.",
+    1290: "The server runs read-only: ask its administrator, or set DJ_HOST to the one that takes writes.",
+    1836: "The server runs read-only: ask its administrator, or set DJ_HOST to the one that takes writes.",
+    3159: "The server takes encrypted connections alone: set DJ_USE_TLS=true.",
+    1053: "The server is shutting down: start it, or wait until it is back.",
+    1049: "Create it (`decortex init`), or set DECORTEX_DATABASE.",
+    1021: "The server's disk is full: free some of it.",
+    1114: "The server's disk, or the table's file, is full: free some of it.",
+}
+_ACCESS_DENIED = (1044, 1045, 1698)
+# Errors of the driver itself, and of connections that were lost: no server answered.
+_CLIENT = range(2000, 3000)
+
+
+def server_refusal(error: BaseException) -> str | None:
+    """Say why a server refused, in its own words and with what to do.
+
+    Parameters
+    ----------
+    error : BaseException
+        What the driver raised: its arguments are a number and the server's message.
+
+    Returns
+    -------
+    str or None
+        None if it is no answer of a server (nothing listens, the connection was lost), or an ordinary refusal of one
+        statement that nobody can do anything general about.
+
+    Examples
+    --------
+    >>> import pymysql
+    >>> server_refusal(pymysql.OperationalError(3118, "Access denied for user 'x'. Account is locked."))[:60]
+    "Access denied for user 'x'. Account is locked (error 3118). "
+    >>> server_refusal(pymysql.OperationalError(2003, "Can't connect")) is None
+    True
+    """
+    code, words = _number_and_words(error)
+    if code not in _WHAT_TO_DO:
+        return None
+    return f"{words.rstrip('. ')} (error {code}). {_WHAT_TO_DO[code]}"
+
+
+def connection_refusal(error: BaseException, where: str, user: str) -> str | None:
+    """Say why a server that answers lets nobody in; None if no server answered.
+
+    Parameters
+    ----------
+    error : BaseException
+        What the driver raised when it connected.
+    where : str
+        Host and port.
+    user : str
+        Who wanted to connect.
+    """
+    code, words = _number_and_words(error)
+    if code in _ACCESS_DENIED:
+        return (
+            f"the server at {where} refused user {user!r}: check DJ_USER and DJ_PASS (or the file named by"
+            f" DJ_PASS_FILE). It says: {words.rstrip('. ')} (error {code})."
+        )
+    if code is None or code == 0 or code in _CLIENT:
+        return None
+    told = server_refusal(error) or f"{words.rstrip('. ')} (error {code}). Ask the server's administrator."
+    return f"the server at {where} answers and refuses user {user!r}: {told}"
+
+
+def _number_and_words(error: BaseException) -> tuple[int | None, str]:
+    code = error.args[0] if error.args and isinstance(error.args[0], int) else None
+    words = " ".join(str(error.args[1]).split()) if len(error.args) > 1 else error.__class__.__name__
+    return code, words

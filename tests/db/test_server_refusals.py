@@ -1,0 +1,116 @@
+"""A server that answers and refuses is told in its own words, and with what to do; against a real server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pymysql
+import pytest
+
+from decortex.errors import DatabaseError
+from decortex_ops.cli import main
+from decortex_schemas.database import (
+    Settings,
+    check_server,
+    connection_refusal,
+    read_settings,
+    server_refusal,
+)
+
+ACCOUNTS = {
+    "locked": ("ACCOUNT LOCK", r"Account is locked \(error 3118\)\. The account is locked.*ACCOUNT UNLOCK"),
+    "expired": (
+        "PASSWORD EXPIRE",
+        r"Your password has expired.*\(error 1862\)\. The password has expired.*DJ_PASS",
+    ),
+    "one": (
+        "WITH MAX_USER_CONNECTIONS 1",
+        r"'max_user_connections' resource.*\(error 1226\).*limit of its account",
+    ),
+}
+
+
+@pytest.fixture
+def accounts(database: dict[str, str]) -> Iterator[Settings]:
+    """Users of this test alone, who cannot do anything."""
+    settings = read_settings()
+    with pymysql.connect(**settings.driver(), autocommit=True) as link, link.cursor() as cursor:
+        for name, (option, _) in ACCOUNTS.items():
+            cursor.execute(f"CREATE USER IF NOT EXISTS 'refused_{name}'@'%' IDENTIFIED BY 'pw' {option}")
+        yield settings
+        for name in ACCOUNTS:
+            cursor.execute(f"DROP USER IF EXISTS 'refused_{name}'@'%'")
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
+def test_an_account_that_is_refused_hears_why(accounts: Settings, name: str) -> None:
+    user = replace(accounts, user=f"refused_{name}", password="pw")
+    held = pymysql.connect(**user.driver()) if name == "one" else None
+    try:
+        with pytest.raises(DatabaseError, match=ACCOUNTS[name][1]) as caught:
+            check_server(user)
+    finally:
+        if held is not None:
+            held.close()
+    assert "answers and refuses user" in str(caught.value)
+    assert "no MySQL server answers" not in str(caught.value)
+
+
+def test_a_row_that_another_session_holds_is_said_so(
+    lab: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = read_settings()
+    with (
+        pymysql.connect(**settings.driver(), database=settings.database) as holder,
+        pymysql.connect(**settings.driver(), database=settings.database) as other,
+    ):
+        with holder.cursor() as cursor:
+            cursor.execute("SELECT * FROM study FOR UPDATE")
+
+        def waits_in_vain() -> None:
+            with other.cursor() as cursor:
+                cursor.execute("SET SESSION innodb_lock_wait_timeout = 1")
+                cursor.execute("SELECT * FROM study FOR UPDATE")
+
+        monkeypatch.setattr("decortex_ops.cli.app", waits_in_vain)
+        with pytest.raises(SystemExit) as caught:
+            main()
+        assert caught.value.code == 1
+        holder.rollback()
+        other.rollback()
+    said = capsys.readouterr().err
+    assert "the server refused: Lock wait timeout exceeded" in said
+    assert "(error 1205). Another session holds a row that this needs: try again" in said
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        ((1040, "Too many connections"), r"Too many connections \(error 1040\)\. It has no connection left"),
+        ((1203, "User me already has more than 'max_user_connections'"), "This user has no connection left"),
+        ((1045, "Access denied for user 'me'@'x' (using password: YES)"), "refused user 'me': check DJ_USER"),
+        ((3955, "Access denied. Account is blocked"), "blocked after failed logins"),
+        ((3159, "Connections using insecure transport are prohibited"), "set DJ_USE_TLS=true"),
+        (
+            (1234, "Something that nobody foresaw"),
+            r"nobody foresaw \(error 1234\)\. Ask the server's administrator",
+        ),
+    ],
+)
+def test_every_answer_of_a_server_is_told_in_its_words(error: tuple[int, str], message: str) -> None:
+    told = connection_refusal(pymysql.OperationalError(*error), "there:3306", "me")
+    assert told is not None
+    assert re.search(message, told)
+    assert error[1].split("(")[0].strip() in told
+
+
+@pytest.mark.parametrize(
+    "args", [(2003, "Can't connect to MySQL server"), (2013, "Lost connection"), (0, ""), ()]
+)
+def test_silence_is_no_refusal(args: tuple[Any, ...]) -> None:
+    error = pymysql.OperationalError(*args)
+    assert connection_refusal(error, "there", "me") is None
+    assert server_refusal(error) is None
