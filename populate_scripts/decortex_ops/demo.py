@@ -10,7 +10,8 @@ from typing import Any
 from decortex.clustering import algorithm_version
 from decortex.config import config_hash
 from decortex.data import open_filetree
-from decortex.data.simulation import SimulationConfig
+from decortex.data.simulation import SimulationConfig, VideoSimulationConfig
+from decortex.errors import ConfigError
 from decortex_ops.workers import OnRound, run_until_empty
 from decortex_schemas import queries
 from decortex_schemas.register import (
@@ -22,11 +23,19 @@ from decortex_schemas.register import (
     ViewPlan,
     declare_plan,
 )
-from decortex_schemas.tables import Dataset, freeze_study, register_folder, register_simulation
+from decortex_schemas.tables import (
+    Dataset,
+    freeze_study,
+    register_folder,
+    register_simulated_video,
+    register_simulation,
+)
 
 SIMULATION = SimulationConfig()
 SIMULATION_SEED = 0
+VIDEO_SIMULATION = VideoSimulationConfig()
 MODEL_SEEDS = (0, 1, 2)
+VIDEO_MODEL_SEEDS = (0, 1)
 CLUSTERING_SEEDS = (0, 1, 2)
 VIEWS = (ViewPlan(name="", seed=0), ViewPlan(name="", seed=0, params={"kind": "tsne"}))
 
@@ -52,13 +61,17 @@ ROW_FIELDS = (
 )
 
 
-def run_demo(*, data: Path | None = None, workers: int | None = None, on_round: OnRound) -> dict[str, Any]:
+def run_demo(
+    *, data: Path | None = None, video: bool = False, workers: int | None = None, on_round: OnRound
+) -> dict[str, Any]:
     """Run the chain to its end and collect what it found; what exists already is not computed again.
 
     Parameters
     ----------
     data : Path, optional
         Folder of FileTreeDataset sessions; default: the simulated cortex.
+    video : bool
+        The simulated video retina in place of the simulated cortex.
     workers : int, optional
         Worker processes (default: one a processor core).
     on_round : callable
@@ -76,8 +89,9 @@ def run_demo(*, data: Path | None = None, workers: int | None = None, on_round: 
         If the folder is not complete.
     """
     started = time.monotonic()
-    dataset = _register(data)
-    plan = simulated_plan(dataset) if data is None else recorded_plan(dataset)
+    dataset = _register(data, video=video)
+    plan_of = video_plan if video else simulated_plan if data is None else recorded_plan
+    plan = plan_of(dataset)
     versions = {one.method: algorithm_version(one.method) for one in plan.methods}
     content = {name: value for name, value in plan.resolved().items() if name != "views"}
     study = f"demo-{config_hash({'plan': content, 'versions': versions})[:8]}"
@@ -96,7 +110,14 @@ def run_demo(*, data: Path | None = None, workers: int | None = None, on_round: 
     }
 
 
-def _register(data: Path | None) -> str:
+def _register(data: Path | None, *, video: bool) -> str:
+    if video:
+        if data is not None:
+            raise ConfigError("the video demo runs on a simulated retina: give either --video or --data.")
+        content = {"config": VIDEO_SIMULATION.resolved(), "seed": SIMULATION_SEED}
+        name = f"simulated-retina-{config_hash(content)[:8]}"
+        register_simulated_video(name, VIDEO_SIMULATION, SIMULATION_SEED)
+        return name
     if data is None:
         name = f"simulated-{config_hash({'config': SIMULATION.resolved(), 'seed': SIMULATION_SEED})[:8]}"
         register_simulation(name, SIMULATION, SIMULATION_SEED)
@@ -124,6 +145,29 @@ def simulated_plan(dataset: str) -> PlanFile:
         seeds=CLUSTERING_SEEDS,
         finetunings=(
             FinetuningPlan(name="dec", params={"kind": "dec", "kernel": "scaled"}, **start),
+            FinetuningPlan(
+                name="dec_joint", params={"kind": "dec_joint", "kernel": "scaled", "beta": 0.1}, **start
+            ),
+        ),
+        views=VIEWS,
+    )
+
+
+def video_plan(dataset: str) -> PlanFile:
+    """What the demo asks of the simulated video retina: eight types that differ in time, two networks, three K."""
+    schedule = {"max_epochs": 2, "schedule": "constant", "keep": "last", "batch_size": 4, **_LATE_RATES}
+    start: dict[str, Any] = {"counts": (8,), "seeds": (0,), "methods": ("kmeans",), "schedule": schedule}
+    return PlanFile(
+        description="The whole chain on a simulated retina whose eight types differ in sign and time",
+        networks=(NetworksPlan(dataset=dataset, recipe="simulated_retina", seeds=VIDEO_MODEL_SEEDS),),
+        embeddings=(EmbeddingPlan(name="l2", params={"kind": "l2"}),),
+        methods=(
+            MethodPlan(method="kmeans", name="kmeans"),
+            MethodPlan(method="gmm", name="gmm", params={"covariance": "diag"}),
+        ),
+        counts=(4, 8, 12),
+        seeds=CLUSTERING_SEEDS,
+        finetunings=(
             FinetuningPlan(
                 name="dec_joint", params={"kind": "dec_joint", "kernel": "scaled", "beta": 0.1}, **start
             ),

@@ -10,16 +10,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from decortex.data import TIERS, InMemoryTrials, Recordings, Session
+from decortex.data import TIERS, InMemoryTrials, Recordings, Session, Trials
+from decortex.data.video import InMemoryClips, frame_rows
 from decortex.errors import InputError
 from decortex.evaluation.nulls import NullKind, surrogate
-from decortex.models import Network, predict, predictions
+from decortex.models import Network, frames_skipped, predict, predictions
 from decortex.models.training import TrainingConfig
 
 Noise = Literal["poisson", "gamma"]
 NoiseRule = Literal["auto", "poisson", "gamma"]
 
 _BATCH = 64
+_CLIPS = 4
 # Bisection of a bias: each step halves a bracket of some tens of units of drive.
 _STEPS = 45
 # A drive at which softplus and elu + 1 are zero to single precision.
@@ -33,7 +35,8 @@ class NullDraw:
     Parameters
     ----------
     responses : mapping of str to ndarray of float32, each of shape (n_trials, n_neurons of the session)
-        By session; zero in trials of no tier.
+        By session; zero in trials of no tier. Of movies a row is a frame, clip after clip over all trials; zero in
+        frames that the network says nothing of, too.
     features : ndarray of float32, shape (n_neurons, n_features)
         The surrogate readout features that made them.
     rates : ndarray of float64, shape (n_neurons,)
@@ -105,10 +108,11 @@ def draw_null(
     for session in recordings.sessions:
         used = np.flatnonzero(np.isin(session.tiers, TIERS)).astype(np.int64)
         expected = np.maximum(predictions(changed, session, used, device=device).astype(np.float64), 0.0)
-        drawn = np.zeros((session.n_trials, session.n_neurons), dtype=np.float32)
-        drawn[used] = draw_responses(expected, dispersion[network.slices[session.name]], chosen, for_noise)
+        places, trials = _rows(session, used, frames_skipped(network))
+        drawn = np.zeros((_n_rows(session), session.n_neurons), dtype=np.float32)
+        drawn[places] = draw_responses(expected, dispersion[network.slices[session.name]], chosen, for_noise)
         responses[session.name] = drawn
-        rates.append(expected[session.tiers[used] == "train"].mean(axis=0))
+        rates.append(expected[session.tiers[trials] == "train"].mean(axis=0))
     return NullDraw(
         responses=responses,
         features=changed.embedding().detach().cpu().numpy(),
@@ -151,9 +155,8 @@ def draw_responses(
 def choose_noise(recordings: Recordings) -> Noise:
     """'poisson' where all training responses are whole numbers, else 'gamma'."""
     for session in recordings.sessions:
-        trials = session.trials("train")
-        for begin in range(0, len(trials), _BATCH):
-            values = session.responses.read(trials[begin : begin + _BATCH])
+        for run in session.stacks(session.trials("train"), _batch(session)):
+            values = session.responses.read(run)
             if (values != np.round(values)).any():
                 return "gamma"
     return "poisson"
@@ -217,13 +220,10 @@ def match_bias(
     readout = network.readout(session.name)
     drive = torch.cat(
         [
-            network.drive(
-                network.maps(torch.from_numpy(session.images.read(trials[begin : begin + _BATCH]))),
-                session.name,
-            )
-            for begin in range(0, len(trials), _BATCH)
+            network.drive(network.maps(_shown(network, session, run)), session.name)
+            for run in session.stacks(trials, _batch(session))
         ]
-    )  # (n_trials, n_neurons), without bias
+    )  # (n_trials, or n_frames over all of them, n_neurons), without bias
     drive = drive - readout.bias
     scale = network.response_scale[network.slices[session.name]].double()
     wanted = target / scale
@@ -249,15 +249,53 @@ def null_recordings(
     """
     sessions = []
     for session in recordings.sessions:
-        shape = (session.n_trials, session.n_neurons)
+        shape = (_n_rows(session), session.n_neurons)
         values = responses.get(session.name)
         if values is None or values.shape != shape:
             raise InputError(
                 f"session {session.name!r} needs drawn responses of shape {shape}, got "
                 f"{None if values is None else values.shape}; draw them from a network of these recordings."
             )
-        sessions.append(replace(session, responses=InMemoryTrials(values)))
-    return Recordings(sessions=sessions, image_shape=recordings.image_shape, content_sha256=content_sha256)
+        sessions.append(replace(session, responses=_by_trial(session, values)))
+    return Recordings(
+        sessions=sessions,
+        image_shape=recordings.image_shape,
+        content_sha256=content_sha256,
+        frame_rate=recordings.frame_rate,
+    )
+
+
+def _batch(session: Session) -> int:
+    return _BATCH if session.n_frames is None else _CLIPS
+
+
+def _shown(network: Network, session: Session, run: NDArray[np.int64]) -> torch.Tensor:
+    """What a network is shown of some trials: images, or clips from their first frame on that is shown."""
+    images = session.images.read(run)
+    core = network.config.space_time
+    return torch.from_numpy(images if core is None else images[:, :, core.first_frame :])
+
+
+def _n_rows(session: Session) -> int:
+    """Rows of a session's responses: trials, or the frames of all clips."""
+    return session.n_trials if session.n_frames is None else int(session.n_frames.sum())
+
+
+def _rows(
+    session: Session, trials: NDArray[np.int64], skipped: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Place among all rows, and trial, of everything that a network predicts of some trials."""
+    if session.n_frames is None:
+        return trials, trials
+    rows = frame_rows(session, trials, skipped=skipped)
+    starts = np.cumsum(session.n_frames) - session.n_frames
+    return starts[rows.trials] + rows.frames, rows.trials
+
+
+def _by_trial(session: Session, values: NDArray[np.float32]) -> Trials:
+    if session.n_frames is None:
+        return InMemoryTrials(values)
+    return InMemoryClips(tuple(np.split(values, np.cumsum(session.n_frames)[:-1])))
 
 
 def readout_on_core(

@@ -20,6 +20,7 @@ from .network_config import (
     SessionGeometry,
 )
 from .predict import (
+    frames_skipped,
     predict,
     predictions,
     resolve_device,
@@ -47,6 +48,7 @@ __all__ = [
     "SessionGeometry",
     "check_images",
     "contrast_energy",
+    "frames_skipped",
     "macaque_v4_large_spec",
     "macaque_v4_rotation_spec",
     "macaque_v4_spec",

@@ -37,6 +37,9 @@ def demo(
     data: Annotated[
         Path | None, typer.Option(help="Folder of FileTreeDataset sessions (default: the simulated cortex).")
     ] = None,
+    video: Annotated[
+        bool, typer.Option("--video", help="The simulated video retina: types that differ in time.")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Worker processes (default: one a core).")
     ] = None,
@@ -59,7 +62,7 @@ def demo(
         console=err,
         disable=not err.is_terminal,
     ) as bars:
-        found = run_demo(data=data, workers=workers, on_round=_Bars(bars))
+        found = run_demo(data=data, video=video, workers=workers, on_round=_Bars(bars))
     if json:
         print_json(found)
     else:

@@ -18,6 +18,7 @@ app = typer.Typer(help="Register recordings and trained networks.", no_args_is_h
 @app.command()
 def dataset(
     folder: Annotated[Path, typer.Argument(help="A session folder, or a folder of session folders.")],
+    *,
     name: Annotated[str | None, typer.Option(help="Name of the dataset (default: the folder's).")] = None,
     species: Annotated[str, typer.Option(help="For example 'macaque'.")] = "",
     behaviour: Annotated[
@@ -26,13 +27,37 @@ def dataset(
             help="A folder of data/ to add to the images as channels, for example behavior; repeat."
         ),
     ] = None,
+    frame_rate: Annotated[
+        float | None, typer.Option(help="Of movies: frames per second, where the folder does not say it.")
+    ] = None,
+    test_movie: Annotated[
+        list[str] | None,
+        typer.Option(help="Of a folder with stimuli/ and .h5 files: a movie that tests networks; repeat."),
+    ] = None,
+    clip_frames: Annotated[
+        int, typer.Option(min=2, help="Of the same: frames per clip that training movies are cut into.")
+    ] = 150,
 ) -> None:
-    """Register FileTreeDataset recordings. Example: decortex register dataset recordings/v4 --species macaque."""
-    from decortex_schemas.tables import register_folder
+    """Register recordings of images or movies. Example: decortex register dataset recordings/v4 --species macaque."""
+    from decortex_schemas.tables import register_folder, register_h5_folder
 
     open_tables()
     name = name or folder.resolve().name
-    for note in register_folder(name, folder, species=species, behaviour=tuple(behaviour or ())):
+    if (folder / "stimuli").is_dir():
+        from decortex.data import MovieSplit
+
+        if not test_movie or frame_rate is None:
+            raise ConfigError(
+                f"{folder} holds movies and .h5 files: say which movies test networks (--test-movie) and at how many"
+                " frames per second they were shown (--frame-rate)."
+            )
+        split = MovieSplit(test=tuple(test_movie), clip_frames=clip_frames)
+        notes = register_h5_folder(name, folder, split, frame_rate=frame_rate, species=species)
+    else:
+        notes = register_folder(
+            name, folder, species=species, behaviour=tuple(behaviour or ()), frame_rate=frame_rate
+        )
+    for note in notes:
         err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     _say_dataset(name)
 
@@ -44,10 +69,11 @@ def simulation(
     params: Annotated[
         str, typer.Option(help="Generator parameters as JSON, for example '{\"spread\": 1.0}'.")
     ] = "{}",
+    video: Annotated[bool, typer.Option("--video", help="A video retina or cortex, not images.")] = False,
 ) -> None:
     """Register a simulated cortex with known functional types. Example: decortex register simulation s1 --seed 1."""
-    from decortex.data.simulation import SimulationConfig
-    from decortex_schemas.tables import register_simulation
+    from decortex.data.simulation import SimulationConfig, VideoSimulationConfig
+    from decortex_schemas.tables import register_simulated_video, register_simulation
 
     try:
         values = json.loads(params)
@@ -55,9 +81,14 @@ def simulation(
         raise ConfigError(
             f"--params is not JSON ({error}): expected an object such as '{{\"spread\": 1.0}}'."
         ) from None
-    config = SimulationConfig.from_params(values)
-    open_tables()
-    register_simulation(name, config, seed)
+    if video:
+        movies = VideoSimulationConfig.from_params(values)
+        open_tables()
+        register_simulated_video(name, movies, seed)
+    else:
+        config = SimulationConfig.from_params(values)
+        open_tables()
+        register_simulation(name, config, seed)
     _say_dataset(name)
 
 

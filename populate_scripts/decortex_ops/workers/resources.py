@@ -136,6 +136,9 @@ def _recordings(dataset: str) -> int | None:
         pixels *= int(side)
     total = 0
     for session in (Dataset.Session & {"dataset": dataset}).to_dicts():
+        if session["n_frames"] is not None:
+            total += int(session["n_frames"] * (pixels + session["session_neurons"]) * 4)
+            continue
         trials = session["n_train"] + session["n_validation"] + session["n_test"] * session["n_repeats"]
         total += int(trials * (pixels + session["session_neurons"]) * 4)  # float32
     return total

@@ -27,7 +27,9 @@ OPENERS: dict[str, Callable[[dict[str, Any]], data.Recordings]] = {}
 # By the kind of a dataset, in words that belong beside every score on it.
 SCORED_AGAINST = {
     "simulated": "simulated recordings",
+    "simulated_video": "simulated recordings",
     "filetree": "recordings",
+    "h5_folder": "recordings",
     "mapped": "recordings",
     "own": "the original model",
     "null": "responses drawn from a network",
@@ -43,11 +45,13 @@ class Dataset(dj.Manual):
     # A set of recordings whose neurons are clustered together
     dataset : varchar(64)
     ---
-    kind : varchar(24)                 # 'simulated', 'filetree', 'neurons_only', 'mapped' (a network's neurons, some
-                                       # of them recorded), 'own' (a network's own responses), 'null' (drawn)
+    kind : varchar(24)                 # 'simulated', 'simulated_video', 'filetree' (images or movies), 'h5_folder'
+                                       # (movies), 'neurons_only', 'mapped' (a network's neurons, some of them
+                                       # recorded), 'own' (a network's own responses), 'null' (drawn)
     location = null : varchar(1024)    # folder of FileTreeDataset sessions
-    simulation = null : json           # resolved SimulationConfig
+    simulation = null : json           # resolved SimulationConfig or VideoSimulationConfig; of 'h5_folder' MovieSplit
     simulation_seed = null : int32
+    frame_rate = null : float64        # of movies: frames per second, Hz; null: images
     behaviour = null : json            # folders of data/ whose vectors are image channels, in their order
     species = '' : varchar(32)
     recorded_in = null : varchar(64)   # of 'mapped': dataset that holds the recordings
@@ -70,6 +74,7 @@ class Dataset(dj.Manual):
         n_validation : int32
         n_test : int32
         n_repeats : float64            # mean showings of a test image
+        n_frames = null : int64        # of movies: frames over the clips of these trials
         """
 
     class Neuron(dj.Part):
@@ -104,21 +109,35 @@ def register_simulation(name: str, config: simulated.SimulationConfig, seed: int
     _register(name, recordings, row)
 
 
-def register_folder(
-    name: str, folder: Path, *, species: str = "", behaviour: Sequence[str] = ()
+def register_simulated_video(name: str, config: simulated.VideoSimulationConfig, seed: int) -> None:
+    """Register a simulated video retina or cortex; its parameters and seed are the row, its arrays are regenerated."""
+    recordings = simulated.simulate_video(config, seed).recordings
+    row = {
+        "kind": "simulated_video",
+        "simulation": config.resolved(),
+        "simulation_seed": seed,
+        "species": "simulated",
+    }
+    _register(name, recordings, row)
+
+
+def register_h5_folder(
+    name: str, folder: Path, split: data.MovieSplit, *, frame_rate: float, species: str = ""
 ) -> tuple[str, ...]:
-    """Register a folder of FileTreeDataset sessions.
+    """Register openretina's neutral folder of movies.
 
     Parameters
     ----------
     name : str
         Of the dataset.
     folder : Path
-        One session, or sessions.
+        With ``stimuli/`` and one ``.h5`` file per session.
+    split : MovieSplit
+        Which movies test a network, and how the others become clips.
+    frame_rate : float
+        Frames per second, Hz.
     species : str
         For example 'mouse'.
-    behaviour : sequence of str
-        Folders of ``data`` whose vectors become image channels, see `decortex.data.open_filetree`.
 
     Returns
     -------
@@ -130,9 +149,55 @@ def register_folder(
     DatasetError
         If the folder is not complete, or the name is taken by other recordings. Nothing is registered then.
     """
-    recordings = data.open_filetree(folder, behaviour=behaviour)
+    recordings = data.open_h5_folder(folder, split, frame_rate=frame_rate)
     notes = data.check_responses(recordings)
-    if behaviour:
+    data.check_images(recordings)
+    row = {
+        "kind": "h5_folder",
+        "location": str(folder.resolve()),
+        "species": species,
+        "simulation": split.resolved(),
+    }
+    _register(name, recordings, row)
+    return notes
+
+
+def register_folder(
+    name: str,
+    folder: Path,
+    *,
+    species: str = "",
+    behaviour: Sequence[str] = (),
+    frame_rate: float | None = None,
+) -> tuple[str, ...]:
+    """Register a folder of FileTreeDataset sessions, of images or of movies.
+
+    Parameters
+    ----------
+    name : str
+        Of the dataset.
+    folder : Path
+        One session, or sessions.
+    species : str
+        For example 'mouse'.
+    behaviour : sequence of str
+        Folders of ``data`` whose vectors become image channels, see `decortex.data.open_filetree`.
+    frame_rate : float, optional
+        Of movies: frames per second, Hz, where no ``config.json`` says it.
+
+    Returns
+    -------
+    tuple of str
+        What the registrant should know of the files (`decortex.data.check_responses`).
+
+    Raises
+    ------
+    DatasetError
+        If the folder is not complete, or the name is taken by other recordings. Nothing is registered then.
+    """
+    recordings = data.open_filetree(folder, behaviour=behaviour, frame_rate=frame_rate)
+    notes = data.check_responses(recordings)
+    if behaviour or recordings.is_video:
         data.check_images(recordings)
     row = {
         "kind": "filetree",
@@ -213,6 +278,7 @@ def _register(name: str, recordings: data.Recordings, row: dict[str, Any]) -> No
                 "dataset": name,
                 "n_neurons": recordings.n_neurons,
                 "image_shape": list(recordings.image_shape),
+                "frame_rate": recordings.frame_rate,
                 "content_sha256": recordings.content_sha256,
                 "neuron_order_sha256": recordings.neuron_order_sha256,
                 **row,
@@ -253,6 +319,9 @@ def _session_rows(name: str, recordings: data.Recordings) -> list[dict[str, Any]
                 "session": session.name,
                 "session_neurons": session.n_neurons,
                 **{f"n_{tier}": len(session.trials(tier)) for tier in ("train", "validation", "test")},
+                "n_frames": None
+                if session.n_frames is None
+                else int(session.n_frames[np.isin(session.tiers, data.TIERS)].sum()),
                 "n_repeats": len(test) / max(len(np.unique(test)), 1),
             }
         )
@@ -307,6 +376,7 @@ def load_recordings(dataset: str) -> data.Recordings:
         canonical_json(row["simulation"]),
         row["simulation_seed"],
         tuple(row["behaviour"] or ()),
+        row["frame_rate"],
     )
     if recordings.content_sha256 != row["content_sha256"]:
         _open.cache_clear()  # the folder may be repaired while this process lives
@@ -365,9 +435,20 @@ def sessions_of(dataset: str) -> np.ndarray[Any, np.dtype[np.str_]]:
 
 @lru_cache(maxsize=2)
 def _open(
-    kind: str, location: str | None, simulation: str, seed: int | None, behaviour: tuple[str, ...]
+    kind: str,
+    location: str | None,
+    simulation: str,
+    seed: int | None,
+    behaviour: tuple[str, ...],
+    frame_rate: float | None,
 ) -> data.Recordings:
     if kind == "simulated":
         config = simulated.SimulationConfig.model_validate_json(simulation)
         return simulated.simulate(config, int(seed or 0))
-    return data.open_filetree(Path(str(location)), behaviour=behaviour)
+    if kind == "simulated_video":
+        video = simulated.VideoSimulationConfig.model_validate_json(simulation)
+        return simulated.simulate_video(video, int(seed or 0)).recordings
+    if kind == "h5_folder":
+        split = data.MovieSplit.model_validate_json(simulation)
+        return data.open_h5_folder(Path(str(location)), split, frame_rate=float(frame_rate or 0.0))
+    return data.open_filetree(Path(str(location)), behaviour=behaviour, frame_rate=frame_rate)

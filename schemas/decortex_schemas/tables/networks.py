@@ -201,6 +201,7 @@ class Performance(Computation):
     -> Tier
     ---
     n_trials : int32
+    frames_skipped = null : int32        # of movies: frames at the start of every clip that are not scored
     {STAMP}
     """
 
@@ -219,7 +220,11 @@ class Performance(Computation):
         """Networks that predict, on validation and test trials of datasets with recordings."""
         predicting = TrainedModel & [{"source_kind": kind} for kind in PREDICTING_KINDS]
         asked = (predicting & (Dataset & "kind != 'neurons_only'").proj()).proj() * Tier.proj()
-        return asked & [{"tier": tier} for tier in SCORED_TIERS]
+        withheld = Dataset & (
+            Dataset.Session & "n_test = 0 AND n_train > 0"
+        )  # test responses that nobody has
+        without = withheld.proj() * (Tier & {"tier": "test"}).proj()
+        return (asked & [{"tier": tier} for tier in SCORED_TIERS]) - without
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch the digest of the checkpoint."""
@@ -228,7 +233,8 @@ class Performance(Computation):
     def compute(self, key: dict[str, Any], sha256: str) -> Made:
         """Predict and score."""
         scores, n_trials = score_task(key, key["tier"])
-        return Made({"n_trials": n_trials}, {"Score": score_rows(scores)})
+        row = {"n_trials": n_trials, "frames_skipped": skipped_frames(key)}
+        return Made(row, {"Score": score_rows(scores)})
 
 
 def score_network(
@@ -236,8 +242,11 @@ def score_network(
 ) -> tuple[dict[str, Scores], int]:
     """Score every neuron of every session on one tier; returns the scores and the number of trials."""
     found = models.predict(network, recordings, tier)
-    parts = [score_neurons(one.responses, one.predictions, one.image_ids) for one in found.values()]
-    return concatenate_scores(parts), sum(len(one.image_ids) for one in found.values())
+    parts = [
+        score_neurons(one.responses, one.predictions, one.image_ids, clip_ids=one.clip_ids)
+        for one in found.values()
+    ]
+    return concatenate_scores(parts), sum(len(np.unique(one.trials)) for one in found.values())
 
 
 def score_rows(scores: Mapping[str, Scores]) -> list[dict[str, Any]]:
@@ -298,6 +307,14 @@ def raw_embedding(row: Any) -> NDArray[np.float32]:
         weights: NDArray[np.float32] = network_from_bytes(data).embedding().detach().numpy()
         return weights
     return read_task((ModelTask & row.proj()).proj(*TASK_COLUMNS).fetch1(), data).embedding
+
+
+def skipped_frames(key: dict[str, Any]) -> int | None:
+    """Frames at the start of every clip that a row's network is not scored on; None where it takes images."""
+    row = TrainedModel & key
+    if row.fetch1("source_kind") != "decortex" or (Dataset & key).fetch1("frame_rate") is None:
+        return None
+    return models.frames_skipped(load_network(row))
 
 
 def score_task(key: dict[str, Any], tier: str) -> tuple[dict[str, Scores], int]:

@@ -262,7 +262,14 @@ def _register(null: dict[str, Any], parent: dict[str, Any], digest: str) -> None
     """Register one null dataset: the parent's sessions and neurons, of unknown type."""
     name, source = {"dataset": null["dataset"]}, {"dataset": parent["dataset"]}
     kept = {
-        column: parent[column] for column in ("species", "n_neurons", "image_shape", "neuron_order_sha256")
+        column: parent[column]
+        for column in (
+            "species",
+            "n_neurons",
+            "image_shape",
+            "frame_rate",
+            "neuron_order_sha256",
+        )
     }
     with schema.connection.transaction:
         Dataset.insert1({**name, "kind": KIND, **kept, "content_sha256": digest})

@@ -127,7 +127,13 @@ def score_foreign(
 
     session_of, index_of = readout_order
     return checkpoints.score_mapped(
-        predict, recordings, tier, session_of=session_of, index_of=index_of, places=places
+        predict,
+        recordings,
+        tier,
+        session_of=session_of,
+        index_of=index_of,
+        places=places,
+        skipped=models.frames_skipped(network),
     )
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.data import Recordings, Session
+from decortex.data.video import frame_responses, frame_rows
 from decortex.errors import InputError
-from decortex.evaluation.performance import METRICS, Scores, score_neurons
+from decortex.evaluation.performance import CLIP_METRICS, METRICS, Scores, score_neurons
 
 NO_RECORDING = "no_recording"
 
@@ -64,6 +65,7 @@ def score_mapped(
     session_of: NDArray[np.str_],
     index_of: NDArray[np.int64],
     places: NDArray[np.int64],
+    skipped: int = 0,
 ) -> tuple[dict[str, Scores], int]:
     """Score every neuron of a network on recordings that hold some of its neurons.
 
@@ -79,6 +81,8 @@ def score_mapped(
         The network's session of each neuron, and its place there.
     places : ndarray of int64, shape (n_network,)
         See `check_map`.
+    skipped : int
+        Of movies: frames at the start of every clip that the network says nothing of.
 
     Returns
     -------
@@ -88,8 +92,9 @@ def score_mapped(
     n_trials : int
         Trials of the recorded sessions that hold a neuron.
     """
-    values = {name: np.full(len(places), np.nan) for name in METRICS}
-    reasons = {name: np.full(len(places), NO_RECORDING, dtype="<U24") for name in METRICS}
+    metrics = METRICS + (CLIP_METRICS if recordings.is_video else ())
+    values = {name: np.full(len(places), np.nan) for name in metrics}
+    reasons = {name: np.full(len(places), NO_RECORDING, dtype="<U24") for name in metrics}
     n_trials, begin = 0, 0
     for session in recordings.sessions:
         rows = np.flatnonzero((places >= begin) & (places < begin + session.n_neurons))
@@ -99,11 +104,17 @@ def score_mapped(
         if not len(rows) or not len(trials):
             continue
         n_trials += len(trials)
-        responses = session.responses.read(trials)[:, local]
+        image_ids, clip_ids = session.image_ids[trials], None
+        if session.n_frames is None:
+            responses = session.responses.read(trials)[:, local]
+        else:
+            frames = frame_rows(session, trials, skipped=skipped)
+            image_ids, clip_ids = frames.image_ids, frames.clip_ids
+            responses = frame_responses(session, trials, skipped=skipped)[:, local]
         predicted = np.empty_like(responses)
         for name in np.unique(session_of[rows]):
             own = session_of[rows] == name
             predicted[:, own] = predict(str(name), session, trials)[:, index_of[rows[own]]]
-        for metric, score in score_neurons(responses, predicted, session.image_ids[trials]).items():
+        for metric, score in score_neurons(responses, predicted, image_ids, clip_ids=clip_ids).items():
             values[metric][rows], reasons[metric][rows] = score.values, score.reasons
-    return {name: Scores(name, values[name], reasons[name]) for name in METRICS}, n_trials
+    return {name: Scores(name, values[name], reasons[name]) for name in metrics}, n_trials
