@@ -18,6 +18,7 @@ from .tables.evaluation.retained import RetainedPerformance
 from .tables.evaluation.scored import RecordingSummary
 from .tables.evaluation.seed_agreement import SeedAgreement
 from .tables.evaluation.stability import ConsensusPartition, SubsampleStability
+from .tables.evaluation.types import TypeCount
 from .tables.finetuning import ContinuedTraining, DECFinetune
 from .tables.frozen import FrozenStudy, freeze_study
 from .tables.networks import ModelTask, Performance, TrainedModel
@@ -32,6 +33,7 @@ from .tables.specs import (
     ModelSpec,
     NullModel,
     Seed,
+    SplitSpec,
     Tier,
     TrainingSchedule,
 )
@@ -81,6 +83,7 @@ __all__ = [
     "Seed",
     "SeedAgreement",
     "SeedNullFit",
+    "SplitSpec",
     "Study",
     "StudyPlan",
     "SubsampleClustering",
@@ -88,6 +91,7 @@ __all__ = [
     "Tier",
     "TrainedModel",
     "TrainingSchedule",
+    "TypeCount",
     "ViewRequest",
     "ViewSpec",
     "WorkerLease",

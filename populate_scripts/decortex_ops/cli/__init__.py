@@ -14,7 +14,7 @@ from decortex.errors import DecortexError
 from decortex_ops.cli import dashboard, data, demo, register, register_model, run, study
 from decortex_ops.cli.admin import access, backup, db, store
 from decortex_ops.cli.output import EXIT_FAILED, err
-from decortex_ops.cli.read import compare, evaluate, export, figure, recompute, report, results, view
+from decortex_ops.cli.read import compare, evaluate, export, figure, recompute, report, results, tree, view
 
 app = typer.Typer(
     name="decortex",
@@ -39,6 +39,7 @@ app.command()(results.status)
 app.command()(results.results)
 app.command()(results.agreement)
 app.command("best-k")(results.best_k)
+app.command()(tree.tree)
 app.command()(evaluate.stats)
 app.command()(evaluate.price)
 app.command()(compare.compare)

@@ -87,6 +87,7 @@ from .rows import (
     START,
     Names,
 )
+from .types import types
 from .views import (
     VIEW_KEY,
     view_points,
@@ -155,6 +156,7 @@ __all__ = [
     "surrogates",
     "test_performance",
     "throughput",
+    "types",
     "view_points",
     "views",
     "whole_key",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from decortex import embeddings, models
+from decortex.evaluation.splits import SplitConfig
 from decortex_schemas.register.plans import register_none
 from decortex_schemas.tables import (
     DEFAULT_COVARIATES,
@@ -14,6 +15,7 @@ from decortex_schemas.tables import (
     register_method,
     register_model_spec,
     register_seeds,
+    register_split_spec,
 )
 
 DEFAULT_SEEDS = range(10)
@@ -48,5 +50,6 @@ def register_defaults() -> None:
         register_method(method, params, name=name)
     for name, covariates in DEFAULT_COVARIATES.items():
         register_covariates(name, covariates)
+    register_split_spec("default", SplitConfig())
     for name, recipe in models.RECIPES.items():
         register_model_spec(name, *recipe())

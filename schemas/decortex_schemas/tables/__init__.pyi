@@ -42,6 +42,7 @@ from .specs import (
     FinetuneSpec,
     ModelSpec,
     Seed,
+    SplitSpec,
     TrainingSchedule,
     register_counts,
     register_covariates,
@@ -52,6 +53,7 @@ from .specs import (
     register_model_spec,
     register_schedule,
     register_seeds,
+    register_split_spec,
 )
 from .stored_networks import TASK_COLUMNS, build_task, rebuild_task
 from .studies import FinetunePlan, Study, StudyPlan, declare_study
@@ -87,6 +89,7 @@ __all__ = [
     "NullStudy",
     "Performance",
     "Seed",
+    "SplitSpec",
     "Study",
     "StudyPlan",
     "TrainedModel",
@@ -128,6 +131,7 @@ __all__ = [
     "register_seeds",
     "register_simulated_video",
     "register_simulation",
+    "register_split_spec",
     "register_view_spec",
     "request_view",
     "say_changes",

@@ -18,6 +18,7 @@ from decortex.errors import ConfigError
 from decortex.evaluation.association import CovariateConfig
 from decortex.evaluation.nulls import NULL_KINDS
 from decortex.evaluation.performance import CLIP_METRICS, METRICS
+from decortex.evaluation.splits import SplitConfig
 from decortex.finetune import FinetuneConfig
 from decortex.models.training import TrainingConfig
 from decortex_schemas.database import register_row, schema
@@ -176,6 +177,32 @@ class CovariateSet(dj.Lookup):
     params : json                # resolved CovariateConfig
     unique index (covariate_hash)
     """
+
+
+@schema
+class SplitSpec(dj.Lookup):
+    """How the number of types is judged; every specification here is computed for every embedding of a study."""
+
+    definition = """
+    # Settings of the number of types
+    split_spec_id : int32
+    ---
+    split_hash : char(64)
+    split_spec : varchar(64)
+    params : json                # resolved SplitConfig
+    unique index (split_hash)
+    """
+
+
+def register_split_spec(name: str, config: SplitConfig) -> int:
+    """Register settings of the number of types; returns ``split_spec_id``."""
+    params = config.resolved()
+    return register_row(
+        SplitSpec,
+        "split_spec_id",
+        {"split_hash": config_hash(params)},
+        {"split_spec": name, "params": params},
+    )
 
 
 # What `decortex init` brings: nothing held fixed, what an embedding's norm could stand for, and all that is known.

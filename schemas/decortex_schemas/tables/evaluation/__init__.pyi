@@ -20,6 +20,7 @@ from .retained import RetainedPerformance, scores_of_control
 from .scored import comparison
 from .seed_agreement import SeedAgreement
 from .stability import ConsensusPartition, SubsampleStability
+from .types import TypeCount
 
 __all__ = [
     "EVALUATION_SEED",
@@ -47,6 +48,7 @@ __all__ = [
     "SeedAgreement",
     "SeedNullFit",
     "SubsampleStability",
+    "TypeCount",
     "asked_criteria",
     "asked_nulls",
     "asked_seed_nulls",

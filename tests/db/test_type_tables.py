@@ -1,0 +1,82 @@
+"""The number of types in the tables: what is counted, what stands in the rows, what the command says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+import decortex_schemas as schemas
+from decortex.errors import ConfigError
+from decortex.evaluation.splits import SplitConfig, count_types
+from decortex_ops.cli import main
+from decortex_schemas import queries
+from decortex_schemas.queries.types import sentence
+from decortex_schemas.tables import load_embedding
+from decortex_schemas.tables.evaluation.scored import animals_of
+
+
+def test_every_embedding_of_a_study_is_counted_once(lab: str) -> None:
+    found = queries.types(lab)
+    assert len(found) == len(schemas.TypeCount())
+    assert {row["status"] for row in found} <= {"types", "none", "undecided"}
+    table = schemas.TypeCount()
+    assert not len(table.key_source - table.proj())
+
+
+def test_the_row_is_what_the_function_says_with_animals_held_out(lab: str) -> None:
+    key = schemas.TypeCount.keys(order_by="KEY")[0]
+    x = load_embedding(key)
+    animals = animals_of(key["dataset"])
+    assert len(set(animals)) > 1
+    again = count_types(x, donors=animals, seed=0, config=SplitConfig())
+    row = (schemas.TypeCount & key).fetch1()
+    assert (row["types_status"], row["n_types"]) == (again.status, again.n_types)
+    assert np.array_equal(row["labels"], again.labels)
+    levels = (schemas.TypeCount.Level & key).to_dicts(order_by="n_groups")
+    assert [level["p"] for level in levels] == [level.p for level in again.levels]
+    assert row["n_animals"] == len(set(animals))
+
+
+def test_the_command_says_the_sentence_first(lab: str, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setattr("sys.argv", ["decortex", "tree", lab, "--json"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {"sentence", "status", "levels", "splits"} <= set(rows[0])
+    monkeypatch.setattr("sys.argv", ["decortex", "tree", lab])
+    with pytest.raises(SystemExit):
+        main()
+    assert rows[0]["sentence"] in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_study_that_is_not_there_is_named(database: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="no study 'nobody'"):
+        queries.types("nobody")
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"status": "waiting"}, "not counted yet"),
+        ({"status": "undecided"}, "Too few neurons"),
+        (
+            {"status": "none", "p_smallest": 0.2},
+            "stand apart (200 neurons of 1 animal; smallest p .2000)",
+        ),
+        (
+            {"status": "types", "n_types": 8, "p_two": 0.00001, "p_smallest": 0.00001},
+            "8 types stand apart (200 neurons of 1 animal; p of the split in two < .0001",
+        ),
+        (
+            {"status": "types", "n_types": 3, "at_least": True, "p_two": 0.5, "p_smallest": 0.004},
+            "At least 3 types",
+        ),
+    ],
+)
+def test_sentences(row: dict[str, Any], words: str) -> None:
+    whole = {"n_neurons": 200, "n_animals": 1, "at_least": False, "p_two": None, "p_smallest": None, **row}
+    assert words in sentence(whole)
