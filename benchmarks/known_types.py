@@ -4,8 +4,8 @@
 
 One row per data set and way, one JSON object per line; rows that stand in the file are not run again. Data sets:
 worlds of `worlds.py` with types and without; files of `$DECORTEX_SHARED_DATA/types` where that folder exists; every npz
-of `--data` with `X`, and `y` and `donor` where known. Of files with `y`, the neurons of one label with 100 neurons or
-more are data sets without types ("only LABEL").
+of `--data` with `X` (or npy), and `y` and `donor` where known. Of files with `y`, the neurons of one label with 100
+neurons or more are data sets without types ("only LABEL").
 
 Ways: `rule` is `count_types`; `rule, given types` is `split_test` of the known types (how many stand apart at all);
 then the rivals; then every clustering method and setting, at the known number of types and at the rule's. `most agreed`
@@ -83,7 +83,9 @@ def simulated(seed: int) -> Iterator[Data]:
 
 
 def files(folder: Path) -> Iterator[Data]:
-    """Every npz of a folder, whole and label by label."""
+    """Every npz of a folder, whole and label by label; every npy as features of unknown types."""
+    for path in sorted(folder.glob("*.npy")):
+        yield Data(path.stem, np.load(path, allow_pickle=False).astype(float), None, None, None, False)
     for path in sorted(folder.glob("*.npz")):
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in ("X", "y", "donor") if name in stored}

@@ -21,8 +21,8 @@ from worlds import WORLDS, World, draw
 
 from decortex.evaluation.splits import Boundary, SplitConfig, count_types
 
-# Seeds below 100 were looked at while constants were chosen; tables are of seeds from 1000.
-FIRST_SEED = 1000
+# Seeds below 100, and 1000 to 1005, were looked at while the rule was made; tables are of seeds from 3000.
+FIRST_SEED = 3000
 
 
 def run(world: World, n_neurons: int, seed: int, config: SplitConfig) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from decortex.config import Config
 
@@ -14,8 +14,13 @@ class SplitConfig(Config):
         default=0.01,
         gt=0,
         lt=0.5,
-        description="level of every number of types; docs/number-of-types.md says how often types are then claimed on a"
-        " continuum",
+        description="level of 'there are types': one number of types at least must pass it",
+    )
+    alpha_number: float = Field(
+        default=0.02,
+        gt=0,
+        lt=0.5,
+        description="level of every number of types, once there are types; not below alpha",
     )
     futile_p: float = Field(
         default=0.2,
@@ -33,7 +38,7 @@ class SplitConfig(Config):
         default=0.75, gt=0, le=1, description="density in a valley over that beside it, at most"
     )
     max_failing_levels: int = Field(
-        default=3, ge=0, description="numbers of types in a row that may fail before a larger one that passes"
+        default=6, ge=0, description="numbers of types in a row that may fail before a larger one that passes"
     )
     max_types: int = Field(default=16, ge=2, le=64, description="largest number of types looked at")
     n_repeats: int = Field(default=3, ge=1, le=100, description="repeats of the folds, averaged")
@@ -58,3 +63,12 @@ class SplitConfig(Config):
     n_shuffles: int = Field(
         default=0, ge=0, le=100, description="data sets of shuffled features that are counted beside the data"
     )
+
+    @model_validator(mode="after")
+    def _levels_in_order(self) -> SplitConfig:
+        if self.alpha_number < self.alpha:
+            raise ValueError(
+                f"alpha_number ({self.alpha_number}) should not be below alpha ({self.alpha}): a number of types that"
+                " is evidence of types must count"
+            )
+        return self

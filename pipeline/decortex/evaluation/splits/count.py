@@ -14,7 +14,7 @@ from decortex.evaluation.splits.config import SplitConfig
 from decortex.evaluation.splits.counting import (
     CountedPrisms,
     FoldData,
-    count_boundary,
+    count_boundaries,
     count_path,
     counted_prisms,
 )
@@ -33,7 +33,7 @@ FEWEST_NEURONS, _PER_WINDOW = 32, 6
 # Partitions whose weakest boundary is denser than its sides on training neurons are not counted.
 _HOPELESS_P = 0.5
 # A fold whose path shows less of a valley than this on training neurons does not have the boundary.
-_PATH_P = 0.25
+_PATH_P = 0.4
 
 
 def count_types(x: Any, *, donors: Any = None, seed: int = 0, config: SplitConfig | None = None) -> TypeCount:
@@ -127,11 +127,12 @@ class _Fold:
         labels = self.labels(grouping)
         if donors is not None and of_one_donor(labels, donors).any():
             return []
-        counted = [
-            count_boundary(self.data, labels, pair, self.prisms(grouping), grouping.groups)
-            for pair in grouping.weakest
-        ]
-        return [counts if p_training <= _PATH_P else None for counts, p_training in counted]
+        counted = count_boundaries(
+            self.data, labels, grouping.weakest, self.prisms(grouping), grouping.groups
+        )
+        # Subclusters of a real boundary may hold few neurons: of the three candidates the path tells the weakest two.
+        counted = sorted(counted, key=lambda one: -one.p_training)[:2]
+        return [one.held_out if one.p_training <= _PATH_P else None for one in counted]
 
 
 def _count(points: FloatArray, codes: IntArray | None, seed: int, config: SplitConfig) -> TypeCount:
@@ -155,7 +156,7 @@ def _count(points: FloatArray, codes: IntArray | None, seed: int, config: SplitC
         if n_repeats in (1, config.n_repeats):
             levels = _levels(folds, of_deciding, n_repeats, config)
     passed = [level for level in levels if level.passed]
-    if not passed:
+    if not any(level.p <= config.alpha for level in passed):
         # Of two equal halves of a cloud a window holds about a sixth of the neurons.
         decidable = bool(valley_p(0, n_deciding / _PER_WINDOW) <= config.alpha) or any(
             can_decide(one, config) for level in levels for one in level.boundaries
@@ -254,7 +255,7 @@ def _level(
         boundary(total, float(share), config) for total, share in zip(sums, found / len(folds), strict=True)
     )
     p = max(one.p for one in boundaries)
-    return Level(n_groups, p, p <= config.alpha, boundaries if found.any() else ())
+    return Level(n_groups, p, p <= config.alpha_number, boundaries if found.any() else ())
 
 
 def _split_sides(

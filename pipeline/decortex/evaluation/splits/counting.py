@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,8 +15,6 @@ from decortex.evaluation.splits.subclusters import whitener
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-# Neurons between and beside, per held-out neuron and kind of count.
-HeldOut = FloatArray
 
 
 @dataclass
@@ -134,33 +133,48 @@ def count_path(data: FoldData, labels: IntArray, a: int, b: int) -> tuple[FloatA
     return counts, path.p
 
 
-def count_boundary(
-    data: FoldData, labels: IntArray, pair: tuple[int, int], prisms: CountedPrisms | None, groups: IntArray
-) -> tuple[HeldOut, float]:
-    """All three counts of one boundary.
+@dataclass(frozen=True)
+class CountedBoundary:
+    """Counts of one boundary in one fold.
+
+    Parameters
+    ----------
+    held_out : ndarray, shape (n_held_out, 3, 2)
+        Neurons between and beside, in the order of `evidence.KINDS`.
+    p_training : float
+        Of the path's valley on the training neurons.
+    """
+
+    held_out: FloatArray
+    p_training: float
+
+
+def count_boundaries(
+    data: FoldData,
+    labels: IntArray,
+    pairs: Sequence[tuple[int, int]],
+    prisms: CountedPrisms | None,
+    groups: IntArray,
+) -> list[CountedBoundary]:
+    """All three counts of some boundaries.
 
     Parameters
     ----------
     labels : ndarray of int64, shape (n_neurons,)
-        Group of every neuron, training and held out.
-    pair : (int, int)
-        The two groups.
+        Group of every neuron, training and held out; below 0: none.
+    pairs : sequence of (int, int)
+        Groups on either side.
     prisms : CountedPrisms or None
         Between subclusters; None where there are none.
     groups : ndarray of int64
         Group of every subcluster.
-
-    Returns
-    -------
-    ndarray, shape (n_held_out, 3, 2)
-        In the order of `KINDS`; neurons between, beside.
-    float
-        p of the path's valley on the training neurons.
     """
-    a, b = pair
-    counts = np.zeros((int((~data.training).sum()), len(KINDS), 2))
-    counts[:, 0], p_training = count_path(data, labels, a, b)
-    counts[:, 1] = count_centres(data, labels, a, b)
-    if prisms is not None:
-        counts[:, 2] = prisms.count(groups, a, b, data.held_out)
-    return counts, p_training
+    counted = []
+    for a, b in pairs:
+        held_out = np.zeros((int((~data.training).sum()), len(KINDS), 2))
+        held_out[:, 0], p_training = count_path(data, labels, a, b)
+        held_out[:, 1] = count_centres(data, labels, a, b)
+        if prisms is not None:
+            held_out[:, 2] = prisms.count(groups, a, b, data.held_out)
+        counted.append(CountedBoundary(held_out, p_training))
+    return counted

@@ -19,6 +19,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _INNER_FOLDS = 3
+_N_WEAKEST = 3
 _WARM_ITERATIONS = 5
 
 
@@ -52,7 +53,7 @@ class Grouping:
     groups : ndarray of int64, shape (n_subclusters,)
         Group of every subcluster, 0 to n_groups - 1.
     weakest : tuple of (int, int)
-        The two boundaries with least evidence of a valley; of two groups the only one.
+        The three boundaries with least evidence of a valley, or as many as there are.
     p : float
         Of the weakest, on training neurons.
     """
@@ -105,7 +106,7 @@ def groupings(
         order = np.lexsort((beside[first, second] - between[first, second], -p))
         if len(alive) <= max_groups:
             number = {k: index for index, k in enumerate(alive)}
-            weakest = tuple((number[int(first[at])], number[int(second[at])]) for at in order[:2])
+            weakest = tuple((number[int(first[at])], number[int(second[at])]) for at in order[:_N_WEAKEST])
             groups = np.array([number[int(k)] for k in group_of])
             levels[len(alive)] = Grouping(found, groups, weakest, float(p[order[0]]))
         a, b = int(first[order[0]]), int(second[order[0]])

@@ -13,7 +13,7 @@ from decortex.clustering import check_points, check_seed
 from decortex.errors import InputError
 from decortex.evaluation.association import holm
 from decortex.evaluation.splits.config import SplitConfig
-from decortex.evaluation.splits.counting import CountedPrisms, FoldData, count_boundary, counted_prisms
+from decortex.evaluation.splits.counting import CountedPrisms, FoldData, count_boundaries, counted_prisms
 from decortex.evaluation.splits.evidence import KINDS, boundary, can_decide
 from decortex.evaluation.splits.folds import donor_codes, draw_folds, of_one_donor
 from decortex.evaluation.splits.preparation import prepare
@@ -165,7 +165,7 @@ def _fold_counts(
     numbers_of = np.array([number[int(group)] for group in group_of])
     for a, b in pairs:
         if a in number and b in number:
-            yield count_boundary(data, renumbered, (number[a], number[b]), prisms, numbers_of)[0]
+            yield count_boundaries(data, renumbered, [(number[a], number[b])], prisms, numbers_of)[0].held_out
         else:
             yield None
 

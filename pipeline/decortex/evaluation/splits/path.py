@@ -24,7 +24,7 @@ _N_DIMENSIONS = 4
 _PER_NODE, _FEWEST_NODES, _MOST_NODES = 15, 4, 30
 _N_EDGES, _POINTS_PER_EDGE = 6, 7
 # The ball holds about this share of the smaller group, at a typical place of it.
-_SHARES, _FEWEST, _MOST = (0.15, 0.10, 0.06), 6, 80
+_SHARES, _FEWEST, _MOST = (0.25, 0.15, 0.10, 0.06), 6, 80
 _STEPS = np.arange(1, _POINTS_PER_EDGE + 1) / (_POINTS_PER_EDGE + 1)
 
 
