@@ -63,8 +63,12 @@ def one_session_shares(n_sets: int) -> Iterator[Row]:
             sets = [draw(rng, n, step) for _ in range(n_sets)]
             # Where an effect is of the size of what chance adds, the cut at 0 makes the interval wide.
             chance = ((1 - sizes) * spreads**2).sum() / (n * (sizes * spreads**2).sum())
+            means = step * np.arange(4)
+            between = float(sizes @ (means - sizes @ means) ** 2)
+            within = float(sizes @ spreads**2)
+            ranked = float(np.mean([ranked_share(*one).corrected for one in large]))
             for name, measure in measures:
-                true = float(np.mean([measure(*one).corrected for one in large]))
+                true = between / (between + within) if name == "omega2" else ranked
                 found = [measure(*one) for one in sets]
                 hits = [one.low <= true <= one.high for one in found]
                 clear = bool(true > 5 * chance)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.stats import ncx2, norm, rankdata
+from scipy.stats import ncx2, rankdata, t
 
 from decortex.errors import InputError
 
@@ -69,7 +69,8 @@ def ranked_share(y: FloatArray, labels: NDArray[np.integer[Any]], *, level: floa
     share = _share(total, residual)
     corrected = (share * (n - 1) - df) / (n - 1 - df)
     influence = _influence(total, residual) + _rank_influence(y, total, residual)
-    low, high = share_interval(chance, corrected, influence, df=df, df_residual=n - 1 - df, level=level)
+    spread = influence_spread(influence, labels, df_residual=n - 1 - df)
+    low, high = share_interval(chance, corrected, spread, level=level)
     return Share(share, corrected, low, high, _f(share, df, n - 1 - df), df, n - 1 - df)
 
 
@@ -116,9 +117,8 @@ def adjusted_share(
     within = (1 - share) / df_residual
     corrected = (share - df * within) / (share + (n - df) * within) if within > 0 else 1.0
     chance = Chance.of(total, residual, labels, Q1, (Q0**2).sum(axis=1))
-    low, high = share_interval(
-        chance, corrected, _influence(total, residual), df=df, df_residual=df_residual, level=level
-    )
+    spread = influence_spread(_influence(total, residual), labels, df_residual=df_residual)
+    low, high = share_interval(chance, corrected, spread, level=level)
     return Share(share, corrected, low, high, _f(share, df, df_residual), df, df_residual)
 
 
@@ -182,23 +182,37 @@ class Chance:
         )
 
 
+def influence_spread(
+    influence: FloatArray, labels: NDArray[np.integer[Any]], *, df_residual: int
+) -> tuple[float, float]:
+    r"""Variance of a share by the delta method, :math:`\sum_i IF_i^2/(n \, df_w)`, and its degrees of freedom.
+
+    Every cluster adds a part that is known as well as its own neurons allow, with their number less one as degrees of
+    freedom; those of the sum are Satterthwaite's (1946).
+    """
+    dense = np.unique(labels, return_inverse=True)[1]
+    parts = np.bincount(dense, weights=influence**2) / (len(influence) * df_residual)
+    own = np.maximum(np.bincount(dense) - 1, 1)
+    squared = float((parts**2 / own).sum())
+    return float(parts.sum()), float(parts.sum()) ** 2 / squared if squared > 0 else float(df_residual)
+
+
 def share_interval(
-    chance: Chance, corrected: float, influence: FloatArray, *, df: int, df_residual: int, level: float = 0.95
+    chance: Chance, corrected: float, spread: tuple[float, float], *, level: float = 0.95
 ) -> tuple[float, float]:
     r"""Interval of a corrected share from the influence of every neuron on it, on Fisher's scale.
 
-    The variance of the estimate is :math:`\sum_i IF_i^2/(n \, df_w)`, the delta method's, plus that of chance
-    (`Chance`; :math:`2 q (1 - R^2)^2/n^2` where clusters have one variance), which is left where the effect is 0 and
-    the influence vanishes. The interval is symmetric in :math:`\operatorname{artanh} \sqrt{R^2}` around the share
-    without what chance adds at the clusters' own variances, cut at 0 and 1, and holds the corrected share. That scale
-    has no slope at 0: an estimate near chance, below :math:`5 B/W`, has the upper bound of the noncentral chi-square
-    distribution (`chance_bound`) where that is the lower one.
+    The variance of the estimate is the delta method's (``spread``: `influence_spread`) plus that of chance (`Chance`;
+    :math:`2 q (1 - R^2)^2/n^2` where clusters have one variance), which is left where the effect is 0 and the influence
+    vanishes. The interval is symmetric in :math:`\operatorname{artanh} \sqrt{R^2}` around the share without what chance
+    adds at the clusters' own variances, has the quantiles of t at the spread's degrees of freedom, is cut at 0 and 1,
+    and holds the corrected share. That scale has no slope at 0: an estimate near chance, below :math:`5 B/W`, has the
+    upper bound of the noncentral chi-square distribution (`chance_bound`) where that is the lower one.
     """
-    n = len(influence)
     r2 = min(max(chance.corrected, _SMALLEST_SHARE), 1 - 1e-12)
-    variance = float((influence**2).sum()) / (n * df_residual) + chance.variance
+    variance = spread[0] + chance.variance
     root = np.sqrt(r2)
-    half = norm.ppf((1 + level) / 2) * np.sqrt(variance) / (2 * root * (1 - r2))
+    half = t.ppf((1 + level) / 2, spread[1]) * np.sqrt(variance) / (2 * root * (1 - r2))
     low, high = np.arctanh(root) - half, np.arctanh(root) + half
     upper = float(np.tanh(high) ** 2)
     if chance.corrected * chance.within < 5 * chance.between:
