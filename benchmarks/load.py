@@ -6,6 +6,9 @@ as many seeds as the keys need, and dropped at the end:
 - ``one worker``: a worker in this process; for every key the time between two rows, less the time inside ``fit``, and
   each key's share of queueing. Median over keys, and over the first and the last tenth of them (growth).
 - ``drained``: worker processes as `decortex work` starts them, until nothing is left; every key exactly once.
+- ``rounds``: rounds of the scheduler while that many keys wait and nothing changes, and rounds that look at everything:
+  seconds and rows that the server read for each (medians), and the seconds from a study's declaration to its last key
+  in the queue, in a round that follows at once.
 - ``two workers``: keys that compute for about half a second each, by one process and by two; the ratio of their rates.
 
 Usage (the server is the configured one, else the embedded one):
@@ -22,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,6 +38,7 @@ import torch
 import decortex_schemas as schemas
 from decortex.embeddings import EmbeddingConfig
 from decortex_ops.workers import sweep, worker
+from decortex_schemas.database import KeySources, computed_tables
 from decortex_schemas.register import register_checkpoint, register_defaults
 from decortex_schemas.tables import (
     StudyPlan,
@@ -47,7 +51,7 @@ from decortex_schemas.tables import (
 COUNTS = tuple(range(2, 12))
 QUICK = {"n_neurons": 60, "n_features": 4, "params": {"n_init": 1}}
 SLOW = {"n_neurons": 8000, "n_features": 32, "params": {"n_init": 12}}
-STEPS = ("one-worker", "drained", "two-workers")
+STEPS = ("one-worker", "drained", "two-workers", "rounds")
 
 
 @contextmanager
@@ -64,7 +68,7 @@ def database() -> Iterator[str]:
             connection.query(f"DROP DATABASE `{name}`")
 
 
-def ask(study: str, n_keys: int, kind: dict[str, Any]) -> None:
+def ask(study: str, n_keys: int, kind: dict[str, Any]) -> StudyPlan:
     """Declare a study of k-means on one checkpoint, ten numbers of clusters, and compute its embedding."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{study}.pth"
@@ -83,6 +87,7 @@ def ask(study: str, n_keys: int, kind: dict[str, Any]) -> None:
     declare_study(study, plan)
     for table in (schemas.TrainedModel, schemas.Embedding):
         table.populate(reserve_jobs=True)
+    return plan
 
 
 def one_worker(n_keys: int) -> dict[str, Any]:
@@ -164,6 +169,46 @@ def drain(n_workers: int) -> dict[str, Any]:
     }
 
 
+def rounds(n_keys: int) -> dict[str, Any]:
+    """Seconds and rows read by rounds of the scheduler, when nothing has changed and when everything is looked at."""
+    plan = ask("waiting", n_keys, QUICK)
+    sources = KeySources(computed_tables())
+    sweep(sources)
+    while sources.look():  # what was just written settles
+        time.sleep(1.0)
+        sweep(sources)
+    waiting = len(schemas.Clustering.jobs.pending)
+    idle = [_round(lambda: sweep(sources)) for _ in range(10)]
+    full = [_round(sweep) for _ in range(3)]
+    start = time.perf_counter()
+    declare_study("changed", plan.model_copy(update={"counts": (COUNTS[-1] + 1,), "seeds": tuple(range(20))}))
+    declared = time.perf_counter() - start
+    start = time.perf_counter()
+    added = sweep(sources).added
+    return {
+        "waiting": waiting,
+        "idle_round_s": float(np.median([seconds for seconds, _ in idle])),
+        "idle_round_rows": float(np.median([rows for _, rows in idle])),
+        "full_round_s": float(np.median([seconds for seconds, _ in full])),
+        "full_round_rows": float(np.median([rows for _, rows in full])),
+        "declared_s": declared,
+        "changed_round_s": time.perf_counter() - start,
+        "changed_round_added": added,
+    }
+
+
+def _round(sweep_once: Callable[[], Any]) -> tuple[float, int]:
+    """Seconds of a round, and rows that its session read."""
+    before, start = _rows_read(), time.perf_counter()
+    sweep_once()
+    return time.perf_counter() - start, _rows_read() - before
+
+
+def _rows_read() -> int:
+    rows = schemas.schema.connection.query("SHOW SESSION STATUS LIKE 'Handler_read%%'").fetchall()
+    return sum(int(n) for _, n in rows)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -181,6 +226,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if "drained" in asked.only:
             ask("together", asked.keys, QUICK)
             print(json.dumps({"measure": "drained", **drain(asked.workers)}), flush=True)
+        if "rounds" in asked.only:
+            print(json.dumps({"measure": "rounds", **rounds(asked.keys)}), flush=True)
         if "two-workers" in asked.only:
             seconds = {1: 0.0, 2: 0.0}
             for turn, n_workers in enumerate((1, 2, 2, 1)):  # what drifts on the machine falls on both

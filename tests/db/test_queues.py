@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,16 +13,20 @@ from typer.testing import CliRunner
 
 import decortex_schemas as schemas
 from decortex_ops.cli import app
-from decortex_ops.workers import Patience, make_key, sweep
+from decortex_ops.workers import Patience, Sweep, make_key, sweep
 from decortex_schemas.database import (
+    Changes,
+    KeySources,
     compressed_tables,
     computed_tables,
     connection_info,
     instance_of,
+    key_sources,
     queue_of,
     queues,
     refresh_queue,
     reserve,
+    sources_of,
 )
 from decortex_schemas.register import apply_priorities, declare_plan, set_priority
 from decortex_schemas.tables import StudyPlan, declare_study
@@ -148,6 +153,66 @@ def test_a_studys_priority_reaches_all_that_it_asks_for_and_nothing_else(
         (schemas.Study & {"study": "urgent"}).delete(prompt=False)
         for table in (schemas.Clustering, schemas.SubsampleClustering, schemas.KCriteria, schemas.NullFit):
             queue_of(table).delete()
+
+
+def test_a_round_looks_at_queues_whose_keys_can_have_changed(asked: Any) -> None:
+    """An idle one at none, and reads next to nothing; a study that is declared is queued by the next."""
+    tables = computed_tables()
+    assert {"study__model", "study__restart", "__embedding", "__clustering"} <= sources_of(schemas.Clustering)
+    sources = KeySources(tables)
+    assert sources.look() == tables  # nothing is known yet
+    sweep(sources)
+    deadline = time.monotonic() + 30
+    while sources.look():  # what this module wrote just before settles in two seconds
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+        sweep(sources)
+    before = read_rows()
+    assert sweep(sources) == Sweep(0, 0, 0)
+    assert not sources.studies_changed
+    assert read_rows() - before < 5000
+
+    declare_plan("more", plan_for("small", counts=[21], finetunings=[]))
+    try:
+        due = sources.look()
+        assert schemas.Clustering in due
+        assert schemas.Performance not in due
+        assert sweep(sources).added == 8
+    finally:
+        (schemas.Study & {"study": "more"}).delete(prompt=False)
+    assert sweep(sources).removed == 8
+
+
+def read_rows() -> int:
+    """Rows that this session has read."""
+    rows = schemas.schema.connection.query("SHOW SESSION STATUS LIKE 'Handler_read%%'").fetchall()
+    return sum(int(n) for _, n in rows)
+
+
+def test_rows_that_workers_compute_are_looked_for_for_a_share_of_the_time(
+    asked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refresh that takes long is not repeated at once for them; what somebody declares does not wait."""
+    sources = KeySources([schemas.DECFinetune])
+    times = {"__clustering": 1, "study": 1, "study__model": 1}
+
+    def slow(table: Any, priority: int) -> Changes:
+        time.sleep(0.2)
+        return Changes(0, 0)
+
+    monkeypatch.setattr(key_sources, "_written", lambda: dict(times))
+    monkeypatch.setattr(key_sources, "refresh_queue", slow)
+    assert sources.look() == [schemas.DECFinetune]
+    sources.refresh(schemas.DECFinetune, priority=5)
+    assert sources.look() == []
+    times["__clustering"] = 2
+    assert sources.look() == []
+    times["study__model"] = 2
+    assert sources.look() == [schemas.DECFinetune]
+    times["study__model"] = 1
+    assert sources.look() == []
+    time.sleep(1.0)
+    assert sources.look() == [schemas.DECFinetune]
 
 
 def test_large_tables_are_kept_compressed(database: dict[str, str]) -> None:

@@ -2,7 +2,7 @@ from .job import make_key
 from .local_pool import OnRound, run_until_empty
 from .log import Log
 from .resources import Device, Limits, parse_bytes
-from .scheduler import keep_sweeping, queues_empty, retry_failed, sweep
+from .scheduler import Sweep, keep_sweeping, queues_empty, retry_failed, sweep
 from .signals import postponed, whole_statements
 from .transient_errors import Patience, trouble_of
 from .worker import WorkSummary, choose_tables, work
@@ -13,6 +13,7 @@ __all__ = [
     "Log",
     "OnRound",
     "Patience",
+    "Sweep",
     "WorkSummary",
     "choose_tables",
     "keep_sweeping",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from decortex_ops.workers.log import Log
 from decortex_ops.workers.transient_errors import Patience, trouble_of
 from decortex_schemas.database import (
     INTERRUPTED,
+    KeySources,
     computed_tables,
     discard_stale_states,
     forget_old_leases,
@@ -22,11 +24,14 @@ from decortex_schemas.database import (
     refresh_queue,
     requeue_errors,
     schema,
+    tables_to_free,
 )
 from decortex_schemas.queries import progress
 from decortex_schemas.register import apply_priorities
 
 PRIORITY = 5
+# Between two looks at the states of interrupted runs, of which those of a month ago are removed.
+STATES_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -48,25 +53,47 @@ class Sweep:
     freed: int
 
 
-def sweep() -> Sweep:
-    """Free dead reservations and queue what is asked for and missing, over all tables in chain order."""
-    added = removed = freed = 0
-    trusted = leases_can_be_trusted()
-    forget_old_leases()
-    discard_stale_states()
-    for table in computed_tables():
+def sweep(sources: KeySources | None = None) -> Sweep:
+    """Free dead reservations and queue what is asked for and missing, over all tables in chain order.
+
+    Parameters
+    ----------
+    sources : KeySources, optional
+        Of the rounds before: queues are left alone whose keys cannot have changed since. Default: all are refreshed.
+    """
+    freed = _free()
+    added = removed = 0
+    refresh = refresh_queue if sources is None else sources.refresh
+    grown = []
+    for table in computed_tables() if sources is None else sources.look():
         try:
-            freed += free_dead_reservations(table) if trusted else 0
-            freed += requeue_errors(table, INTERRUPTED)
-            changes = refresh_queue(table, priority=PRIORITY)
+            changes = refresh(table, priority=PRIORITY)
         except pymysql.MySQLError as error:
             if trouble_of(error) != "busy":
                 raise
             continue  # a row is locked; the next round comes to it again
         added += changes.added
         removed += changes.removed
-    apply_priorities(computed_tables(), usual=PRIORITY)
+        if changes.added:
+            grown.append(table)
+    anew = sources is None or sources.studies_changed
+    apply_priorities(computed_tables() if anew else grown, usual=PRIORITY)
     return Sweep(added, removed, freed)
+
+
+def _free() -> int:
+    """Take back what dead workers held, and keys whose process was interrupted; returns how many."""
+    freed = 0
+    trusted = leases_can_be_trusted()
+    forget_old_leases()
+    for table in tables_to_free(computed_tables()):
+        try:
+            freed += free_dead_reservations(table) if trusted else 0
+            freed += requeue_errors(table, INTERRUPTED)
+        except pymysql.MySQLError as error:
+            if trouble_of(error) != "busy":
+                raise
+    return freed
 
 
 def keep_sweeping(every: float | None, log: Log) -> None:
@@ -85,15 +112,22 @@ def keep_sweeping(every: float | None, log: Log) -> None:
         If the server does not come back within an hour.
     """
     patience = Patience(3600.0)
+    sources: KeySources | None = None
+    cleaned = -math.inf
     while True:
         try:
-            found = sweep()
+            if time.monotonic() - cleaned > STATES_SECONDS:
+                discard_stale_states()
+                cleaned = time.monotonic()
+            sources = KeySources(computed_tables()) if sources is None else sources
+            found = sweep(sources)
         except Exception as error:
             trouble = trouble_of(error)
             if every is None or trouble is None:
                 raise
             log("trouble", f"{trouble}: {error.__class__.__name__}: {error}; waiting", trouble=trouble)
             recover(schema.connection, trouble, error, patience)
+            sources = None  # the server may have started anew, and forgotten when its tables were written to
             continue
         patience.calm()
         if every is None or found.added or found.removed or found.freed:

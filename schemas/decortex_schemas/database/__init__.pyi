@@ -15,6 +15,10 @@ from .installed_code import (
     code_state,
     source_digest,
 )
+from .key_sources import (
+    KeySources,
+    sources_of,
+)
 from .leases import (
     INTERRUPTED,
     LEASE_SECONDS,
@@ -29,6 +33,7 @@ from .leases import (
     leases_can_be_trusted,
     requeue_errors,
     reserve,
+    tables_to_free,
 )
 from .provenance import (
     NUMERICS,
@@ -40,6 +45,7 @@ from .provenance import (
     run_stamp,
 )
 from .queues import (
+    Changes,
     refresh_queue,
 )
 from .refusals import (
@@ -98,8 +104,10 @@ __all__ = [
     "NUMERICS",
     "SCHEMA_VERSION",
     "STAMP",
+    "Changes",
     "Computation",
     "Environment",
+    "KeySources",
     "LabConnection",
     "Made",
     "Reference",
@@ -152,11 +160,13 @@ __all__ = [
     "sealed_columns",
     "server_refusal",
     "source_digest",
+    "sources_of",
     "stage_of",
     "state_folder",
     "store_folder",
     "store_lock",
     "stored_file",
     "table_classes",
+    "tables_to_free",
     "write_object",
 ]

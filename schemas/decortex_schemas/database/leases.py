@@ -269,6 +269,17 @@ def leases_can_be_trusted() -> bool:
     return age is not None and 0 <= int(age[0]) < 2 * HEARTBEAT_SECONDS
 
 
+def tables_to_free(tables: Sequence[type[dj.Computed]]) -> list[type[dj.Computed]]:
+    """Tables in whose queues keys are reserved, or were interrupted; one statement for all."""
+    question = " UNION ALL ".join(
+        f"SELECT {i}, EXISTS (SELECT 1 FROM {queue_of(table).full_table_name} WHERE status = 'reserved') OR EXISTS "
+        f"(SELECT 1 FROM {queue_of(table).full_table_name} WHERE status = 'error' AND ({INTERRUPTED}))"
+        for i, table in enumerate(tables)
+    )
+    rows = schema.connection.query(question, args=()).fetchall() if tables else []
+    return [tables[int(i)] for i, some in rows if some]
+
+
 def free_dead_reservations(table: type[dj.Computed]) -> int:
     """Hand back the keys that are reserved by a process without a living lease; returns how many.
 
