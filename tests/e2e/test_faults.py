@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
 import random
+import shutil
 import signal
 import time
 import uuid
@@ -383,6 +386,45 @@ def too_many_connections(lab: FaultLab) -> None:
                 worker.kill()
     lines = computed(folder)
     assert len(lines) == len(set(lines)) == 8
+    lab.finish()
+
+
+@fault("a row that names a file elsewhere, in backup and restore")
+def hostile_path(lab: FaultLab) -> None:
+    """The file stays as it is, everything else is saved and brought back."""
+    folder = lab.begin("Clustering")
+    victim, database = folder / "victim", lab.lab.environment["DECORTEX_DATABASE"]
+    victim.write_bytes(b"precious")
+    path = lab.rng.choice([str(victim), f"_schema/{database}/../../../{folder.name}/victim"])
+    stored = {
+        "path": path,
+        "size": 8,
+        "sha256": hashlib.sha256(b"precious").hexdigest(),
+        "dtype": "u1",
+        "shape": [1],
+    }
+    columns = [row[0] for row in lab.lab.query("SHOW COLUMNS FROM __embedding")]
+    chosen = ", ".join(
+        {"embedding_spec_id": "99", "array": "CAST(%s AS JSON)"}.get(name, f"`{name}`") for name in columns
+    )
+    lab.lab.query(
+        "INSERT INTO `#embedding_spec` SELECT 99, REPEAT('9', 64), 'hostile', kind, params FROM `#embedding_spec` "
+        "LIMIT 1"
+    )
+    lab.lab.query(
+        f"INSERT INTO __embedding SELECT {chosen} FROM __embedding WHERE embedding_spec_id = 1",
+        json.dumps(stored),
+    )
+    done = lab.lab.run("db", "backup", str(folder / "backup"), check=False)
+    assert done.returncode == 1
+    assert "refused: Embedding" in done.stderr
+    assert victim.read_bytes() == b"precious"
+    lab.lab.query(f"DROP DATABASE `{database}`")
+    shutil.rmtree(lab.store)
+    lab.lab.run("db", "restore", str(folder / "backup"))
+    assert victim.read_bytes() == b"precious"
+    lab.lab.query("DELETE FROM __embedding WHERE embedding_spec_id = 99")
+    lab.lab.query("DELETE FROM `#embedding_spec` WHERE embedding_spec_id = 99")
     lab.finish()
 
 
