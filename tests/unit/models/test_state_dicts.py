@@ -129,6 +129,13 @@ def test_a_momentum_alone_is_no_network(read) -> None:
         read({"model": {"linear.weight": torch.ones(2, 2)}, "optimizer": {"momentum": state(0)}})
 
 
+def test_gradients_of_another_session_are_not_added_to_the_weights(read) -> None:
+    content = {"model": state(1, "A"), "grad": state(9, "B")}
+    with pytest.raises(CheckpointError, match=r"'grad' by its name holds no weights.*state_dict='model'"):
+        read(content)
+    assert read(content, state_dict="model").sessions == ("A",)
+
+
 BESIDE = {
     "loss as tensor": {"epoch": 3, "model_state_dict": state(1), "loss": torch.tensor(0.3)},
     "step as tensor": {"state_dict": state(1), "global_step": torch.tensor(7)},

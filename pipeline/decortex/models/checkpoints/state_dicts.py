@@ -248,6 +248,12 @@ def choose_state_dict(
             f" {'; '.join(one.described() for one in found[:_LISTED])}. Which one is the trained network, the file does"
             f" not tell: name it by state_dict={found[0].name!r} (--state-dict), or save that one alone."
         )
+    if len(found) > 1 and moments and state_dict is None:
+        raise CheckpointError(
+            f"{file} holds networks of different sessions, but {moments[0].name!r} by its name holds no weights:"
+            f" {'; '.join(one.described() for one in found[:_LISTED])}. Name the one to take by"
+            f" state_dict={found[0].name!r} (--state-dict), or save the weights alone."
+        )
     return found[0] if len(found) == 1 else _together(found, file)
 
 
