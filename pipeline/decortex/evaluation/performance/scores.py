@@ -125,11 +125,11 @@ def score_neurons(
     -------
     dict of str to Scores
         ``correlation_to_average``: over images, repeats averaged in responses and predictions.
-            ``single_trial_correlation``: over trials. Both with population standard deviations. Of movies both run over
-        frames, clips concatenated; ``per_clip_correlation``, only with ``clip_ids``, is the mean over clips of the
-        correlation over each clip's frames, repeats averaged in responses and predictions: clips in which response or
-        prediction are constant are left out.
-            ``fev`` :math:`= (V - N)/V` and ``feve`` :math:`= 1 - (MSE - N)/(V - N)`, over the trials of images
+        ``single_trial_correlation``: over trials. Both with population standard deviations, of at least three images
+        or trials. Of movies both run over frames, clips concatenated; ``per_clip_correlation``, only with
+        ``clip_ids``, is the mean over clips of the correlation over each clip's frames, repeats averaged in responses
+        and predictions: clips in which response or prediction are constant are left out.
+        ``fev`` :math:`= (V - N)/V` and ``feve`` :math:`= 1 - (MSE - N)/(V - N)`, over the trials of images
         shown at least twice (three images or more), with V the variance over trials and N the mean over images of
         the variance over repeats, both with ddof 1; ``feve`` is defined where ``fev`` is at least .15.
         ``poisson_loss`` :math:`= \langle\hat r - r\log(\hat r + 10^{-12})\rangle`, and ``poisson_deviance``
