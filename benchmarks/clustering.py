@@ -75,6 +75,7 @@ def graphs(n: int) -> dict[str, Cell]:
         f"sklearn brute-force neighbours n={n}": Cell(n, sides.brute_force),
         f"sec grid n={n}": Cell(n, sides.our_grid("sec", **ONE_START)),
         f"ldmgi grid n={n}": Cell(n, sides.our_grid("ldmgi", **ONE_START)),
+        **{f"{m} grid, defaults n={n}": Cell(n, sides.our_grid(m)) for m in ("sec", "ldmgi")},
     }
 
 
@@ -92,7 +93,6 @@ CELLS: dict[str, Cell] = {
     "tmixture full, K=20 only n=2000": Cell(2_000, sides.once("tmixture", covariance="full", nu=4.0)),
     "clustpy SubKmeans, K=20 only n=2000": Cell(2_000, sides.clustpy_subkmeans),
     **graphs(8_000),
-    "sec grid, defaults n=8000": Cell(8_000, sides.our_grid("sec")),
     "spectral grid n=8000": Cell(8_000, sides.our_grid("spectral")),
     **spectral_loop(8_000, SPECTRAL_K),
     "sklearn spectral_embedding reused n=8000": Cell(8_000, sides.reused_embedding),
@@ -100,8 +100,6 @@ CELLS: dict[str, Cell] = {
     "clustpy SubKmeans, K=20 only n=8000": Cell(8_000, sides.clustpy_subkmeans),
     **mixtures(8_000, (20,)),
     **graphs(50_000),
-    "sec grid, defaults n=50000": Cell(50_000, sides.our_grid("sec")),
-    "ldmgi grid, defaults n=50000": Cell(50_000, sides.our_grid("ldmgi")),
     **mixtures(50_000, SOME_K),
     **{name: cell for data in OTHER_DATA for name, cell in mixtures(50_000, (20,), data).items()},
     **graphs(100_000),
@@ -119,6 +117,22 @@ RATIOS = {  # what: one cell over another
             f"sklearn brute-force neighbours n={n}",
         )
         for n in (50_000, 100_000)
+        for method in ("sec", "ldmgi")
+    },
+    **{
+        f"{method.upper()} grid at the defaults over the neighbour search, n={n:,}": (
+            f"{method} grid, defaults n={n}",
+            f"sklearn brute-force neighbours n={n}",
+        )
+        for n in (50_000, 100_000)
+        for method in ("sec", "ldmgi")
+    },
+    **{
+        f"{method.upper()} grid at the defaults over one start, n={n:,}": (
+            f"{method} grid, defaults n={n}",
+            f"{method} grid n={n}",
+        )
+        for n in SIZES
         for method in ("sec", "ldmgi")
     },
 }

@@ -83,7 +83,13 @@ def our_grid(method: str, **params: Any) -> Work:
             status: sum(r.status == status for r in results)
             for status in sorted({str(r.status) for r in results})
         }
-        return {"fits": len(results), "statuses": statuses, **quality(truth, at_truth.labels)}
+        row = {"fits": len(results), "statuses": statuses, **quality(truth, at_truth.labels)}
+        found = [
+            r.diagnostics["discretisation_objective"]
+            for r in results
+            if "discretisation_objective" in r.diagnostics
+        ]
+        return {**row, "discretisation": round(float(np.mean(found)), 6)} if found else row
 
     return work
 

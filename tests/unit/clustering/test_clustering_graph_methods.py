@@ -1,6 +1,7 @@
 """Spectral, SEC and LDMGI: reference accuracies, slow literal transcriptions, limits, invariances, new neurons."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -20,6 +21,11 @@ from decortex.clustering.graph import (
     local_models,
     nearest_neighbours,
 )
+
+basis = import_module("decortex.clustering.graph.basis")
+eigen = import_module("decortex.clustering.graph.eigen")
+discretisation = import_module("decortex.clustering.graph.discretise")
+neighbour_graph = import_module("decortex.clustering.graph.neighbours")
 
 
 @pytest.fixture(scope="module")
@@ -225,3 +231,48 @@ def test_graphs_are_symmetric_like_scikit_learns(digits):
     np.fill_diagonal(theirs, 0)
     ours = connectivity(nearest_neighbours(Points(x, MemoryCache()), 9)).toarray()
     assert np.abs(ours - theirs).sum() <= 4  # ties at the last neighbour
+
+
+@pytest.mark.parametrize("discretiser", ["rotation", "kmeans"])
+def test_screened_starts_reach_the_optimum_of_full_ones(discretiser):
+    rng = np.random.default_rng(3)
+    truth = rng.integers(6, size=7_000)
+    rows = np.linalg.qr(rng.normal(size=(6, 6)))[0][truth] + 0.25 * rng.normal(size=(7_000, 6))
+    screened = discretise(rows, discretiser, 10, np.random.default_rng(0))
+    full = [discretise(rows, discretiser, 1, np.random.default_rng(seed)) for seed in range(10)]
+    assert screened.objective <= min(one.objective for one in full) * (1 + 1e-6)
+    assert screened.converged
+    assert screened.labels.shape == (7_000,)
+
+
+def test_only_different_optima_go_on():
+    found = [
+        Discretisation(np.zeros(3, dtype=np.int64), value, 1, True) for value in (0.3, 0.1, 0.1, 0.2, 0.4)
+    ]
+    assert [one.objective for one in discretisation.different_optima(found)] == [0.1, 0.2, 0.3]
+
+
+def test_a_dense_laplacian_is_solved_by_its_factor_only_where_the_polynomial_fails(monkeypatch):
+    x = np.random.default_rng(5).normal(size=(700, 12))
+    neighbours = nearest_neighbours(Points(x, MemoryCache()), 14)
+    matrix = laplacian(x, neighbours, 1.0)
+    assert matrix.nnz > basis.SPARSE * 700
+    asked = []
+    solve = basis.laplacian_operator
+    monkeypatch.setattr(
+        basis, "laplacian_operator", lambda m, *, factor: asked.append(factor) or solve(m, factor=factor)
+    )
+    member = neighbour_graph.components(neighbours)[1]
+    found = basis.solve_by_component(matrix, np.zeros(700), member, 1, 8)
+    assert asked == [False]
+    assert found.converged.all()
+    reference = np.linalg.eigvalsh(matrix.toarray())[:8]
+    np.testing.assert_allclose(found.values, reference, atol=1e-8 * found.norm)
+    asked.clear()
+    monkeypatch.setattr(
+        eigen.smallest_eigenpairs,
+        "__kwdefaults__",
+        {**eigen.smallest_eigenpairs.__kwdefaults__, "max_products": 20},
+    )
+    basis.solve_by_component(matrix, np.zeros(700), member, 1, 8)
+    assert asked == [False, True]

@@ -18,6 +18,7 @@ from decortex.clustering.method import Points
 
 SMALLEST_BASIS = 32
 FACTOR_UP_TO = 3_000  # neurons of a component whose sparse factor surely fits; then shift and invert
+SPARSE = 32  # entries a row up to which the factor stays sparse enough to be worth it from the start
 SHIFT = 1e-9
 
 
@@ -137,7 +138,10 @@ def solve_by_component(
         wanted = min(len(place) - 1, size - n_components)
         if wanted > 0:
             block = matrix[place][:, place] if n_components > 1 else matrix
-            pairs = smallest_eigenpairs(laplacian_operator(block), wanted, locked=null[:, None])
+            sparse_enough = block.nnz <= SPARSE * len(place)
+            pairs = _solved(block, wanted, null, factor=sparse_enough)
+            if not pairs.converged.all() and not sparse_enough:
+                pairs = _solved(block, wanted, null, factor=True)
             solved.append(pairs)
             columns += [
                 _Column(float(value), rank, place, vector, bool(good))
@@ -161,6 +165,10 @@ def solve_by_component(
     )
 
 
+def _solved(block: sparse.csr_array, wanted: int, null: FloatArray, *, factor: bool) -> Eigenpairs:
+    return smallest_eigenpairs(laplacian_operator(block, factor=factor), wanted, locked=null[:, None])
+
+
 @dataclass(frozen=True)
 class _Column:
     """One eigenpair of one component."""
@@ -172,8 +180,8 @@ class _Column:
     converged: bool
 
 
-def laplacian_operator(matrix: sparse.csr_array) -> Operator:
-    """Wrap a sparse Laplacian; a small one comes with its factor, so that the solver shifts and inverts."""
+def laplacian_operator(matrix: sparse.csr_array, *, factor: bool = True) -> Operator:
+    """Wrap a sparse Laplacian; a small one may come with its factor, so that the solver shifts and inverts."""
     n = matrix.shape[0]
     diagonal = matrix.diagonal()
     diagonal = np.where(diagonal > 0, diagonal, diagonal.max() or 1.0)
@@ -182,7 +190,7 @@ def laplacian_operator(matrix: sparse.csr_array) -> Operator:
         apply=lambda v: matrix @ v,
         diagonal=diagonal,
         stand_in=matrix,
-        inverse=_factor(matrix, diagonal) if n <= FACTOR_UP_TO else None,
+        inverse=_factor(matrix, diagonal) if factor and n <= FACTOR_UP_TO else None,
     )
 
 

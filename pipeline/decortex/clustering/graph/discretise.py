@@ -113,7 +113,8 @@ def _sample(rows: FloatArray, n_starts: int, rng: np.random.Generator) -> FloatA
     size = max(SAMPLE, NEURONS_PER_CLUSTER * rows.shape[1])
     if n_starts == 1 or len(rows) <= FEW_ROWS * size:
         return None
-    return rows[np.sort(rng.choice(len(rows), size=size, replace=False))]
+    sample: FloatArray = rows[np.sort(rng.choice(len(rows), size=size, replace=False))]
+    return sample
 
 
 def different_optima(found: Sequence[Discretisation]) -> list[Discretisation]:

@@ -60,8 +60,11 @@ def squared_distances(
                 f"a component's scale matrix is singular: reg is lost to rounding beside variances of up to "
                 f"{np.diagonal(scale).max():.3g}. Raise reg, scale the embedding, or use diagonal scales."
             ) from error
-        white = solve_triangular(root, (x - centre).T, lower=True, check_finite=False)
-        delta[:, j] = np.einsum("dn,dn->n", white, white)
+        inverse = solve_triangular(root, np.eye(len(root)), lower=True, check_finite=False)
+        white = (
+            x - centre
+        ) @ inverse.T  # a product of matrices is several times as fast as solving for every neuron
+        delta[:, j] = np.einsum("nd,nd->n", white, white)
         log_det[j] = 2 * np.log(np.diagonal(root)).sum()
     return delta, log_det
 

@@ -62,7 +62,11 @@ class TMixtureConfig(Config):
         1e-6, ge=0, description="added to every variance, as a share of the embedding's typical variance"
     )
     n_init: int = Field(10, ge=1, description="starts (each from its own k-means) of short runs")
-    n_short: int = Field(20, ge=1, description="EM iterations of a short run")
+    n_short: int = Field(
+        20,
+        ge=1,
+        description="EM iterations of a short run; the worse half of the starts ends after a quarter",
+    )
     n_refined: int = Field(2, ge=1, description="best short runs that go on until they converge")
     max_iter: int = Field(1000, ge=1, description="EM iterations")
     tol: float = Field(1e-6, gt=0, description="stop when the mean log-likelihood rises by less (nats)")
@@ -172,8 +176,10 @@ def _locate(x: FloatArray, pull: FloatArray, mixture: Mixture, config: TMixtureC
         scales = np.maximum(scales, 0) + config.reg
     else:
         scales = np.empty((n_clusters, x.shape[1], x.shape[1]))
+        roots = np.sqrt(pull.T)
         for j in range(n_clusters):
-            weighted = np.sqrt(pull[:, j, None]) * (x - offset[j])
+            weighted = x - offset[j]
+            weighted *= roots[j][:, None]
             scales[j] = weighted.T @ weighted / strength[j]
             scales[j].flat[:: x.shape[1] + 1] += config.reg
     empty = mixture.weights <= tiny  # keeps its place, with weight 0
@@ -261,9 +267,9 @@ def first_mixture(
 def fit_tmixture(x: FloatArray, config: TMixtureConfig, n_clusters: int, seed: int) -> ClusteringResult:
     """Maximise the mean log-likelihood of a t mixture.
 
-    All starts run `n_short` EM iterations (on a subsample of many neurons); the best go on until they converge
-    (Biernacki, Celeux & Govaert 2003). Every second start leaves far neurons out of its k-means. Which start is
-    best is judged by likelihood alone.
+    All starts run a quarter of `n_short` EM iterations and the better half of them the rest (on a subsample of many
+    neurons); the best go on until they converge (Biernacki, Celeux & Govaert 2003). Every second start leaves far
+    neurons out of its k-means. Which start is best is judged by likelihood alone.
 
     Parameters
     ----------
@@ -296,14 +302,8 @@ def fit_tmixture(x: FloatArray, config: TMixtureConfig, n_clusters: int, seed: i
         else:
             labels, aligned = _kmeans_labels(seen, n_clusters, rng, trimmed=bool(start % 2)), seen
         first = replace(first_mixture(aligned, labels, n_clusters, config), n_orientations=n_orientations)
-        try:
-            starts.append(run_em(seen, first, config, config.n_short).mixture)
-        except (
-            InputError
-        ) as error:  # a far neuron in the wrong cluster: this start has lost, others may not have
-            singular = error
-    if not starts:
-        raise singular
+        starts.append(first)
+    starts = _short_runs(seen, starts, config)
     chosen = best_starts(starts, lambda start: -em_step(near, start, config)[1], config.n_refined)
     runs = [run_em(near, start, config, config.max_iter) for start in chosen]
     best = max(runs, key=lambda run: run.log_likelihoods[-1])
@@ -319,6 +319,29 @@ def fit_tmixture(x: FloatArray, config: TMixtureConfig, n_clusters: int, seed: i
         ),
         x,
     )
+
+
+def _short_runs(x: FloatArray, starts: list[Mixture], config: TMixtureConfig) -> list[Mixture]:
+    """Every start runs a quarter of the short run, the better half the rest; returned are the mixtures of that half.
+
+    Raises
+    ------
+    InputError
+        If every start ends in a singular scale matrix.
+    """
+    runs, singular = [], None
+    n_first = max(1, config.n_short // 4)
+    for start in starts:
+        try:
+            runs.append(run_em(x, start, config, n_first))
+        except InputError as error:  # a far neuron in the wrong cluster: this start has lost, others may not
+            singular = error
+    if not runs and singular is not None:
+        raise singular
+    runs.sort(key=lambda run: -run.log_likelihoods[-1])
+    better = runs[: max(config.n_refined, -(-len(runs) // 2))]
+    n_rest = config.n_short - n_first
+    return [run_em(x, run.mixture, config, n_rest).mixture if n_rest else run.mixture for run in better]
 
 
 def _kmeans_labels(
