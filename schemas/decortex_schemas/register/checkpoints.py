@@ -224,6 +224,11 @@ def _own_row(
 ) -> dict[str, Any]:
     if rebuild.image_shape is not None:
         models.check_images(own, rebuild.image_shape[1:])  # now, and not when a worker first opens them
+    if (own.n_frames is None) != (rebuild.video is None):
+        raise ConfigError(
+            "own responses of a network of movies need 'n_frames', the length of the clips that it is shown; those of a"
+            " network of images take none."
+        )
     images = own.resolved()
     content = config_hash(
         {
@@ -244,7 +249,8 @@ def _own_row(
     }
     recipe = {"images": images, "checkpoint_sha256": readout.sha256}
     shape = None if rebuild.image_shape is None else list(rebuild.image_shape)
-    return {**row, "simulation": recipe, "image_shape": shape}
+    rate = None if rebuild.video is None else rebuild.video.frame_rate
+    return {**row, "simulation": recipe, "image_shape": shape, "frame_rate": rate}
 
 
 def _order(kind: str, readout: checkpoints.CheckpointReadout) -> str:
@@ -275,6 +281,7 @@ def _mapped(
         "kind": "mapped",
         "recorded_in": dataset["dataset"],
         "image_shape": dataset["image_shape"],
+        "frame_rate": dataset["frame_rate"],
         "species": dataset["species"],
         "content_sha256": content,
     }
