@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import datajoint as dj
 
+from decortex.errors import OperationError
 from decortex_schemas.database.leases import confirm_reservation
 from decortex_schemas.database.provenance import run_stamp
 
@@ -73,7 +74,7 @@ class Computation(dj.Computed):
 
     def compute(self, key: dict[str, Any], *fetched: Any) -> Made:
         """Compute one key from what `make_fetch` returned; no transaction is open meanwhile."""
-        raise NotImplementedError(f"{type(self).__name__} does not say how it is computed")
+        raise OperationError(f"{type(self).__name__} does not say how it is computed")
 
     def before_insert(self, key: dict[str, Any]) -> None:
         """Check what must hold when the row is inserted; an error leaves nothing behind."""
