@@ -128,6 +128,7 @@ class Lab:
             "workers": [],
             "throughput": [],
             "failures": [FAILURE],
+            "frozen_changes": "",
             "exists": True,
             "labels": LABELS,
             "scores": SCORES,

@@ -78,7 +78,7 @@ def view_of(page: ModuleType, search: str, source: Source) -> View:
     """Render a page; what goes wrong below is said on it."""
     state = decode(page.PATH, page.FIELDS, search, carry=CARRY)
     try:
-        found: View = page.render(state, source)
+        found = _with_changes(page.render(state, source), source)
     except DecortexError as error:
         return View(state, panels=[Panel("nothing", "Not to be shown", empty=Empty(str(error)))])
     except _LOST:
@@ -87,7 +87,7 @@ def view_of(page: ModuleType, search: str, source: Source) -> View:
             "The database refused or did not answer; this page tries again by itself.", "decortex db status"
         )
         return View(state, panels=[Panel("nothing", "No answer", empty=empty)])
-    return _with_changes(found, source)
+    return found
 
 
 def _with_changes(view: View, source: Source) -> View:

@@ -193,3 +193,10 @@ def test_every_page_answers_any_query() -> None:
     for page in PAGES:
         for search in ("?study=%00", "?k=-1&method=x&page=0", "?" + "a" * 5000, "?dataset=../../etc&model=9"):
             assert router.show(page.PATH, search, Lab(study_counts=[])).main
+
+
+def test_a_study_that_is_no_longer_what_was_frozen_says_so_first() -> None:
+    said = "study 'v4' is no longer what was frozen: 1 of its members missing"
+    view = router.view_of(finetune, "", tuned_lab(frozen_changes=said))
+    assert view.panels[0].name == "changed"
+    assert view.panels[0].empty.why == said
