@@ -68,6 +68,7 @@ FAILURE = {
     "message": f"InputError: {HOSTILE}",
     "traceback": "Traceback ...",
     "when": datetime(2026, 1, 2, 3),
+    "user": "ada@box",
     "host_name": "box",
     "process_id": 12,
 }

@@ -11,6 +11,7 @@ import pytest
 from decortex.errors import ConfigError
 from decortex_schemas import queries
 from decortex_schemas.database import computed_tables, queue_of
+from decortex_schemas.database import connection_info as reading_info
 from decortex_schemas.queries import PARTITION
 from decortex_schemas.queries import connection as reading
 from decortex_schemas.tables import (
@@ -136,3 +137,23 @@ def test_partitions_of_one_count_are_found_with_their_labels(lab: str) -> None:
         lab, **{name: row[name] for name in ("dataset", "model_spec_id", "embedding_spec_id")}
     )
     assert row["ari_seeds"] in {one["ari_seeds"] for one in curves}
+
+
+def test_a_monitor_sees_what_the_queue_page_sees(lab: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = queries.watched()
+    state = {row["table"]: row for row in queries.queue_state()}
+    names = ("done", "waiting", "running", "failed")
+    assert {row["table"]: [row[name] for name in names] for row in found["tables"]} == {
+        table: [row[name] for name in names] for table, row in state.items()
+    }
+    assert sum(row["rows_last_hour"] for row in found["tables"]) == sum(
+        row["done"] for row in found["tables"]
+    )
+    assert found["processes"] == len(queries.workers()) >= 1
+    assert 0 <= found["heartbeat_age_seconds"] < 60
+    assert found["database_bytes"] > 10**5
+    queries.ping()
+    closed = {**reading_info(), "port": 1}
+    monkeypatch.setattr("decortex_schemas.queries.watch.connection_info", lambda: closed)
+    with pytest.raises(pymysql.OperationalError):
+        queries.ping()

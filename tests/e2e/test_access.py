@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -219,3 +221,106 @@ def test_tls_is_required_where_it_is_asked_for(tiny: ForkedLab) -> None:
     assert unverified.returncode == 1
     assert "no encrypted connection" in unverified.stderr
     assert "is not a file" in tiny.run("status", check=False, DECORTEX_TLS_CA="/no/such/file").stderr
+
+
+def test_a_reader_in_a_notebook_reads(tiny: ForkedLab, people: dict[str, ForkedLab]) -> None:
+    code = """
+import warnings
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    schemas.connect()
+    schemas.connect()
+print(len(schemas.Clustering()), [str(one.message) for one in told if "reading only" in str(one.message)][0])
+try:
+    schemas.ClusterQuality.populate({"k": 2})
+    schemas.Clustering().insert1({})
+except Exception as error:
+    print(type(error).__name__)
+"""
+    viewer = people["viewer"]
+    done = subprocess.run(
+        [sys.executable, "-c", "import decortex_schemas as schemas" + code],
+        env=viewer.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    name = viewer.environment["DJ_USER"]
+    assert done.stdout.startswith(f"8 connected for reading only: user {name!r} may not compute")
+    assert f"decortex db grant {name} --role worker" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("role", "words", "needed"),
+    [
+        ("viewer", ("work", "--stop-when-idle", "0"), "worker"),
+        ("viewer", ("schedule",), "worker"),
+        ("viewer", ("study", "create", "x", "{plan}"), "worker"),
+        ("worker", ("study", "create", "x", "{plan}"), "author"),
+        ("viewer", ("gc", "--delete"), "admin"),
+        ("worker", ("gc", "--delete"), "admin"),
+        ("author", ("gc", "--delete"), "admin"),
+        ("worker", ("delete", "Clustering", "k=2", "--yes"), "admin"),
+        ("author", ("delete", "Clustering", "k=2", "--yes"), "admin"),
+    ],
+)
+def test_a_refusal_says_who_one_is_which_role_it_takes_and_whom_to_ask(
+    tiny: ForkedLab, people: dict[str, ForkedLab], role: str, words: tuple[str, ...], needed: str
+) -> None:
+    before, lab = dump(tiny), people[role]
+    plan = lab.folder / "refused.json"
+    plan.write_text(
+        json.dumps(
+            {
+                "networks": [{"dataset": "tiny", "imported": "tiny"}],
+                "embeddings": [{"name": "maxabs", "params": {"kind": "zscore"}}],
+                "methods": [{"method": "kmeans"}],
+                "counts": [5],
+            }
+        )
+    )
+    done = lab.run(*(word.format(plan=plan) for word in words), check=False, DECORTEX_ADMIN="grace@lab")
+    assert done.returncode == 1
+    assert f"the role {needed}" in done.stderr.replace("\n", " "), done.stderr
+    assert lab.environment["DJ_USER"] in done.stderr
+    if words[0] != "gc":
+        assert f"role {role} of database" in done.stderr
+        assert (
+            f"ask grace@lab for `decortex db grant {lab.environment['DJ_USER']} --role {needed}`"
+            in done.stderr
+        )
+    assert "Traceback" not in done.stderr
+    assert dump(tiny) == before
+
+
+def test_passwords_are_changed_by_their_owner_and_told_as_what_they_are(tiny: ForkedLab) -> None:
+    name = f"own_{uuid.uuid4().hex[:8]}"
+    tiny.run("db", "grant", name, "--role", "viewer", DECORTEX_NEW_PASSWORD=PASSWORD)
+    again = tiny.run("db", "grant", name, "--role", "viewer", DECORTEX_NEW_PASSWORD=PASSWORD)
+    assert "its password was changed" in again.stdout
+    assert "password" not in tiny.run("db", "grant", name, "--role", "viewer").stdout
+    own = replace(tiny, environment={**tiny.environment, "DJ_USER": name, "DJ_PASS": PASSWORD})
+    try:
+        changed = own.run("db", "password", DECORTEX_NEW_PASSWORD="second-8f2")
+        assert f"{name}@% has another password" in changed.stdout
+        assert "second-8f2" not in changed.stdout + changed.stderr
+        wrong = own.run("status", check=False)
+        assert f"refused user {name!r}: check DJ_USER and DJ_PASS" in wrong.stderr
+        own = replace(own, environment={**own.environment, "DJ_PASS": "second-8f2"})
+        assert own.run("status").returncode == 0
+        tiny.query("ALTER USER %s@%s PASSWORD EXPIRE", name, "%")
+        expired = own.run("status", check=False)
+        assert "The password has expired: set a new one (`decortex db password`)" in expired.stderr
+        own.run("db", "password", DECORTEX_NEW_PASSWORD="third-1c9")
+        own = replace(own, environment={**own.environment, "DJ_PASS": "third-1c9"})
+        assert own.run("status").returncode == 0
+        tiny.query("ALTER USER %s@%s ACCOUNT LOCK", name, "%")
+        locked = own.run("status", check=False)
+        assert "The account is locked" in locked.stderr
+        for done in (wrong, expired, locked):
+            assert done.returncode == 1
+            assert "Traceback" not in done.stderr
+    finally:
+        tiny.query("DROP USER %s@%s", name, "%")

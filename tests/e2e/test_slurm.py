@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -43,10 +44,9 @@ def test_a_script_is_safe_to_preempt_and_requeue(name: str) -> None:
     script = (SCRIPTS / name).read_text()
     assert "#SBATCH --requeue" in script
     assert "#SBATCH --open-mode=append" in script  # a second start does not overwrite the log of the first
-    assert re.search(
-        r"^exec decortex (work|schedule) ", script, flags=re.M
-    )  # signals reach the worker itself
     if name in WORKERS:
+        assert re.search(r"^exec decortex work ", script, flags=re.M)  # signals reach the worker itself
+        assert "--tables" not in script.partition("set -euo")[2]  # every stage
         assert "#SBATCH --array=" in script
         assert "#SBATCH --signal=B:TERM@" in script
     assert subprocess.run(["bash", "-n", SCRIPTS / name], check=False).returncode == 0
@@ -71,9 +71,94 @@ def test_a_script_starts_a_worker(name: str, declared: Lab) -> None:
     assert "0 done, 0 failed" in done.stdout
 
 
+@pytest.mark.parametrize("name", [*WORKERS, "scheduler.sbatch"])
+def test_without_a_database_it_stops_at_once(name: str, tmp_path: Path) -> None:
+    """A job of its own would start a private server on the node, find nothing to do and end well."""
+    mine = {key: value for key, value in os.environ.items() if not key.startswith(("DJ_", "DECORTEX_"))}
+    mine |= {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "data"), "SLURM_JOB_ID": "1"}
+    mine["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), mine["PATH"]])
+    done = subprocess.run(
+        ["bash", SCRIPTS / name], env=mine, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 2
+    assert "DJ_HOST is not set" in done.stderr
+    assert list(tmp_path.iterdir()) == []  # nothing was started
+
+
+@pytest.fixture
+def pretending(tmp_path: Path) -> dict[str, str]:
+    """An environment in which `decortex` and `scontrol` write down their words; `decortex schedule` goes on."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name, body in (
+        ("decortex", '[ "$1" = schedule ] && { trap "exit 0" TERM; while :; do sleep 0.1; done; }; exit 0'),
+        ("scontrol", "exit 0"),
+    ):
+        (tools / name).write_text(f'#!/bin/bash\necho "{name} $*" >> {tmp_path}/calls\n{body}\n')
+        (tools / name).chmod(0o755)
+    path = os.pathsep.join([str(tools), os.environ["PATH"]])
+    return {**os.environ, "PATH": path, "DJ_HOST": "db.lab", "SLURM_JOB_ID": "4711"}
+
+
+@pytest.mark.parametrize("name", WORKERS)
+@pytest.mark.parametrize(
+    ("granted", "expected"),
+    [
+        ({"SLURM_MEM_PER_NODE": "6144"}, "--max-memory 5529M"),
+        ({"SLURM_MEM_PER_CPU": "2000", "SLURM_CPUS_PER_TASK": "4"}, "--max-memory 7200M"),
+        ({}, None),
+    ],
+)
+def test_a_worker_takes_what_fits_into_its_memory(
+    pretending: dict[str, str], tmp_path: Path, name: str, granted: dict[str, str], expected: str | None
+) -> None:
+    words = ["bash", str(SCRIPTS / name), "--tables", "Clustering"]
+    subprocess.run(words, env={**pretending, **granted}, check=True, timeout=30)
+    (call,) = (tmp_path / "calls").read_text().splitlines()
+    assert call.startswith("decortex work ")
+    assert call.endswith("--tables Clustering")
+    assert expected in call if expected else "--max-memory" not in call
+
+
+@pytest.mark.parametrize(("sign", "again"), [(signal.SIGUSR1, True), (signal.SIGTERM, False)])
+def test_the_scheduler_outlives_the_time_limit(
+    pretending: dict[str, str], tmp_path: Path, sign: signal.Signals, again: bool
+) -> None:
+    calls = tmp_path / "calls"
+    job = subprocess.Popen(
+        ["bash", SCRIPTS / "scheduler.sbatch"], env=pretending, stdout=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: calls.exists() and "schedule" in calls.read_text(), "the scheduler", seconds=30)
+    job.send_signal(sign)
+    said = job.communicate(timeout=30)[0]
+    assert job.returncode == 0
+    assert ("scontrol requeue 4711" in calls.read_text()) == again
+    assert ("the scheduler is queued again" in said) == again
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_the_scheduler_is_queued_again_by_slurm_itself(declared: Lab, tmp_path: Path) -> None:
+    folder = tmp_path / "one-node"
+    folder.mkdir()
+    with one_node(folder) as cluster:
+        environment = {**declared.environment, "SLURM_CONF": cluster["SLURM_CONF"], "DECORTEX_EVERY": "1"}
+        environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), cluster["PATH"]])
+        options = ("--mem=0", "--chdir", str(tmp_path), "--parsable", "--time=10", "--signal=B:USR1@570")
+        job = slurm(environment, "sbatch", *options, str(SCRIPTS / "scheduler.sbatch")).strip()
+        wait_for(
+            lambda: "Restarts=1" in slurm(environment, "scontrol", "show", "job", job),
+            "its return",
+            seconds=240,
+        )
+        slurm(environment, "scancel", job)
+    said = (tmp_path / f"decortex-schedule-{job}.log").read_text()
+    assert "the time limit is near: the scheduler is queued again" in said
+    assert "Traceback" not in said
+
+
 @pytest.mark.skipif(
     not os.environ.get("DECORTEX_TEST_SLURM") or bool(missing()),
-    reason=missing() or "takes minutes and starts daemons: `make slurm` runs it",
+    reason=missing() or "takes minutes: `make slurm` runs it",
 )
 def test_an_array_completes_every_key_once(make_lab: Callable[[str], Lab], tmp_path: Path) -> None:
     lab = make_lab("slurm")

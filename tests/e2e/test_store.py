@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
+import subprocess
+import sys
 import time
+import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import pymysql
 import pytest
 from datajoint.storage import StorageBackend
 from forked_commands import ForkedLab
@@ -122,12 +128,66 @@ def test_gc_leaves_what_may_be_on_its_way(tiny: ForkedLab) -> None:
 
 
 def test_gc_waits_for_a_backup(tiny: ForkedLab) -> None:
-    """Both hold one lock of the server."""
+    """Both hold one row of the schema's version, which takes a right to change it."""
+    name = tiny.environment["DECORTEX_DATABASE"]
     with tiny.link() as link, link.cursor() as cursor:
-        cursor.execute("SELECT GET_LOCK(%s, 0)", (f"decortex_store_{tiny.environment['DECORTEX_DATABASE']}",))
-        done = tiny.run("gc", check=False)
+        cursor.execute("START TRANSACTION")
+        cursor.execute("SELECT version FROM `#schema_version` FOR UPDATE")
+        done = tiny.run("gc", "--delete", check=False)
+        assert tiny.run("gc").returncode == 0  # what only lists waits for nobody
     assert done.returncode == 1
     assert "is under way" in done.stderr
+    with tiny.link() as link, link.cursor() as cursor:  # a name that every account may hold locks nobody out
+        cursor.execute("SELECT GET_LOCK(%s, 0)", (f"decortex_store_{name}",))
+        assert tiny.run("gc", "--delete").returncode == 0
+
+
+def test_a_reader_holds_no_lock_of_backup_and_gc(tiny: ForkedLab) -> None:
+    user, password = f"reader_{uuid.uuid4().hex[:8]}", "reader-password-7"
+    tiny.run("db", "grant", user, "--role", "viewer", DECORTEX_NEW_PASSWORD=password)
+    reader = replace(tiny, environment={**tiny.environment, "DJ_USER": user, "DJ_PASS": password})
+    try:
+        with pytest.raises(pymysql.MySQLError, match="command denied"):
+            reader.query("SELECT version FROM `#schema_version` FOR UPDATE")
+        refused = reader.run("gc", "--delete", check=False)
+        assert refused.returncode == 1
+        assert f"{user!r}" in refused.stderr
+        assert "takes the role admin: ask an administrator" in refused.stderr
+        with reader.link() as link, link.cursor() as cursor:  # what a reader may hold keeps no backup waiting
+            cursor.execute("START TRANSACTION")
+            cursor.execute("SELECT version, CONNECTION_ID() FROM `#schema_version` FOR SHARE")
+            number = cursor.fetchone()[1]
+            tiny.run("db", "backup", str(tiny.folder / "while held"))
+            shutil.rmtree(tiny.folder / "while held")
+            waiting = tiny.run("gc", "--delete", check=False)
+        assert waiting.returncode == 1
+        assert f"connection {number} of {user}@" in waiting.stderr
+    finally:
+        tiny.query("DROP USER %s@%s", user, "%")
+
+
+def test_who_holds_the_lock_of_init_is_named(tiny: ForkedLab) -> None:
+    name = tiny.environment["DECORTEX_DATABASE"]
+    ask = """
+from decortex.errors import DatabaseError
+from decortex_schemas.database import database_name
+from decortex_schemas.database.connection import declaring
+try:
+    with declaring(schemas.schema.connection, database_name(), seconds=1):
+        print("held")
+except DatabaseError as error:
+    print(error)
+"""
+    assert tiny.python(ask).strip() == "held"
+    with tiny.link() as link, link.cursor() as cursor:
+        cursor.execute("SELECT GET_LOCK(%s, 0), CONNECTION_ID()", (f"decortex_init_{name}",))
+        number = cursor.fetchone()[1]
+        code = "import decortex_schemas as schemas\nschemas.connect()\n" + ask
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=tiny.environment, capture_output=True, text=True, check=False
+        )
+    assert f"connection {number} of {tiny.environment['DJ_USER']}@" in done.stdout, done.stderr
+    assert f"KILL {number}" in done.stdout
 
 
 def test_the_codecs_are_known_without_importing_decortex(tiny: ForkedLab) -> None:

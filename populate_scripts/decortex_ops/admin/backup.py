@@ -81,7 +81,7 @@ def save(settings: Settings, folder: Path) -> Backup:
     ConfigError
         If the folder exists.
     OperationError
-        If another backup or a collection of files is under way.
+        If a collection of files is under way.
     """
     folder = folder.expanduser().resolve()
     if folder.exists():
@@ -89,7 +89,7 @@ def save(settings: Settings, folder: Path) -> Backup:
     part = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(part, ignore_errors=True)  # of a backup that was killed
     part.mkdir(parents=True, mode=0o700)
-    with store_lock(), _snapshot(settings) as link:
+    with store_lock(to_read=True), _snapshot(settings) as link:
         counts = _dump(link, settings.database, part / DUMP)
         files, damaged, refused = _copy_files(link, part / FILES)
     manifest = {

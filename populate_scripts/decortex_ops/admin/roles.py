@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
 import pymysql
+from pymysql.constants import CLIENT
 
 from decortex.errors import ConfigError, DatabaseError
-from decortex_schemas.database import Settings, server_refusal
+from decortex_schemas.database import Settings, refusal_of, server_refusal
 
 Role = Literal["viewer", "worker", "author", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -21,6 +24,8 @@ MEANING: dict[Role, str] = {
     "author": "as worker, and registers data, networks, specifications and studies",
     "admin": "everything in this database: declares, deletes, drops",
 }
+# Whom to ask for a role: a name or an address, set by the lab.
+ADMINISTRATOR = "DECORTEX_ADMIN"
 _NAME_LENGTH = 32  # of a user or role, by MySQL
 # Inserting "what is not there yet" is an update of the key by itself to MySQL; a study's priority may change.
 _KEY_COLUMNS = {
@@ -224,3 +229,77 @@ def _account(user: str, host: str) -> tuple[str, str]:
 def _pattern(database: str) -> str:
     """The database's name where MySQL takes a pattern, in which an underscore is any character."""
     return database.replace("_", r"\_")
+
+
+def whoami(settings: Settings) -> tuple[str, Role | None]:
+    """Name of the account, as the server knows it, and its role of this database, if it has one."""
+    with administration(settings) as link, link.cursor() as cursor:
+        cursor.execute("SELECT CURRENT_USER(), CURRENT_ROLE()")
+        user, held = cursor.fetchone()
+    names = {name.partition("@")[0].strip("`") for name in str(held).split(",")}
+    return str(user), next(
+        (role for role in reversed(ROLES) if role_name(settings.database, role) in names), None
+    )
+
+
+def role_needed(refusal: str) -> Role:
+    """The least role that may do what the server refused.
+
+    Parameters
+    ----------
+    refusal : str
+        The server's message, for example "INSERT command denied to user 'ada'@'%' for table 'study'".
+    """
+    match = re.search(
+        r"^(\w+)(?:, \w+)* command denied .* for table [`'](?:[^`']+`\.`)?([^`']+)[`']", refusal
+    )
+    if match is None:
+        return "admin"
+    right, table = match[1].upper(), match[2].rpartition(".")[2]
+    for role in ("viewer", "worker", "author"):
+        rights = ("SELECT",) if role == "viewer" else table_rights(table, role)
+        if any(one.split(" ")[0] == right for one in rights):
+            return role
+    return "admin"
+
+
+def explain_refusal(settings: Settings, refusal: str) -> str:
+    """Say who one is, which role a refused statement takes, and who gives it."""
+    needed = role_needed(refusal)
+    try:
+        user, role = whoami(settings)
+    except DatabaseError:
+        user, role = settings.user, None
+    asked = os.environ.get(ADMINISTRATOR) or "an administrator of this database"
+    return (
+        f"you are {user}, {f'role {role}' if role else 'without a role'} of database {settings.database!r}, and may "
+        f"not do that ({refusal}). It takes the role {needed}: ask {asked} for "
+        f"`decortex db grant {settings.user} --role {needed}` (docs/access.md)."
+    )
+
+
+def change_own_password(settings: Settings, password: str) -> str:
+    """Set another password of the account that one is; an expired one too. Returns the account's name.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the account, with its password until now.
+    password : str
+        The new one.
+
+    Raises
+    ------
+    DatabaseError
+        If the server refuses the account or the new password.
+    """
+    driver = {**settings.driver(), "client_flag": CLIENT.HANDLE_EXPIRED_PASSWORDS}
+    try:
+        with pymysql.connect(**driver, autocommit=True) as link, link.cursor() as cursor:
+            cursor.execute("ALTER USER USER() IDENTIFIED BY %s", (password,))
+            cursor.execute("SELECT CURRENT_USER()")
+            return str(cursor.fetchone()[0])
+    except pymysql.MySQLError as error:
+        code = int(error.args[0]) if error.args else 0
+        reason = refusal_of(error) or _CODES.get(code, error.__class__.__name__)
+        raise DatabaseError(f"the server refused (error {code}): {reason}.") from None

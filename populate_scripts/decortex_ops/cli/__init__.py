@@ -25,7 +25,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.add_typer(db.app, name="db")
 app.command()(db.init)
-for _command in (access.grant, access.revoke, access.users, backup.backup, backup.restore):
+for _command in (access.grant, access.password, access.revoke, access.users, backup.backup, backup.restore):
     db.app.command()(_command)
 app.add_typer(data.app, name="import")
 register.app.command()(register_model.model)
@@ -80,6 +80,14 @@ def _refusal(error: BaseException) -> str | None:
     return server_refusal(error)
 
 
+def _explained(refusal: str) -> str:
+    """Who one is, which role is needed, whom to ask."""
+    from decortex_ops.admin import roles as access
+    from decortex_schemas.database import read_settings
+
+    return access.explain_refusal(read_settings(), refusal)
+
+
 def main() -> None:
     """Run a command; what decortex reports itself becomes one message and exit status 1."""
     warnings.showwarning = _show_warning
@@ -96,8 +104,7 @@ def main() -> None:
         refused = error.__class__.__name__ == "AccessError" or error.args[:1] in [(1044,), (1142,), (1143,)]
         told = None if refused else _refusal(error)
         if refused:
-            message = f"this account may not do that ({error.args[1]}): `decortex db grant` gives a role, see"
-            message += " docs/access.md"
+            message = _explained(str(error.args[1]))
         elif told:
             message = f"the server refused: {told}"
         else:

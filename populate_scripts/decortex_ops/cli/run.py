@@ -113,7 +113,11 @@ def schedule(
     form = _form(log)
     from decortex_ops.workers import Log, keep_sweeping
 
-    tell = Log(lambda line: out.print(line, highlight=False, markup=False, soft_wrap=True), form)
+    tell = Log(
+        lambda line: out.print(line, highlight=False, markup=False, soft_wrap=True),
+        form,
+        with_time=every is not None,
+    )
     if every is None:
         open_tables()
     else:

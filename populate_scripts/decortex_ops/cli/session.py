@@ -26,7 +26,7 @@ def open_tables(*, threads: int = 1, declare: bool = False) -> None:
     open_server()
     if declare:
         declare_everything(open_connection(read_settings()))
-    connect(threads=threads)
+    connect(threads=threads, must_write=True)
 
 
 def open_tables_patiently(log: Log, *, threads: int = 1, patience: float = 3600.0) -> None:

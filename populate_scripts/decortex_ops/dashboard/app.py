@@ -10,10 +10,13 @@ from dash import ALL, ClientsideFunction, Input, Output, State, dcc, html
 from dash.exceptions import DependencyException
 from flask import Response, request
 
-from decortex_ops.dashboard import router
+from decortex_ops.dashboard import monitoring, router
+from decortex_ops.dashboard.limits import callback_problem
 from decortex_ops.dashboard.parts import aria
 from decortex_ops.dashboard.source import CachedSource, Source
 
+CALLBACKS = "/_dash-update-component"
+_ANY_PAGE = "/<path:path>"
 ASSETS = Path(__file__).parent / "assets"
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -142,7 +145,17 @@ def _add_routes(app: dash.Dash, source: Source) -> None:
         )
 
     def health() -> Response:
-        return Response("ok\n", mimetype="text/plain")
+        text, status = monitoring.health()
+        return Response(text, status=status, mimetype="text/plain")
+
+    def metrics() -> Response:
+        return Response(source(monitoring.metrics), content_type=monitoring.CONTENT_TYPE)
+
+    def refuse_misunderstood() -> Response | None:
+        if request.path != CALLBACKS or request.method != "POST":
+            return None
+        problem = callback_problem(request.get_data(cache=True), app.callback_map)
+        return None if problem is None else Response(f"{problem}\n", status=400, mimetype="text/plain")
 
     def unknown(_: Exception) -> Response:
         return Response("there is no such file\n", status=404, mimetype="text/plain")
@@ -150,6 +163,8 @@ def _add_routes(app: dash.Dash, source: Source) -> None:
     policy: list[str] = []
 
     def headers(response: Response) -> Response:
+        if request.endpoint == _ANY_PAGE and not router.is_page(request.path):
+            response.status_code = 404  # dash answers every address with the page, which then says so
         if not policy:
             # plotly's WebGL compiles functions; inline scripts are dash's own, by their digests.
             hashes = " ".join(f"'{one}'" if not one.startswith("'") else one for one in app.csp_hashes())
@@ -165,6 +180,8 @@ def _add_routes(app: dash.Dash, source: Source) -> None:
 
     server.add_url_rule("/csv/<page>/<panel>", view_func=csv)
     server.add_url_rule("/health", view_func=health)
+    server.add_url_rule("/metrics", view_func=metrics)
+    server.before_request(refuse_misunderstood)
     server.after_request(headers)
     # Dash answers a file that none of its packages has as if it had failed itself.
     server.register_error_handler(DependencyException, unknown)

@@ -19,6 +19,7 @@ from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import as_csv
 from decortex_ops.dashboard.urls import State, decode
 from decortex_schemas import queries
+from decortex_schemas.database import refusal_of
 
 logger = logging.getLogger(__name__)
 # What links between pages keep, so that one partition is chosen once.
@@ -74,6 +75,11 @@ def show(path: str, search: str, source: Source) -> Screen:
     )
 
 
+def is_page(path: str) -> bool:
+    """Whether there is a page at this path."""
+    return (path.rstrip("/") or "/") in BY_PATH
+
+
 def view_of(page: ModuleType, search: str, source: Source) -> View:
     """Render a page; what goes wrong below is said on it."""
     state = decode(page.PATH, page.FIELDS, search, carry=CARRY)
@@ -81,10 +87,14 @@ def view_of(page: ModuleType, search: str, source: Source) -> View:
         found = _with_changes(page.render(state, source), source)
     except DecortexError as error:
         return View(state, panels=[Panel("nothing", "Not to be shown", empty=Empty(str(error)))])
-    except _LOST:
+    except _LOST as error:
         logger.exception("the database did not answer for %s%s", page.PATH, search)
+        refusal = refusal_of(error)
         empty = Empty(
-            "The database refused or did not answer; this page tries again by itself.", "decortex db status"
+            f"The database refused the dashboard's account: {refusal}"
+            if refusal
+            else "The database did not answer; this page tries again by itself.",
+            "decortex db status",
         )
         return View(state, panels=[Panel("nothing", "No answer", empty=empty)])
     return found

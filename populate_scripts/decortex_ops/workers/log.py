@@ -23,10 +23,15 @@ class Log:
     form : {'text', 'json'}
         How a line looks. JSON lines hold the time (UTC), the event, the machine, the process and the event's facts;
         no password and no value of an environment variable is ever among them.
+    with_time : bool
+        Whether lines for people begin with the time (UTC); what runs for days writes it.
     """
 
-    def __init__(self, write: Callable[[str], None], form: Format = "text") -> None:
+    def __init__(
+        self, write: Callable[[str], None], form: Format = "text", *, with_time: bool = False
+    ) -> None:
         self._write = write
+        self._with_time = with_time
         self._form = form
 
     def __call__(self, event: str, text: str, **facts: Any) -> None:
@@ -43,7 +48,8 @@ class Log:
         """
         if self._form == "text":
             if text:
-                self._put(text)
+                now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+                self._put(f"{now} {text}" if self._with_time else text)
             return
         line = {
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),

@@ -50,6 +50,7 @@ from .queues import (
 )
 from .refusals import (
     connection_refusal,
+    refusal_of,
     server_refusal,
 )
 from .run_state import (
@@ -71,6 +72,7 @@ from .schema import (
     declare_everything,
     instance_of,
     load_tables,
+    object_store,
     open_connection,
     queue_of,
     read_settings,
@@ -146,11 +148,13 @@ __all__ = [
     "instance_of",
     "leases_can_be_trusted",
     "load_tables",
+    "object_store",
     "open_connection",
     "queue_of",
     "read_settings",
     "reference_of",
     "refresh_queue",
+    "refusal_of",
     "register_row",
     "requeue_errors",
     "reserve",

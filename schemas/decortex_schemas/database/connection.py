@@ -1,19 +1,25 @@
-"""DataJoint's connection as decortex needs it: encrypted as asked, and aware of a peer that has gone."""
+"""Connections as decortex needs them: encrypted as asked, aware of a peer that has gone; and locks held by one."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import datajoint as dj
+import pymysql
 
-from decortex.errors import InputError
+from decortex.errors import DatabaseError, InputError, OperationError
 
 # A peer that answers nothing for so long is gone: the statement in flight ends as a lost connection.
 SILENCE_SECONDS = 90
 # A process that stops in the middle of an insert holds locks that others wait for; after so long the server ends it.
 IDLE_IN_TRANSACTION_SECONDS = 600
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
+_LOCKED = (3572, 1205)  # a row that another transaction holds, at once or after waiting
+_REFUSED = (1142, 1143, 1044)
+_HOURS_OF_A_BACKUP = 7 * 24
 
 
 class LabConnection(dj.Connection):
@@ -68,7 +74,13 @@ class LabConnection(dj.Connection):
             ) from None
 
     def connect(self) -> None:
-        """Connect, or connect again."""
+        """Connect, or connect again; what fails is said as it is.
+
+        Where nothing is set, DataJoint takes every failure (a full server, a wrong password) for one of TLS and tries
+        again without, with a warning. The driver itself encrypts where the server offers it.
+        """
+        if self.conn_info["ssl_input"] is None:
+            self.conn_info["ssl_input"] = True
         super().connect()
         link = self._conn._sock
         for name, value in _KEEPALIVE.items():
@@ -83,3 +95,97 @@ def open_lab_connection(host: str, port: int, user: str, password: str, tls: Any
     connection = LabConnection(host, user, password, port, tls)
     vars(dj.conn)["connection"] = connection  # where DataJoint looks for it
     return connection
+
+
+@contextmanager
+def hold_store(info: dict[str, Any], database: str, *, to_read: bool) -> Iterator[None]:
+    """Hold the files of one database's store: several backups at once, or one that deletes.
+
+    The row of the schema's version is locked in a transaction of its own. To lock it against others takes a right to
+    change it, which readers, workers and authors do not have; what only reads the files shares it, which every reader
+    may, and keeps nobody but a deletion waiting. (Every account that can connect may hold a lock of the server's that
+    goes by name, ``GET_LOCK``.)
+
+    Parameters
+    ----------
+    info : dict
+        Arguments of ``pymysql.connect``.
+    database : str
+        Whose store.
+    to_read : bool
+        Whether the files are read, and not deleted.
+
+    Raises
+    ------
+    OperationError
+        If others hold it; named, where this account may see them.
+    DatabaseError
+        If this account may not delete files.
+    """
+    without_limits = {name: value for name, value in info.items() if not name.endswith("_timeout")}
+    with pymysql.connect(**without_limits) as link, link.cursor() as cursor:
+        cursor.execute("SET SESSION wait_timeout = %s", (_HOURS_OF_A_BACKUP * 3600,))
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        cursor.execute("START TRANSACTION")
+        how = "SHARE" if to_read else "UPDATE"
+        try:
+            cursor.execute(f"SELECT version FROM `{database}`.`#schema_version` FOR {how} NOWAIT")
+        except pymysql.MySQLError as error:
+            code = error.args[0] if error.args else 0
+            if code in _LOCKED:
+                raise OperationError(
+                    "a backup or a `decortex gc --delete` of this database is under way; wait for its end."
+                    + _holders(cursor, database)
+                ) from None
+            if code in _REFUSED:
+                raise DatabaseError(
+                    f"{info['user']!r} may not delete files of database {database!r}, which takes the role admin: ask"
+                    " an administrator (`decortex db grant USER --role admin`)."
+                ) from None
+            raise
+        yield
+        link.rollback()
+
+
+def _holders(cursor: Any, database: str) -> str:
+    """Who holds the row, in words; nothing for accounts that may not see others."""
+    try:
+        cursor.execute(
+            "SELECT DISTINCT t.processlist_id, t.processlist_user, t.processlist_host "
+            "FROM performance_schema.data_locks AS l JOIN performance_schema.threads AS t USING (thread_id) "
+            "WHERE l.object_schema = %s AND l.object_name = '#schema_version' "
+            "AND t.processlist_id <> CONNECTION_ID()",
+            (database,),
+        )
+    except pymysql.MySQLError:
+        return " The server's root sees who (performance_schema.data_locks)."
+    found = [
+        f"connection {number} of {user}@{host} (KILL {number})" for number, user, host in cursor.fetchall()
+    ]
+    return f" It is held by {', '.join(found)}." if found else ""
+
+
+@contextmanager
+def declaring(connection: Any, database: str, *, seconds: int = 60) -> Iterator[None]:
+    """Hold the lock of `decortex init`, which there may be no table for yet; named and bounded.
+
+    Raises
+    ------
+    DatabaseError
+        If another connection holds it for longer; the message says which.
+    """
+    lock = f"decortex_init_{database}"
+    if connection.query("SELECT GET_LOCK(%s, %s)", args=(lock, seconds)).fetchone()[0] != 1:
+        holder = connection.query("SELECT IS_USED_LOCK(%s)", args=(lock,)).fetchone()[0]
+        who = connection.query(
+            "SELECT CONCAT(user, '@', host) FROM information_schema.processlist WHERE id = %s", args=(holder,)
+        ).fetchone()
+        raise DatabaseError(
+            f"another process has held the lock of `decortex init` for {seconds} s: connection {holder} of "
+            f"{who[0] if who else 'an account that this one may not see'}. If it declares no tables, the server's root "
+            f"ends it (KILL {holder}); then try again."
+        )
+    try:
+        yield
+    finally:
+        connection.query("SELECT RELEASE_LOCK(%s)", args=(lock,))

@@ -167,8 +167,9 @@ def environment_hash() -> str:
 def _registered() -> int:
     if _Current.env_id is None or _Current.process is None or _Current.process[0] != os.getpid():
         raise OperationError(
-            "this process has no registered environment: call decortex_schemas.connect() before populate(), and "
-            "start several processes instead of populate(processes=...), whose children hold no lease."
+            "this process has no registered environment: call decortex_schemas.connect() before populate(), as a user "
+            "who may compute (role worker), and start several processes instead of populate(processes=...), whose "
+            "children hold no lease."
         )
     return _Current.env_id
 

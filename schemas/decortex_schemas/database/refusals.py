@@ -10,10 +10,8 @@ _WHAT_TO_DO = {
     " administrator raise max_user_connections.",
     1226: "This user has reached a limit of its account: end another of its programs or wait an hour, or let the"
     " server's administrator raise the limit (ALTER USER ... WITH MAX_USER_CONNECTIONS 0, for example).",
-    1820: "The password must be changed before anything else: ALTER USER USER() IDENTIFIED BY '...' with the mysql"
-    " client, then set DJ_PASS.",
-    1862: "The password has expired: set a new one (ALTER USER ... IDENTIFIED BY '...' by the server's administrator,"
-    " or mysql --connect-expired-password), then DJ_PASS.",
+    1820: "The password has expired: set a new one (`decortex db password`), then DJ_PASS.",
+    1862: "The password has expired: set a new one (`decortex db password`), then DJ_PASS.",
     3118: "The account is locked: the server's administrator unlocks it (ALTER USER ... ACCOUNT UNLOCK), or take"
     " another by DJ_USER.",
     3955: "The account is blocked after failed logins: correct DJ_PASS and wait, or let the server's administrator"
@@ -28,7 +26,7 @@ _WHAT_TO_DO = {
     3572: "Another session holds a row that this needs: try again.",
     1290: "The server runs read-only: ask its administrator, or set DJ_HOST to the one that takes writes.",
     1836: "The server runs read-only: ask its administrator, or set DJ_HOST to the one that takes writes.",
-    3159: "The server takes encrypted connections alone: set DJ_USE_TLS=true.",
+    3159: "The server takes encrypted connections alone: unset DJ_USE_TLS, or set it to true.",
     1053: "The server is shutting down: start it, or wait until it is back.",
     1049: "Create it (`decortex init`), or set DECORTEX_DATABASE.",
     1021: "The server's disk is full: free some of it.",
@@ -89,6 +87,14 @@ def connection_refusal(error: BaseException, where: str, user: str) -> str | Non
         return None
     told = server_refusal(error) or f"{words.rstrip('. ')} (error {code}). Ask the server's administrator."
     return f"the server at {where} answers and refuses user {user!r}: {told}"
+
+
+def refusal_of(error: BaseException) -> str | None:
+    """Say why an account that runs already is refused, a wrong password too; None if that is not what an error says."""
+    code, words = _number_and_words(error)
+    if code in _ACCESS_DENIED:
+        return f"{words.rstrip('. ')} (error {code}). The user name or the password is wrong, or it has no role here."
+    return server_refusal(error)
 
 
 def _number_and_words(error: BaseException) -> tuple[int | None, str]:

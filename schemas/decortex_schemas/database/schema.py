@@ -11,6 +11,7 @@ import pkgutil
 import re
 import stat
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ import pymysql
 from threadpoolctl import threadpool_limits
 
 from decortex.errors import ConfigError, DatabaseError
-from decortex_schemas.database.connection import open_lab_connection
+from decortex_schemas.database.connection import declaring, open_lab_connection
 from decortex_schemas.database.refusals import connection_refusal
 from decortex_schemas.database.tls import Tls, driver_arguments, read_tls
 
@@ -35,6 +36,8 @@ _instances: dict[tuple[str, str], dj.Computed] = {}
 
 # Raised whenever a table's definition changes; CHANGELOG.md says what to do with the old ones.
 SCHEMA_VERSION = 3
+# The server's number for "this session or transaction is read only".
+_READ_ONLY = 1792
 MINIMUM_MYSQL = (8, 0, 13)
 
 
@@ -146,11 +149,17 @@ def read_settings() -> Settings:
     resolve: Callable[[], Any] = providers[0].load()
     found = resolve()
     return Settings(
-        found.host, found.port, found.user, found.password, database_name(), store_folder(), read_tls()
+        found.host,
+        found.port,
+        found.user,
+        found.password,
+        database_name(),
+        store_folder(),
+        read_tls(found.host),
     )
 
 
-def connect(*, threads: int = 1) -> dj.Connection:
+def connect(*, threads: int = 1, must_write: bool = False) -> dj.Connection:
     """Connect this process to the database and make every table usable.
 
     After it, a plain ``Clustering.populate(reserve_jobs=True)`` works: the software environment is
@@ -161,6 +170,9 @@ def connect(*, threads: int = 1) -> dj.Connection:
     ----------
     threads : int
         Threads that numpy, scikit-learn and torch may use in this process.
+    must_write : bool
+        Whether an account that may only read is refused. By default it is connected for reading, with a warning:
+        queries and `fetch` work, `populate` does not.
 
     Notes
     -----
@@ -175,6 +187,11 @@ def connect(*, threads: int = 1) -> dj.Connection:
     ------
     DatabaseError
         If the server cannot be reached, refuses the credentials, or is not MySQL 8.0.13 or newer.
+
+    Examples
+    --------
+    >>> import decortex_schemas as schemas
+    >>> schemas.connect()                                   # doctest: +SKIP
     """
     from decortex_schemas.database import leases, provenance  # noqa: PLC0415  (they import this module's schema)
 
@@ -183,11 +200,40 @@ def connect(*, threads: int = 1) -> dj.Connection:
         if _recorded_version(connection, database_name()) is None:
             declare_everything(connection, anew=False)
         activate(connection)
+    if not must_write and not _may_compute(schema.connection):
+        _connect_reader()
+        return schema.connection
     prepare_store(store_folder())
     pin_threads(threads)
     provenance.register_environment(threads=threads)
     leases.start_heartbeat()
     return schema.connection
+
+
+def _may_compute(connection: dj.Connection) -> bool:
+    """Whether this account may register an environment, as all who compute must; nothing is written."""
+    name = f"`{database_name()}`.`environment`"
+    try:
+        connection.query(f"INSERT INTO {name} SELECT * FROM {name} WHERE FALSE")
+    except dj.errors.AccessError:
+        return False
+    except pymysql.MySQLError as error:
+        if error.args[:1] != (_READ_ONLY,):
+            raise
+        return False  # connected for reading before
+    return True
+
+
+def _connect_reader() -> None:
+    from decortex_schemas.queries.connection import connect_to_read  # noqa: PLC0415  (it imports this module)
+
+    settings = read_settings()
+    connect_to_read()
+    warnings.warn(
+        f"connected for reading only: user {settings.user!r} may not compute in database {settings.database!r}. That "
+        f"takes the role worker; an administrator gives it (decortex db grant {settings.user} --role worker).",
+        stacklevel=3,
+    )
 
 
 def _is_open() -> bool:
@@ -230,8 +276,9 @@ def check_server(settings: Settings) -> str:
             raise DatabaseError(refused) from None
         if settings.tls and "SSL" in f"{error.__class__.__name__} {error}":
             raise DatabaseError(
-                f"no encrypted connection to {where} ({error}): check DJ_USE_TLS and DECORTEX_TLS_*, and that the "
-                "server offers TLS with this certificate."
+                f"no encrypted connection to {where} ({error}), which a server on another machine needs: check "
+                "DECORTEX_TLS_* and that the server offers TLS. DJ_USE_TLS=false connects without it, for networks "
+                "that nobody else reads."
             ) from None
         raise DatabaseError(
             f"no MySQL server answers at {where} ({error.__class__.__name__} {code}): check DJ_HOST and "
@@ -416,11 +463,8 @@ def declare_everything(connection: dj.Connection, *, anew: bool = True) -> None:
     DatabaseError
         If another process holds the lock for more than a minute.
     """
-    lock = f"decortex_init_{database_name()}"
-    if connection.query("SELECT GET_LOCK(%s, 60)", args=(lock,)).fetchone()[0] != 1:
-        raise DatabaseError("another `decortex init` is still declaring tables; try again when it has ended.")
     name = database_name()
-    try:
+    with declaring(connection, name):
         if not anew and _recorded_version(connection, name) is not None:
             return  # another process did while this one waited
         connection.query(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
@@ -429,8 +473,6 @@ def declare_everything(connection: dj.Connection, *, anew: bool = True) -> None:
             queue_of(table)  # declared when it is first looked at
         _compress(connection, name)
         connection.query(f"INSERT IGNORE INTO `{name}`.`#schema_version` VALUES ({SCHEMA_VERSION})")
-    finally:
-        connection.query("SELECT RELEASE_LOCK(%s)", args=(lock,))
 
 
 def _compress(connection: dj.Connection, name: str) -> None:

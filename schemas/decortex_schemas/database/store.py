@@ -6,7 +6,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from datajoint.storage import StorageBackend
 
 from decortex.errors import ConfigError, InputError, OperationError
 from decortex_schemas.database.codecs import SealedCodec
+from decortex_schemas.database.connection import hold_store
+from decortex_schemas.database.leases import connection_info
 from decortex_schemas.database.schema import database_name, schema
 from decortex_schemas.database.store_paths import AREA, STORE, check_store_path, folder_of, stored_file
 
@@ -199,7 +201,7 @@ def collect(*, older_than_hours: float = GRACE_HOURS, delete: bool = False) -> l
             f"files younger than {LEAST_HOURS:g} h may belong to a worker that has not committed yet; "
             f"got an age of {older_than_hours:g} h."
         )
-    with store_lock():
+    with store_lock(to_read=False) if delete else nullcontext():
         found = [orphan for orphan in orphans(_clock_of(backend())) if orphan.age_hours > older_than_hours]
         if delete:
             store = backend()
@@ -209,22 +211,23 @@ def collect(*, older_than_hours: float = GRACE_HOURS, delete: bool = False) -> l
 
 
 @contextmanager
-def store_lock() -> Iterator[None]:
+def store_lock(*, to_read: bool) -> Iterator[None]:
     """Keep collections and backups of one database from running at once.
+
+    Parameters
+    ----------
+    to_read : bool
+        Whether files are read, as a backup does; several may at once.
 
     Raises
     ------
     OperationError
         If another one runs.
+    DatabaseError
+        If this account is to delete and has not the role admin.
     """
-    lock = f"decortex_store_{database_name()}"
-    connection = schema.connection
-    if connection.query("SELECT GET_LOCK(%s, 0)", args=(lock,)).fetchone()[0] != 1:
-        raise OperationError("a backup or a `decortex gc` of this database is under way; wait for its end.")
-    try:
+    with hold_store(connection_info(), database_name(), to_read=to_read):
         yield
-    finally:
-        connection.query("SELECT RELEASE_LOCK(%s)", args=(lock,))
 
 
 def backend() -> StorageBackend:

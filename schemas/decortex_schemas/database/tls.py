@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ _NO = ("0", "false", "no", "off")
 Tls = dict[str, Any] | bool | None
 
 
-def read_tls(environ: Mapping[str, str] = os.environ) -> Tls:
+def read_tls(host: str = "", environ: Mapping[str, str] = os.environ) -> Tls:
     """Read the options of TLS.
 
     ``DJ_USE_TLS`` true or false: encrypted or refused, or never encrypted. ``DECORTEX_TLS_CA``: a file of
@@ -24,14 +25,17 @@ def read_tls(environ: Mapping[str, str] = os.environ) -> Tls:
 
     Parameters
     ----------
+    host : str
+        The server's, as ``DJ_HOST`` names it. To one on another machine the connection is encrypted or refused, unless
+        ``DJ_USE_TLS`` is false; to one on this machine nothing that others could read leaves it.
     environ : mapping
         The environment.
 
     Returns
     -------
     dict, False or None
-        What pymysql takes as ``ssl``; False for no TLS; None where nothing is set: encrypted where the server offers
-        it, without looking at its certificate.
+        What pymysql takes as ``ssl``; False for no TLS; None where nothing is set and the server is on this machine:
+        encrypted where it offers that, without looking at its certificate.
 
     Raises
     ------
@@ -48,7 +52,7 @@ def read_tls(environ: Mapping[str, str] = os.environ) -> Tls:
         raise DatabaseError(
             "DECORTEX_TLS_CERT and DECORTEX_TLS_KEY come together: only one of them is set; set both or neither."
         )
-    if use is None and ca is None and cert is None:
+    if use is None and ca is None and cert is None and is_local(host):
         return None
     # Never empty: an empty dict means "if the server offers it" to the driver, and so does DataJoint's `True`.
     options: dict[str, Any] = {"verify_mode": "required" if ca else "none"}
@@ -65,6 +69,16 @@ def driver_arguments(tls: Tls) -> dict[str, Any]:
     if tls is False:
         return {"ssl_disabled": True}
     return {"ssl": dict(tls)} if isinstance(tls, dict) else {}
+
+
+def is_local(host: str) -> bool:
+    """Whether a host's name or address is this machine's loopback; no name is looked up."""
+    if host in ("", "localhost", "localhost.localdomain", "ip6-localhost") or host.startswith("/"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _switch(environ: Mapping[str, str], name: str) -> bool | None:

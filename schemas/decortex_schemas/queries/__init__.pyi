@@ -93,6 +93,11 @@ from .views import (
     view_points,
     views,
 )
+from .watch import (
+    ping,
+    store_path,
+    watched,
+)
 
 __all__ = [
     "AVERAGED",
@@ -138,6 +143,7 @@ __all__ = [
     "partitions",
     "partitions_at",
     "performance_by_cluster",
+    "ping",
     "predictability",
     "price",
     "progress",
@@ -151,6 +157,7 @@ __all__ = [
     "selection_cost",
     "specifications",
     "statuses",
+    "store_path",
     "studies",
     "study_counts",
     "surrogates",
@@ -159,6 +166,7 @@ __all__ = [
     "types",
     "view_points",
     "views",
+    "watched",
     "whole_key",
     "workers",
     "worst_status",

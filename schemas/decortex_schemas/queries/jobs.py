@@ -61,7 +61,7 @@ def queue_state() -> list[Row]:
 
 
 def workers() -> list[Row]:
-    """Processes with a living lease, by the server's clock, and what they hold."""
+    """Processes with a living lease, by the server's clock, and what they hold: table, key, seconds, database user."""
     alive = rows(
         "SELECT lease_id, host_name, process_id, started_at, "
         "TIMESTAMPDIFF(SECOND, started_at, CURRENT_TIMESTAMP(3)) AS up_seconds, "
@@ -80,7 +80,10 @@ def workers() -> list[Row]:
             seconds = row.pop("held_seconds")
             # By lease; a process that does not know of leases is told by host and number.
             lease = row["version"] if len(row["version"]) == 32 else (row["host"], int(row["pid"]))
-            held.setdefault(lease, []).append({"table": table, "key": _key(row), "seconds": seconds})
+            user = str(row["user"]).partition("@")[0]
+            held.setdefault(lease, []).append(
+                {"table": table, "key": _key(row), "seconds": seconds, "user": user}
+            )
     return [
         {
             **{name: value for name, value in row.items() if name != "lease_id"},
@@ -132,6 +135,7 @@ def failures(table: str | None = None) -> list[Row]:
                     "message": row["error_message"],
                     "traceback": array(row["error_stack"]) or "",
                     "when": row["completed_time"],
+                    "user": row["user"],
                     "host_name": row["host"],
                     "process_id": row["pid"],
                 }

@@ -20,6 +20,7 @@ from decortex_ops.server.debian import (
     run_tool,
     tool_failure,
 )
+from decortex_ops.server.debian import apt as private_apt
 
 DEB822 = """\
 # a comment between
@@ -81,8 +82,7 @@ def test_one_line_format_with_options_comments_and_tabs():
         uri="http://m.example/debian",
         suite="bookworm",
         components=("main", "non-free"),
-        signed_by="/k/debian.gpg",
-        options=(("trusted", "yes"),),
+        signed_by="/k/debian.gpg",  # and never trusted=yes
     )
     assert found[-1] == AptSource("http://plain.example/debian", "bookworm", ("main",))
 
@@ -246,3 +246,32 @@ def test_a_machine_without_apt_is_told_so(tmp_path, monkeypatch):
     machine = _machine(tmp_path, "ID=debian\n", "deb http://mirror.example/debian stable main\n")
     with pytest.raises(DatabaseError, match=r"this machine has no apt-get, apt-cache"):
         fetch.choose_archives(**machine)
+
+
+@pytest.mark.parametrize("option", ["trusted=yes", "allow-insecure=yes", "allow-weak=yes trusted=yes"])
+def test_what_the_machine_takes_unsigned_is_checked_here(tmp_path, monkeypatch, option):
+    monkeypatch.setattr(fetch.shutil, "which", lambda tool: f"/usr/bin/{tool}")
+    monkeypatch.setattr(fetch, "_DEBIAN_KEYRINGS", ())
+    machine = _machine(
+        tmp_path,
+        "ID=debian\nVERSION_CODENAME=bookworm\n",
+        f"deb [{option}] http://mirror.example/debian bookworm main\n",
+    )
+    (archive,) = fetch.choose_archives(**machine)
+    assert archive.sources_list() == "deb http://mirror.example/debian sid main\n"
+    told = "\n".join(
+        [
+            'Acquire::AllowInsecureRepositories "true";',
+            'Acquire::AllowWeakRepositories "1";',
+            'Acquire::http::Proxy "http://proxy.example";',
+        ]
+    )
+    monkeypatch.setattr(private_apt, "run_tool", lambda *_: told)
+    with private_apt.PrivateApt(tmp_path / "own", archive.sources_list()):
+        lines = (tmp_path / "own" / "apt.conf").read_text().splitlines()
+    last = {line.split(" ", 1)[0]: line.split(" ", 1)[1] for line in lines}  # apt takes the last of a name
+    assert last["Acquire::AllowInsecureRepositories"] == '"false";'
+    assert last["Acquire::AllowWeakRepositories"] == '"false";'
+    assert last["Acquire::AllowDowngradeToInsecureRepositories"] == '"false";'
+    assert last["APT::Get::AllowUnauthenticated"] == '"false";'
+    assert last["Acquire::http::Proxy"] == '"http://proxy.example";'

@@ -49,7 +49,36 @@ def grant(
         password = _ask(user)
     new = access.grant(settings, user, role, host=host, password=password, require_tls=require_tls)
     made = "new account" if new else "account"
-    out.print(f"{made} {user}@{host} is {role} of {settings.database}", highlight=False, markup=False)
+    changed = "; its password was changed to the one given" if password and not new else ""
+    out.print(
+        f"{made} {user}@{host} is {role} of {settings.database}{changed}", highlight=False, markup=False
+    )
+
+
+def password(
+    password_file: Annotated[
+        Path | None,
+        typer.Option(help="File that holds the new password; made if it does not exist."),
+    ] = None,
+) -> None:
+    """Change your own password, also one that has expired.
+
+    The new one comes from --password-file, from DECORTEX_NEW_PASSWORD, or from a prompt; never from the command line.
+    Example: decortex db password
+    """
+    from decortex_ops.admin import roles as access
+    from decortex_schemas.database import read_settings
+
+    if not os.environ.get("DJ_HOST"):
+        raise ConfigError(
+            "DJ_HOST is not set: the embedded server keeps its own password, which nobody needs to know."
+        )
+    settings = read_settings()
+    new = _password(password_file) or _ask(settings.user)
+    account = access.change_own_password(settings, new)
+    out.print(
+        f"{account} has another password: set DJ_PASS or DJ_PASS_FILE to it", highlight=False, markup=False
+    )
 
 
 def revoke(
@@ -102,13 +131,15 @@ def _password(file: Path | None) -> str | None:
     return password
 
 
-def _ask(user: str) -> str | None:
+def _ask(user: str) -> str:
     if not sys.stdin.isatty():
         raise ConfigError(
-            f"the account {user!r} is new and needs a password: give --password-file, set {PASSWORD_VARIABLE}, or "
+            f"the account {user!r} needs a password: give --password-file, set {PASSWORD_VARIABLE}, or "
             "run this on a terminal."
         )
     password = getpass.getpass(f"Password for {user}: ")
     if password != getpass.getpass("Again: "):
         raise ConfigError("the two passwords are not the same.")
+    if not password:
+        raise ConfigError("an empty password is none.")
     return password

@@ -183,7 +183,9 @@ def workers_panel(alive: Sequence[Row]) -> Panel:
     """Processes that beat, and what each holds."""
     rows = [
         {
-            "process": f"{row['host_name']}:{row['process_id']}",
+            "user": ", ".join(sorted({held["user"] for held in row["holds"]})) or "·",
+            "host": row["host_name"],
+            "process": row["process_id"],
             "up": duration(row["up_seconds"]),
             "silent": duration(row["silent_seconds"]),
             "holds": "; ".join(f"{held['table']} for {duration(held['seconds'])}" for held in row["holds"])
@@ -197,7 +199,14 @@ def workers_panel(alive: Sequence[Row]) -> Panel:
         f"n = {len(alive)} alive: heard of within a minute",
         content=table(
             rows,
-            [("process", "Process"), ("up", "up for"), ("silent", "last heard"), ("holds", "in work")],
+            [
+                ("user", "User"),
+                ("host", "Host"),
+                ("process", "Process"),
+                ("up", "up for"),
+                ("silent", "last heard"),
+                ("holds", "in work"),
+            ],
             caption="Processes that are alive, and the keys they hold",
         ),
         rows=rows,
@@ -224,6 +233,7 @@ def failures_panel(failed: Sequence[Row]) -> Panel:
         "message": lambda row: html.Details(
             [html.Summary(str(row["message"])[:200]), html.Pre(str(row["traceback"]))]
         ),
+        "where": lambda row: f"{row['user']} on {row['host_name']}, process {row['process_id']}",
         "retry": lambda row: html.Code(retry_command(row), className="command"),
     }
     return Panel(
@@ -237,6 +247,7 @@ def failures_panel(failed: Sequence[Row]) -> Panel:
                 ("key", "Key"),
                 ("message", "Message"),
                 ("when", "when"),
+                ("where", "by"),
                 ("retry", "To retry"),
             ],
             caption="Keys that ended in an error, and the command that queues them again",

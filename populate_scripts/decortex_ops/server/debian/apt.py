@@ -90,6 +90,11 @@ class PrivateApt:
             "Dir::State::status": folder / "status",
             "Dir::Cache": folder / "cache",
             "Acquire::Languages": "none",
+            # Whatever the machine allows for itself: no package without a signature of the archive's key.
+            "Acquire::AllowInsecureRepositories": "false",
+            "Acquire::AllowWeakRepositories": "false",
+            "Acquire::AllowDowngradeToInsecureRepositories": "false",
+            "APT::Get::AllowUnauthenticated": "false",
             "Acquire::Retries": "2",
             "Acquire::http::Timeout": _TIMEOUT_S,
             "Acquire::https::Timeout": _TIMEOUT_S,

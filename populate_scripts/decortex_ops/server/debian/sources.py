@@ -10,7 +10,9 @@ from pathlib import Path
 _ONE_LINE = re.compile(
     r"^deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s*(?P<components>.*)$"
 )
-_TRUST_OPTIONS = frozenset({"trusted", "check-valid-until", "check-date"})
+# Of the options that decide whether an archive is believed, those of its age. `trusted` is not among them: a machine
+# may take its own packages unsigned, the server that runs as its user is always checked against the archive's key.
+_AGE_OPTIONS = frozenset({"check-valid-until", "check-date"})
 # The names under which Debian's archive offers a release besides its code name.
 _DEBIAN_ALIASES = frozenset({"stable", "oldstable", "testing", "unstable", "sid"})
 
@@ -30,8 +32,7 @@ class AptSource:
     signed_by : str or None
         Path of the keyring, where the source names one.
     options : tuple of (str, str)
-        The options that decide whether the archive is believed: ``trusted``, ``check-valid-until``,
-        ``check-date``.
+        How old the archive's signature may be: ``check-valid-until``, ``check-date``. Never ``trusted``.
     """
 
     uri: str
@@ -118,7 +119,7 @@ def _source(uri: str, suite: str, components: Sequence[str], options: Mapping[st
         components=tuple(components),
         # Only a path is of use: a key written into the stanza belongs to that stanza.
         signed_by=signed_by.split()[0] if signed_by.startswith("/") else None,
-        options=tuple(sorted((name, options[name]) for name in options if name in _TRUST_OPTIONS)),
+        options=tuple(sorted((name, options[name]) for name in options if name in _AGE_OPTIONS)),
     )
 
 
