@@ -26,9 +26,9 @@ def create(
     ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Declare a study from a JSON plan, or from an example that comes with decortex.
+    """Declare a study from a JSON plan, or from one that comes with decortex.
 
-    Example: decortex study create v4-sweep plan.json; decortex study create v4-k example:v4-k
+    Example: decortex study create v4-k example:v4-k
     """
     from decortex_ops.plan_files import read_plan
     from decortex_schemas import queries
