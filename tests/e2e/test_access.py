@@ -262,8 +262,8 @@ except Exception as error:
         ("viewer", ("gc", "--delete"), "admin"),
         ("worker", ("gc", "--delete"), "admin"),
         ("author", ("gc", "--delete"), "admin"),
-        ("worker", ("delete", "Clustering", "k=2", "--yes"), "admin"),
-        ("author", ("delete", "Clustering", "k=2", "--yes"), "admin"),
+        ("worker", ("delete", "Clustering", "k=2", "--yes", "--why", "a try that is refused"), "admin"),
+        ("author", ("delete", "Clustering", "k=2", "--yes", "--why", "a try that is refused"), "admin"),
     ],
 )
 def test_a_refusal_says_who_one_is_which_role_it_takes_and_whom_to_ask(
