@@ -201,7 +201,7 @@ def connect(*, threads: int = 1, must_write: bool = False) -> dj.Connection:
             declare_everything(connection, anew=False)
         activate(connection)
     if not must_write and not _may_compute(schema.connection):
-        _connect_reader()
+        _go_on_reading()
         return schema.connection
     prepare_store(store_folder())
     pin_threads(threads)
@@ -224,11 +224,10 @@ def _may_compute(connection: dj.Connection) -> bool:
     return True
 
 
-def _connect_reader() -> None:
-    from decortex_schemas.queries.connection import connect_to_read  # noqa: PLC0415  (it imports this module)
-
+def _go_on_reading() -> None:
+    """Go on as a reader: nothing is registered, no lease is held, and the session writes nothing."""
     settings = read_settings()
-    connect_to_read()
+    schema.connection.query("SET SESSION TRANSACTION READ ONLY")
     warnings.warn(
         f"connected for reading only: user {settings.user!r} may not compute in database {settings.database!r}. That "
         f"takes the role worker; an administrator gives it (decortex db grant {settings.user} --role worker).",
