@@ -21,8 +21,8 @@ from worlds import WORLDS, World, draw
 
 from decortex.evaluation.splits import Boundary, SplitConfig, count_types
 
-# Seeds below 100, and 1000 to 1005, were looked at while the rule was made; tables are of seeds from 3000.
-FIRST_SEED = 3000
+# Seeds below 100, 1000 to 1005 and 3000 to 3003 were looked at while the rule was made; tables are of seeds from 4000.
+FIRST_SEED = 4000
 
 
 def run(world: World, n_neurons: int, seed: int, config: SplitConfig) -> dict[str, Any]:

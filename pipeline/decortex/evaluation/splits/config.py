@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from decortex.config import Config
 
@@ -11,16 +11,11 @@ class SplitConfig(Config):
     """How the number of types is judged; docs/number-of-types.md says how the values were chosen."""
 
     alpha: float = Field(
-        default=0.01,
-        gt=0,
-        lt=0.5,
-        description="level of 'there are types': one number of types at least must pass it",
-    )
-    alpha_number: float = Field(
         default=0.02,
         gt=0,
         lt=0.5,
-        description="level of every number of types, once there are types; not below alpha",
+        description="level of every number of types; docs/number-of-types.md has how often a continuum is then said to"
+        " have types",
     )
     futile_p: float = Field(
         default=0.2,
@@ -63,12 +58,3 @@ class SplitConfig(Config):
     n_shuffles: int = Field(
         default=0, ge=0, le=100, description="data sets of shuffled features that are counted beside the data"
     )
-
-    @model_validator(mode="after")
-    def _levels_in_order(self) -> SplitConfig:
-        if self.alpha_number < self.alpha:
-            raise ValueError(
-                f"alpha_number ({self.alpha_number}) should not be below alpha ({self.alpha}): a number of types that"
-                " is evidence of types must count"
-            )
-        return self

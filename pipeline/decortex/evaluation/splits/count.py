@@ -156,7 +156,7 @@ def _count(points: FloatArray, codes: IntArray | None, seed: int, config: SplitC
         if n_repeats in (1, config.n_repeats):
             levels = _levels(folds, of_deciding, n_repeats, config)
     passed = [level for level in levels if level.passed]
-    if not any(level.p <= config.alpha for level in passed):
+    if not passed:
         # Of two equal halves of a cloud a window holds about a sixth of the neurons.
         decidable = bool(valley_p(0, n_deciding / _PER_WINDOW) <= config.alpha) or any(
             can_decide(one, config) for level in levels for one in level.boundaries
@@ -255,7 +255,7 @@ def _level(
         boundary(total, float(share), config) for total, share in zip(sums, found / len(folds), strict=True)
     )
     p = max(one.p for one in boundaries)
-    return Level(n_groups, p, p <= config.alpha_number, boundaries if found.any() else ())
+    return Level(n_groups, p, p <= config.alpha, boundaries if found.any() else ())
 
 
 def _split_sides(

@@ -71,7 +71,7 @@ class Level:
     p : float
         Of 'at most G - 1 groups stand apart': the larger p of the two weakest boundaries.
     passed : bool
-        p <= alpha_number.
+        p <= alpha.
     boundaries : tuple of Boundary
         The two boundaries that are weakest on training neurons (of two groups the only one); empty where no fold
         has G groups.

@@ -27,7 +27,7 @@ def test_types_far_apart_are_counted(k):
     assert (found.status, found.n_types) == ("types", k)
     assert same_partition(found.labels, y)
     assert found.levels[k - 2].p < 1e-4
-    assert found.levels[k - 1].p > 0.01
+    assert found.levels[k - 1].p > 0.02
 
 
 def test_three_types_on_a_line_are_counted():
@@ -95,7 +95,7 @@ def test_the_tree_holds_every_type_and_its_sizes():
     assert (first.level, first.left, first.right) == (2, (0, 1), (2, 3))
     assert (first.n_left, first.n_right) == (160, 110)
     assert {(one.left, one.right) for one in others} == {((0,), (1,)), ((2,), (3,))}
-    assert all(one.p <= 0.01 and one.valley.depth < 0.2 for one in found.splits)
+    assert all(one.p <= 0.02 and one.valley.depth < 0.2 for one in found.splits)
 
 
 def test_outliers_are_set_aside_and_join_nothing():
@@ -156,7 +156,7 @@ def test_a_type_of_a_single_animal_is_not_counted():
 def test_few_neurons_are_undecided():
     x, _ = types(2, n=10)
     assert count_types(x).status == "undecided"
-    assert count_types(np.random.default_rng(0).standard_normal((36, 3))).status == "undecided"
+    assert count_types(np.random.default_rng(0).standard_normal((33, 3))).status == "undecided"
 
 
 def test_more_neurons_than_decide_are_labelled_all_the_same():
@@ -191,8 +191,6 @@ def test_bad_input_is_refused(x, message):
 def test_an_unknown_setting_is_refused():
     with pytest.raises(ConfigError, match="alpha"):
         SplitConfig.from_params({"alpha": 2})
-    with pytest.raises(ConfigError, match=r"alpha_number \(0.001\) should not be below alpha"):
-        SplitConfig.from_params({"alpha_number": 0.001})
 
 
 def test_given_groups_that_stand_apart():

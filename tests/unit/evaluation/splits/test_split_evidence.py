@@ -60,6 +60,6 @@ def test_prisms_count_together_and_with_the_paths_consent():
 
 
 def test_too_few_neurons_beside_decide_nothing():
-    few, enough = (boundary(np.array([[[0, n], [0, n], [0, n]]], dtype=float), 1.0, CONFIG) for n in (6, 7))
+    few, enough = (boundary(np.array([[[0, n], [0, n], [0, n]]], dtype=float), 1.0, CONFIG) for n in (5, 6))
     assert not can_decide(few, CONFIG)
     assert can_decide(enough, CONFIG)
