@@ -197,6 +197,6 @@ def test_every_page_answers_any_query() -> None:
 
 def test_a_study_that_is_no_longer_what_was_frozen_says_so_first() -> None:
     said = "study 'v4' is no longer what was frozen: 1 of its members missing"
-    view = router.view_of(finetune, "", tuned_lab(frozen_changes=said))
+    view = router.view_of(agreement, "", lab(frozen_changes=said))
     assert view.panels[0].name == "changed"
     assert view.panels[0].empty.why == said
