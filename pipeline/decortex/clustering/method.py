@@ -29,10 +29,13 @@ class Points:
         Finite, C-contiguous.
     cache : Cache
         Memoisation; a result never depends on what it holds.
+    device : str or None
+        Torch device that neighbours are searched on; None: scikit-learn's search on the CPU.
     """
 
     values: FloatArray
     cache: Cache
+    device: str | None = None
 
     @cached_property
     def sha256(self) -> str:

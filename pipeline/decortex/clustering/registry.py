@@ -73,7 +73,14 @@ def spec_hash(method: str, params: Mapping[str, Any] | None = None) -> str:
 
 
 def fit(
-    x: Any, method: str, *, n_clusters: int, seed: int = 0, cache: Cache | None = None, **params: Any
+    x: Any,
+    method: str,
+    *,
+    n_clusters: int,
+    seed: int = 0,
+    cache: Cache | None = None,
+    device: str | None = None,
+    **params: Any,
 ) -> ClusteringResult:
     """Cluster neurons once.
 
@@ -89,6 +96,9 @@ def fit(
         Not negative.
     cache : Cache, optional
         Where graphs and eigenvectors are kept between calls. The result does not depend on it.
+    device : str, optional
+        Torch device ('cuda', 'cpu') that the graph methods search neighbours on; default: scikit-learn's search.
+        Neighbours are ordered by exact distances either way; everything else runs on the CPU.
     **params
         Parameters of the method, see `method_config`.
 
@@ -105,7 +115,7 @@ def fit(
     InputError
         If x, K or the seed cannot be worked on.
     """
-    fitter, grid = _prepare(x, method, ((n_clusters, seed),), cache, params)
+    fitter, grid = _prepare(x, method, ((n_clusters, seed),), params, cache=cache, device=device)
     return fitter(*grid[0])
 
 
@@ -116,6 +126,7 @@ def fit_grid(
     n_clusters: Iterable[int] = range(2, 31),
     seeds: Iterable[int] = range(3),
     cache: Cache | None = None,
+    device: str | None = None,
     progress: Progress | None = None,
     **params: Any,
 ) -> list[ClusteringResult]:
@@ -123,7 +134,7 @@ def fit_grid(
 
     Parameters
     ----------
-    x, method, cache, **params
+    x, method, cache, device, **params
         As in `fit`.
     n_clusters, seeds : iterable of int
         The grid.
@@ -144,7 +155,9 @@ def fit_grid(
         If x, a K or a seed cannot be worked on; nothing is computed then.
     """
     seeds = tuple(seeds)
-    fitter, grid = _prepare(x, method, [(k, seed) for k in n_clusters for seed in seeds], cache, params)
+    fitter, grid = _prepare(
+        x, method, [(k, seed) for k in n_clusters for seed in seeds], params, cache=cache, device=device
+    )
     results = []
     for k, seed in grid:
         results.append(replace(fitter(k, seed), soft=None))
@@ -200,13 +213,20 @@ def soft_assignments(result: ClusteringResult, x: Any) -> FloatArray:
 
 
 def _prepare(
-    x: Any, method: str, grid: Iterable[tuple[Any, Any]], cache: Cache | None, params: Mapping[str, Any]
+    x: Any,
+    method: str,
+    grid: Iterable[tuple[Any, Any]],
+    params: Mapping[str, Any],
+    *,
+    cache: Cache | None,
+    device: str | None,
 ) -> tuple[Fitter, list[tuple[int, int]]]:
     entry = get_method(method)
     config = entry.config.from_params(params)
     values = check_points(x)
     checked = [(check_n_clusters(k, len(values)), check_seed(seed)) for k, seed in grid]
-    return entry.prepare(Points(values, MemoryCache() if cache is None else cache), config), checked
+    points = Points(values, MemoryCache() if cache is None else cache, device)
+    return entry.prepare(points, config), checked
 
 
 def _kept(

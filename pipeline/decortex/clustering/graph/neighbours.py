@@ -12,6 +12,7 @@ from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
 
 from decortex.clustering.cache import cache_key
+from decortex.clustering.graph.neighbours_torch import candidates
 from decortex.clustering.inputs import FloatArray
 from decortex.clustering.method import Points
 from decortex.distances import distance_blocks, robust_centre
@@ -19,11 +20,11 @@ from decortex.errors import InputError
 
 VERSION = 2
 WIDTH = 32  # neighbours searched for at least: one search serves every usual n_neighbors
+UNSURE_SINGLE = 1e-3  # the same for spare candidates that were searched in single precision
 CHUNK = 2**22  # array elements a step where pairs are taken apart
 SEARCH_ROUNDING = 1e-15  # of |x|^2, what an expanded squared distance may be off by
-UNSURE = (
-    1e-6  # of the last neighbour's squared distance, above which neighbours are searched again by differences
-)
+SINGLE_ROUNDING = 1e-6  # the same in single precision, on a GPU
+UNSURE = 1e-6  # of the last neighbour's squared distance, above which differences search again
 
 
 @dataclass(frozen=True)
@@ -65,17 +66,25 @@ def nearest_neighbours(points: Points, n_neighbors: int) -> Neighbours:
         width *= 2
     width = min(width, n - 1)
     key = cache_key("neighbours", VERSION, points.sha256, {"width": width})
-    found = points.cache.compute(key, lambda: _search(points.values, width))
+    found = points.cache.compute(key, lambda: _search(points.values, width, points.device))
     return Neighbours(found["indices"][:, :n_neighbors], found["distances"][:, :n_neighbors])
 
 
-def _search(x: FloatArray, width: int) -> dict[str, NDArray[np.int32] | FloatArray]:
+def _search(x: FloatArray, width: int, device: str | None) -> dict[str, NDArray[np.int32] | FloatArray]:
     x = x - robust_centre(x)
-    searched = NearestNeighbors(n_neighbors=width, algorithm="brute").fit(x)
-    indices = searched.kneighbors(return_distance=False).astype(np.int32)
+    if device is None:
+        searched = NearestNeighbors(n_neighbors=width, algorithm="brute").fit(x)
+        indices = searched.kneighbors(return_distance=False).astype(np.int32)
+    else:
+        indices = candidates(x, width, device)
     distances = _lengths(x, indices)  # the search's own distances suffer cancellation near 0
+    if device is not None:
+        order = np.lexsort((indices, distances), axis=1)[:, :width]
+        indices, distances = (np.take_along_axis(array, order, axis=1) for array in (indices, distances))
     size = np.einsum("nd,nd->n", x, x)
-    lost = np.flatnonzero(SEARCH_ROUNDING * size > UNSURE * distances[:, -1] ** 2)
+    single = device is not None and not device.startswith("cpu")
+    rounding, unsure = (SINGLE_ROUNDING, UNSURE_SINGLE) if single else (SEARCH_ROUNDING, UNSURE)
+    lost = np.flatnonzero(rounding * size > unsure * distances[:, -1] ** 2)
     step = max(1, CHUNK // len(x))
     for first in range(
         0, len(lost), step
