@@ -278,6 +278,13 @@ def explain_refusal(settings: Settings, refusal: str) -> str:
     )
 
 
+class _Expired(pymysql.connections.Connection):  # type: ignore[misc,type-arg,unused-ignore]
+    """A connection that sends no statement of its own first: an expired account may only change its password."""
+
+    def set_character_set(self, charset: str, collation: str | None = None) -> None:
+        """Keep the character set of the handshake."""
+
+
 def change_own_password(settings: Settings, password: str) -> str:
     """Set another password of the account that one is; an expired one too. Returns the account's name.
 
@@ -295,7 +302,7 @@ def change_own_password(settings: Settings, password: str) -> str:
     """
     driver = {**settings.driver(), "client_flag": CLIENT.HANDLE_EXPIRED_PASSWORDS}
     try:
-        with pymysql.connect(**driver, autocommit=True) as link, link.cursor() as cursor:
+        with _Expired(**driver, autocommit=None) as link, link.cursor() as cursor:
             cursor.execute("ALTER USER USER() IDENTIFIED BY %s", (password,))
             cursor.execute("SELECT CURRENT_USER()")
             return str(cursor.fetchone()[0])
