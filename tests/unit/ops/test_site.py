@@ -76,6 +76,19 @@ def test_the_navigation_names_pages_that_exist(site: ModuleType, pages: dict[str
     assert nav | set(site.pages_without_place(text)) == written | set(pages)
 
 
+def test_the_glossary_names_tables_and_columns_that_exist() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([A-Z]\w+(?:\.\w+)*)`", text)
+    assert len(named) > 40
+    for name in named:
+        *path, last = name.split(".")
+        table = schemas
+        for part in [*path, last] if last[0].isupper() else path:
+            table = getattr(table, part)
+        if last[0].islower():
+            assert re.search(rf"^\s*{last}\b[^\n]*:", table.definition, flags=re.M), name
+
+
 def test_mkdocs_builds_it_strictly(tmp_path: Path) -> None:
     if importlib.util.find_spec("mkdocs") is None:
         pytest.skip("mkdocs is not installed: pip install -c constraints.txt -e '.[docs]', or `make docs`")
