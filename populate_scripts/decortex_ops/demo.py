@@ -22,6 +22,7 @@ from decortex_schemas.register import (
     PlanFile,
     ViewPlan,
     declare_plan,
+    states_study_of,
 )
 from decortex_schemas.tables import (
     Dataset,
@@ -55,6 +56,8 @@ ROW_FIELDS = (
     "correlation_before",
     "correlation_after",
     "correlation_control",
+    "labels_changed",
+    "ari_truth_control",
     "epsilon2",
     "epsilon2_within",
     "p",
@@ -99,6 +102,8 @@ def run_demo(
     fleet_size = workers or os.cpu_count() or 1
     run_until_empty(workers=fleet_size, on_round=on_round)
     freeze_study(study)
+    if plan.states != "none":
+        freeze_study(states_study_of(study))
     run_until_empty(workers=fleet_size, on_round=on_round)  # what compares across a frozen study
     return {
         "study": study,
@@ -106,8 +111,27 @@ def run_demo(
         "seconds": round(time.monotonic() - started, 1),
         "test_correlation": queries.test_performance(study)["test_correlation"],
         "n_neurons": int((Dataset & {"dataset": dataset}).fetch1("n_neurons")),
-        "rows": [{name: row[name] for name in ROW_FIELDS} for row in queries.results(study)],
+        "rows": _rows(study),
     }
+
+
+def _rows(study: str) -> list[dict[str, Any]]:
+    """Results, with the share of labels that fine-tuning moved, and the control clustered afresh beside them."""
+    states = queries.states(study) if queries.has_states(study) else []
+    controls = {
+        (row["finetune"], row["start_method"], row["k"]): row["ari_truth"]
+        for row in states
+        if row["state"] == "control" and row["method"] == row["start_method"]
+    }
+    rows = [
+        {
+            **row,
+            "labels_changed": row["share_changed"],
+            "ari_truth_control": controls.get((row["finetune"], row["method_name"], row["k"])),
+        }
+        for row in queries.results(study)
+    ]
+    return [{name: row[name] for name in ROW_FIELDS} for row in rows]
 
 
 def _register(data: Path | None, *, video: bool) -> str:
@@ -131,8 +155,8 @@ def _register(data: Path | None, *, video: bool) -> str:
 
 def simulated_plan(dataset: str) -> PlanFile:
     """What the demo asks of the simulated cortex: eight types, three networks, k-means and GMM at three K."""
-    schedule = {"max_epochs": 4, "schedule": "constant", "keep": "last", **_LATE_RATES}
-    start: dict[str, Any] = {"counts": (8,), "seeds": (0,), "schedule": schedule}
+    schedule = {"max_epochs": 2, "schedule": "constant", "keep": "last", **_LATE_RATES}
+    start: dict[str, Any] = {"counts": (8,), "seeds": (0,), "methods": ("kmeans",), "schedule": schedule}
     return PlanFile(
         description="The whole chain on a simulated cortex with eight known functional types",
         networks=(NetworksPlan(dataset=dataset, recipe="simulated_cortex", seeds=MODEL_SEEDS),),
@@ -148,7 +172,9 @@ def simulated_plan(dataset: str) -> PlanFile:
             FinetuningPlan(
                 name="dec_joint", params={"kind": "dec_joint", "kernel": "scaled", "beta": 0.1}, **start
             ),
+            FinetuningPlan(name="december", params={"kind": "december", "beta_rule": "balanced"}, **start),
         ),
+        states="controls",
         views=VIEWS,
     )
 
@@ -196,5 +222,6 @@ def recorded_plan(dataset: str) -> PlanFile:
                 name="dec_joint", params={"kind": "dec_joint", "kernel": "scaled", "beta": 1.0}, **start
             ),
         ),
+        states="controls",
         views=VIEWS,
     )

@@ -21,6 +21,7 @@ from .tables.evaluation.stability import ConsensusPartition, SubsampleStability
 from .tables.evaluation.types import TypeCount
 from .tables.finetuning import ContinuedTraining, DECFinetune
 from .tables.frozen import FrozenStudy, freeze_study
+from .tables.network_states import NetworkState
 from .tables.networks import ModelTask, Performance, TrainedModel
 from .tables.null_networks import NullDataset, NullRecordings, NullStudy
 from .tables.specs import (
@@ -37,7 +38,7 @@ from .tables.specs import (
     Tier,
     TrainingSchedule,
 )
-from .tables.studies import Study, StudyPlan, declare_study
+from .tables.studies import StateStudy, Study, StudyPlan, declare_study
 from .tables.subsamples import SubsampleClustering
 from .tables.views import EmbeddingView, ViewRequest, ViewSpec, request_view
 
@@ -72,6 +73,7 @@ __all__ = [
     "ModelAgreement",
     "ModelSpec",
     "ModelTask",
+    "NetworkState",
     "NullDataset",
     "NullFit",
     "NullModel",
@@ -84,6 +86,7 @@ __all__ = [
     "SeedAgreement",
     "SeedNullFit",
     "SplitSpec",
+    "StateStudy",
     "Study",
     "StudyPlan",
     "SubsampleClustering",

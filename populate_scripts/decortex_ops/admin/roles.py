@@ -32,7 +32,9 @@ _KEY_COLUMNS = {
     "#seed": "seed",
     "#cluster_count": "k",
     "model_task": "dataset",
+    "network_state": "model_spec_id",
     "null_study": "null_study",
+    "state_study": "states_study",
     "study": "priority",
     "view_request": "study",
 }

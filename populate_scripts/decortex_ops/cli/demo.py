@@ -20,6 +20,8 @@ HEADINGS = {
     "correlation_before": "before",
     "correlation_after": "after",
     "correlation_control": "control",
+    "labels_changed": "changed",
+    "ari_truth_control": "ctruth",
     "epsilon2_within": "within",
 }
 READING = """
@@ -29,6 +31,8 @@ truth, seeds, restarts  adjusted Rand index: against the known types (- where no
 seeds_before            what `seeds` was before this fine-tuning, over the same networks and starts: compare these two
 before, after, control  mean test correlation to average: before and after fine-tuning, and of the control that
                         trained as long without a clustering loss
+changed, ctruth         share of labels that fine-tuning moved, and agreement with the known types of the control
+                        clustered afresh by the same method: whether the move was good
 epsilon2                share of the rank variance of the neurons' correlations between clusters, over all neurons
 within, p               the same for ranks within sessions, and median p of its permutation test"""
 

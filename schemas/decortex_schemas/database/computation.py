@@ -76,7 +76,7 @@ class Computation(dj.Computed):
         """Compute one key from what `make_fetch` returned; no transaction is open meanwhile."""
         raise OperationError(f"{type(self).__name__} does not say how it is computed")
 
-    def before_insert(self, key: dict[str, Any]) -> None:
+    def before_insert(self, key: dict[str, Any], made: Made) -> None:
         """Check what must hold when the row is inserted; an error leaves nothing behind."""
 
     def make_compute(self, key: dict[str, Any], *fetched: Any) -> tuple[Any, ...]:
@@ -87,7 +87,7 @@ class Computation(dj.Computed):
     def make_insert(self, key: dict[str, Any], made: Made, started: float) -> None:
         """Insert the row and its parts, if this process still holds the key."""
         confirm_reservation(self, key)
-        self.before_insert(key)
+        self.before_insert(key, made)
         self.insert1({**key, **made.row, **run_stamp(started), "computation_version": self.version})
         for name, rows in made.parts.items():
             part = getattr(self, name)

@@ -87,6 +87,11 @@ from .rows import (
     START,
     Names,
 )
+from .states import (
+    OWN_LABELS,
+    has_states,
+    states,
+)
 from .types import types
 from .views import (
     VIEW_KEY,
@@ -105,6 +110,7 @@ __all__ = [
     "JOB_STATES",
     "MOST_PARTITIONS",
     "NEURON",
+    "OWN_LABELS",
     "PAIRED",
     "PARTITION",
     "SORTABLE",
@@ -136,6 +142,7 @@ __all__ = [
     "finetuning",
     "front",
     "frozen_changes",
+    "has_states",
     "improvement",
     "labels",
     "mixed_environments",
@@ -156,6 +163,7 @@ __all__ = [
     "scores",
     "selection_cost",
     "specifications",
+    "states",
     "statuses",
     "store_path",
     "studies",

@@ -13,6 +13,7 @@ from .plans import (
     register_none,
 )
 from .priorities import apply_priorities, set_priority
+from .state_plans import states_study_of
 
 __all__ = [
     "EmbeddingPlan",
@@ -29,4 +30,5 @@ __all__ = [
     "register_defaults",
     "register_none",
     "set_priority",
+    "states_study_of",
 ]

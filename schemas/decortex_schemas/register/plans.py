@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -15,7 +15,9 @@ from decortex.evaluation.nulls import NULL_KINDS, NullKind
 from decortex.finetune import ROTATION_KINDS, FinetuneConfig
 from decortex.models.training import TrainingConfig
 from decortex_schemas.register.null_plans import FinetunedNullPlan, check_null, declare_null, null_cost
+from decortex_schemas.register.state_plans import States, check_states, declare_states
 from decortex_schemas.tables import (
+    NETWORK_SEED,
     Dataset,
     FinetunePlan,
     ModelSpec,
@@ -27,6 +29,7 @@ from decortex_schemas.tables import (
     register_method,
     register_model_spec,
     register_schedule,
+    register_state,
     request_view,
 )
 
@@ -42,6 +45,11 @@ class NetworksPlan(Config):
     )
     imported: str | None = Field(None, description="Name of an imported family: all its registered seeds")
     seeds: tuple[int, ...] = Field(default=(0,), description="Seeds to train with")
+    joint_from: int | None = Field(
+        None,
+        ge=1,
+        description="Take the networks as they are after this epoch; fine-tunings and controls go on from there",
+    )
 
 
 class EmbeddingPlan(Config):
@@ -82,7 +90,9 @@ class FinetuningPlan(Config):
     schedule: dict[str, Any] = Field(
         default_factory=dict, description="what differs from the training of the plan's first networks"
     )
-    control_seed: int = Field(0, ge=0, description="Seed of the order of batches, shared with the control")
+    control_seed: Annotated[int, Field(ge=0)] | Literal["model"] = Field(
+        0, description="Seed of the order of batches, shared with the control; 'model': each network's own"
+    )
     methods: tuple[str, ...] = Field(default=(), description="Names of the starting methods; all if empty")
     counts: tuple[int, ...] = Field(default=(), description="K of the starts; all if empty")
     seeds: tuple[int, ...] = Field(default=(), description="Clustering seeds of the starts; all if empty")
@@ -129,6 +139,11 @@ class PlanFile(Config):
     finetuned_null: FinetunedNullPlan | None = Field(
         None, description="Surrogates that are trained and fine-tuned as the study's networks are"
     )
+    states: States = Field(
+        "none",
+        description="States to cluster afresh by every method, in a study of their own: controls, or all"
+        " (fine-tuned networks too)",
+    )
     views: tuple[ViewPlan, ...] = Field(
         default=(ViewPlan(name="", seed=0),),
         description="Pictures of the embeddings, to look at; default: two principal components",
@@ -136,7 +151,7 @@ class PlanFile(Config):
 
 
 def declare_plan(name: str, plan: PlanFile) -> None:
-    """Register what a plan names and declare the study, with its null if it has one; repeating it changes nothing.
+    """Register what a plan names and declare the study, with its null and its states; repeating it changes nothing.
 
     Raises
     ------
@@ -144,15 +159,26 @@ def declare_plan(name: str, plan: PlanFile) -> None:
         If a dataset, recipe, method or parameter is unknown, or the name is taken by another plan.
     """
     views = [(one, embedding_maps.ViewConfig.from_params(one.params)) for one in plan.views]
+    if plan.finetuned_null is not None and any(one.joint_from is not None for one in plan.networks):
+        raise ConfigError(
+            "a fine-tuned null trains readouts over cores that stay, so that a training that goes on with its core has"
+            f" none in the tables: leave finetuned_null or joint_from out of plan {name!r} (benchmarks/dec_joint.py"
+            " --surrogates makes one)."
+        )
     resolved = resolve_plan(plan)
     repeated = None if plan.finetuned_null is None else repeated_on_nulls(plan, resolved)
     if plan.finetuned_null is not None and repeated is not None:
         check_null(name, repeated, plan.finetuned_null)
+    trained = resolved.model_copy(update={"finetunings": resolved.finetunings[1:]})  # the first is 'none'
+    if plan.states != "none":
+        check_states(name, trained)
     declare_study(name, resolved, description=plan.description)
     for one, config in views:
         request_view(name, one.name or config.kind, config, seed=one.seed)
     if plan.finetuned_null is not None and repeated is not None:
         declare_null(name, repeated, plan.finetuned_null)
+    if plan.states != "none":
+        declare_states(name, trained, plan.states)
 
 
 def plan_cost(plan: PlanFile) -> list[dict[str, Any]]:
@@ -226,7 +252,8 @@ def _finetuning(
             f"fine-tuning {plan.name!r} starts from {unknown}; the plan's methods are {list(methods)}."
         )
     own = None if networks.imported is not None else _configs(networks)[2].resolved()
-    schedule = TrainingConfig.from_params({**(own or networks.training or {}), **plan.schedule})
+    carried = {} if networks.joint_from is None else {"optimiser_state": "carried"}
+    schedule = TrainingConfig.from_params({**(own or networks.training or {}), **carried, **plan.schedule})
     config = FinetuneConfig.from_params(plan.params)
     started = {name: methods[name]["method"] for name in plan.methods or methods}
     unfit = sorted(name for name, method in started.items() if method != "rotation_tmixture")
@@ -239,7 +266,7 @@ def _finetuning(
         plan.name,
         config,
         schedule_id=register_schedule(f"{plan.name} schedule", schedule),
-        control_seed=plan.control_seed,
+        control_seed=NETWORK_SEED if plan.control_seed == "model" else plan.control_seed,
     )
     return FinetunePlan(
         finetune_id=finetune_id,
@@ -253,6 +280,11 @@ def _networks(plan: NetworksPlan) -> list[dict[str, Any]]:
     if not len(Dataset & {"dataset": plan.dataset}):
         raise ConfigError(f"no dataset {plan.dataset!r} is registered; `decortex register dataset` does.")
     if plan.imported is not None:
+        if plan.joint_from is not None:
+            raise ConfigError(
+                f"networks {plan.imported!r} are imported: their training is not known and cannot go on jointly from "
+                f"epoch {plan.joint_from}; leave joint_from out."
+            )
         family = (ModelSpec & {"model_name": plan.imported, "core": "imported"}).proj()
         keys: list[dict[str, Any]] = (ModelTask & family & {"dataset": plan.dataset}).proj().to_dicts()
         if not keys:
@@ -263,6 +295,8 @@ def _networks(plan: NetworksPlan) -> list[dict[str, Any]]:
         return keys
     name, network, training = _configs(plan)
     spec = register_model_spec(name, network, training)
+    if plan.joint_from is not None:
+        spec = register_state(spec, "epoch", epoch=plan.joint_from)
     return [{"dataset": plan.dataset, "model_spec_id": spec, "model_seed": seed} for seed in plan.seeds]
 
 

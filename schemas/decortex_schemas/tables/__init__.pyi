@@ -32,10 +32,12 @@ from .frozen_state import (
     say_changes,
     warn_of_changes,
 )
+from .network_states import NetworkState, register_state
 from .networks import ModelTask, Performance, TrainedModel, load_network, raw_embedding
 from .null_networks import NullRecordings, NullStudy, check_parent, declare_null_datasets
 from .specs import (
     DEFAULT_COVARIATES,
+    NETWORK_SEED,
     ClusteringMethod,
     CovariateSet,
     EmbeddingSpec,
@@ -56,7 +58,7 @@ from .specs import (
     register_split_spec,
 )
 from .stored_networks import TASK_COLUMNS, build_task, rebuild_task
-from .studies import FinetunePlan, Study, StudyPlan, declare_study
+from .studies import FinetunePlan, StateStudy, Study, StudyPlan, declare_study
 from .views import (
     EmbeddingView,
     ViewRequest,
@@ -67,6 +69,7 @@ from .views import (
 
 __all__ = [
     "DEFAULT_COVARIATES",
+    "NETWORK_SEED",
     "OPENERS",
     "SCORED_AGAINST",
     "TASK_COLUMNS",
@@ -85,11 +88,13 @@ __all__ = [
     "FrozenStudyChanged",
     "ModelSpec",
     "ModelTask",
+    "NetworkState",
     "NullRecordings",
     "NullStudy",
     "Performance",
     "Seed",
     "SplitSpec",
+    "StateStudy",
     "Study",
     "StudyPlan",
     "TrainedModel",
@@ -132,6 +137,7 @@ __all__ = [
     "register_simulated_video",
     "register_simulation",
     "register_split_spec",
+    "register_state",
     "register_view_spec",
     "request_view",
     "say_changes",

@@ -19,6 +19,7 @@ from decortex_schemas.database import STAMP, Computation, Environment, Made, run
 from decortex_schemas.tables.clustering import Clustering
 from decortex_schemas.tables.datasets import load_recordings
 from decortex_schemas.tables.embeddings import array_sha256
+from decortex_schemas.tables.network_states import check_no_state, handover_of
 from decortex_schemas.tables.networks import (
     SCORE_COLUMNS,
     SCORED_TIERS,
@@ -35,6 +36,7 @@ from decortex_schemas.tables.specs import (
     Seed,
     Tier,  # noqa: F401  (foreign key)
     TrainingSchedule,
+    batch_seed,
 )
 from decortex_schemas.tables.stored_networks import checkpoint_columns
 from decortex_schemas.tables.studies import Study
@@ -103,12 +105,13 @@ class ContinuedTraining(Computation):
     def compute(self, key: dict[str, Any], sha256: str, params: dict[str, Any]) -> Made:
         """Train on and score every epoch."""
         state = run_state("ContinuedTraining", key, network=sha256, schedule=params)
-        network = load_network(TrainedModel & key)
+        network, schedule = load_network(TrainedModel & key), TrainingConfig.from_params(params)
         outcome = finetuning.continue_training(
             network,
             load_recordings(key["dataset"]),
-            TrainingConfig.from_params(params),
-            seed=key["control_seed"],
+            schedule,
+            seed=batch_seed(key["control_seed"], key["model_seed"]),
+            after=handover_of(key) if schedule.optimiser_state == "carried" else None,
             state=state,
             maps=shared_maps(),
         )
@@ -130,6 +133,10 @@ class ContinuedTraining(Computation):
             for record, scores in zip(outcome.epochs, outcome.test_scores, strict=True)
         ]
         return Made(row, {"Epoch": epochs}, state=state)
+
+    def before_insert(self, key: dict[str, Any], made: Made) -> None:
+        """No network may hold an earlier result of this control."""
+        check_no_state("ContinuedTraining", key, made.row["checkpoint_sha256"])
 
 
 @schema
@@ -255,7 +262,7 @@ class DECFinetune(Computation):
             schedule=schedule,
             seed=seed,
         )
-        network = load_network(TrainedModel & key)
+        network, how = load_network(TrainedModel & key), TrainingConfig.from_params(schedule)
         recordings = load_recordings(key["dataset"])
         raw = network.embedding().detach().numpy()
         result = finetuning.finetune(
@@ -264,10 +271,11 @@ class DECFinetune(Computation):
             embeddings.fit_map(raw, embeddings.EmbeddingConfig.from_params(embedding)),
             labels,
             FinetuneConfig.from_params(params),
-            TrainingConfig.from_params(schedule),
+            how,
             n_clusters=key["k"],
-            seed=seed,
+            seed=batch_seed(seed, key["model_seed"]),
             rotation=rotation,
+            after=handover_of(key) if how.optimiser_state == "carried" else None,
             state=state,
             maps=shared_maps(),
         )
@@ -281,6 +289,10 @@ class DECFinetune(Computation):
             {"Epoch": curve_rows(result), "Score": scores},
             state=state,
         )
+
+    def before_insert(self, key: dict[str, Any], made: Made) -> None:
+        """No network may hold an earlier result of this fine-tuning."""
+        check_no_state("DECFinetune", key, made.row.get("checkpoint_sha256"))
 
 
 def untouched_row(labels: NDArray[np.int16], fit_status: str) -> dict[str, Any]:

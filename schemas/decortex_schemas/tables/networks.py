@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from decortex import data as data_sources
 from decortex import finetune, models
+from decortex.errors import InputError
 from decortex.evaluation.performance import Scores, concatenate_scores, score_neurons
 from decortex.models import training as network_training
 from decortex.models.training import TrainingConfig
@@ -131,21 +133,38 @@ class TrainedModel(Computation):
         epoch_seconds : float64
         """
 
+    class Handover(dj.Part):
+        """The training of a state after an epoch, to go on from there."""
+
+        definition = """
+        # A training run handed over after an epoch
+        -> master
+        ---
+        run : <sealed_bytes@main>        # weights, optimiser, rates, average; loads with weights_only=True
+        run_sha256 : char(64)
+        """
+
     @property
     def key_source(self) -> Any:
-        """Every task, but those on null datasets only once their responses are drawn and their core is trained."""
-        from decortex_schemas.tables.null_networks import tasks_to_wait_for  # noqa: PLC0415  (it rests on this table)
+        """Every task; on null datasets, and of states of networks, once what they come from is there."""
+        # Both rest on this table.
+        from decortex_schemas.tables.network_states import states_to_wait_for  # noqa: PLC0415
+        from decortex_schemas.tables.null_networks import tasks_to_wait_for  # noqa: PLC0415
 
-        return ModelTask.proj() - tasks_to_wait_for()
+        ready = ModelTask.proj() - tasks_to_wait_for()
+        for waiting in states_to_wait_for():
+            ready = ready - waiting
+        return ready
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
-        """Fetch the task: digest of a checkpoint, or the configurations to train and where the core comes from."""
-        from decortex_schemas.tables.null_networks import core_donor  # noqa: PLC0415  (it rests on this table)
+        """Fetch the task: digest of a checkpoint, or the configurations to train and what it is a state of."""
+        from decortex_schemas.tables.network_states import source_of  # noqa: PLC0415  (both rest on this table)
+        from decortex_schemas.tables.null_networks import core_donor  # noqa: PLC0415
 
         sha256 = (ModelTask & key).fetch1("checkpoint_sha256")
         network, training = (ModelSpec & key).fetch1("network", "training")
         content = (Dataset & key).fetch1("content_sha256")
-        return sha256, network, training, content, core_donor(key)
+        return sha256, network, training, content, core_donor(key), source_of(key)
 
     def compute(
         self,
@@ -155,10 +174,16 @@ class TrainedModel(Computation):
         training: Any,
         content: str,
         donor: dict[str, Any] | None,
+        source: dict[str, Any] | None,
     ) -> Made:
-        """Train, or take the checkpoint as it is."""
+        """Train, to the end or to an epoch, or take the network as it is."""
+        from decortex_schemas.tables.network_states import state_row  # noqa: PLC0415  (it rests on this table)
+
         if sha256 is not None:
             return Made(imported_row(key))
+        if source is not None and source["state"] != "epoch":
+            return Made(state_row(source))
+        until = None if source is None else source["epoch"]
         recordings = load_recordings(key["dataset"])
         how = TrainingConfig.from_params(training)
         if donor is None:
@@ -175,8 +200,16 @@ class TrainedModel(Computation):
             training=training,
             recordings=recordings.content_sha256,
             core=None if donor is None else donor["checkpoint_sha256"],
+            **({} if until is None else {"until": until}),
         )
-        outcome = network_training.fit_network(model, recordings, how, seed=key["model_seed"], state=state)
+        outcome = network_training.fit_network(
+            model, recordings, how, seed=key["model_seed"], state=state, until=until
+        )
+        if until is not None and outcome.handover is None:
+            raise InputError(
+                f"training ended after epoch {len(outcome.epochs)} ({outcome.stop_reason}), before epoch {until} from "
+                "which another should go on; name an earlier epoch."
+            )
         row = {
             **checkpoint_columns(checkpoint_bytes(model)),
             "source_kind": "decortex",
@@ -185,7 +218,11 @@ class TrainedModel(Computation):
             "stop_reason": outcome.stop_reason,
             "validation_correlation": validation_at(outcome),
         }
-        return Made(row, {"Epoch": epoch_rows(outcome.epochs)}, state=state)
+        parts: dict[str, list[dict[str, Any]]] = {"Epoch": epoch_rows(outcome.epochs)}
+        if outcome.handover is not None:
+            run = outcome.handover.to_bytes()
+            parts["Handover"] = [{"run": run, "run_sha256": hashlib.sha256(run).hexdigest()}]
+        return Made(row, parts, state=state)
 
 
 @schema

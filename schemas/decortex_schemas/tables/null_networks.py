@@ -126,7 +126,7 @@ class NullRecordings(Computation):
         ]
         return Made(drawn, {"Session": sessions})
 
-    def before_insert(self, key: dict[str, Any]) -> None:
+    def before_insert(self, key: dict[str, Any], made: Made) -> None:
         """Refuse new responses while networks that were trained on an earlier draw are there."""
         if len(TrainedModel & key):
             raise ConfigError(

@@ -23,10 +23,13 @@ from decortex.finetune import FinetuneConfig
 from decortex.models.training import TrainingConfig
 from decortex_schemas.database import register_row, schema
 
+# In the place of a control's seed: the order of batches follows the seed of each network.
+NETWORK_SEED = -1
+
 
 @schema
 class Seed(dj.Lookup):
-    """Random seeds; studies add the ones they name."""
+    """Random seeds; studies add the ones they name. -1, as a control's seed, is the network's own."""
 
     definition = """
     # Random seed
@@ -252,6 +255,17 @@ def register_model_spec(name: str, network: models.NetworkConfig, training: Trai
     )
 
 
+def register_model_state(name: str, parent: Mapping[str, Any], content_hash: str) -> int:
+    """Register a state of another specification's networks; returns its own ``model_spec_id``."""
+    columns = ("core", "readout", "network", "training")
+    return register_row(
+        ModelSpec,
+        "model_spec_id",
+        {"spec_hash": content_hash},
+        {"model_name": name[:64], **{column: parent[column] for column in columns}},
+    )
+
+
 def register_imported_spec(name: str, readout: str) -> int:
     """Register the family of an imported checkpoint; returns ``model_spec_id``."""
     return register_row(
@@ -313,6 +327,11 @@ def register_method(
         },
     )
     return {"method": method, "method_id": method_id}
+
+
+def batch_seed(control_seed: int, model_seed: int) -> int:
+    """Seed of the order of batches: the one that is named, or the network's own."""
+    return model_seed if control_seed == NETWORK_SEED else control_seed
 
 
 def register_finetune(

@@ -14,8 +14,11 @@ from pydantic import Field
 from decortex.config import Config, canonical_json, config_hash
 from decortex.errors import ConfigError
 from decortex.evaluation.nulls import NullKind
+from decortex.models import training as network_training
+from decortex.models.training import TrainingConfig
 from decortex_schemas.database import schema
 from decortex_schemas.tables.datasets import Dataset
+from decortex_schemas.tables.network_states import NetworkState
 from decortex_schemas.tables.networks import ModelTask
 from decortex_schemas.tables.specs import (
     ClusterCount,  # noqa: F401  (foreign keys)
@@ -25,6 +28,7 @@ from decortex_schemas.tables.specs import (
     ModelSpec,
     NullModel,  # noqa: F401
     Seed,  # noqa: F401
+    TrainingSchedule,
     register_counts,
     register_seeds,
 )
@@ -115,6 +119,18 @@ class Study(dj.Manual):
         -> Seed
         -> FinetuneSpec
         """
+
+
+@schema
+class StateStudy(dj.Manual):
+    """The study whose networks' states another study clusters afresh."""
+
+    definition = """
+    # A study of the states that another study's trainings leave
+    -> Study.proj(states_study='study')
+    ---
+    -> Study
+    """
 
 
 class FinetunePlan(Config):
@@ -281,6 +297,7 @@ def _check_finetunings(plan: StudyPlan, models: list[dict[str, Any]]) -> None:
             f"nothing can be fine-tuned on {', '.join(silent.to_arrays('dataset'))}: the responses of all neurons are "
             "not recorded. Register the checkpoint with the dataset of its neurons, or with --own-responses."
         )
+    _check_carried([part.finetune_id for part in trained], models)
     for part in plan.finetunings:
         for what, asked, own in (
             ("method_ids", part.methods, plan.method_ids),
@@ -292,3 +309,24 @@ def _check_finetunings(plan: StudyPlan, models: list[dict[str, Any]]) -> None:
                     f"a fine-tuning starts from {what} {sorted(set(asked) - set(own))}, which the study itself "
                     f"does not have ({sorted(own)})."
                 )
+
+
+def _check_carried(finetune_ids: list[int], models: list[dict[str, Any]]) -> None:
+    """A training that goes on needs networks that were handed over, under the optimiser and rates they had."""
+    chosen = FinetuneSpec & [{"finetune_id": i} for i in finetune_ids]
+    schedules = (TrainingSchedule & chosen.proj("schedule_id")).to_arrays("params") if finetune_ids else ()
+    carried = [
+        one
+        for params in schedules
+        if (one := TrainingConfig.from_params(params)).optimiser_state == "carried"
+    ]
+    for spec in sorted({int(key["model_spec_id"]) for key in models}) if carried else ():
+        name, training = (ModelSpec & {"model_spec_id": spec}).fetch1("model_name", "training")
+        epochs = (NetworkState & {"model_spec_id": spec, "state": "epoch"}).to_arrays("epoch")
+        if not len(epochs):
+            raise ConfigError(
+                f"a fine-tuning goes on with the training of network {name!r} (optimiser_state 'carried'), which was "
+                "not handed over after an epoch: give its networks a joint_from, or take optimiser_state 'new'."
+            )
+        for schedule in carried:
+            network_training.check_carried(training, int(epochs[0]), schedule)

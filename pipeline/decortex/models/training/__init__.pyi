@@ -19,6 +19,7 @@ from .feature_cache import (
 )
 from .handover import (
     Handover,
+    check_carried,
 )
 from .history import (
     EpochRecord,
@@ -62,6 +63,7 @@ __all__ = [
     "TrainingConfig",
     "TrainingOutcome",
     "WeightAverage",
+    "check_carried",
     "discard_stale",
     "fit_network",
     "log_norm_penalty",

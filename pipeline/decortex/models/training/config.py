@@ -74,6 +74,10 @@ class TrainingConfig(Config):
     keep: Literal["best", "last"] = Field(
         default="best", description="keep the epoch of the best validation correlation, or the last"
     )
+    optimiser_state: Literal["new", "carried"] = Field(
+        default="new",
+        description="carried: go on with optimiser, rates and average of a training handed over after an epoch",
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32",
         description="of the core's and readout's products on a GPU; losses, weights and scores stay float32",
@@ -90,8 +94,13 @@ class TrainingConfig(Config):
     )
 
     def resolved(self) -> dict[str, Any]:
-        """All parameters; without a 'window' that is null, so that training on images hashes as before movies."""
+        """All parameters as plain JSON values; ``window`` and ``optimiser_state`` only where they do something.
+
+        Training had hashes before movies, and before it could go on from another's state; they stay what they were.
+        """
         plain = super().resolved()
         if self.window is None:
             del plain["window"]
+        if self.optimiser_state == "new":
+            del plain["optimiser_state"]
         return plain

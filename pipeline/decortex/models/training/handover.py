@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,27 +114,8 @@ class Handover:
         return cls(**content)
 
     def check(self, config: TrainingConfig) -> None:
-        """Refuse to go on under another optimiser or schedule than the run had, or past its end.
-
-        Raises
-        ------
-        ConfigError
-            If a setting that optimiser or rates hold differs, or no epoch is left.
-        """
-        own = config.resolved()
-        names = (*_CARRIED, *(_CYCLE if config.schedule == "one_cycle" else ()))
-        other = [name for name in names if own[name] != self.training[name]]
-        if other:
-            named = "; ".join(f"{name} {self.training[name]!r}, not {own[name]!r}" for name in other)
-            raise ConfigError(
-                f"a training that goes on from epoch {self.epoch} keeps its optimiser and its rates: it was started"
-                f" with {named}. Give it the same, or start a new optimiser (no handover)."
-            )
-        if config.max_epochs <= self.epoch:
-            raise ConfigError(
-                f"max_epochs counts the whole training: after {self.epoch} epochs {config.max_epochs} leave none to"
-                " go on with; give a larger max_epochs."
-            )
+        """Refuse to go on under another optimiser or schedule than the run had, or past its end (`check_carried`)."""
+        check_carried(self.training, self.epoch, config)
 
     def restore(
         self,
@@ -185,6 +167,39 @@ def copied(value: Any) -> Any:
     return value
 
 
+def check_carried(training: Mapping[str, Any], epoch: int, config: TrainingConfig) -> None:
+    """Refuse to go on under another optimiser or schedule than a training had, or past its end.
+
+    Parameters
+    ----------
+    training : mapping
+        Resolved `TrainingConfig` of the training.
+    epoch : int
+        Epochs that are done.
+    config : TrainingConfig
+        How it should go on.
+
+    Raises
+    ------
+    ConfigError
+        If a setting that optimiser or rates hold differs, or no epoch is left.
+    """
+    own = config.resolved()
+    names = (*_CARRIED, *(_CYCLE if config.schedule == "one_cycle" else ()))
+    other = [name for name in names if own[name] != training[name]]
+    if other:
+        named = "; ".join(f"{name} {training[name]!r}, not {own[name]!r}" for name in other)
+        raise ConfigError(
+            f"a training that goes on from epoch {epoch} keeps its optimiser and its rates: it was started"
+            f" with {named}. Give it the same, or start a new optimiser (no handover)."
+        )
+    if config.max_epochs <= epoch:
+        raise ConfigError(
+            f"max_epochs counts the whole training: after {epoch} epochs {config.max_epochs} leave none to"
+            " go on with; give a larger max_epochs."
+        )
+
+
 def check_span(config: TrainingConfig, until: int | None, after: Handover | None) -> None:
     """Refuse to hand a run over outside its epochs, or to take up one of another optimiser or schedule.
 
@@ -195,6 +210,11 @@ def check_span(config: TrainingConfig, until: int | None, after: Handover | None
     """
     if after is not None:
         after.check(config)
+    elif config.optimiser_state == "carried":
+        raise ConfigError(
+            "optimiser_state 'carried' goes on with a training handed over after an epoch; give it (after=), or take"
+            " 'new'."
+        )
     past = 0 if after is None else after.epoch
     if until is not None and not past < until <= config.max_epochs:
         raise ConfigError(

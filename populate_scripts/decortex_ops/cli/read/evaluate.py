@@ -68,7 +68,20 @@ SUMMARY_COLUMNS = (
 )
 FRONT_COLUMNS = ("method", "k", "finetune", "beta", "ari_networks", "difference", "on_front")
 STATS_PARTS = ("predictability", "confounds")
-PRICE_PARTS = ("price", "pairs", "summary", "front")
+PRICE_PARTS = ("price", "pairs", "summary", "front", "states")
+STATES_COLUMNS = (
+    "start_method",
+    "k",
+    "finetune",
+    "state",
+    "method",
+    "n_networks",
+    "ari_networks",
+    "ari_truth",
+    "silhouette",
+    "silhouette_moved",
+    "test_correlation",
+)
 NOTHING = "nothing compared yet; `decortex work` does once the scheduler has queued it"
 
 
@@ -116,6 +129,7 @@ def price(
         "price": queries.price(study),
         **queries.improvement(study),
         "front": queries.front(study),
+        "states": queries.states(study) if queries.has_states(study) else [],
     }
     if said_plainly(found, choose_part(found, PRICE_PARTS, part), json=json, csv=csv):
         return
@@ -128,6 +142,7 @@ def price(
     for other, columns, title in (
         ("summary", SUMMARY_COLUMNS, "after fine-tuning against its own start, mean over networks"),
         ("front", FRONT_COLUMNS, "agreement between networks against performance"),
+        ("states", STATES_COLUMNS, "four states: start, control, own labels, clustered afresh"),
     ):
         if found[other]:
             out.print()

@@ -1,0 +1,193 @@
+"""States of networks through the tables: joint from an epoch, controls and fine-tuned networks clustered afresh."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from small_lab import NETWORK, SMALL, fill, plan_for
+
+import decortex_schemas as schemas
+from decortex.data import SimulationConfig
+from decortex.embeddings import EmbeddingConfig, fit_map
+from decortex.errors import ConfigError
+from decortex.finetune import continue_training
+from decortex.models.training import TrainingConfig
+from decortex_schemas import queries
+from decortex_schemas.register import declare_plan
+from decortex_schemas.tables import load_embedding, load_network, load_recordings, register_simulation
+
+TRAINING = {"max_epochs": 3, "batch_size": 32, "schedule": "plateau", "keep": "last"}
+START = {"counts": [3], "seeds": [0], "methods": ["kmeans"], "control_seed": "model"}
+
+
+def networks(**changed: object) -> list[dict[str, object]]:
+    return [{"dataset": "small", "network": NETWORK, "training": TRAINING, "seeds": [0, 1], **changed}]
+
+
+def joint_plan(**changed: object) -> object:
+    variants = {
+        "december": {"kind": "december", "beta": 0.1},
+        "tell": {"kind": "tell", "beta": 0.1},
+    }
+    plan = {
+        "networks": networks(joint_from=1),
+        "counts": [3],
+        "seeds": [0],
+        "finetunings": [{"name": name, "params": params, **START} for name, params in variants.items()],
+        "states": "all",
+        "views": [],
+    }
+    return plan_for("small", **{**plan, **changed})
+
+
+@pytest.fixture(scope="module")
+def joint(database: dict[str, str]) -> str:
+    """A study of joint training from epoch 1, its states, and the plain networks beside it; all computed."""
+    register_simulation("small", SimulationConfig.from_params(SMALL), seed=3)
+    declare_plan("joint", joint_plan())
+    declare_plan(
+        "whole", plan_for("small", networks=networks(), counts=[3], seeds=[0], finetunings=[], views=[])
+    )
+    fill()
+    for study in ("joint", "joint-states", "whole"):
+        schemas.freeze_study(study)
+    fill()
+    return "joint"
+
+
+def specs_of(state: str) -> dict[int, dict[str, object]]:
+    rows = (schemas.NetworkState & {"state": state}).to_dicts()
+    return {int(row["model_spec_id"]): row for row in rows}
+
+
+def test_every_state_is_a_network_like_any_other(joint: str) -> None:
+    assert [len(specs_of(state)) for state in ("epoch", "control", "fine_tuned")] == [1, 1, 2]
+    study = schemas.Study.Model & {"study": "joint-states"}
+    assert len(study) == 2 * (1 + 2)
+    for table in (schemas.TrainedModel, schemas.Embedding, schemas.Performance & {"tier": "test"}):
+        assert len(table & study.proj()) == 6
+    # Both methods of the plan cluster every state, at the K that is fine-tuned; nothing fine-tunes a state.
+    assert len(schemas.Clustering & study.proj()) == 6 * 2
+    kinds = schemas.DECFinetune * schemas.FinetuneSpec.proj("kind") & study.proj()
+    assert set(kinds.to_arrays("kind")) == {"none"}
+    assert len(schemas.SeedAgreement & {"study": "joint-states"}) == 3 * 2
+
+
+def test_the_control_from_an_epoch_is_the_plain_training_to_the_bit(joint: str) -> None:
+    plain = {int(i) for i in (schemas.Study.Model & {"study": "whole"}).to_arrays("model_spec_id")}
+    (control,) = specs_of("control")
+    for seed in (0, 1):
+        weights = [
+            load_network(schemas.TrainedModel & {"model_spec_id": spec, "model_seed": seed}).state_dict()
+            for spec in (control, *plain)
+        ]
+        for one, other in zip(weights[0].values(), weights[1].values(), strict=True):
+            np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+
+def test_a_state_holds_the_network_that_its_row_says(joint: str) -> None:
+    (start,) = specs_of("epoch")
+    key = {"dataset": "small", "model_spec_id": start, "model_seed": 1}
+    row = (schemas.TrainedModel & key).fetch1()
+    assert (row["n_epochs"], row["kept_epoch"], row["stop_reason"]) == (1, 1, "handed_over")
+    handover = schemas.tables.network_states.handover_of(key)
+    network = load_network(schemas.TrainedModel & key)
+    schedule = TrainingConfig.from_params({**TRAINING, "optimiser_state": "carried"})
+    continue_training(network, load_recordings("small"), schedule, seed=1, after=handover)
+    expected = network.embedding().detach().numpy()
+    stored = (schemas.ContinuedTraining & {"model_spec_id": start, "model_seed": 1}).fetch1("embedding")
+    np.testing.assert_array_equal(stored.load(), expected)
+    (control,) = specs_of("control")
+    embedded = load_embedding((schemas.Embedding & {"model_spec_id": control, "model_seed": 1}).keys()[0])
+    np.testing.assert_allclose(embedded, fit_map(expected, EmbeddingConfig(kind="l2")).apply(expected))
+    for spec, state in specs_of("fine_tuned").items():
+        moved = schemas.DECFinetune & {"finetune_id": state["finetune_id"], "model_seed": 1}
+        afresh = schemas.TrainedModel & {"model_spec_id": spec, "model_seed": 1}
+        assert moved.fetch1("checkpoint_sha256") == afresh.fetch1("checkpoint_sha256")
+
+
+def test_four_states_are_compared_in_one_query(joint: str) -> None:
+    rows = queries.states(joint)
+    assert {(row["finetune"], row["state"], row["method"]) for row in rows} == {
+        (finetune, state, method)
+        for finetune in ("december", "tell")
+        for state, methods in {
+            "start": ("kmeans", "gmm"),
+            "control": ("kmeans", "gmm"),
+            "fine_tuned": ("own",),
+            "fine_tuned_afresh": ("kmeans", "gmm"),
+        }.items()
+        for method in methods
+    }
+    for row in rows:
+        assert row["start_method"] == "kmeans"
+        assert row["n_networks"] == 2
+        for name in ("ari_networks", "ari_truth", "silhouette", "test_correlation"):
+            assert -1 <= row[name] <= 1
+    controls = {row["test_correlation"] for row in rows if row["state"] == "control"}
+    assert len(controls) == 1
+    own = next(row for row in rows if (row["state"], row["finetune"]) == ("fine_tuned", "tell"))
+    retained = schemas.RetainedPerformance * schemas.FinetuneSpec.proj("finetune") & {"finetune": "tell"}
+    np.testing.assert_allclose(own["test_correlation"], np.mean(retained.to_arrays("after")))
+    np.testing.assert_allclose(controls.pop(), np.mean(retained.to_arrays("control")))
+
+
+def test_a_study_without_states_says_so(joint: str) -> None:
+    assert queries.has_states(joint)
+    assert not queries.has_states("whole")
+    with pytest.raises(ConfigError, match='"states": "all"'):
+        queries.states("whole")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"networks": networks(joint_from=3)}, "can go on jointly from epoch 1 to 2, not from 3"),
+        (
+            {
+                "networks": networks(),
+                "finetunings": [
+                    {
+                        "name": "lost",
+                        "params": {"kind": "december"},
+                        "schedule": {"optimiser_state": "carried"},
+                        **START,
+                    }
+                ],
+            },
+            "was not handed over after an epoch",
+        ),
+        (
+            {
+                "finetunings": [
+                    {
+                        "name": "faster",
+                        "params": {"kind": "december"},
+                        "schedule": {"learning_rate": 0.5},
+                        **START,
+                    }
+                ]
+            },
+            "keeps its optimiser and its rates",
+        ),
+        ({"finetunings": []}, "asks for states afresh but trains nothing on"),
+    ],
+)
+def test_what_cannot_go_on_is_refused_when_it_is_declared(
+    joint: str, changed: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        declare_plan("refused", joint_plan(**changed))
+    assert not len(schemas.Study & {"study": "refused"})
+
+
+def test_a_result_that_changes_under_a_state_is_refused_and_the_same_one_is_not(joint: str) -> None:
+    """Last: it deletes a control and computes it again."""
+    control = schemas.ContinuedTraining & {"model_spec_id": next(iter(specs_of("epoch"))), "model_seed": 0}
+    (key,) = control.keys()
+    digest = control.fetch1("checkpoint_sha256")
+    control.delete(prompt=False)
+    with pytest.raises(ConfigError, match="holds an earlier result of this ContinuedTraining"):
+        schemas.tables.network_states.check_no_state("ContinuedTraining", key, "0" * 64)
+    schemas.ContinuedTraining.populate(key)
+    assert (schemas.ContinuedTraining & key).fetch1("checkpoint_sha256") == digest
