@@ -14,7 +14,8 @@ if __name__ == "__main__":
     stages = list(dict.fromkeys(stage_of(table) for table in computed_tables()))
     unknown = sorted(set(asked) - set(stages))
     if unknown:
-        sys.exit(f"{', '.join(unknown)}: no such stage; there are {', '.join(stages)}.")
+        print(f"{', '.join(unknown)}: no such stage; there are {', '.join(stages)}.", file=sys.stderr)
+        sys.exit(2)
     schemas.connect()
     for table in computed_tables():
         if not asked or stage_of(table) in asked:
