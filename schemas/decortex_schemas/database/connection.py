@@ -135,7 +135,7 @@ def hold_store(info: dict[str, Any], database: str, *, to_read: bool) -> Iterato
             if code in _LOCKED:
                 raise OperationError(
                     "a backup or a `decortex gc --delete` of this database is under way; wait for its end."
-                    + _holders(cursor, database)
+                    + _holders(cursor)
                 ) from None
             if code in _REFUSED:
                 raise DatabaseError(
@@ -147,22 +147,20 @@ def hold_store(info: dict[str, Any], database: str, *, to_read: bool) -> Iterato
         link.rollback()
 
 
-def _holders(cursor: Any, database: str) -> str:
-    """Who holds the row, in words; nothing for accounts that may not see others."""
+def _holders(cursor: Any) -> str:
+    """Who holds rows of the server now, in words: one of them holds this. Accounts without PROCESS see none."""
     try:
         cursor.execute(
-            "SELECT DISTINCT t.processlist_id, t.processlist_user, t.processlist_host "
-            "FROM performance_schema.data_locks AS l JOIN performance_schema.threads AS t USING (thread_id) "
-            "WHERE l.object_schema = %s AND l.object_name = '#schema_version' "
-            "AND t.processlist_id <> CONNECTION_ID()",
-            (database,),
+            "SELECT p.id, p.user, p.host FROM information_schema.innodb_trx AS t "
+            "JOIN information_schema.processlist AS p ON p.id = t.trx_mysql_thread_id "
+            "WHERE t.trx_rows_locked > 0 AND p.id <> CONNECTION_ID()"
         )
     except pymysql.MySQLError:
-        return " The server's root sees who (performance_schema.data_locks)."
+        return " The server's root sees who (information_schema.innodb_trx)."
     found = [
         f"connection {number} of {user}@{host} (KILL {number})" for number, user, host in cursor.fetchall()
     ]
-    return f" It is held by {', '.join(found)}." if found else ""
+    return f" Rows are held by {', '.join(found)}." if found else ""
 
 
 @contextmanager
