@@ -197,7 +197,7 @@ def table(lines: list[dict[str, Any]]) -> str:
         one = next(iter(here.values()))
         known = one["known"] if one["known"] else "none" if one["types_known"] else "?"
         cells = [here[way]["k"] if way in here else "" for way in ways]
-        shown = ["none" if cell == 1 else str(cell) for cell in cells]
+        shown = ["none" if cell in (0, 1) else str(cell) for cell in cells]
         if here.get("rule", {}).get("status") == "undecided":
             shown[0] = "undecided"
         if here.get("rule", {}).get("at_least"):

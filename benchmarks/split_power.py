@@ -85,7 +85,7 @@ def tables(lines: list[dict[str, Any]]) -> str:
             "|---" * (len(sizes) + 1) + "|",
         ]
         for name in dict.fromkeys(line["world"] for line in here):
-            counts = [cells[name, n] for n in sizes]
+            counts = [cells.get((name, n), []) for n in sizes]
             rows.append(
                 f"| {name} | "
                 + " | ".join(f"{sum(map(claimed, cell))}/{len(cell)}" if cell else "" for cell in counts)

@@ -68,3 +68,23 @@ def test_the_nearest_centres_are_as_far_apart_as_asked(load):
     centres = worlds.centres_apart(np.random.default_rng(0), 8, 16, 4.0)
     apart = np.linalg.norm(centres[:, None] - centres[None], axis=2)[np.triu_indices(8, 1)]
     assert apart.min() == pytest.approx(4)
+
+
+def test_tables_of_several_sizes_leave_gaps(load):
+    power = load("split_power")
+    line = {"group": "continuum", "true": None, "status": "none", "n_types": None, "ari": None, "seed": 1}
+    types = {
+        "group": "shape",
+        "true": 4,
+        "status": "types",
+        "n_types": 4,
+        "ari": 1.0,
+        "seed": 1,
+        "world": "4 cigars",
+    }
+    table = power.tables(
+        [{**line, "world": "ring", "n": 700}, {**line, "world": "sphere", "n": 3000}, {**types, "n": 700}]
+    )
+    assert "| ring | 0/1 |  |" in table
+    assert "| sphere |  | 0/1 |" in table
+    assert "| 4 cigars | 700 | 4 | 1/1 | 0 | 0 | 4.0 | 1.00 |" in table
