@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from small_lab import fill
 from video_files import Skeleton, write_h5_folder, write_video_session
 
 import decortex_schemas as schemas
 from decortex.data import MovieSplit, VideoSimulationConfig
-from decortex.errors import DatasetError
+from decortex.errors import ConfigError, DatasetError
 from decortex.evaluation.performance import CLIP_METRICS, METRICS
-from decortex.models import frames_skipped, predict
+from decortex.models import OwnResponsesConfig, frames_skipped, predict
+from decortex.models.checkpoints import RebuildConfig
 from decortex_schemas import queries
-from decortex_schemas.register import PlanFile, declare_plan
+from decortex_schemas.register import PlanFile, declare_plan, register_checkpoint
 from decortex_schemas.tables import (
     load_network,
     load_recordings,
@@ -144,3 +146,38 @@ def test_the_skeleton_of_a_real_recording_is_trained_scored_and_clustered(
     assert len(schemas.Clustering & key) == 1
     scored = (schemas.Performance & key).to_dicts()
     assert [(one["tier"], one["frames_skipped"], one["n_trials"]) for one in scored] == [("validation", 8, 6)]
+
+
+def test_a_rebuilt_network_of_movies_answers_to_clips_of_its_own(
+    database: dict[str, str], tmp_path: Path
+) -> None:
+    g = torch.Generator().manual_seed(0)
+    n, channels = 6, 3
+    state = {
+        "core.features.layer0.conv_spatial.weight": torch.randn(channels, 1, 1, 5, 5, generator=g),
+        "core.features.layer0.conv_temporal.weight": torch.randn(channels, channels, 4, 1, 1, generator=g),
+        "readout.s._mu": torch.rand(1, n, 1, 2, generator=g) - 0.5,
+        "readout.s.sigma": torch.rand(1, n, 2, 2, generator=g),
+        "readout.s._features": 0.1 * torch.randn(1, channels, 1, n, generator=g),
+        "readout.s.bias": torch.zeros(n),
+    }
+    torch.save(state, tmp_path / "movies.pt")
+    rebuild = RebuildConfig.from_params({"video": {"frame_rate": 30.0}, "image_shape": [1, 16, 16]})
+    own = OwnResponsesConfig(n_train=3, n_validation=2, n_test=2, n_frames=8, max_scale=1.2)
+    with pytest.warns(UserWarning, match="a network of movies: .* 6 neurons x 3 features"):
+        key = register_checkpoint(
+            tmp_path / "movies.pt", name="own-movies", rebuild=rebuild, own_responses=own
+        )
+    dataset = {"dataset": key["dataset"]}
+    assert (schemas.Dataset & dataset).fetch1("frame_rate") == 30.0
+    fill()
+    scored = (schemas.Performance & dataset & {"tier": "test"}).fetch1()
+    assert (scored["frames_skipped"], scored["n_trials"]) == (3, 2)
+    value = (
+        schemas.Performance.Score & dataset & {"tier": "test", "metric": "single_trial_correlation"}
+    ).fetch1("mean")
+    assert value == pytest.approx(1.0, abs=1e-4)
+    with pytest.raises(ConfigError, match="need 'n_frames', the length of the clips"):
+        register_checkpoint(
+            tmp_path / "movies.pt", name="other", rebuild=rebuild, own_responses=OwnResponsesConfig()
+        )

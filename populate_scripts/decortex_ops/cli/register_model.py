@@ -56,6 +56,10 @@ def model(
     own_responses: Annotated[
         bool, typer.Option(help="Take its own responses to natural images as recordings.")
     ] = False,
+    own_frames: Annotated[
+        int | None,
+        typer.Option(min=2, help="Of a network of movies, with --own-responses: frames per clip."),
+    ] = None,
 ) -> None:
     """Register a trained network. Example: decortex register model sensorium_sota_model.pth --network sensorium."""
     if masks not in (None, "free", "normalised"):
@@ -73,7 +77,7 @@ def model(
         builder=builder,
         builder_config=None if builder is None else json_option("--builder-config", builder_config),
         neuron_map=None if neuron_map is None else read_map(neuron_map),
-        own_responses=own_option(own_responses),
+        own_responses=own_option(own_responses, own_frames),
     )
 
 
@@ -146,11 +150,15 @@ def rebuild_option(text: str | None) -> Any:
     return RebuildConfig.from_params(json_option("--network", text))
 
 
-def own_option(asked: bool) -> Any:
-    """The default images, if a network's own responses are asked for."""
+def own_option(asked: bool, n_frames: int | None = None) -> Any:
+    """The default images, or clips of this length, if a network's own responses are asked for."""
     from decortex.models import OwnResponsesConfig
 
-    return OwnResponsesConfig() if asked else None
+    if n_frames is None:
+        return OwnResponsesConfig() if asked else None
+    if not asked:
+        raise ConfigError("--own-frames is of a network's own responses: give --own-responses with it.")
+    return OwnResponsesConfig(n_train=240, n_validation=20, n_test=20, n_frames=n_frames)
 
 
 def json_option(name: str, text: str) -> dict[str, Any]:

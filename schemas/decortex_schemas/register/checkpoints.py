@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from decortex.models import checkpoints
 from decortex_schemas.database import schema
 from decortex_schemas.register.checkpoint_checks import check_embedding, check_name, known_task
 from decortex_schemas.tables import (
+    OWN_KIND,
     Dataset,
     ModelTask,
     build_task,
@@ -28,7 +30,6 @@ from decortex_schemas.tables import (
     register_seeds,
 )
 
-OWN_KIND = "own"
 _OF_A_CHECKPOINT = ("neurons_only", "mapped", OWN_KIND)
 
 
@@ -124,6 +125,13 @@ def register_checkpoint(path: Path, options: ImportOptions | None = None, **give
         masks=masks,  # type: ignore[arg-type]
     )
     check_embedding(path, readout)
+    if readout.is_video:
+        warnings.warn(
+            f"a network of movies: its readouts have no time axis, the embedding is {len(readout.embedding)} neurons x"
+            f" {readout.embedding.shape[1]} features; what is temporal sits in the core's channels.",
+            UserWarning,
+            stacklevel=2,
+        )
     data = path.read_bytes()
     name = options.name or path.stem
     row, neurons, sessions = _dataset(path, name, readout, options, rebuild)

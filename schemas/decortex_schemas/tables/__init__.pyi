@@ -1,6 +1,7 @@
 from .clustering import Clustering
 from .datasets import (
     OPENERS,
+    OWN_KIND,
     SCORED_AGAINST,
     Dataset,
     checkpoint_order_sha256,
@@ -71,6 +72,7 @@ __all__ = [
     "DEFAULT_COVARIATES",
     "NETWORK_SEED",
     "OPENERS",
+    "OWN_KIND",
     "SCORED_AGAINST",
     "TASK_COLUMNS",
     "Clustering",

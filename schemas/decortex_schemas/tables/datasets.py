@@ -22,6 +22,7 @@ from decortex_schemas.database import schema
 
 # Kinds of datasets that another module opens, because their recordings rest on tables further down the chain.
 OPENERS: dict[str, Callable[[dict[str, Any]], data.Recordings]] = {}
+OWN_KIND = "own"  # a network's own responses
 
 
 # By the kind of a dataset, in words that belong beside every score on it.
@@ -361,8 +362,9 @@ def load_recordings(dataset: str) -> data.Recordings:
     if not found:
         raise DatasetError(f"no dataset {dataset!r} is registered; `decortex register dataset` does.")
     row = found[0]
-    if row["kind"] in OPENERS:
-        return OPENERS[row["kind"]](row)
+    opener = _opener(row["kind"])
+    if opener is not None:
+        return opener(row)
     if row["kind"] == "neurons_only":
         raise DatasetError(f"dataset {dataset!r} holds neurons only, no recordings: it cannot be predicted.")
     if row["kind"] == "mapped":
@@ -392,6 +394,14 @@ def load_recordings(dataset: str) -> data.Recordings:
             "or register the new ones under another name."
         )
     return recordings
+
+
+def _opener(kind: str) -> Callable[[dict[str, Any]], data.Recordings] | None:
+    """What opens a kind of dataset whose recordings rest on tables further down the chain; None for others."""
+    # These modules rest on this one, and add their kinds when they are imported: whoever opens needs them.
+    from decortex_schemas.tables import null_networks, own_responses  # noqa: F401, PLC0415
+
+    return OPENERS.get(kind)
 
 
 def mapped_recordings(dataset: str) -> tuple[data.Recordings, NDArray[np.int64]]:

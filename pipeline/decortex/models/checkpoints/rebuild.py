@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 
 import torch
@@ -80,6 +81,13 @@ def rebuild_network(
     if config.video is not None:
         space_time, core_state, n_inputs = space_time_core(core_state, config.video)
         n_features = space_time.layers[-1].channels
+        if space_time.future:
+            warnings.warn(
+                f"the core pads time: each prediction sees {space_time.future} frames of the future, as in the"
+                " original. Its responses are no prediction of what comes.",
+                UserWarning,
+                stacklevel=2,
+            )
     else:
         if is_video_core(core_state):
             raise ConfigError(

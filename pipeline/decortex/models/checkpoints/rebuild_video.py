@@ -80,6 +80,9 @@ def space_time_core(
                 f"layer {number} of the core holds {sorted(left)[:4]}, which have no place in a space-time layer here:"
                 " its architecture is another; name a builder (docs/models.md)."
             )
+        if not norm:  # a layer without a norm has a bias here, whether or not the original had one
+            last = "time.bias" if config["form"] == "separable" else "both.bias"
+            found.setdefault(last, torch.zeros(config["channels"]))
         configs.append(config)
         weights |= {f"stages.{number}.{key}": value for key, value in (found | norm).items()}
     core = SpaceTimeConfig.from_params({"layers": configs, "warm_up": options.warm_up})

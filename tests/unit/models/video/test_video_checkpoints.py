@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -267,7 +268,8 @@ def test_openretinas_convolutions_are_rebuilt_and_non_causal_padding_is_named(
     g = torch.Generator().manual_seed(3)
     core = OpenRetinaCore(kind, padding, g)
     movie = torch.randn(1, 2, 24, 12, 10, generator=g)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         maps = core(movie)
         readout, expected = openretina_mask(maps, g, 5)
         network = rebuilt(
@@ -278,6 +280,7 @@ def test_openretinas_convolutions_are_rebuilt_and_non_causal_padding_is_named(
     assert network.lag == 24 - len(expected)
     assert network.config.space_time is not None
     assert network.config.space_time.future == future
+    assert any(f"sees {future} frames of the future" in str(one.message) for one in said) == (future > 0)
     again = Network.from_checkpoint(network.checkpoint()).eval()
     with torch.no_grad():
         torch.testing.assert_close(again(movie, "s")[0], predicted)

@@ -13,8 +13,9 @@ import numpy as np
 from decortex import data, models
 from decortex.config import canonical_json
 from decortex.errors import DatasetError
-from decortex_schemas.register.checkpoints import OWN_KIND
-from decortex_schemas.tables import OPENERS, TASK_COLUMNS, Dataset, ModelTask, rebuild_task
+from decortex_schemas.tables.datasets import OPENERS, OWN_KIND, Dataset
+from decortex_schemas.tables.networks import ModelTask
+from decortex_schemas.tables.stored_networks import TASK_COLUMNS, rebuild_task
 
 
 def open_own(row: dict[str, Any]) -> data.Recordings:
