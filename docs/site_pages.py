@@ -41,7 +41,7 @@ def on_config(config: Any) -> Any:
 def pages_without_place(nav: str) -> list[str]:
     """Pages of docs/ that a navigation does not name."""
     named = set(re.findall(r"[a-z0-9_/-]+\.md", nav))
-    return sorted(path.name for path in (ROOT / "docs").glob("*.md") if path.name not in named)
+    return sorted({str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")} - named)
 
 
 def on_files(files: Any, config: Any) -> Any:

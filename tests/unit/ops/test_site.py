@@ -70,7 +70,7 @@ def test_links_out_of_the_docs_become_text(site: ModuleType) -> None:
 def test_the_navigation_names_pages_that_exist(site: ModuleType, pages: dict[str, str]) -> None:
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     nav = set(re.findall(r": ([a-z0-9_/-]+\.md)$", text, flags=re.M))
-    written = {path.name for path in (ROOT / "docs").glob("*.md")}
+    written = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
     assert nav <= written | set(pages)
     assert set(pages) <= nav
     assert nav | set(site.pages_without_place(text)) == written | set(pages)
