@@ -29,7 +29,12 @@ def blocks(page: Path, language: str) -> list[str]:
 def test_the_python_of_the_readme_runs(lab: str) -> None:
     found = blocks(ROOT / "README.md", "python")
     assert len(found) == 2
-    names = {"x": np.random.default_rng(0).normal(size=(60, 4))}
+    rng = np.random.default_rng(0)
+    names = {
+        "features": rng.normal(size=(200, 4)),
+        "scores": rng.uniform(size=200),
+        "sessions": np.repeat(["a", "b"], 100),
+    }
     for block in found:
         exec(compile(block, "README.md", "exec"), names)
     assert len(names["results"]) == 29 * 3
