@@ -12,6 +12,7 @@ import datajoint as dj
 
 from decortex.clustering import memory_of_fit
 from decortex.errors import ConfigError
+from decortex_schemas.database import Computation
 from decortex_schemas.tables import ClusteringMethod, Dataset, Embedding
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -66,6 +67,9 @@ def reason_to_leave(table: dj.Computed, key: dict[str, Any], limits: Limits) -> 
     limits : Limits
         What the worker has.
     """
+    fault = table.specification_fault(key) if isinstance(table, Computation) else None
+    if fault is not None:
+        return fault
     if limits.device == "cuda" and not getattr(table, "runs_network", False):
         return "it runs no network, and this worker keeps its GPU free for those that do"
     if limits.memory is None:

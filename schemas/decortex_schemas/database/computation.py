@@ -79,8 +79,21 @@ class Computation(dj.Computed):
     def before_insert(self, key: dict[str, Any], made: Made) -> None:
         """Check what must hold when the row is inserted; an error leaves nothing behind."""
 
+    def specification_fault(self, key: Mapping[str, Any]) -> str | None:
+        """Why this code may not compute a key, in words: its specification is of another version; None where it may."""
+        return None
+
     def make_compute(self, key: dict[str, Any], *fetched: Any) -> tuple[Any, ...]:
-        """Compute one key, and note when it began."""
+        """Compute one key, and note when it began.
+
+        Raises
+        ------
+        OperationError
+            If the key's specification is of another version than this code computes.
+        """
+        fault = self.specification_fault(key)
+        if fault is not None:
+            raise OperationError(f"{type(self).__name__}: {fault}")
         started = time.time()
         return self.compute(key, *fetched), started
 

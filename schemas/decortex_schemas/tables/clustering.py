@@ -14,15 +14,14 @@ from decortex import clustering
 from decortex.clustering import ClusteringResult, DiskCache
 from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.embeddings import Embedding, load_embedding
-from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod, Seed
+from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod, Fitting, Seed
 from decortex_schemas.tables.studies import Study
 
 
 @schema
-class Clustering(Computation):
+class Clustering(Fitting):
     """One partition of the neurons."""
 
-    memory = "clustering"
     row_format_kb = 4
 
     definition = f"""

@@ -21,7 +21,7 @@ from decortex.evaluation.performance import CLIP_METRICS, METRICS
 from decortex.evaluation.splits import SplitConfig
 from decortex.finetune import FinetuneConfig
 from decortex.models.training import TrainingConfig
-from decortex_schemas.database import register_row, schema
+from decortex_schemas.database import Computation, register_row, schema
 
 # In the place of a control's seed: the order of batches follows the seed of each network.
 NETWORK_SEED = -1
@@ -300,6 +300,32 @@ def register_embedding_spec(name: str, config: embeddings.EmbeddingConfig) -> in
         "embedding_spec_id",
         {"spec_hash": config_hash(params)},
         {"embedding_name": name, "kind": str(params["kind"]), "params": params},
+    )
+
+
+class Fitting(Computation):
+    """Base of computed tables that fit a clustering method: only the version that the specification names."""
+
+    memory = "clustering"
+
+    def specification_fault(self, key: Mapping[str, Any]) -> str | None:
+        """Compare the version in the method's row with the one that this code computes."""
+        stored = (ClusteringMethod & {"method_id": key["method_id"]}).to_arrays("algorithm_version")
+        if not len(stored):
+            return None  # deleted while its keys wait
+        return version_fault(
+            str(key["method"]), int(stored[0]), clustering.algorithm_version(str(key["method"]))
+        )
+
+
+def version_fault(name: str, stored: int, computed: int) -> str | None:
+    """Say that a specification asks for another version of an algorithm than this code has; None if it does not."""
+    if stored == computed:
+        return None
+    return (
+        f"its specification is version {stored} of {name}, this decortex computes version {computed}: a worker with "
+        "that version must take it, or register the specification anew (`decortex init` does for the defaults) and ask "
+        "for it"
     )
 
 

@@ -11,15 +11,13 @@ from decortex.evaluation import agreement
 from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import shared_work
 from decortex_schemas.tables.embeddings import Embedding, array_sha256, load_embedding
-from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod, Seed
+from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod, Fitting, Seed
 from decortex_schemas.tables.studies import SUBSAMPLE_FRACTION, Study
 
 
 @schema
-class SubsampleClustering(Computation):
+class SubsampleClustering(Fitting):
     """One partition of a random subsample of an embedding's neurons."""
-
-    memory = "clustering"
 
     definition = f"""
     # One partition of a subsample of the neurons

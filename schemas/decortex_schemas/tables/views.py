@@ -6,6 +6,7 @@ also of a frozen study.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import datajoint as dj
@@ -17,7 +18,7 @@ from decortex.errors import ConfigError
 from decortex_schemas.database import STAMP, Computation, Environment, Made, register_row, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import shared_work
 from decortex_schemas.tables.embeddings import Embedding, load_embedding
-from decortex_schemas.tables.specs import Seed, register_seeds
+from decortex_schemas.tables.specs import Seed, register_seeds, version_fault
 from decortex_schemas.tables.studies import Study
 
 
@@ -68,6 +69,11 @@ class EmbeddingView(Computation):
     diagnostics : json                   # parameters as used, where the number of neurons bounds them
     {STAMP}
     """
+
+    def specification_fault(self, key: Mapping[str, Any]) -> str | None:
+        """Compare the version in the view's specification with the one that this code draws."""
+        kind, stored = (ViewSpec & {"view_spec_id": key["view_spec_id"]}).fetch1("kind", "algorithm_version")
+        return version_fault(str(kind), int(stored), embeddings.ALGORITHM_VERSION)
 
     @property
     def key_source(self) -> Any:

@@ -15,15 +15,13 @@ from decortex_schemas.database import STAMP, Computation, Environment, Made, sch
 from decortex_schemas.tables.datasets import Dataset
 from decortex_schemas.tables.evaluation.k_criteria import VALUE_COLUMNS, raw_features, value_row
 from decortex_schemas.tables.networks import TrainedModel
-from decortex_schemas.tables.specs import ClusteringMethod, EmbeddingSpec, ModelSpec, NullModel, Seed
+from decortex_schemas.tables.specs import ClusteringMethod, EmbeddingSpec, Fitting, ModelSpec, NullModel, Seed
 from decortex_schemas.tables.studies import Study
 
 
 @schema
-class SeedNullFit(Computation):
+class SeedNullFit(Fitting):
     """One surrogate of all networks of a study together, clustered at every K as the data are."""
-
-    memory = "clustering"
 
     definition = f"""
     # Agreement between networks on one joint surrogate

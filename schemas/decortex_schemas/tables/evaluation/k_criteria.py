@@ -16,7 +16,14 @@ from decortex.evaluation.selection import CriterionValue, SelectionConfig
 from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.embeddings import Embedding, load_embedding
 from decortex_schemas.tables.networks import TrainedModel, raw_embedding
-from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod, EmbeddingSpec, NullModel, Seed
+from decortex_schemas.tables.specs import (
+    ClusterCount,
+    ClusteringMethod,
+    EmbeddingSpec,
+    Fitting,
+    NullModel,
+    Seed,
+)
 from decortex_schemas.tables.studies import SUBSAMPLE_FRACTION, Study
 
 # One setting for all rows, so that data and surrogates, and any two embeddings, are judged alike.
@@ -32,10 +39,8 @@ criterion_status : varchar(24)
 
 
 @schema
-class KCriteria(Computation):
+class KCriteria(Fitting):
     """What every criterion says of one number of clusters."""
-
-    memory = "clustering"
 
     definition = f"""
     # Criteria of one number of clusters on one embedding
@@ -108,10 +113,8 @@ class KCriteria(Computation):
 
 
 @schema
-class NullFit(Computation):
+class NullFit(Fitting):
     """One surrogate of an embedding, clustered as the data are: stability and quality without types."""
-
-    memory = "clustering"
 
     definition = f"""
     # Stability and quality on one surrogate
