@@ -39,6 +39,7 @@ ROWS = {
     "DECFinetune": 8,
     "ClusterQuality": 8,
     "ClusterConfound": 8,
+    "TypeCount": 2,
 }
 # Everything that is a result, by table, without when, where and how long.
 DUMP = """

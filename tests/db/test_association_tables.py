@@ -306,5 +306,5 @@ def test_a_study_that_is_not_frozen_has_no_answer(lab: str) -> None:
         queries.improvement,
         queries.front,
     ):
-        with pytest.raises(ConfigError, match="is not frozen"):
+        with pytest.raises(ConfigError, match="there is no study"):
             query("no such study")

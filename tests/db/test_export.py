@@ -85,6 +85,6 @@ def test_a_damaged_bundle_is_refused(
 def test_an_export_goes_into_a_new_folder_or_nowhere(bundle: Path, lab: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="exists"):
         export_study(lab, bundle)
-    with pytest.raises(ConfigError, match="not frozen"):
+    with pytest.raises(ConfigError, match="there is no study"):
         export_study("no such study", tmp_path / "new")
     assert list(tmp_path.iterdir()) == []

@@ -18,7 +18,7 @@ from decortex_ops.dashboard.router import BY_PATH, view_of
 from decortex_ops.reports import draw_figure, export_study, report
 from decortex_schemas import queries
 from decortex_schemas.database import delete_rows, frozen_studies_hit
-from decortex_schemas.tables import FrozenStudyChanged, changes_since_freezing, recompute_frozen
+from decortex_schemas.tables import FrozenStudyChanged, changes_since_freezing, members_of, recompute_frozen
 
 READERS = {
     "results": queries.results,
@@ -66,7 +66,7 @@ def test_nothing_is_said_of_a_study_that_is_what_was_frozen(lab: str) -> None:
 def test_what_is_above_a_member_is_its_too(lab: str) -> None:
     """Deleting a network would take all that was computed from it."""
     network = {"dataset": "small", "model_seed": 1}
-    n_members = len(schemas.DECFinetune & network)
+    n_members = len(members_of(lab) & network)
     assert frozen_studies_hit("TrainedModel", network)[lab] == n_members > 1
     assert frozen_studies_hit("Study", {"study": lab})[lab] > n_members
     scores = dict((schemas.ClusterPerformance & network).keys()[0])

@@ -161,5 +161,5 @@ def test_the_command(lab: str, tmp_path: Path, monkeypatch: Any, capsys: Any) ->
         main()
     assert caught.value.code == 0
     assert target.read_text().startswith("<!doctype html>")
-    with pytest.raises(ConfigError, match="is not frozen"):
+    with pytest.raises(ConfigError, match="there is no study"):
         report("unheard")

@@ -133,7 +133,7 @@ def test_agreement_between_networks_stands_against_joint_surrogates(study: str) 
             assert one["null_mean"] == pytest.approx(stored.to_arrays("value").mean())
             assert one["n_used"] == 36
     key = {"study": study, "null_kind": "gaussian", "null_seed": 1}
-    networks = schemas.TrainedModel & {"dataset": "small"}
+    networks = schemas.TrainedModel & (schemas.Study.Model & {"study": study}).proj()
     raws = [raw_embedding(networks & one) for one in networks.proj().to_dicts(order_by="model_seed")]
     drawn = joint_surrogates(raws, EmbeddingConfig(kind="l2"), "gaussian", np.random.default_rng([1, 0]))
     params = (schemas.ClusteringMethod & (schemas.Study.Method & {"study": study})).fetch1("params")

@@ -93,7 +93,10 @@ def test_a_row_that_another_session_holds_is_said_so(
         ((1203, "User me already has more than 'max_user_connections'"), "This user has no connection left"),
         ((1045, "Access denied for user 'me'@'x' (using password: YES)"), "refused user 'me': check DJ_USER"),
         ((3955, "Access denied. Account is blocked"), "blocked after failed logins"),
-        ((3159, "Connections using insecure transport are prohibited"), "set DJ_USE_TLS=true"),
+        (
+            (3159, "Connections using insecure transport are prohibited"),
+            "unset DJ_USE_TLS, or set it to true",
+        ),
         (
             (1234, "Something that nobody foresaw"),
             r"nobody foresaw \(error 1234\)\. Ask the server's administrator",

@@ -20,18 +20,19 @@ from decortex_schemas.tables.evaluation.scored import animals_of
 
 def test_every_embedding_of_a_study_is_counted_once(lab: str) -> None:
     found = queries.types(lab)
-    assert len(found) == len(schemas.TypeCount())
+    of_study = (schemas.Study.Model * schemas.Study.Embedding & {"study": lab}).proj()
+    assert len(found) == len(schemas.TypeCount & of_study) > 1
     assert {row["status"] for row in found} <= {"types", "none", "undecided"}
     table = schemas.TypeCount()
     assert not len(table.key_source - table.proj())
 
 
 def test_the_row_is_what_the_function_says_with_animals_held_out(lab: str) -> None:
-    key = schemas.TypeCount.keys(order_by="KEY")[0]
+    key = (schemas.TypeCount & {"dataset": "small", "model_seed": 0}).keys(order_by="KEY")[0]
     x = load_embedding(key)
     animals = animals_of(key["dataset"])
-    assert len(set(animals)) > 1
-    again = count_types(x, donors=animals, seed=0, config=SplitConfig())
+    donors = animals if len(set(animals)) > 1 else None
+    again = count_types(x, donors=donors, seed=0, config=SplitConfig())
     row = (schemas.TypeCount & key).fetch1()
     assert (row["types_status"], row["n_types"]) == (again.status, again.n_types)
     assert np.array_equal(row["labels"], again.labels)

@@ -154,7 +154,8 @@ def reserve(table: dj.Computed, key: dict[str, Any], *, again: bool = True) -> b
             *([lease] if again else []),
         ),
     )
-    return bool(taken.rowcount)
+    # MySQL counts rows that change: taken again within the same millisecond, none does.
+    return bool(taken.rowcount) or (again and holds(table, key))
 
 
 _reserve_by_process = Job.reserve

@@ -270,7 +270,9 @@ def check_server(settings: Settings) -> str:
         probe = pymysql.connect(**settings.driver(), connect_timeout=10, read_timeout=20, write_timeout=20)
     except (pymysql.MySQLError, RuntimeError, OSError) as error:
         code = error.args[0] if error.args else None
-        refused = connection_refusal(error, where, settings.user)
+        refused = (
+            connection_refusal(error, where, settings.user) if isinstance(error, pymysql.MySQLError) else None
+        )
         if refused is not None:
             raise DatabaseError(refused) from None
         if settings.tls and "SSL" in f"{error.__class__.__name__} {error}":
