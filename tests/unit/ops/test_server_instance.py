@@ -155,6 +155,10 @@ def sleeper(tmp_path: Path):
     script = fakes.program(tmp_path / "sleeper", "exec 3>&1; sleep 60 & wait")
     ours = subprocess.Popen([script, f"--datadir={tmp_path}/data"], start_new_session=True)
     alien = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    # The system shows a command line a moment after the process has begun.
+    deadline = time.monotonic() + 20
+    while str(tmp_path) not in Path(f"/proc/{ours.pid}/cmdline").read_text() and time.monotonic() < deadline:
+        time.sleep(0.01)
     yield ours, alien
     os.killpg(ours.pid, signal.SIGKILL)
     alien.kill()
