@@ -90,11 +90,10 @@ def pretending(tmp_path: Path) -> dict[str, str]:
     """An environment in which `decortex` and `scontrol` write down their words; `decortex schedule` goes on."""
     tools = tmp_path / "tools"
     tools.mkdir()
-    for name, body in (
-        ("decortex", '[ "$1" = schedule ] && { trap "exit 0" TERM; while :; do sleep 0.1; done; }; exit 0'),
-        ("scontrol", "exit 0"),
-    ):
-        (tools / name).write_text(f'#!/bin/bash\necho "{name} $*" >> {tmp_path}/calls\n{body}\n')
+    go_on = '[ "$1" = schedule ] && while :; do sleep 0.1; done; exit 0'
+    for name, body in (("decortex", go_on), ("scontrol", "exit 0")):
+        first = '#!/bin/bash\ntrap "exit 0" TERM\n'
+        (tools / name).write_text(f'{first}echo "{name} $*" >> {tmp_path}/calls\n{body}\n')
         (tools / name).chmod(0o755)
     path = os.pathsep.join([str(tools), os.environ["PATH"]])
     return {**os.environ, "PATH": path, "DJ_HOST": "db.lab", "SLURM_JOB_ID": "4711"}
