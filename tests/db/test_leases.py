@@ -82,7 +82,7 @@ def test_a_twin_is_another_process(queued: list[dict[str, Any]]) -> None:
 def test_a_lease_that_was_forgotten_is_there_again_at_the_next_beat(database: dict[str, str]) -> None:
     lease = leases.start_heartbeat()
     (schemas.WorkerLease & {"lease_id": lease}).delete(prompt=False)
-    leases._running[os.getpid()]._beat()
+    leases._running[os.getpid()].beat()
     assert len(schemas.WorkerLease & {"lease_id": lease} & {"ended": 0}) == 1
 
 

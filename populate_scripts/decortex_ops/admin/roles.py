@@ -244,6 +244,16 @@ def whoami(settings: Settings) -> tuple[str, Role | None]:
     )
 
 
+def may_create_users(settings: Settings) -> bool:
+    """Whether this account may manage accounts, as the server's root may."""
+    with administration(settings) as link, link.cursor() as cursor:
+        cursor.execute("SHOW GRANTS")
+        grants = " ".join(
+            str(row[0]).partition(" ON *.*")[0] for row in cursor.fetchall() if " ON *.*" in row[0]
+        )
+    return "CREATE USER" in grants or "ALL PRIVILEGES" in grants
+
+
 def role_needed(refusal: str) -> Role:
     """The least role that may do what the server refused.
 

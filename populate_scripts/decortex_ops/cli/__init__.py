@@ -12,7 +12,7 @@ import typer
 
 from decortex.errors import DecortexError
 from decortex_ops.cli import dashboard, data, demo, register, register_model, run, study
-from decortex_ops.cli.admin import access, backup, db, store
+from decortex_ops.cli.admin import access, backup, db, doctor, store
 from decortex_ops.cli.output import EXIT_FAILED, err
 from decortex_ops.cli.read import compare, evaluate, export, figure, recompute, report, results, tree, view
 
@@ -52,6 +52,7 @@ app.command()(recompute.recompute)
 app.command()(export.export)
 app.command("check-export")(export.check_export)
 app.command()(dashboard.dashboard)
+app.command()(doctor.doctor)
 app.command()(store.verify)
 app.command()(store.gc)
 app.command()(backup.delete)

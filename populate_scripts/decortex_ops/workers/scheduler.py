@@ -23,6 +23,7 @@ from decortex_schemas.database import (
     leases_can_be_trusted,
     refresh_queue,
     requeue_errors,
+    say_program,
     schema,
     tables_to_free,
 )
@@ -119,6 +120,8 @@ def keep_sweeping(every: float | None, log: Log) -> None:
             if time.monotonic() - cleaned > STATES_SECONDS:
                 discard_stale_states()
                 cleaned = time.monotonic()
+            if every is not None:
+                say_program("scheduler")
             sources = KeySources(computed_tables()) if sources is None else sources
             found = sweep(sources)
         except Exception as error:

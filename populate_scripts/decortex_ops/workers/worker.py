@@ -21,7 +21,7 @@ from decortex_ops.workers.log import Log, silent
 from decortex_ops.workers.resources import Limits, reason_to_leave
 from decortex_ops.workers.signals import INTERRUPTIONS, Farewell, whole_statements
 from decortex_ops.workers.transient_errors import Patience, Trouble, trouble_of
-from decortex_schemas.database import computed_tables, hand_back, instance_of, queue_of, reserve
+from decortex_schemas.database import computed_tables, hand_back, instance_of, queue_of, reserve, say_program
 
 POLL_SECONDS = 0.5
 # How long a server may be away or a store full before a worker gives up.
@@ -179,6 +179,7 @@ class _Worker:
 
     def run(self, max_calls: int | None, stop_when_idle: float | None) -> None:
         names = [table.__name__ for table in self._tables]
+        say_program("worker")
         self._log("started", "", tables=names, limits=str(self._limits))
         queues = Queues(
             self._tables, judge=self._judge, on_left=self._on_left, order=random.Random(os.urandom(8))

@@ -1,7 +1,10 @@
 from .codecs import (
     write_object,
 )
-from .computation import Computation, Made
+from .computation import (
+    Computation,
+    Made,
+)
 from .connection import (
     LabConnection,
 )
@@ -33,9 +36,11 @@ from .leases import (
     leases_can_be_trusted,
     requeue_errors,
     reserve,
+    say_program,
     tables_to_free,
 )
 from .provenance import (
+    ALLOW_DIRTY,
     NUMERICS,
     STAMP,
     Environment,
@@ -100,6 +105,7 @@ from .tls import (
 )
 
 __all__ = [
+    "ALLOW_DIRTY",
     "INTERRUPTED",
     "LEASE_SECONDS",
     "LONGEST",
@@ -160,6 +166,7 @@ __all__ = [
     "reserve",
     "run_stamp",
     "run_state",
+    "say_program",
     "schema",
     "sealed_columns",
     "server_refusal",

@@ -9,7 +9,8 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, Literal
 
 import datajoint as dj
 import pymysql
@@ -49,6 +50,7 @@ class WorkerLease(dj.Manual):
     started_at : datetime(3)
     last_seen : datetime(3)
     ended = 0 : bool
+    program = '' : varchar(16)       # worker or scheduler; empty: another one, a notebook for example
     index (host_name, process_id)
     """
 
@@ -58,13 +60,14 @@ class _Heartbeat:
 
     def __init__(self, info: dict[str, Any], table: str) -> None:
         self.lease_id = uuid.uuid4().hex
+        self.program = ""
         self._table = table
         self._info = info
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="decortex-heartbeat", daemon=True)
 
     def start(self) -> None:
-        self._beat()
+        self.beat()
         self._thread.start()
         atexit.register(self.end)
 
@@ -80,17 +83,17 @@ class _Heartbeat:
     def _run(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
             try:
-                self._beat()
+                self.beat()
             except pymysql.MySQLError:
                 continue  # a lost connection is tried again at the next beat; the lease bears six misses
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
         """Say that this process lives; a lease that was forgotten in a day of silence is there again."""
         self._write(
-            f"INSERT INTO {self._table} (lease_id, host_name, process_id, started_at, last_seen) "
-            "VALUES (%s, %s, %s, CURRENT_TIMESTAMP(3), CURRENT_TIMESTAMP(3)) "
-            "ON DUPLICATE KEY UPDATE last_seen = CURRENT_TIMESTAMP(3)",
-            (self.lease_id, platform.node(), os.getpid()),
+            f"INSERT INTO {self._table} (lease_id, host_name, process_id, started_at, last_seen, program) "
+            "VALUES (%s, %s, %s, CURRENT_TIMESTAMP(3), CURRENT_TIMESTAMP(3), %s) "
+            "ON DUPLICATE KEY UPDATE last_seen = CURRENT_TIMESTAMP(3), program = VALUES(program)",
+            (self.lease_id, platform.node(), os.getpid(), self.program),
         )
 
     def _write(self, sql: str, args: tuple[Any, ...]) -> None:
@@ -113,6 +116,16 @@ def start_heartbeat() -> str:
         _running[os.getpid()] = beat
         Job.reserve = _reserve_in_populate
     return beat.lease_id
+
+
+def say_program(program: Literal["worker", "scheduler"]) -> None:
+    """Say in this process's lease what it is; monitors tell by it whether a scheduler and workers live."""
+    start_heartbeat()
+    beat = _running[os.getpid()]
+    if beat.program != program:
+        beat.program = program
+        with suppress(pymysql.MySQLError):  # the next beat says it
+            beat.beat()
 
 
 def end_heartbeat() -> None:

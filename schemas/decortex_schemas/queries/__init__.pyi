@@ -92,14 +92,19 @@ from .states import (
     has_states,
     states,
 )
-from .types import types
+from .types import (
+    types,
+)
 from .views import (
     VIEW_KEY,
     view_points,
     views,
 )
 from .watch import (
+    known_environments,
+    lost_sample,
     ping,
+    schema_version,
     store_path,
     watched,
 )
@@ -144,7 +149,9 @@ __all__ = [
     "frozen_changes",
     "has_states",
     "improvement",
+    "known_environments",
     "labels",
+    "lost_sample",
     "mixed_environments",
     "neurons",
     "partitions",
@@ -160,6 +167,7 @@ __all__ = [
     "require_frozen",
     "results",
     "runs",
+    "schema_version",
     "scores",
     "selection_cost",
     "specifications",

@@ -61,9 +61,12 @@ def queue_state() -> list[Row]:
 
 
 def workers() -> list[Row]:
-    """Processes with a living lease, by the server's clock, and what they hold: table, key, seconds, database user."""
+    """Processes with a living lease, by the server's clock, and what they hold: table, key, seconds, database user.
+
+    ``program`` says what each is: 'worker', 'scheduler', or nothing for others.
+    """
     alive = rows(
-        "SELECT lease_id, host_name, process_id, started_at, "
+        "SELECT lease_id, host_name, process_id, program, started_at, "
         "TIMESTAMPDIFF(SECOND, started_at, CURRENT_TIMESTAMP(3)) AS up_seconds, "
         "TIMESTAMPDIFF(MICROSECOND, last_seen, CURRENT_TIMESTAMP(3)) / 1e6 AS silent_seconds "
         f"FROM {name_of(WorkerLease)} "

@@ -6,8 +6,19 @@ from typing import Any
 
 import pymysql
 
-from decortex_schemas.database import WorkerLease, connection_info, database_name, object_store, store_folder
+from decortex_schemas.database import (
+    Environment,
+    WorkerLease,
+    backend,
+    connection_info,
+    database_name,
+    object_store,
+    sealed_columns,
+    store_folder,
+    stored_file,
+)
 from decortex_schemas.queries.connection import name_of, queue_names, rows
+from decortex_schemas.queries.jobs import Row
 
 # A probe that waits longer is an answer itself.
 PING_SECONDS = 5
@@ -82,3 +93,37 @@ def watched() -> dict[str, Any]:
 def store_path() -> str | None:
     """Folder of the store; None where it is a bucket."""
     return None if object_store() else str(store_folder())
+
+
+def schema_version() -> int:
+    """Version of the tables that the database records."""
+    return int(
+        rows(f"SELECT MAX(version) AS version FROM `{database_name()}`.`#schema_version`")[0]["version"]
+    )
+
+
+def known_environments() -> list[Row]:
+    """Environments that computed rows, the oldest first: ``env_id``, ``env_hash``, ``decortex_version``."""
+    return rows(f"SELECT env_id, env_hash, decortex_version FROM {name_of(Environment)} ORDER BY env_id")
+
+
+def lost_sample() -> str | None:
+    """Look for one file of every table in the store; returns the first that is not there, None if all are.
+
+    Raises
+    ------
+    OperationError
+        If the store cannot be read.
+    InputError
+        If a row names no file of the store.
+    """
+    store = backend()
+    for table, column in sealed_columns():
+        found = rows(
+            f"SELECT `{column}` AS record FROM {table.full_table_name} WHERE `{column}` IS NOT NULL LIMIT 1"
+        )
+        for row in found:
+            path = stored_file(row["record"]).path
+            if not store.exists(path):
+                return path
+    return None
