@@ -3,6 +3,7 @@
     python benchmarks/recipe.py FOLDER [--recipe macaque_v4_large] [--seeds 0 1 2] [--epochs N]
 
 FOLDER holds sessions as `decortex import cowley-v4` writes them. Progress goes to standard error: a line an epoch.
+`--embeddings OUT` keeps every network's readout features with the animal of each neuron, for `published_types.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from decortex.data import Recordings, open_filetree
 from decortex.evaluation.performance import concatenate_scores, score_neurons
@@ -31,8 +34,10 @@ def mean_correlation(network: Network, recordings: Recordings, tier: str) -> tup
     return found.mean, found.n_defined
 
 
-def train(recordings: Recordings, recipe: str, seed: int, epochs: int | None) -> dict[str, Any]:
-    """Train one network and score it on images that it was not trained on."""
+def train(
+    recordings: Recordings, recipe: str, seed: int, *, epochs: int | None, embeddings: Path | None
+) -> dict[str, Any]:
+    """Train one network, score it on images that it was not trained on, and keep its readout where asked."""
     config, how = RECIPES[recipe]()
     if epochs is not None:
         how = how.model_copy(update={"max_epochs": epochs})
@@ -45,6 +50,13 @@ def train(recordings: Recordings, recipe: str, seed: int, epochs: int | None) ->
 
     outcome = fit_network(network, recordings, how, seed=seed, progress=report)
     seconds = time.perf_counter() - began
+    if embeddings is not None:
+        embeddings.mkdir(parents=True, exist_ok=True)
+        np.savez(
+            embeddings / f"{recipe}_seed_{seed}.npz",
+            X=network.embedding().detach().numpy().astype(np.float64),
+            donor=recordings.neurons["animal"].to_numpy().astype(np.str_),
+        )
     validation, _ = mean_correlation(network, recordings, "validation")
     test, n_neurons = mean_correlation(network, recordings, "test")
     return {
@@ -68,10 +80,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="macaque_v4_large")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, help="in place of the recipe's")
+    parser.add_argument("--embeddings", type=Path, help="folder for npz files: X, donor")
     asked = parser.parse_args(arguments)
     recordings = open_filetree(asked.folder)
     for seed in asked.seeds:
-        print(json.dumps(train(recordings, asked.recipe, seed, asked.epochs)), flush=True)
+        found = train(recordings, asked.recipe, seed, epochs=asked.epochs, embeddings=asked.embeddings)
+        print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,18 @@ from decortex.errors import DecortexError
 from decortex_ops.cli import dashboard, data, demo, register, register_model, run, study
 from decortex_ops.cli.admin import access, backup, db, doctor, store
 from decortex_ops.cli.output import EXIT_FAILED, err
-from decortex_ops.cli.read import compare, evaluate, export, figure, recompute, report, results, tree, view
+from decortex_ops.cli.read import (
+    compare,
+    evaluate,
+    export,
+    figure,
+    recompute,
+    report,
+    results,
+    split_test,
+    tree,
+    view,
+)
 
 app = typer.Typer(
     name="decortex",
@@ -40,6 +51,7 @@ app.command()(results.results)
 app.command()(results.agreement)
 app.command("best-k")(results.best_k)
 app.command()(tree.tree)
+app.command("test-split")(split_test.given_partition)
 app.command()(evaluate.stats)
 app.command()(evaluate.price)
 app.command()(compare.compare)

@@ -73,6 +73,12 @@ from .performance import (
     confounds,
     predictability,
 )
+from .points import (
+    EMBEDDED,
+    Points,
+    embeddings,
+    network_points,
+)
 from .recompute import (
     recompute,
 )
@@ -112,6 +118,7 @@ from .watch import (
 __all__ = [
     "AVERAGED",
     "CHOICE",
+    "EMBEDDED",
     "JOB_STATES",
     "MOST_PARTITIONS",
     "NEURON",
@@ -122,6 +129,7 @@ __all__ = [
     "START",
     "VIEW_KEY",
     "Names",
+    "Points",
     "Row",
     "about_study",
     "agreement",
@@ -137,6 +145,7 @@ __all__ = [
     "describe",
     "differing_numerics",
     "effect",
+    "embeddings",
     "environments",
     "epochs",
     "exists",
@@ -153,6 +162,7 @@ __all__ = [
     "labels",
     "lost_sample",
     "mixed_environments",
+    "network_points",
     "neurons",
     "partitions",
     "partitions_at",

@@ -17,7 +17,7 @@ from .quality import (
     scores_before,
 )
 from .retained import RetainedPerformance, scores_of_control
-from .scored import comparison
+from .scored import animals_of, comparison
 from .seed_agreement import SeedAgreement
 from .stability import ConsensusPartition, SubsampleStability
 from .types import TypeCount
@@ -49,6 +49,7 @@ __all__ = [
     "SeedNullFit",
     "SubsampleStability",
     "TypeCount",
+    "animals_of",
     "asked_criteria",
     "asked_nulls",
     "asked_seed_nulls",

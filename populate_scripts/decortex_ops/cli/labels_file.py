@@ -1,0 +1,197 @@
+"""Files of a partition that somebody made elsewhere: features of neurons, and a table with a label per neuron."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from decortex.data import read_array, read_npz
+from decortex.errors import InputError
+from decortex.verbs import embed
+
+LABEL, ANIMAL = "label", "animal"
+# What names a neuron of a dataset; `neuron_idx` alone is enough, else `unit_id` with as many others as tell it apart.
+IDENTITY = ("neuron_idx", "session", "animal", "scan", "unit_id")
+FEATURES = "X"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A table of labels as it was read, every value as text.
+
+    Parameters
+    ----------
+    path : Path
+    table : DataFrame
+        One row per neuron.
+    column : str
+        The one that holds the labels; an empty text is no group.
+    """
+
+    path: Path
+    table: pd.DataFrame
+    column: str
+
+    def values(self) -> NDArray[np.str_]:
+        """Label of every row; empty where a neuron is in no group."""
+        return _texts(self.table[self.column])
+
+    def animals(self, column: str | None) -> NDArray[np.str_] | None:
+        """Animal of every row, by the column named, else by `animal` where there is one.
+
+        Raises
+        ------
+        InputError
+            If there is no such column, or a row names no animal.
+        """
+        if column is None and ANIMAL not in self.table:
+            return None
+        name = column or ANIMAL
+        if name not in self.table:
+            raise InputError(
+                f"{self.path} has no column {name!r} for the animals; it has {', '.join(self.table)}."
+            )
+        found = _texts(self.table[name])
+        blank = np.flatnonzero(found == "")
+        if len(blank):
+            raise InputError(
+                f"{self.path}: {len(blank)} neurons have no {name} (first in line {blank[0] + 2}); name one for every"
+                " neuron, or drop the column to hold out neurons instead of animals."
+            )
+        return found
+
+
+def read_features(path: Path, kind: str) -> NDArray[np.float64]:
+    """Features of neurons, embedded.
+
+    Parameters
+    ----------
+    path : Path
+        `.npy`: an array (n_neurons, n_features); `.npz`: the same as `X`; `.csv`: a heading and numbers, one row per
+        neuron; anything else: a checkpoint of ours or of another project.
+    kind : str
+        'raw' (as they are), 'l2', 'zscore', 'whiten'.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_neurons, n_features)
+
+    Raises
+    ------
+    InputError
+        If the file does not hold such features, or neurons cannot be embedded.
+    """
+    if path.suffix == ".npy":
+        return embed(read_array(path), kind=kind)
+    if path.suffix == ".npz":
+        arrays = dict(read_npz(path))
+        if FEATURES not in arrays:
+            raise InputError(f"{path} should hold the features as {FEATURES}, but holds {', '.join(arrays)}.")
+        return embed(arrays[FEATURES], kind=kind)
+    if path.suffix == ".csv":
+        table = _read_csv(path)
+        try:
+            return embed(table.astype(float).to_numpy(), kind=kind)
+        except ValueError as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"{path} should hold numbers only, one row per neuron under a heading: {error}. Labels go into the"
+                " other file."
+            ) from None
+    return embed(path, kind=kind)
+
+
+def read_labels(path: Path, column: str | None) -> Labels:
+    """Read a table of labels.
+
+    Parameters
+    ----------
+    path : Path
+        Comma-separated values with a heading.
+    column : str, optional
+        Which column holds the labels; left out: `label`, or the only one that names no neuron.
+
+    Raises
+    ------
+    InputError
+        If the file is no such table, or it is not clear which column is meant.
+    """
+    table = _read_csv(path)
+    if column is None:
+        others = [name for name in table if name not in IDENTITY]
+        column = LABEL if LABEL in table or len(others) != 1 else others[0]
+    if column not in table:
+        raise InputError(
+            f"{path} should have a column {column!r} with the group of every neuron, but has {', '.join(table)}; name"
+            " the one that is meant with --label."
+        )
+    return Labels(path, table, column)
+
+
+def match(labels: Labels, neurons: dict[str, NDArray[Any]]) -> NDArray[np.str_]:
+    """Labels in the order of a dataset's neurons; empty for those that the table does not have.
+
+    Parameters
+    ----------
+    labels : Labels
+        With `neuron_idx`, or with `unit_id` and what else tells neurons apart (`session`, `animal`, `scan`).
+    neurons : dict of ndarray
+        Columns of the dataset's neurons (`queries.neurons`).
+
+    Raises
+    ------
+    InputError
+        If the table names neurons that the dataset does not have, one twice, or too vaguely.
+    """
+    given = ["neuron_idx"] if "neuron_idx" in labels.table else [n for n in IDENTITY if n in labels.table]
+    if given != ["neuron_idx"] and "unit_id" not in given:
+        raise InputError(
+            f"{labels.path} should say whose label a row is: a column neuron_idx, or unit_id with session (and animal,"
+            f" scan); it has {', '.join(labels.table)}."
+        )
+    known = pd.MultiIndex.from_arrays([_texts(pd.Series(neurons[name])) for name in given])
+    asked = pd.MultiIndex.from_arrays([_texts(labels.table[name]) for name in given])
+    if known.has_duplicates:
+        more = ", ".join(name for name in IDENTITY[1:] if name not in given)
+        raise InputError(
+            f"{', '.join(given)} do not tell the {len(known)} neurons of the dataset apart; add columns of {more} to"
+            f" {labels.path}."
+        )
+    if asked.has_duplicates:
+        twice = asked[asked.duplicated()][0]
+        raise InputError(f"{labels.path} has two rows for the neuron {dict(zip(given, twice, strict=True))}.")
+    at = known.get_indexer(asked)
+    if (at < 0).any():
+        first = dict(zip(given, asked[int(np.argmax(at < 0))], strict=True))
+        raise InputError(
+            f"{labels.path} names {int((at < 0).sum())} neurons that the dataset does not have, the first {first};"
+            f" a neuron of the dataset is {dict(zip(given, known[0], strict=True))}."
+        )
+    found = np.full(len(known), "", dtype=object)
+    found[at] = labels.values()
+    return found.astype(str)
+
+
+def _texts(column: pd.Series[Any]) -> NDArray[np.str_]:
+    return np.array([str(value).strip() for value in column], dtype=np.str_)
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # of pandas: EmptyDataError, ParserError; of Python: what is no text
+        raise InputError(
+            f"{path} cannot be read as comma-separated values with a heading: {error}."
+        ) from None
+    if table.empty:
+        raise InputError(f"{path} should have one row per neuron under its heading, but has none.")
+    return table
