@@ -8,8 +8,8 @@ donors) whole ones are held out, and neurons as well: both answers are printed.
 
 Then power on these very neurons: a Gaussian surrogate of the embedding (its means and covariance, no types) is given
 equal types, whose nearest two centres are so many standard deviations apart in the surrogate's whitened coordinates, in
-random directions: of all axes, or of its leading `--axes`, where partitions look first. Types are counted in it as in the
-data. Distances go down until no surrogate shows types.
+random directions: of all axes, or of its leading `--axes`, where partitions look first. Types are counted in it as in
+the data. Distances go down until no surrogate shows types.
 Lines are appended to `--out`, and what stands there is not counted again. `--table` prints and runs nothing.
 """
 
@@ -212,8 +212,8 @@ def table(lines: list[dict[str, Any]]) -> str:
         )
     out += [
         "",
-        "| network | held out | planted | along axes | types said in every surrogate from | exactly so many from | none said at |"
-        " of surrogates per distance, said (exactly so many) |",
+        "| network | held out | planted | along axes | types said in every surrogate from | exactly so many from |"
+        " none said at | of surrogates per distance, said (exactly so many) |",
         "|---" * 8 + "|",
     ]
     for (network, held_out, n_types, axes), cells in planted.items():
