@@ -37,6 +37,11 @@ class Labels:
     table: pd.DataFrame
     column: str
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Heading of the file."""
+        return tuple(map(str, self.table))
+
     def values(self) -> NDArray[np.str_]:
         """Label of every row; empty where a neuron is in no group."""
         return _texts(self.table[self.column])
@@ -54,7 +59,7 @@ class Labels:
         name = column or ANIMAL
         if name not in self.table:
             raise InputError(
-                f"{self.path} has no column {name!r} for the animals; it has {', '.join(self.table)}."
+                f"{self.path} has no column {name!r} for the animals; it has {', '.join(self.columns)}."
             )
         found = _texts(self.table[name])
         blank = np.flatnonzero(found == "")
@@ -123,12 +128,13 @@ def read_labels(path: Path, column: str | None) -> Labels:
         If the file is no such table, or it is not clear which column is meant.
     """
     table = _read_csv(path)
+    heading = [str(name) for name in table]
     if column is None:
-        others = [name for name in table if name not in IDENTITY]
-        column = LABEL if LABEL in table or len(others) != 1 else others[0]
-    if column not in table:
+        others = [name for name in heading if name not in IDENTITY]
+        column = LABEL if LABEL in heading or len(others) != 1 else others[0]
+    if column not in heading:
         raise InputError(
-            f"{path} should have a column {column!r} with the group of every neuron, but has {', '.join(table)}; name"
+            f"{path} should have a column {column!r} with the group of every neuron, but has {', '.join(heading)}; name"
             " the one that is meant with --label."
         )
     return Labels(path, table, column)
@@ -153,7 +159,7 @@ def match(labels: Labels, neurons: dict[str, NDArray[Any]]) -> NDArray[np.str_]:
     if given != ["neuron_idx"] and "unit_id" not in given:
         raise InputError(
             f"{labels.path} should say whose label a row is: a column neuron_idx, or unit_id with session (and animal,"
-            f" scan); it has {', '.join(labels.table)}."
+            f" scan); it has {', '.join(labels.columns)}."
         )
     known = pd.MultiIndex.from_arrays([_texts(pd.Series(neurons[name])) for name in given])
     asked = pd.MultiIndex.from_arrays([_texts(labels.table[name]) for name in given])
