@@ -2,6 +2,7 @@ from . import clustering, data, embeddings, evaluation, figures, finetune, model
 from .evaluation.agreement import agreement, consensus
 from .evaluation.selection import choose_k
 from .evaluation.splits import count_types, split_test
+from .evaluation.types_or_axes import types_or_axes
 from .models import read_checkpoint
 from .verbs import (
     association,
@@ -38,4 +39,5 @@ __all__ = [
     "simulate",
     "split_test",
     "train",
+    "types_or_axes",
 ]

@@ -113,6 +113,7 @@ VERBS = {
     "simulate": "(*, seed, **params)",
     "split_test": "(x, labels, *, donors, seed, config)",
     "train": "(recordings, recipe, *, seed, **options)",
+    "types_or_axes": "(x, target, *, blocks, categorical, standardise, seed, config)",
 }
 PACKAGES = ("clustering", "data", "embeddings", "evaluation", "figures", "finetune", "models")
 

@@ -1,5 +1,6 @@
 from .config import SplitConfig
 from .count import count_types
+from .folds import draw_folds
 from .partition import split_test
 from .result import Boundary, GroupPair, Level, PartitionTest, Split, TypeCount, ValleyCount
 
@@ -13,5 +14,6 @@ __all__ = [
     "TypeCount",
     "ValleyCount",
     "count_types",
+    "draw_folds",
     "split_test",
 ]

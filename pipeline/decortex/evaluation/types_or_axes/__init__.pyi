@@ -1,0 +1,49 @@
+from .bases import (
+    Axes,
+    Smooth,
+    indicators,
+)
+from .compare import (
+    FEWEST_BLOCKS,
+    FEWEST_NEURONS,
+    types_or_axes,
+)
+from .config import (
+    TypesOrAxesConfig,
+)
+from .decision import (
+    Contrast,
+    contrast,
+    decide,
+)
+from .families import (
+    DESCRIPTIONS,
+    fold_predictions,
+)
+from .regression import (
+    Design,
+)
+from .result import (
+    Answer,
+    Increment,
+    TypesOrAxes,
+)
+
+__all__ = [
+    "DESCRIPTIONS",
+    "FEWEST_BLOCKS",
+    "FEWEST_NEURONS",
+    "Answer",
+    "Axes",
+    "Contrast",
+    "Design",
+    "Increment",
+    "Smooth",
+    "TypesOrAxes",
+    "TypesOrAxesConfig",
+    "contrast",
+    "decide",
+    "fold_predictions",
+    "indicators",
+    "types_or_axes",
+]
