@@ -15,6 +15,7 @@ from decortex_ops.cli import dashboard, data, demo, register, register_model, ru
 from decortex_ops.cli.admin import access, backup, db, doctor, store
 from decortex_ops.cli.output import EXIT_FAILED, err
 from decortex_ops.cli.read import (
+    answers,
     compare,
     evaluate,
     export,
@@ -46,6 +47,7 @@ app.add_typer(study.app, name="study")
 app.add_typer(view.app, name="view")
 app.command()(run.work)
 app.command()(run.schedule)
+app.command()(answers.answers)
 app.command()(results.status)
 app.command()(results.results)
 app.command()(results.agreement)

@@ -1,6 +1,9 @@
 from .agreement import (
     agreement,
 )
+from .answering import (
+    answers,
+)
 from .browse import (
     SORTABLE,
     agreement_by_count,
@@ -135,6 +138,7 @@ __all__ = [
     "agreement",
     "agreement_by_count",
     "agreement_pairs",
+    "answers",
     "before_and_after",
     "best_k",
     "bin_seconds",

@@ -1,6 +1,6 @@
 from .across_networks import JointSelection, NetworkFigures, select_jointly
-from .choose_k import KSelection, RawFeatures, choose_k, draw_surrogate, refits
-from .config import CriterionValue, SelectionConfig
+from .choose_k import KSelection, RawFeatures, choose_k, draw_surrogate
+from .config import CriterionValue, SelectionConfig, refits
 from .criteria import count_criteria, partition_figures
 from .decision import CRITERIA, Excess, decide_k, excess
 from .density_valleys import density_valleys

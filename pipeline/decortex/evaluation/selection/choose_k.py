@@ -158,14 +158,3 @@ def draw_surrogate(x: Any, raw: RawFeatures | None, kind: NullKind, null_seed: i
     if raw is None:
         return surrogate(x, kind, rng)
     return surrogate_embedding(raw.features, raw.config, kind, rng)
-
-
-def refits(n_counts: int, config: SelectionConfig) -> dict[str, int]:
-    """Number of clusterings that a choice over a grid takes: on the data, on references and on surrogates."""
-    own = n_counts * (1 + config.n_subsamples + 2 * config.n_splits)
-    each = config.n_subsamples + (set(config.null_criteria) != {"stability"})
-    return {
-        "data": own,
-        "references": n_counts * config.n_references,
-        "surrogates": n_counts * len(config.nulls) * config.n_surrogates * each,
-    }

@@ -96,3 +96,14 @@ class CriterionValue:
     high: float | None
     n_used: int
     status: CriterionStatus
+
+
+def refits(n_counts: int, config: SelectionConfig) -> dict[str, int]:
+    """Number of clusterings that a choice over a grid takes: on the data, on references and on surrogates."""
+    own = n_counts * (1 + config.n_subsamples + 2 * config.n_splits)
+    each = config.n_subsamples + (set(config.null_criteria) != {"stability"})
+    return {
+        "data": own,
+        "references": n_counts * config.n_references,
+        "surrogates": n_counts * len(config.nulls) * config.n_surrogates * each,
+    }

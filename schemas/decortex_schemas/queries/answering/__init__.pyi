@@ -1,0 +1,48 @@
+from .building import QUESTIONS
+from .facts import (
+    ANSWERS,
+    AgreementFacts,
+    Answer,
+    AssociationFacts,
+    ChosenK,
+    ClusterFacts,
+    Cost,
+    FinetuningFacts,
+    NetworkTypes,
+    NullComparison,
+    PopulationFacts,
+    Sample,
+    TypeFacts,
+)
+from .of_agreement import agreement_answer
+from .of_association import association_answer
+from .of_cluster import cluster_answer
+from .of_finetuning import finetuning_answer
+from .of_types import types_answer
+from .study_answers import answers
+from .words import STATUS_TEXTS, p_text
+
+__all__ = [
+    "ANSWERS",
+    "QUESTIONS",
+    "STATUS_TEXTS",
+    "AgreementFacts",
+    "Answer",
+    "AssociationFacts",
+    "ChosenK",
+    "ClusterFacts",
+    "Cost",
+    "FinetuningFacts",
+    "NetworkTypes",
+    "NullComparison",
+    "PopulationFacts",
+    "Sample",
+    "TypeFacts",
+    "agreement_answer",
+    "answers",
+    "association_answer",
+    "cluster_answer",
+    "finetuning_answer",
+    "p_text",
+    "types_answer",
+]

@@ -1,0 +1,122 @@
+"""Do other networks, starts and methods find the same clusters? Beyond what surrogates without types give."""
+
+from __future__ import annotations
+
+from decortex_schemas.queries.answering.building import (
+    AGREEMENT,
+    Number,
+    against_nulls,
+    holds,
+    made,
+    more,
+    not_compared,
+)
+from decortex_schemas.queries.answering.facts import AgreementFacts, Answer, Sample
+from decortex_schemas.queries.answering.words import (
+    cost_text,
+    count,
+    figure,
+    interval,
+    listed,
+    sentence_case,
+    why,
+)
+
+# Beyond it, agreement is that of one cluster with itself.
+LARGEST_SHARE = 0.9
+CHANCE = "chance (0)"
+
+
+def agreement_answer(sample: Sample, facts: AgreementFacts | None) -> Answer:
+    """Put the agreement of networks in words.
+
+    Parameters
+    ----------
+    sample : Sample
+        Of what the study speaks.
+    facts : AgreementFacts or None
+        What is compared; None where nothing is.
+
+    Returns
+    -------
+    Answer
+        Its number is the mean adjusted Rand index between networks, with the smallest and the largest of the pairs.
+    """
+    if not sample.frozen or facts is None:
+        return not_compared(AGREEMENT, sample)
+    if facts.n_networks < 2:
+        return _one_network(sample, facts)
+    if facts.ari is None:
+        text = f"Agreement of networks at K = {facts.k} of {facts.method} is not defined: {why('trivial')}."
+        return made(AGREEMENT, "undecided", text, sample, missing="partitions of several clusters each")
+    said = sentence_case(_said(facts))
+    number = (facts.ari, facts.low, facts.high)
+    if facts.largest_share is not None and facts.largest_share > LARGEST_SHARE:
+        text = f"{said}; the largest cluster holds {facts.largest_share:.0%} of the neurons, so that this says little."
+        return made(
+            AGREEMENT,
+            "undecided",
+            text,
+            sample,
+            number,
+            compared=CHANCE,
+            missing="clusters that share the neurons",
+        )
+    return _against(sample, facts, said, number)
+
+
+def _against(sample: Sample, facts: AgreementFacts, said: str, number: Number) -> Answer:
+    judged = [one for one in facts.nulls if one.p is not None]
+    if not judged:
+        reasons = sorted({why(one.status) for one in facts.nulls})
+        no = f" ({listed(reasons)})" if reasons else ""
+        text = f"{said}; how much of it neurons without types would give is not known{no}."
+        ask = f'surrogates without types: "selection": {{}} in the plan {cost_text(facts.cost)}'.strip()
+        return made(AGREEMENT, "undecided", text, sample, number, compared=CHANCE, missing=ask)
+    outcome, against = against_nulls(judged, "agree")
+    kinds = listed([one.kind for one in judged])
+    verdict = {"above": holds(sample), "too few": "undecided", "not above": "not established"}[outcome]
+    missing = "19 surrogates of each null model" if outcome == "too few" else more(sample)
+    return made(
+        AGREEMENT,
+        verdict,
+        f"{said}; {against}.",
+        sample,
+        number,
+        compared=f"surrogates without types ({kinds}), and {CHANCE}",
+        missing=missing,
+    )
+
+
+def _one_network(sample: Sample, facts: AgreementFacts) -> Answer:
+    known = f"{sentence_case(_beside(facts))}; chance is 0." if _beside(facts) else ""
+    text = f"Not asked {cost_text(facts.cost)}: the study has one network. {known}"
+    return made(
+        AGREEMENT,
+        "not asked",
+        text,
+        sample,
+        (facts.restarts, None, None),
+        compared=CHANCE,
+        missing="networks that are trained from other seeds",
+    )
+
+
+def _said(facts: AgreementFacts) -> str:
+    spread = f", {interval(facts.low, facts.high)} over {facts.n_pairs} pairs" if facts.n_pairs > 1 else ""
+    text = (
+        f"networks trained from other seeds agree {figure(facts.ari or 0.0)} at K = {facts.k} of {facts.method} "
+        f"(adjusted Rand index{spread}; chance is 0)"
+    )
+    beside = _beside(facts)
+    return f"{text}; {beside}" if beside else text
+
+
+def _beside(facts: AgreementFacts) -> str:
+    said = []
+    if facts.restarts is not None:
+        said.append(f"starts on one network agree {figure(facts.restarts)}")
+    if facts.methods is not None:
+        others = count(facts.n_methods - 1, "other method")
+        said.append(f"{facts.method} and {others} on one network agree {figure(facts.methods)}")
+    return ", ".join(said)

@@ -1,0 +1,378 @@
+"""The five answers about a study: reads the stored numbers that each rests on. Read only, as `queries` is.
+
+Which numbers speak for a study is fixed before they are seen: the first family of networks (dataset, network,
+embedding) and the first method of its plan, at the K that the rule for K supports, else at a K that the plan
+fine-tunes, else at the middle one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from decortex.errors import ConfigError
+from decortex.evaluation import performance
+from decortex_schemas.queries.agreement import agreement
+from decortex_schemas.queries.answering import costs
+from decortex_schemas.queries.answering.facts import (
+    LEVEL,
+    AgreementFacts,
+    AssociationFacts,
+    ChosenK,
+    ClusterFacts,
+    FinetuningFacts,
+    NetworkTypes,
+    NullComparison,
+    PopulationFacts,
+    Sample,
+    TypeFacts,
+)
+from decortex_schemas.queries.answering.of_agreement import agreement_answer
+from decortex_schemas.queries.answering.of_association import association_answer
+from decortex_schemas.queries.answering.of_cluster import cluster_answer
+from decortex_schemas.queries.answering.of_finetuning import finetuning_answer
+from decortex_schemas.queries.answering.of_types import types_answer
+from decortex_schemas.queries.environments import mixed_environments
+from decortex_schemas.queries.k_selection import best_k
+from decortex_schemas.queries.overview import frozen_changes, one_at_a_time, worst_status
+from decortex_schemas.queries.performance import confounds, predictability
+from decortex_schemas.queries.retained import improvement, price
+from decortex_schemas.queries.rows import Names, Row, average, defined
+from decortex_schemas.queries.types import types
+from decortex_schemas.tables import (
+    Clustering,
+    ClusteringMethod,
+    CovariateSet,
+    Dataset,
+    FinetuneSpec,
+    FrozenStudy,
+    Study,
+    members_of,
+)
+from decortex_schemas.tables.evaluation import (
+    ClusterAssociation,
+    GridAssociation,
+    SeedAgreement,
+)
+
+_FAMILY = ("dataset", "model_spec_id", "embedding_spec_id")
+_UNRECORDED = "neurons_only"
+
+
+@one_at_a_time
+def answers(study: str) -> list[Row]:
+    """The five questions of the project, answered for one study from what is stored.
+
+    Parameters
+    ----------
+    study : str
+        Its name; it need not be frozen.
+
+    Returns
+    -------
+    list of dict
+        Five: ``question``; ``answer`` ('established', 'in these sessions', 'not established', 'undecided', 'not
+        asked'); ``sentence``; ``effect`` with ``low`` and ``high`` (its interval, or its range over networks: the
+        sentence says which) and ``compared_with``, all None where there is no number; ``n_networks``,
+        ``n_sessions``, ``n_animals``; ``missing``, what it would take to say more, or None.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such study.
+
+    Examples
+    --------
+    >>> from decortex_schemas import queries
+    >>> [row["sentence"] for row in queries.answers("v4-sweep")]    # doctest: +SKIP
+    """
+    of = {"study": study}
+    if not len(Study & of):
+        raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
+    sample = _sample(study)
+    reference = _reference(study, sample)
+    tuned = len(Study.Finetuning * FinetuneSpec.proj("kind") & of & "kind != 'none'") > 0
+    frozen = sample.frozen and reference is not None
+    found = agreement(study) if frozen else {}
+    told = (
+        types_answer(sample, _types(study, sample, reference)),
+        agreement_answer(sample, _agreement(study, reference, found) if reference and frozen else None),
+        association_answer(sample, _association(study, reference) if reference and frozen else None),
+        finetuning_answer(
+            sample,
+            (_finetuning(study, reference, found) if reference and frozen else None) if tuned else (),
+            None if tuned else costs.of_finetuning(study),
+        ),
+        cluster_answer(sample, _cluster(study, reference, found) if reference and frozen else None),
+    )
+    return [asdict(one) for one in told]
+
+
+class _Reference:
+    """The family, method and K that speak for a study."""
+
+    def __init__(self, family: Mapping[str, Any], method: Mapping[str, Any], k: int) -> None:
+        label = Names().of({**family, **method, "k": k, "finetune_id": _none()})
+        self.family = dict(family)
+        self.method = str(method["method_name"])
+        self.method_key = {name: method[name] for name in ("method", "method_id")}
+        self.k = k
+        self.names = {name: label[name] for name in ("dataset", "model", "embedding")}
+
+    @property
+    def group(self) -> Row:
+        """Key of the partitions without fine-tuning that differ in their seeds alone."""
+        return {**self.family, **self.method_key, "k": self.k, "finetune_id": _none()}
+
+    def has(self, row: Mapping[str, Any], **also: Any) -> bool:
+        """Whether a row of a question is of the family, and has these values."""
+        return all(row[name] == value for name, value in {**self.names, **also}.items())
+
+    def here(self, rows: Sequence[Row], **also: Any) -> list[Row]:
+        """Rows of the reference method and K."""
+        return [row for row in rows if self.has(row, method=self.method, k=self.k, **also)]
+
+
+def _none() -> int:
+    return int((FinetuneSpec & {"kind": "none"}).to_arrays("finetune_id")[0])
+
+
+def _sample(study: str) -> Sample:
+    of = {"study": study}
+    networks = Study.Model & of
+    datasets = Dataset & networks.proj()
+    frozen = len(FrozenStudy & of) > 0
+    animals = {
+        (row["dataset"], row["animal"])
+        for row in (Dataset.Neuron & datasets.proj()).proj("animal").to_dicts()
+        if row["animal"]
+    }
+    return Sample(
+        study=study,
+        n_networks=len(networks),
+        n_sessions=len(Dataset.Session & datasets.proj()),
+        n_animals=len(animals),
+        frozen=frozen,
+        changed=frozen_changes(study) if frozen else "",
+        mixed=bool(mixed_environments(study)) if frozen else False,
+        recorded=any(kind != _UNRECORDED for kind in datasets.to_arrays("kind")),
+    )
+
+
+def _reference(study: str, sample: Sample) -> _Reference | None:
+    of = {"study": study}
+    asked = ((Study.Model & of) * (Study.Embedding & of)).to_dicts(order_by=_FAMILY)
+    methods = (ClusteringMethod & (Study.Method & of)).to_dicts(order_by="method_id")
+    counts = sorted(int(k) for k in (Study.Count & of & "k > 1").to_arrays("k"))
+    if not asked or not methods or not counts:
+        return None
+    family = {name: asked[0][name] for name in _FAMILY}
+    method = methods[0]
+    tuned = Study.Finetuning * FinetuneSpec.proj("kind") & of & "kind != 'none'"
+    own = sorted({int(k) for k in (tuned & {"method_id": method["method_id"]}).to_arrays("k")})
+    k = (own or counts)[len(own or counts) // 2]
+    if sample.frozen and len(Study.Null & of):
+        chosen = best_k(study, {**family, "method_id": method["method_id"]})
+        if chosen and chosen[0]["decision"] is not None:
+            k = int(chosen[0]["decision"])
+    return _Reference(family, method, k)
+
+
+def _types(study: str, sample: Sample, reference: _Reference | None) -> TypeFacts:
+    rows = types(study)
+    if not rows:
+        return TypeFacts()
+    names = ("dataset", "model", "embedding", "spec")
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in names), []).append(row)
+    own = next(iter(groups.values()))
+    animals = [row["n_animals"] for row in own if row["n_animals"] is not None]
+    nulls = len(Study.Null & {"study": study}) > 0
+    choices = best_k(study) if nulls and sample.frozen else []
+    return TypeFacts(
+        networks=tuple(_network(row) for row in own),
+        by_animal=max(animals, default=0) > 1,
+        choices=tuple(
+            ChosenK(one["method_name"], one["decision"], one["reason"], one["n_surrogates"])
+            for one in choices
+            if reference is not None and all(one[name] == value for name, value in reference.family.items())
+        ),
+        others=len(groups) - 1,
+    )
+
+
+def _network(row: Row) -> NetworkTypes:
+    level = next((one["p"] for one in row["levels"] if one["n_groups"] == row["n_types"]), None)
+    return NetworkTypes(
+        row["status"],
+        row["n_types"],
+        row["at_least"],
+        level if row["status"] == "types" else row["p_smallest"],
+    )
+
+
+def _agreement(study: str, reference: _Reference, found: Mapping[str, Any]) -> AgreementFacts | None:
+    rows = reference.here(found["partitions"], finetune="none")
+    if not rows:
+        return None
+    (row,) = rows
+    own = {"study": study, **reference.group}
+    pairs = (SeedAgreement.Pair & own & {"pair_kind": "model_seeds"} & "ari IS NOT NULL").to_arrays("ari")
+    others = [
+        one["ari_same"]
+        for one in found["methods"]
+        if reference.has(one, k=reference.k, finetune="none")
+        and reference.method in (one["method_a"], one["method_b"])
+    ]
+    shares = (Clustering & members_of(study, reference.group).proj()).to_arrays("largest_share")
+    nulls = _agreement_nulls(study, reference, found)
+    networks = len(
+        Study.Model & {"study": study} & {n: reference.family[n] for n in ("dataset", "model_spec_id")}
+    )
+    cost = costs.of_another_network(study) if networks < 2 else None if nulls else costs.of_selection(study)
+    return AgreementFacts(
+        method=reference.method,
+        k=reference.k,
+        n_networks=networks,
+        ari=row["ari_seeds"],
+        low=float(pairs.min()) if len(pairs) else None,
+        high=float(pairs.max()) if len(pairs) else None,
+        n_pairs=len(pairs),
+        restarts=row["ari_restarts"],
+        methods=average(others),
+        n_methods=len(Study.Method & {"study": study}),
+        largest_share=float(np.mean(shares)) if len(shares) else None,
+        nulls=nulls,
+        cost=cost,
+    )
+
+
+def _agreement_nulls(
+    study: str, reference: _Reference, found: Mapping[str, Any]
+) -> tuple[NullComparison, ...]:
+    """Of the choice of K, where one was asked for; else the unmoved side of a fine-tuned null."""
+    if len(Study.Null & {"study": study}):
+        key = {**reference.family, "method_id": reference.method_key["method_id"]}
+        for one in best_k(study, key):
+            at = next((row for row in one["counts"] if row["k"] == reference.k), None)
+            if at is not None:
+                return tuple(
+                    NullComparison(kind, null["null_mean"], null["p"], null["n_surrogates"], null["status"])
+                    for kind, null in at["excess"].get("seed_agreement", {}).items()
+                )
+    told = {}
+    for row in reference.here(found["nulls"], measure="ari_seeds"):
+        told[row["null"]] = NullComparison(
+            row["null"], row["before_null"], row["before_p"], row["n_null"], row["before_status"]
+        )
+    return tuple(told.values())
+
+
+def _association(study: str, reference: _Reference) -> AssociationFacts | None:
+    rows = reference.here(predictability(study), finetune="none")
+    if not rows:
+        return None
+    sets = {row["covariate_set"]: row for row in CovariateSet.to_dicts()}
+    # The strictest comparison that could be made: with the most covariates.
+    comparable = [row for row in rows if row["omega2"] is not None and row["status"] == "ok"]
+    row = max(comparable or rows, key=lambda one: len(sets[one["covariates"]]["params"].get("names") or ()))
+    own = {**reference.group, "covariate_set_id": sets[row["covariates"]]["covariate_set_id"]}
+    permutations = (GridAssociation & {"study": study, **own}).to_arrays("n_permutations")
+    units = ClusterAssociation.Population & own & members_of(study, reference.group).proj()
+    population = []
+    for unit in ("animal", "session"):
+        tests = (units & {"unit_kind": unit}).to_dicts()
+        ps = defined(tests, "p")
+        if tests:
+            status = worst_status([one["population_status"] for one in tests])
+            whole = max(ps) if len(ps) == len(tests) else None
+            population.append(PopulationFacts(unit, status, min(int(one["n_units"]) for one in tests), whole))
+    return AssociationFacts(
+        method=reference.method,
+        k=reference.k,
+        covariates=row["covariates"],
+        status=row["status"],
+        effect=row["omega2"],
+        low=row["omega2_low"],
+        high=row["omega2_high"],
+        p=row["p_sessions_bh_max"],
+        p_grid=row["p_grid"],
+        smallest_p=1 / (int(permutations.min()) + 1) if len(permutations) else None,
+        n_partitions=row["n_partitions"],
+        population=tuple(population),
+    )
+
+
+def _finetuning(
+    study: str, reference: _Reference, found: Mapping[str, Any]
+) -> tuple[FinetuningFacts, ...] | None:
+    better, costs_of = improvement(study), price(study)
+    summary = [row for row in better["summary"] if reference.has(row)]
+    if not summary:
+        return None
+    told = []
+    for row in summary:
+        same = {name: row[name] for name in ("method", "k", "finetune")}
+        pairs = [one for one in better["pairs"] if reference.has(one, **same)]
+        low, high = _simultaneous(pairs, len(summary))
+        priced = [one for one in costs_of if reference.has(one, **same)]
+        statuses = [one["interval_status"] for one in priced]
+        known = [one for one in priced if one["difference"] is not None]
+        whole = bool(known) and all(one["interval_low"] is not None for one in known)
+        told.append(
+            FinetuningFacts(
+                name=row["finetune"],
+                method=row["method"],
+                k=row["k"],
+                n_networks=row["n_networks"],
+                change=row["ari_networks_change"],
+                low=low,
+                high=high,
+                null=_change_null([one for one in found["nulls"] if reference.has(one, **same)]),
+                cost=average([one["difference"] for one in known]),
+                cost_low=min(one["interval_low"] for one in known) if whole else None,
+                cost_high=max(one["interval_high"] for one in known) if whole else None,
+                cost_status=worst_status(statuses) if statuses else "waiting",
+                margin=known[0]["margin"] if known else None,
+                n_priced=len(known),
+                n_within=sum(bool(one["equivalent"]) for one in known),
+            )
+        )
+    return tuple(told)
+
+
+def _simultaneous(pairs: Sequence[Row], n: int) -> tuple[float | None, float | None]:
+    """95 % interval over networks of the change in agreement, for ``n`` fine-tunings at once (Bonferroni)."""
+    by_network: dict[int, list[float]] = {}
+    for one in pairs:
+        if one["ari_networks_change"] is not None:
+            by_network.setdefault(one["model_seed"], []).append(one["ari_networks_change"])
+    means = np.array([np.mean(values) for values in by_network.values()])
+    return performance.t_interval(means, level=1 - LEVEL / n)
+
+
+def _change_null(rows: Sequence[Row]) -> NullComparison | None:
+    """The null model that speaks most against a change."""
+    own = [
+        NullComparison(row["null"], row["change_null"], row["change_p"], row["n_null"], row["change_status"])
+        for row in rows
+        if row["measure"] == "ari_seeds" and "change_status" in row
+    ]
+    return max(own, key=lambda one: (one.p is None, one.p or 0.0), default=None)
+
+
+def _cluster(study: str, reference: _Reference, found: Mapping[str, Any]) -> ClusterFacts:
+    partition = next(iter(reference.here(found["partitions"], finetune="none")), {})
+    follows = next(iter(reference.here(confounds(study), finetune="none")), {})
+    return ClusterFacts(
+        method=reference.method,
+        k=reference.k,
+        truth=partition.get("ari_truth"),
+        session=follows.get("ami_session"),
+        animal=follows.get("ami_animal"),
+        kept=follows.get("transfer_share_kept"),
+    )

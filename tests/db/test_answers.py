@@ -1,0 +1,133 @@
+"""The five answers about a study, from stored rows: the numbers are those of other questions and of SQL."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from small_lab import plan_for
+
+import decortex_schemas as schemas
+from decortex.errors import ConfigError
+from decortex_ops.cli import main
+from decortex_schemas import queries
+from decortex_schemas.queries.answering import ANSWERS, QUESTIONS, p_text
+from decortex_schemas.register import declare_plan
+
+KEYS = [
+    "question",
+    "answer",
+    "sentence",
+    "effect",
+    "low",
+    "high",
+    "compared_with",
+    "n_networks",
+    "n_sessions",
+    "n_animals",
+    "missing",
+]
+
+
+@pytest.fixture(scope="module")
+def told(lab: str) -> list[dict[str, Any]]:
+    return queries.answers(lab)
+
+
+def test_five_answers_with_these_keys(told: list[dict[str, Any]]) -> None:
+    assert [row["question"] for row in told] == list(QUESTIONS)
+    assert [list(row) for row in told] == [KEYS] * 5
+    assert {row["answer"] for row in told} <= set(ANSWERS)
+    for row in told:
+        assert (row["n_networks"], row["n_sessions"], row["n_animals"]) == (2, 2, 2)
+        assert (row["effect"] is None) == (row["compared_with"] is None)
+
+
+def test_its_numbers_are_those_of_the_tables(lab: str, told: list[dict[str, Any]]) -> None:
+    types, agreement, association, finetuning, cluster = told
+    # The plan fine-tunes k-means at K = 3, so that K speaks.
+    where = {"study": lab, "method": "kmeans", "k": 3}
+    row = (schemas.SeedAgreement & where & (schemas.FinetuneSpec & {"kind": "none"})).fetch1()
+    assert agreement["effect"] == row["ari_seeds"]
+    assert "at K = 3 of kmeans" in agreement["sentence"]
+    assert cluster["effect"] == row["ari_truth"]
+    tied = [
+        one
+        for one in queries.predictability(lab)
+        if (one["method"], one["k"], one["finetune"], one["covariates"]) == ("kmeans", 3, "none", "all known")
+    ]
+    assert association["effect"] == tied[0]["omega2"]
+    assert "all known held fixed" in association["sentence"]
+    changes = [one["ari_networks_change"] for one in queries.improvement(lab)["summary"]]
+    assert finetuning["effect"] == max(changes)
+    assert "the most of two fine-tunings" in finetuning["sentence"]
+    counted = schemas.TypeCount & (schemas.Study.Model & {"study": lab}).proj()
+    assert set(counted.to_arrays("types_status")) == {"none"}
+    smallest = min(counted.to_arrays("p_smallest"))
+    assert types["answer"] == "not established"
+    assert f"in any of two networks (smallest {p_text(smallest)} against a single group)" in types["sentence"]
+
+
+def test_the_interval_of_several_fine_tunings_holds_for_all_at_once(
+    lab: str, told: list[dict[str, Any]]
+) -> None:
+    from scipy.stats import t
+
+    found = queries.improvement(lab)
+    best = max(found["summary"], key=lambda one: one["ari_networks_change"])
+    values = np.array(
+        [one["ari_networks_change"] for one in found["pairs"] if one["finetune"] == best["finetune"]]
+    )
+    half = t.ppf(1 - 0.025 / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    assert told[3]["low"] == pytest.approx(values.mean() - half)
+    assert told[3]["high"] == pytest.approx(values.mean() + half)
+
+
+def test_without_a_null_agreement_is_undecided_and_the_cost_of_one_is_said(
+    told: list[dict[str, Any]],
+) -> None:
+    # 2 networks x 2 methods x 2 K, each with criteria and 4 x 19 surrogates, and joint ones for every method.
+    jobs = 2 * 2 * 2 * (1 + 76) + 2 * 76
+    assert told[1]["answer"] == "undecided"
+    assert f"(about {jobs} jobs, " in told[1]["missing"]
+
+
+def test_a_choice_of_k_brings_nulls_and_asks_for_the_fine_tuning(selection: str) -> None:
+    types, agreement, _, finetuning, _ = queries.answers(selection)
+    assert (
+        "The rule for K, against two surrogates per null model, supports none for kmeans" in types["sentence"]
+    )
+    null = schemas.KSelection.Excess & {"study": selection, "criterion": "seed_agreement", "at_k": 3}
+    assert agreement["compared_with"] == "surrogates without types (gaussian and permuted), and chance (0)"
+    assert max(null.to_arrays("p")) > 0.05
+    assert agreement["answer"] in ("undecided", "not established")
+    assert finetuning["answer"] == "not asked"
+    assert finetuning["sentence"].startswith("Not asked (about ")
+
+
+def test_a_study_that_is_not_frozen_says_how_it_gets_there(lab: str) -> None:
+    declare_plan("unfrozen", plan_for("small", counts=[2], finetunings=[]))
+    told = queries.answers("unfrozen")
+    assert [row["answer"] for row in told[1:3]] == ["undecided", "undecided"]
+    assert "`decortex study freeze unfrozen`" in told[1]["missing"]
+    with pytest.raises(ConfigError, match="there is no study 'unheard'"):
+        queries.answers("unheard")
+
+
+def test_the_command(lab: str, told: list[dict[str, Any]], monkeypatch: Any, capsys: Any) -> None:
+    def run(*words: str) -> str:
+        monkeypatch.setattr("sys.argv", ["decortex", "answers", lab, *words])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        assert caught.value.code == 0
+        return str(capsys.readouterr().out)
+
+    assert json.loads(run("--json")) == told
+    assert run("--csv").splitlines()[0] == ",".join(KEYS)
+    text = run()
+    for row in told:
+        assert row["question"] in text
+        assert row["sentence"] in text
+        assert row["answer"].upper() in text
