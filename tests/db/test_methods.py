@@ -7,7 +7,7 @@ import pytest
 from small_lab import SCHEDULE, SMALL, fill, plan_for
 
 import decortex_schemas as schemas
-from decortex.clustering import fit
+from decortex.clustering import fit, get_method
 from decortex.clustering import methods as clustering_methods
 from decortex.data.simulation import SimulationConfig
 from decortex.embeddings import EmbeddingConfig, fit_map
@@ -23,6 +23,9 @@ METHODS = [
     {"method": "sec", "params": {"n_neighbors": 4}},
     {"method": "sec", "name": "sec by k-means", "params": {"n_neighbors": 4, "discretisation": "kmeans"}},
     {"method": "ldmgi", "params": {"lam": 0.01}},
+]
+METHODS += [
+    {"method": name} for name in clustering_methods() if name not in {one["method"] for one in METHODS}
 ]
 EMBEDDINGS = [
     {"name": "raw", "params": {"kind": "raw"}},
@@ -72,7 +75,7 @@ def test_every_method_fills_its_rows(methods: str) -> None:
         assert row["labels"].shape == (36,)
         assert row["fit_status"] in {"ok", "not_converged", "fragmented", "empty_cluster"}
         assert 0 < row["largest_share"] <= 1
-        assert (row["n_components"] is not None) == (row["method"] in {"spectral", "sec", "ldmgi"})
+        assert (row["n_components"] is not None) == get_method(row["method"]).searches_neighbours
 
 
 def test_resolved_parameters_are_what_sql_restricts_by(methods: str) -> None:

@@ -145,8 +145,10 @@ def centre_scores(result: ClusteringResult, x_new: FloatArray, _x: FloatArray | 
 KMEANS = Method(
     name="kmeans",
     summary="k-means from k-means++ starts",
+    cited="k-means (Lloyd 1982, k-means++ starts)",
     config=KMeansConfig,
     algorithm_version=3,
     prepare=prepare,
     scores=centre_scores,
+    presets={"kmeans": {}},
 )

@@ -15,7 +15,6 @@ _POINTS, _SCORES = 6, 24
 _SEARCH = 12 * 1024
 # Columns of the eigensolver's basis a wanted pair, with its guard.
 _BASIS, _GUARD = 16, 10
-_GRAPH_METHODS = ("spectral", "sec", "ldmgi")
 
 
 def memory_of_fit(
@@ -50,7 +49,7 @@ def memory_of_fit(
     InputError
         If a shape is not positive.
     """
-    get_method(method)
+    entry = get_method(method)
     if min(n_neurons, n_features, n_clusters) < 1:
         raise InputError(
             f"shapes must be positive, got {n_neurons} neurons, {n_features} features, {n_clusters} clusters."
@@ -58,7 +57,7 @@ def memory_of_fit(
     total = _FLOAT * (_POINTS * n_neurons * n_features + _SCORES * n_neurons * n_clusters)
     if (params or {}).get("covariance") == "full":
         total += _FLOAT * 6 * n_clusters * n_features**2
-    if method in _GRAPH_METHODS:
+    if entry.searches_neighbours:
         total += n_neurons * (_SEARCH + _FLOAT * _BASIS * (n_clusters + _GUARD))
     if method == "rotation_tmixture":
         total += _FLOAT * _SCORES * n_neurons * n_features  # every orientation of every neuron

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -57,6 +57,8 @@ class Method:
         How specifications call it.
     summary : str
         One line for listings.
+    cited : str
+        What a paper's methods section calls it, with its source.
     config : type of Config
         Its parameters with defaults and bounds.
     algorithm_version : int
@@ -68,12 +70,19 @@ class Method:
         (n_new, n_clusters).
     posterior : callable or None
         Soft assignments, where the method has them.
+    presets : mapping of str to mapping
+        Settings that a new database starts with: name -> parameters.
+    searches_neighbours : bool
+        Whether a fit works on the neighbour graph: a device serves it, and memory is counted with the search.
     """
 
     name: str
     summary: str
+    cited: str
     config: type[Config]
     algorithm_version: int
     prepare: Callable[[Points, Any], Fitter]
     scores: Callable[[ClusteringResult, FloatArray, FloatArray | None], FloatArray]
     posterior: Posterior | None = None
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    searches_neighbours: bool = False

@@ -5,19 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from decortex.clustering import get_method, methods
 from decortex_schemas.tables.evaluation import EVALUATION_SEED, MAIN_METRIC, MAIN_TIER, N_PERMUTATIONS
 
 Row = Mapping[str, Any]
 
-CITED = {
-    "kmeans": "k-means (Lloyd 1982, k-means++ starts)",
-    "gmm": "a Gaussian mixture fitted by expectation maximisation",
-    "tmixture": "a mixture of Student t distributions (Peel & McLachlan 2000)",
-    "rotation_tmixture": "a rotation-invariant mixture of Student t distributions",
-    "spectral": "normalised spectral clustering (Shi & Malik 2000)",
-    "sec": "spectral embedded clustering (Nie et al. 2011)",
-    "ldmgi": "local discriminant models and global integration (Yang et al. 2010)",
-}
 FINETUNED = {
     "dec": "the DEC loss alone (Xie, Girshick & Farhadi 2016)",
     "dec_joint": "the DEC loss together with the prediction loss",
@@ -108,9 +100,14 @@ def _embedding(row: Row) -> str:
     return f"Embedding {row['embedding_name']!r} is {words[row['kind']]}{first}."
 
 
+def _cited(method: str) -> str:
+    """What a paper calls a method; its name where this installation does not have it."""
+    return get_method(method).cited if method in methods() else method
+
+
 def _method(row: Row) -> str:
     return (
-        f"{row['method_name']!r} is {CITED.get(row['method'], row['method'])} (version {row['algorithm_version']}; "
+        f"{row['method_name']!r} is {_cited(row['method'])} (version {row['algorithm_version']}; "
         f"{listed(row['params'])})."
     )
 

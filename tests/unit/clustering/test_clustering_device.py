@@ -5,7 +5,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from decortex.clustering import MemoryCache, Points, fit, fit_grid
+from decortex.clustering import MemoryCache, Points, fit, fit_grid, get_method, methods
 from decortex.clustering.graph import nearest_neighbours
 from decortex.errors import InputError
 
@@ -30,7 +30,7 @@ def test_neighbours_are_those_of_the_other_search(offset, monkeypatch):
     assert (other.indices != np.arange(600)[:, None]).all()
 
 
-@pytest.mark.parametrize("method", ["spectral", "sec", "ldmgi"])
+@pytest.mark.parametrize("method", [method for method in methods() if get_method(method).searches_neighbours])
 def test_labels_do_not_depend_on_the_device(method):
     x = points()
     one, other = fit(x, method, n_clusters=5), fit(x, method, n_clusters=5, device="cpu")

@@ -5,10 +5,11 @@ import re
 import numpy as np
 import pytest
 
-from decortex.clustering import check_points, fit, fit_grid, method_config, methods, predict
+from decortex.clustering import check_points, fit, fit_grid, get_method, method_config, methods, predict
 from decortex.errors import ConfigError, InputError
 
 EVERY = methods()
+ON_THE_GRAPH = [method for method in EVERY if get_method(method).searches_neighbours]
 SMALL = {"rotation_tmixture": {"n_orientations": 2, "n_init": 2}}
 
 
@@ -166,7 +167,7 @@ def test_new_neurons_need_the_features_of_the_fit():
         predict(found, points(5, 3))
 
 
-@pytest.mark.parametrize("method", ["spectral", "ldmgi"])
+@pytest.mark.parametrize("method", [method for method in ON_THE_GRAPH if method != "sec"])
 def test_methods_that_assign_by_neighbours_ask_for_them(method):
     found = fit(points(), method, n_clusters=2)
     with pytest.raises(InputError, match=r"none were given. Pass them: predict\(result, x_new, x=x\)"):
@@ -209,12 +210,12 @@ def test_few_wide_integer_images_are_clustered(method, dtype, accuracy):
     assert found.status in ("ok", "fragmented")
 
 
-@pytest.mark.parametrize("method", ["spectral", "sec", "ldmgi"])
+@pytest.mark.parametrize("method", ON_THE_GRAPH)
 @pytest.mark.parametrize("k", [1, 3, 4])
 def test_graph_methods_stand_fewer_distinct_neurons_than_neighbours(method, k):
     x = np.repeat(points(4), 12, axis=0)
     found = fit(x, method, n_clusters=k)
     assert found.labels.shape == (48,)
-    assert found.status == "ok"
+    assert found.status == ("not_converged" if method == "leiden" and k < 4 else "ok")  # islands stay apart
     assert found.k_effective == k
     assert all(len(set(copies)) == 1 for copies in found.labels.reshape(4, 12))

@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from decortex.clustering import fit, memory_of_fit
+from decortex.clustering import fit, memory_of_fit, methods
 from decortex.errors import ConfigError, InputError
 
 FITS = [
@@ -18,6 +18,9 @@ FITS = [
     ("spectral", {}),
     ("sec", {}),
     ("ldmgi", {}),
+]
+FITS += [
+    (method, {}) for method in methods() if method not in {"rotation_tmixture", *(name for name, _ in FITS)}
 ]
 
 

@@ -110,8 +110,11 @@ def prepare(points: Points, config: LDMGIConfig) -> Fitter:
 LDMGI = Method(
     name="ldmgi",
     summary="local discriminant models, integrated over the graph",
+    cited="local discriminant models and global integration (Yang et al. 2010)",
     config=LDMGIConfig,
     algorithm_version=VERSION,
     prepare=prepare,
     scores=neighbour_scores,
+    presets={f"ldmgi {n} neighbours": {"n_neighbors": n} for n in (5, 15, 30)},
+    searches_neighbours=True,
 )

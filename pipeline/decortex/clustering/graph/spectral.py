@@ -81,8 +81,11 @@ def prepare(points: Points, config: SpectralConfig) -> Fitter:
 SPECTRAL = Method(
     name="spectral",
     summary="normalised spectral clustering on the neighbour graph",
+    cited="normalised spectral clustering (Shi & Malik 2000)",
     config=SpectralConfig,
     algorithm_version=VERSION,
     prepare=prepare,
     scores=neighbour_scores,
+    presets={"spectral": {}},
+    searches_neighbours=True,
 )

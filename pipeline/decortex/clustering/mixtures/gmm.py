@@ -121,9 +121,11 @@ def fit_gmm(x: FloatArray, config: GMMConfig, n_clusters: int, seed: int) -> Clu
 GMM = Method(
     name="gmm",
     summary="Gaussian mixture by EM",
+    cited="a Gaussian mixture fitted by expectation maximisation",
     config=GMMConfig,
     algorithm_version=3,
     prepare=prepare,
     scores=mixture_scores,
     posterior=posterior,
+    presets={"gmm": {}, "gmm tied": {"covariance": "tied"}, "gmm full": {"covariance": "full"}},
 )

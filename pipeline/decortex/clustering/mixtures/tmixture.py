@@ -372,19 +372,23 @@ def prepare(points: Points, config: TMixtureConfig) -> Fitter:
 TMIXTURE = Method(
     name="tmixture",
     summary="Student-t mixture by EM, robust to outlying neurons",
+    cited="a mixture of Student t distributions (Peel & McLachlan 2000)",
     config=TMixtureConfig,
     algorithm_version=2,
     prepare=prepare,
     scores=mixture_scores,
     posterior=posterior,
+    presets={"tmixture": {}, "tmixture nu 2.1": {"nu": 2.1}},
 )
 
 ROTATION_TMIXTURE = Method(
     name="rotation_tmixture",
     summary="t mixture whose components are defined up to a roll of orientation (shift-EM)",
+    cited="a rotation-invariant mixture of Student t distributions",
     config=RotationTMixtureConfig,
     algorithm_version=2,
     prepare=prepare,
     scores=mixture_scores,
     posterior=posterior,
+    presets={"rotation tmixture": {}},
 )
