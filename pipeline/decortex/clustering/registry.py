@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.clustering.cache import Cache, MemoryCache
-from decortex.clustering.graph import LDMGI, SEC, SPECTRAL
+from decortex.clustering.graph import LDMGI, LEIDEN, SEC, SPECTRAL
 from decortex.clustering.inputs import FloatArray, check_n_clusters, check_points, check_seed
 from decortex.clustering.kmeans import KMEANS
 from decortex.clustering.method import Fitter, Method, Points
@@ -20,7 +20,7 @@ from decortex.config import Config, config_hash
 from decortex.errors import ConfigError, InputError
 
 _METHODS: dict[str, Method] = {
-    method.name: method for method in (KMEANS, GMM, TMIXTURE, SPECTRAL, SEC, LDMGI, ROTATION_TMIXTURE)
+    method.name: method for method in (KMEANS, GMM, TMIXTURE, SPECTRAL, LEIDEN, SEC, LDMGI, ROTATION_TMIXTURE)
 }
 
 Progress = Callable[[int, int], None]

@@ -2,6 +2,7 @@ from .basis import Basis, basis_size, solve_by_component
 from .discretise import Discretisation, discretise
 from .eigen import Operator, smallest_eigenpairs
 from .ldmgi import LDMGI, laplacian, local_models
+from .leiden import LEIDEN
 from .neighbours import components, nearest_neighbours, normalised_affinity
 from .result import GraphFit, graph_result
 from .sec import SEC, SECProblem
@@ -9,6 +10,7 @@ from .spectral import SPECTRAL, connectivity
 
 __all__ = [
     "LDMGI",
+    "LEIDEN",
     "SEC",
     "SPECTRAL",
     "Basis",
