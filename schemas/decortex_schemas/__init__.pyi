@@ -13,6 +13,7 @@ from .tables.evaluation.finetune_null import FinetunedNull
 from .tables.evaluation.joint_nulls import SeedNullFit
 from .tables.evaluation.k_criteria import KCriteria, NullFit
 from .tables.evaluation.k_selection import KChoice, KSelection, record_choice
+from .tables.evaluation.labels import LabelAgreement, LabelDecoding
 from .tables.evaluation.quality import ClusterPerformance, ClusterQuality
 from .tables.evaluation.retained import RetainedPerformance
 from .tables.evaluation.scored import RecordingSummary
@@ -21,6 +22,7 @@ from .tables.evaluation.stability import ConsensusPartition, SubsampleStability
 from .tables.evaluation.types import TypeCount
 from .tables.finetuning import ContinuedTraining, DECFinetune
 from .tables.frozen import FrozenStudy, freeze_study
+from .tables.label_sets import LabelSet, register_true_types
 from .tables.network_states import NetworkState
 from .tables.networks import ModelTask, Performance, TrainedModel
 from .tables.null_networks import NullDataset, NullRecordings, NullStudy
@@ -68,6 +70,9 @@ __all__ = [
     "KChoice",
     "KCriteria",
     "KSelection",
+    "LabelAgreement",
+    "LabelDecoding",
+    "LabelSet",
     "MethodAgreement",
     "Metric",
     "ModelAgreement",
@@ -102,6 +107,7 @@ __all__ = [
     "declare_study",
     "freeze_study",
     "record_choice",
+    "register_true_types",
     "request_view",
     "schema",
 ]

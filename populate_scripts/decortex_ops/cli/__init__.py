@@ -11,7 +11,7 @@ import pymysql
 import typer
 
 from decortex.errors import DecortexError
-from decortex_ops.cli import dashboard, data, demo, register, register_model, run, study
+from decortex_ops.cli import dashboard, data, demo, register, register_labels, register_model, run, study
 from decortex_ops.cli.admin import access, backup, db, doctor, store
 from decortex_ops.cli.output import EXIT_FAILED, err
 from decortex_ops.cli.read import (
@@ -20,6 +20,7 @@ from decortex_ops.cli.read import (
     evaluate,
     export,
     figure,
+    labels,
     recompute,
     report,
     results,
@@ -42,6 +43,7 @@ for _command in (access.grant, access.password, access.revoke, access.users, bac
 app.add_typer(data.app, name="import")
 register.app.command()(register_model.model)
 register.app.command()(register_model.nnfabrik)
+register.app.command()(register_labels.labels)
 app.add_typer(register.app, name="register")
 app.add_typer(study.app, name="study")
 app.add_typer(view.app, name="view")
@@ -54,6 +56,7 @@ app.command()(results.agreement)
 app.command("best-k")(results.best_k)
 app.command()(tree.tree)
 app.command("test-split")(split_test.given_partition)
+app.command()(labels.labels)
 app.command()(evaluate.stats)
 app.command()(evaluate.price)
 app.command()(compare.compare)

@@ -21,6 +21,7 @@ from .environments import (
     environments,
     mixed_environments,
 )
+from .external_labels import PARTS, against_labels, label_sets
 from .figure_rows import (
     CHOICE,
     about_study,
@@ -128,6 +129,7 @@ __all__ = [
     "OWN_LABELS",
     "PAIRED",
     "PARTITION",
+    "PARTS",
     "SORTABLE",
     "START",
     "VIEW_KEY",
@@ -135,6 +137,7 @@ __all__ = [
     "Points",
     "Row",
     "about_study",
+    "against_labels",
     "agreement",
     "agreement_by_count",
     "agreement_pairs",
@@ -163,6 +166,7 @@ __all__ = [
     "has_states",
     "improvement",
     "known_environments",
+    "label_sets",
     "labels",
     "lost_sample",
     "mixed_environments",

@@ -39,6 +39,14 @@ class Names:
         self._methods = {int(r["method_id"]): r["method_name"] for r in ClusteringMethod.to_dicts()}
         self._finetunings = {int(r["finetune_id"]): r["finetune"] for r in FinetuneSpec.to_dicts()}
 
+    def model(self, spec_id: int) -> str:
+        """Name of a network's specification."""
+        return str(self._models[spec_id])
+
+    def embedding(self, spec_id: int) -> str:
+        """Name of an embedding's specification."""
+        return str(self._embeddings[spec_id])
+
     def of(self, row: Mapping[str, Any]) -> Row:
         """Whose row it is, without seeds."""
         return {

@@ -52,7 +52,7 @@ def states(study: str) -> list[Row]:
     require_frozen(companion)
     figures = _figures(study) | _figures(companion)
     networks = (Study.Model & {"study": study}).to_dicts()
-    specs = _states_by_name()
+    specs = states_by_name()
     names, methods = Names(), {int(r["method_id"]): r["method_name"] for r in ClusteringMethod.to_dicts()}
     finetunings = {int(row["finetune_id"]): row for row in FinetuneSpec.to_dicts()}
     none = next(i for i, row in finetunings.items() if row["kind"] == "none")
@@ -125,7 +125,7 @@ def _trained(study: str) -> list[dict[str, Any]]:
     return [{name: row[name] if name == "method" else int(row[name]) for name in columns} for row in rows]
 
 
-def _states_by_name() -> dict[tuple[Any, ...], int]:
+def states_by_name() -> dict[tuple[Any, ...], int]:
     """Specifications of controls and fine-tuned networks by their parent and what made them."""
     found: dict[tuple[Any, ...], int] = {}
     for row in NetworkState.to_dicts():

@@ -1,5 +1,6 @@
 from .checkpoints import register_checkpoint
 from .defaults import register_defaults
+from .label_files import register_labels
 from .plans import (
     EmbeddingPlan,
     FinetuningPlan,
@@ -28,6 +29,7 @@ __all__ = [
     "plan_cost",
     "register_checkpoint",
     "register_defaults",
+    "register_labels",
     "register_none",
     "set_priority",
     "states_study_of",

@@ -33,6 +33,7 @@ from .frozen_state import (
     say_changes,
     warn_of_changes,
 )
+from .label_sets import LabelSet, dataset_row, insert_label_set, labels_of, register_true_types
 from .network_states import NetworkState, register_state
 from .networks import ModelTask, Performance, TrainedModel, load_network, raw_embedding
 from .null_networks import NullRecordings, NullStudy, check_parent, declare_null_datasets
@@ -90,6 +91,7 @@ __all__ = [
     "Fitting",
     "FrozenStudy",
     "FrozenStudyChanged",
+    "LabelSet",
     "ModelSpec",
     "ModelTask",
     "NetworkState",
@@ -113,12 +115,15 @@ __all__ = [
     "check_frozen_subsamples",
     "check_parent",
     "checkpoint_order_sha256",
+    "dataset_row",
     "declare_null_datasets",
     "declare_study",
     "freeze_study",
     "frozen_members_of",
+    "insert_label_set",
     "insert_neurons",
     "is_registered",
+    "labels_of",
     "load_embedding",
     "load_network",
     "load_recordings",
@@ -142,6 +147,7 @@ __all__ = [
     "register_simulation",
     "register_split_spec",
     "register_state",
+    "register_true_types",
     "register_view_spec",
     "request_view",
     "say_changes",

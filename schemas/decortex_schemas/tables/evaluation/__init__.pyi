@@ -6,6 +6,7 @@ from .finetune_null import MEASURES, STATES, FinetunedNull
 from .joint_nulls import SeedNullFit, asked_seed_nulls
 from .k_criteria import SELECTION, KCriteria, NullFit, asked_criteria, asked_nulls
 from .k_selection import KChoice, KSelection, record_choice
+from .labels import LabelAgreement, LabelDecoding
 from .quality import (
     EVALUATION_SEED,
     MAIN_METRIC,
@@ -41,6 +42,8 @@ __all__ = [
     "KChoice",
     "KCriteria",
     "KSelection",
+    "LabelAgreement",
+    "LabelDecoding",
     "MethodAgreement",
     "ModelAgreement",
     "NullFit",

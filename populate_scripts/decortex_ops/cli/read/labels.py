@@ -1,0 +1,106 @@
+"""The command that compares clusters and embeddings with external labels, before and after fine-tuning."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from decortex_ops.cli.output import CsvFlag, JsonFlag, choose_part, out, print_rows, said_plainly
+from decortex_ops.cli.session import open_to_read
+
+ANSWERS = (
+    "label_set",
+    "dataset",
+    "model",
+    "embedding",
+    "method",
+    "k",
+    "finetune",
+    "n_networks",
+    "ari_before",
+    "ari_control",
+    "ari_fine_tuned",
+    "ari_fine_tuned_afresh",
+    "ari_gain",
+    "ari_gain_low",
+    "ari_gain_high",
+    "verdict",
+)
+PARTITIONS = (
+    "label_set",
+    "dataset",
+    "model",
+    "embedding",
+    "method",
+    "k",
+    "status",
+    "n_partitions",
+    "ari",
+    "ari_null",
+    "p_ari",
+    "ami",
+    "purity",
+    "purity_null",
+    "macro_f1",
+    "balanced_accuracy",
+    "chance_accuracy",
+)
+DECODING = (
+    "label_set",
+    "dataset",
+    "model",
+    "embedding",
+    "decoder",
+    "n_networks",
+    "left_out",
+    "n_groups",
+    "macro_f1",
+    "macro_f1_low",
+    "macro_f1_high",
+    "balanced_accuracy",
+    "balanced_accuracy_low",
+    "balanced_accuracy_high",
+    "chance_accuracy",
+    "p_decoding",
+)
+TITLES = {
+    "answers": "clusters against labels, before and after fine-tuning",
+    "partitions": "clusters against labels, without fine-tuning",
+    "decoding": "labels decoded from embeddings",
+}
+NOTE = (
+    "ari, ami, purity: of neurons that have a label; _null: their mean with labels shuffled within animals, p: the "
+    "share of shuffles that reach them (median over partitions). ari_gain: after fine-tuning less control, interval "
+    "over networks. macro_f1, balanced_accuracy: of neurons left out with their animal; from clusters where the "
+    "table has methods. See docs/labels.md."
+)
+
+
+def labels(
+    study: Annotated[str, typer.Argument(help="A study; it need not be frozen.")],
+    label_set: Annotated[str | None, typer.Option(help="One label set alone.")] = None,
+    part: Annotated[
+        str, typer.Option(help="With --csv: answers, partitions, decoding or pairs.")
+    ] = "answers",
+    json: JsonFlag = False,
+    csv: CsvFlag = False,
+) -> None:
+    """Compare a study's clusters and embeddings with external labels. Example: decortex labels demo."""
+    from decortex_schemas import queries
+
+    open_to_read()
+    found = queries.against_labels(study, label_set)
+    rows = choose_part(found, queries.PARTS, part)
+    if said_plainly(found, rows, json=json, csv=csv):
+        return
+    lines = [found["sentence"], *(f"  {row['sentence']}" for row in found["answers"])]
+    if found["n_waiting"]:
+        lines.append(f"{found['n_waiting']} comparisons are not computed yet.")
+    for line in lines:
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
+    for name, columns in (("answers", ANSWERS), ("partitions", PARTITIONS), ("decoding", DECODING)):
+        if found[name]:
+            out.print()
+            print_rows(found[name], list(columns), title=f"study {study}: {TITLES[name]}")
+    out.print(NOTE, highlight=False, markup=False, soft_wrap=True, style="dim")
