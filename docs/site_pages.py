@@ -21,6 +21,7 @@ PACKAGES = (
     "decortex.evaluation",
     "decortex.evaluation.performance",
     "decortex.evaluation.agreement",
+    "decortex.evaluation.labels",
     "decortex.evaluation.association",
     "decortex.evaluation.nulls",
     "decortex.evaluation.selection",

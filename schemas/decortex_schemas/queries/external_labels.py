@@ -197,8 +197,8 @@ def _asked_answers(
 
 def _answers(pairs: Sequence[Row], asked: Sequence[Key]) -> list[Row]:
     groups: dict[Key, list[Row]] = defaultdict(list)
-    for row in pairs:
-        groups[pick(row, _LABEL)].append(row)
+    for pair in pairs:
+        groups[pick(pair, _LABEL)].append(pair)
     rows = []
     for key in asked:
         members = groups.get(key, [])
