@@ -52,7 +52,7 @@ THINK_SECONDS = 2.0
 METHODS, STARTS = 5, 20
 COUNTS = tuple(range(2, 42))
 PAGES = (
-    ("/", "?hours=24"),
+    ("/queue", "?hours=24"),
     ("/runs", "?study={study}"),
     ("/runs", "?study={study}&k={k}&sort=largest_share&down=1"),
     ("/runs", "?study={study}&sort=objective&page={page}"),

@@ -130,6 +130,7 @@ class Lab:
             "throughput": [],
             "failures": [FAILURE],
             "frozen_changes": "",
+            "agreement": {part: [] for part in ("partitions", "subsamples", "methods", "models", "nulls")},
             "exists": True,
             "labels": LABELS,
             "scores": SCORES,

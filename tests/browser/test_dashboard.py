@@ -17,16 +17,20 @@ from other_processes import Lab
 
 Sql = Callable[..., list[dict[str, Any]]]
 PAGES = {
-    "/": "Queue",
-    "/runs": "Runs",
-    "/map": "Map",
+    "/": "Study",
+    "/types": "Types",
     "/which-k": "Which K",
     "/agreement": "Agreement",
+    "/association": "Association",
     "/fine-tune": "Fine-tune",
-    "/performance": "Performance",
     "/cluster": "Cluster",
+    "/map": "Map",
+    "/performance": "Performance",
+    "/runs": "Runs",
     "/provenance": "Provenance",
+    "/queue": "Queue",
 }
+WORDS = "The whole chain on a simulated cortex with eight known functional types"
 PARTITION = "&model=1&net=1&method=1&k=8&seed=0"
 
 
@@ -38,8 +42,8 @@ def study(sql: Sql) -> str:
 
 def link_to(path: str, study: str) -> str:
     """A deep link to a page of the demo's study."""
-    if path == "/":
-        return "/?hours=168"
+    if path == "/queue":
+        return "/queue?hours=168"
     if path == "/which-k":
         return "/which-k?study=e2e-which-k"
     more = {"/runs": "&k=8&sort=silhouette&down=1", "/fine-tune": PARTITION + "&ft=2"}
@@ -49,25 +53,57 @@ def link_to(path: str, study: str) -> str:
 @pytest.mark.parametrize("path", PAGES)
 def test_a_deep_link_opens_its_page_and_reads_well(path: str, study: str, visit: Visit, axe: str) -> None:
     visit.open(link_to(path, study))
-    assert visit.page.locator("h1").inner_text() == PAGES[path]
+    assert visit.page.locator("h1").inner_text() == (WORDS if path == "/" else PAGES[path])
     assert visit.page.title() == f"{PAGES[path]} · decortex"
     assert visit.page.locator(".problems").count() == 0
     assert visit.page.locator("[data-panel]").count() > 0
-    assert visit.page.locator("main .empty").count() <= (2 if path == "/" else 0)
+    assert visit.page.locator("main .empty").count() <= {"/queue": 2, "/fine-tune": 1}.get(path, 0)
     for figure in visit.page.locator("[data-panel]:has(.dash-graph)").all():
         assert re.search(r"n = [\d\u2009]+", figure.locator(".measure").inner_text())
         assert figure.locator("text=CSV").count() == 1
         assert figure.locator("text=SVG").count() == 1
     SHOTS.mkdir(exist_ok=True)
-    visit.page.screenshot(path=SHOTS / f"{path.strip('/') or 'queue'}.png", full_page=True)
+    visit.page.screenshot(path=SHOTS / f"{path.strip('/') or 'study'}.png", full_page=True)
     visit.page.evaluate(axe)
     found = visit.page.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']})")
     said = [f"{one['id']}: {node['html'][:160]}" for one in found["violations"] for node in one["nodes"][:2]]
     assert not said, "\n".join(said)
 
 
+def test_the_first_page_answers_without_scrolling(visit: Visit, study: str, sql: Sql) -> None:
+    visit.page.set_viewport_size({"width": 1400, "height": 900})
+    visit.open(f"/?study={study}")
+    assert visit.page.evaluate("document.documentElement.scrollHeight") <= 900
+    cards = visit.page.locator(".answer")
+    assert cards.count() == 5
+    shown = cards.nth(1).locator(".effect strong").inner_text()
+    stored = sql(
+        "SELECT ari_seeds FROM __seed_agreement WHERE study = %s AND method = 'kmeans' AND k = 8 AND finetune_id = 1",
+        study,
+    )[0]["ari_seeds"]
+    assert shown == f"{stored:.3f}"
+    visit.page.set_viewport_size({"width": 390, "height": 844})
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390
+    widths = [card.bounding_box()["width"] for card in cards.all()]
+    assert min(widths) > 300, "one card beneath the other"
+    visit.page.set_viewport_size({"width": 1440, "height": 900})
+    cards.nth(2).get_by_role("link").click()
+    visit.page.wait_for_function("document.querySelector('h1').innerText === 'Association'")
+    visit.at("k=8")
+
+
+def test_association_shows_what_the_tables_hold(visit: Visit, study: str, sql: Sql) -> None:
+    visit.open(f"/association?study={study}&k=8")
+    stored = sql(
+        "SELECT AVG(a.omega2_partial) AS omega2 FROM __cluster_association a JOIN `#covariate_set` c USING "
+        "(covariate_set_id) WHERE a.method = 'kmeans' AND a.k = 8 AND a.finetune_id = 1 AND covariate_set = 'all known'"
+    )[0]["omega2"]
+    assert visit.tile("omega², all known held fixed").startswith(f"{stored:.3f} [")
+    assert "at least five animals or sessions are needed" in visit.tile("population, animals as units")
+
+
 def test_the_queue_counts_the_rows(visit: Visit, sql: Sql) -> None:
-    visit.open("/")
+    visit.open("/queue")
     tables = sql("SELECT table_name AS t FROM information_schema.tables WHERE table_schema = DATABASE()")
     computed = [row["t"] for row in tables if row["t"].startswith("__") and row["t"].count("__") == 1]
     total = sum(sql(f"SELECT COUNT(*) AS n FROM `{name}`")[0]["n"] for name in computed)
@@ -199,7 +235,7 @@ def test_a_cell_of_the_matrix_opens_its_table(visit: Visit, study: str) -> None:
 def test_a_job_that_finishes_is_seen_without_reloading(
     visit: Visit, visitor: Callable[[], Visit], demo: Lab, study: str, sql: Sql
 ) -> None:
-    visit.open("/?hours=1")
+    visit.open("/queue?hours=1")
     other = visitor()
     other.open(f"/map?study={study}{PARTITION}&ft=1")
     seed = sql("SELECT COALESCE(MAX(view_seed), 0) + 1 AS s FROM view_request")[0]["s"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from dash import ALL, ClientsideFunction, Input, Output, State, dcc, html
 from dash.exceptions import DependencyException
 from flask import Response, request
 
+from decortex.errors import DatabaseError
 from decortex_ops.dashboard import monitoring, router
 from decortex_ops.dashboard.limits import callback_problem
 from decortex_ops.dashboard.parts import aria
@@ -136,10 +138,14 @@ def _add_routes(app: dash.Dash, source: Source) -> None:
     server: Any = app.server
 
     def csv(page: str, panel: str) -> Response:
-        text = router.csv_of(page, panel, request.query_string.decode("utf-8", "replace"), source)
+        try:
+            text = router.csv_of(page, panel, request.query_string.decode("utf-8", "replace"), source)
+        except DatabaseError as error:
+            return Response(f"{error}\n", status=503, mimetype="text/plain")
         if text is None:
             return Response("there is no such table\n", status=404, mimetype="text/plain")
-        name = f"decortex-{page}-{panel}.csv"
+        study = re.sub(r"[^A-Za-z0-9._-]+", "-", request.args.get("study", "")).strip("-.")
+        name = "-".join(one for one in ("decortex", study, page, panel) if one) + ".csv"
         return Response(
             text, mimetype="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'}
         )

@@ -53,6 +53,33 @@ class Chosen:
     options: Mapping[str, Sequence[Mapping[str, Any]]]
     problem: Panel | None = None
 
+    def names(self) -> dict[str, str]:
+        """What the chosen network, embedding, method and fine-tuning are called, those that the page chooses."""
+        found: dict[str, str] = {}
+        for name, field, part, column, label in (
+            ("dataset", "dataset", "networks", "dataset", "dataset"),
+            ("model", "model", "networks", "model_spec_id", "model"),
+            ("embedding", "emb", "embeddings", "embedding_spec_id", "embedding"),
+            ("method", "method", "methods", "method_id", "method_name"),
+            ("finetune", "ft", "finetunings", "finetune_id", "finetune"),
+        ):
+            value = self.state.values.get(field)
+            if value is not None:
+                found[name] = next(str(row[label]) for row in self.options[part] if row[column] == value)
+        return found
+
+    def group(self) -> dict[str, Any]:
+        """Columns of the partitions that differ in their seeds alone."""
+        columns = {
+            "dataset": "dataset",
+            "model": "model_spec_id",
+            "emb": "embedding_spec_id",
+            "method": "method_id",
+            "k": "k",
+            "ft": "finetune_id",
+        }
+        return {column: self.state[field] for field, column in columns.items()}
+
 
 def against(chosen: Chosen) -> str:
     """What the scores of the chosen network are scores against, as a sentence behind a page's first."""
@@ -153,6 +180,19 @@ def choose_finetuning(chosen: Chosen, *, only_tuned: bool = False) -> Chosen:
         for row in chosen.options["finetunings"]
         if (row["method_id"], row["k"], row["seed"]) == (state["method"], state["k"], state["seed"])
         and not (only_tuned and row["kind"] == "none")
+    ]
+    options = {(row["finetune_id"],): row["finetune"] for row in rows}
+    default = next(((row["finetune_id"],) for row in rows if row["kind"] == "none"), None)
+    return choose(chosen, "finetuning", "Fine-tuning", ("ft",), options, default=default)
+
+
+def choose_family_finetuning(chosen: Chosen) -> Chosen:
+    """Choose a fine-tuning that the study has at the K, and the method where one is chosen, whatever the start."""
+    method = chosen.state.values.get("method")
+    rows = [
+        row
+        for row in chosen.options["finetunings"]
+        if row["k"] == chosen.state["k"] and method in (None, row["method_id"])
     ]
     options = {(row["finetune_id"],): row["finetune"] for row in rows}
     default = next(((row["finetune_id"],) for row in rows if row["kind"] == "none"), None)

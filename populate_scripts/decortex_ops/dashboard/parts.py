@@ -9,7 +9,9 @@ from typing import Any
 import plotly.graph_objects as go
 from dash import dcc, html
 
+from decortex_ops.dashboard.theme import number, one_thing
 from decortex_ops.dashboard.urls import State, changes
+from decortex_schemas.queries.answering import MARKS
 
 Rows = Sequence[Mapping[str, Any]]
 _GRAPH: Any = {
@@ -85,12 +87,16 @@ class Choice:
 
 @dataclass(frozen=True)
 class View:
-    """A rendered page: its state with every default filled in, its controls and panels."""
+    """A rendered page: its state with every default filled in, its controls and panels.
+
+    ``heading`` stands in place of the page's title where it has one of its own.
+    """
 
     state: State
     choices: Sequence[Choice] = ()
     panels: Sequence[Any] = ()
     lead: str = ""
+    heading: str = ""
 
 
 def aria(**values: str) -> dict[str, Any]:
@@ -108,7 +114,7 @@ def show_panel(panel: Panel, state: State) -> html.Section:
     heading = f"panel-{panel.name}"
     tools: list[Any] = []
     if panel.empty is None and panel.rows is not None:
-        page = state.path.strip("/") or "queue"
+        page = state.path.strip("/") or "study"
         tools.append(
             html.A(
                 "CSV",
@@ -153,7 +159,7 @@ def show_panel(panel: Panel, state: State) -> html.Section:
                     html.Div(
                         [
                             html.H2(panel.title, id=heading),
-                            html.P(panel.measure, className="measure") if panel.measure else None,
+                            html.P(one_thing(panel.measure), className="measure") if panel.measure else None,
                         ]
                     ),
                     html.Div(tools, className="tools"),
@@ -211,4 +217,55 @@ def number_tiles(tiles: Sequence[tuple[str, str, str]]) -> html.Dl:
             for label, value, kind in tiles
         ],
         className="tiles",
+    )
+
+
+def verdict_mark(verdict: str) -> html.Span:
+    """The mark of a verdict, so that verdicts differ in shape and not in colour alone."""
+    return html.Span(MARKS[verdict], className="mark", **aria(hidden="true"))
+
+
+def number_line(
+    effect: float,
+    low: float | None,
+    high: float | None,
+    *,
+    span: tuple[float | None, float | None] = (None, None),
+    against: float = 0.0,
+) -> html.Div:
+    """One number with its interval on a line that shows what it is compared with.
+
+    Parameters
+    ----------
+    effect, low, high : float or None
+        The number and its interval.
+    span : tuple of float or None
+        Values that the line reaches at least.
+    against : float
+        What a number is compared with: a tick.
+    """
+    values = [one for one in (effect, low, high, against, *span) if one is not None]
+    left, right = min(values), max(values)
+    pad = 0.04 * ((right - left) or 1.0)
+    left, right = left - pad, right + pad
+
+    def at(value: float) -> str:
+        return f"{100 * (value - left) / (right - left):.2f}%"
+
+    between = low is not None and high is not None
+    ends = f"{number(low)} to {number(high)}" if between else "no interval"
+    said = f"{number(effect)}, {ends}; tick at {number(against)}"
+    bars = []
+    if low is not None and high is not None:
+        width = f"{100 * (high - low) / (right - left):.2f}%"
+        bars = [html.Span(className="range", style={"left": at(low), "width": width})]
+    return html.Div(
+        [
+            html.Span(className="against", style={"left": at(against)}),
+            *bars,
+            html.Span(className="dot", style={"left": at(effect)}),
+        ],
+        className="number-line",
+        role="img",
+        **aria(label=said),
     )

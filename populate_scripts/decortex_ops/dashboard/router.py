@@ -12,7 +12,7 @@ import pymysql
 from dash import dcc, html
 from datajoint.errors import DataJointError
 
-from decortex.errors import DecortexError
+from decortex.errors import DatabaseError, DecortexError
 from decortex_ops.dashboard.pages import PAGES
 from decortex_ops.dashboard.parts import Empty, Panel, View, aria, show_choice, show_panel
 from decortex_ops.dashboard.source import Source
@@ -69,7 +69,7 @@ def show(path: str, search: str, source: Source) -> Screen:
     return Screen(
         view.state.link(),
         f"{page.TITLE} · decortex",
-        _main(page.TITLE, view),
+        _main(view.heading or page.TITLE, view),
         _nav(view.state, page.PATH),
         float(getattr(page, "REFRESH_SECONDS", 0.0)),
     )
@@ -154,16 +154,34 @@ def is_shown(path: str, search: str, known: Any) -> bool:
 
 
 def csv_of(name: str, panel: str, search: str, source: Source) -> str | None:
-    """The data of one panel of one page; None if there is no such panel."""
-    page = BY_PATH.get("/" if name == "queue" else f"/{name}")
+    """The data of one panel of one page; None if there is no such panel.
+
+    Raises
+    ------
+    DatabaseError
+        If the database does not answer.
+    """
+    page = BY_PATH.get({"study": "/", "": ""}.get(name, f"/{name}"))
     if page is None:
         return None
-    view = view_of(page, search, source)
-    panels = [one for one in view.panels if isinstance(one, Panel)]
-    if hasattr(page, "detail"):
-        panels += page.detail(decode(page.PATH, page.FIELDS, search, carry=CARRY), source)
+    state = decode(page.PATH, page.FIELDS, search, carry=CARRY)
+    try:
+        panels = _panels(page, state, source)
+    except _LOST as error:
+        logger.exception("the database did not answer for the table %s of %s%s", panel, page.PATH, search)
+        raise DatabaseError(
+            "the database did not answer; ask again when it does (`decortex db status`)."
+        ) from error
+    except DecortexError:
+        return None  # the page says what cannot be shown
     found = next((one for one in panels if one.name == panel and one.rows is not None), None)
     return None if found is None else as_csv(found.data())
+
+
+def _panels(page: ModuleType, state: State, source: Source) -> list[Panel]:
+    """Every panel of a page, those below a selection too."""
+    own = [one for one in page.render(state, source).panels if isinstance(one, Panel)]
+    return own + (page.detail(state, source) if hasattr(page, "detail") else [])
 
 
 def _main(title: str, view: View) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,6 +60,29 @@ def number(value: Any, digits: int = 3) -> str:
     return str(value)
 
 
+def p_value(value: float | None) -> str:
+    """A p-value as text: four decimals at most, '< .0001' below, a dash where it is undefined."""
+    if value is None:
+        return "–"
+    if value < 1e-4 * (1 - 1e-9):
+        return "p < .0001"
+    return f"p {value:.4f}".replace("0.", ".", 1) if value < 0.01 else f"p {value:.3f}".replace("0.", ".", 1)
+
+
+_PLURALS = (
+    "networks|epochs|keys|tables|pairs|partitions|neurons|clusters|packages|rows|criteria|answers|surrogates|animals|"
+    "sessions|units|lines|features"
+)
+_ONE = re.compile(rf"(?<![\d.,\u2009])1 ({_PLURALS})\b")
+
+
+def one_thing(text: str) -> str:
+    """A text in which one of something is not several: '1 networks' becomes '1 network'."""
+    return _ONE.sub(
+        lambda found: f"1 {'criterion' if found[1] == 'criteria' else found[1].removesuffix('s')}", text
+    )
+
+
 def duration(seconds: float | None) -> str:
     """A time span as text."""
     if seconds is None:
@@ -86,7 +110,11 @@ def figure(*traces: Any, x: str = "", y: str = "", height: int = 340, **layout: 
         paper_bgcolor="#ffffff",
         plot_bgcolor="#ffffff",
         colorway=list(OKABE_ITO),
-        hoverlabel={"font": {"family": FONT, "size": 12}, "bgcolor": "#ffffff", "bordercolor": LINE},
+        hoverlabel={
+            "font": {"family": FONT, "size": 12, "color": INK},
+            "bgcolor": "#ffffff",
+            "bordercolor": LINE,
+        },
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "xanchor": "left", "x": 0, "title": ""},
         xaxis=axis,
         yaxis=axis,

@@ -1,8 +1,10 @@
 from .agreement import (
     agreement,
+    null_recordings,
 )
 from .answering import (
     answers,
+    reference,
 )
 from .browse import (
     SORTABLE,
@@ -12,6 +14,7 @@ from .browse import (
     runs,
     statuses,
     study_counts,
+    study_facts,
 )
 from .connection import (
     connect_to_read,
@@ -75,7 +78,9 @@ from .overview import (
 )
 from .performance import (
     confounds,
+    population_tests,
     predictability,
+    recordings,
 )
 from .points import (
     EMBEDDED,
@@ -172,16 +177,20 @@ __all__ = [
     "mixed_environments",
     "network_points",
     "neurons",
+    "null_recordings",
     "partitions",
     "partitions_at",
     "performance_by_cluster",
     "ping",
+    "population_tests",
     "predictability",
     "price",
     "progress",
     "provenance",
     "queue_state",
     "recompute",
+    "recordings",
+    "reference",
     "require_frozen",
     "results",
     "runs",
@@ -194,6 +203,7 @@ __all__ = [
     "store_path",
     "studies",
     "study_counts",
+    "study_facts",
     "surrogates",
     "test_performance",
     "throughput",

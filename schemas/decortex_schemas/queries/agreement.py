@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from decortex_schemas.queries.grouped import grouped
 from decortex_schemas.queries.overview import one_at_a_time, require_frozen
-from decortex_schemas.tables import ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec
+from decortex_schemas.tables import (
+    ClusteringMethod,
+    Embedding,
+    EmbeddingSpec,
+    FinetuneSpec,
+    ModelSpec,
+    NullRecordings,
+    Study,
+    SubsampleClustering,
+)
 from decortex_schemas.tables.evaluation import (
     ConsensusPartition,
     FinetunedNull,
@@ -29,7 +39,7 @@ def agreement(study: str) -> dict[str, Any]:
         (``_seeds``) and of clustering seeds (``_restarts``), the consensus over all of them (``support``: mean
         share of the partitions behind a neuron's cluster; ``ari_consensus``: mean against the consensus;
         ``worst_cluster``: the smallest mean Jaccard of a consensus cluster).
-        ``subsamples``: one row a network, method and K.
+        ``subsamples``: one row a network, method and K; ``n_fits_not_ok``: clusterings that did not end well.
         ``methods``: one row a pair of methods, K and fine-tuning, of the ``_same`` and of ``_other`` networks.
         ``models``: one row a pair of network specifications on one dataset.
         ``nulls``: one row a fine-tuning, null model and figure, with what was observed ``before`` and ``after``
@@ -109,6 +119,10 @@ def _subsamples(study: str, names: _Names) -> list[dict[str, Any]]:
     for cluster in (SubsampleStability.Cluster & {"study": study}).to_dicts():
         if cluster["jaccard"] is not None:
             clusters.setdefault(tuple(cluster[n] for n in key_names), []).append(cluster["jaccard"])
+    own = (*Embedding().primary_key, "method_id", "k")
+    asked = Study.Model.proj() * Study.Embedding.proj() * Study.Subsample.proj() & {"study": study}
+    failed = "CAST(SUM(fit_status != 'ok') AS SIGNED)"
+    fits = grouped(SubsampleClustering & asked.proj(), own, n_not_ok=failed)
     rows = []
     for row in _light(SubsampleStability, study):
         jaccard = clusters.get(tuple(row[n] for n in key_names), [])
@@ -119,6 +133,7 @@ def _subsamples(study: str, names: _Names) -> list[dict[str, Any]]:
                 "model_seed": int(row["model_seed"]),
                 **{f"{i}_subsamples": row[f"{i}_subsamples"] for i in _INDICES},
                 "n_pairs_subsamples": row["n_pairs_subsamples"],
+                "n_fits_not_ok": int(fits.get(tuple(row[name] for name in own), {}).get("n_not_ok") or 0),
                 "ari_whole": row["ari_whole"],
                 "neuron_stability": row["neuron_stability_mean"],
                 "worst_cluster": min(jaccard, default=None),
@@ -188,6 +203,33 @@ def _nulls(study: str, names: _Names) -> list[dict[str, Any]]:
             f"{part['state']}_status": part["excess_status"],
         }
     return list(rows.values())
+
+
+@one_at_a_time
+def null_recordings(study: str) -> list[dict[str, Any]]:
+    """The recordings that were drawn for a study's fine-tuned null, one row a null dataset.
+
+    Returns
+    -------
+    list of dict
+        ``dataset``, ``null_study``, ``noise_drawn``, ``dispersion`` (variance over mean of a drawn response) beside
+        ``recorded_dispersion`` (of the recordings around their network), ``mean_response``.
+
+    Raises
+    ------
+    ConfigError
+        If the study is not frozen.
+    """
+    require_frozen(study)
+    columns = ("noise_drawn", "dispersion", "recorded_dispersion", "mean_response")
+    rows = []
+    for null_study in sorted(set((FinetunedNull & {"study": study}).to_arrays("null_study").tolist())):
+        drawn = NullRecordings & (Study.Model & {"study": null_study}).proj()
+        for row in drawn.proj(*columns).to_dicts(order_by="dataset"):
+            rows.append(
+                {"dataset": row["dataset"], "null_study": null_study, **{name: row[name] for name in columns}}
+            )
+    return rows
 
 
 def _light(table: Any, study: str) -> list[dict[str, Any]]:

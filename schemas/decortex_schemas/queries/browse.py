@@ -76,6 +76,48 @@ def study_counts() -> list[Row]:
     )
 
 
+def study_facts(study: str) -> Row:
+    """What a study is of, and in which state it is.
+
+    Returns
+    -------
+    dict
+        ``study``, ``description``, ``created_by``, ``created_at``, ``frozen_at`` (None), ``species`` and ``areas``
+        (lists of names), ``n_neurons``, ``n_sessions``, ``n_animals`` (0 where nobody recorded them), ``n_networks``.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such study.
+    """
+    found = rows(
+        "SELECT s.study, s.description, s.created_by, s.created_at, f.frozen_at, "
+        f"(SELECT COUNT(*) FROM {name_of(Study.Model)} m WHERE m.study = s.study) AS n_networks "
+        f"FROM {name_of(Study)} s LEFT JOIN {name_of(FrozenStudy)} f USING (study) WHERE s.study = %s",
+        (study,),
+    )
+    if not found:
+        raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
+    inside = f"dataset IN (SELECT dataset FROM {name_of(Study.Model)} WHERE study = %s)"
+    counted = rows(
+        "SELECT COUNT(*) AS n_neurons, COUNT(DISTINCT dataset, NULLIF(animal, '')) AS n_animals, "
+        f"COUNT(DISTINCT dataset, session) AS n_sessions FROM {name_of(Dataset.Neuron)} WHERE {inside}",
+        (study,),
+    )[0]
+    named = {
+        name: [
+            str(row["name"])
+            for row in rows(
+                f"SELECT DISTINCT {column} AS name FROM {name_of(table)} WHERE {inside} AND {column} != '' "
+                "ORDER BY name",
+                (study,),
+            )
+        ]
+        for name, table, column in (("species", Dataset, "species"), ("areas", Dataset.Neuron, "area"))
+    }
+    return {**found[0], **{name: int(value) for name, value in counted.items()}, **named}
+
+
 def choices(study: str) -> dict[str, list[Row]]:
     """What a study offers to choose from, each with its name.
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 
 from decortex_schemas.queries.grouped import defined, grouped, values
 from decortex_schemas.queries.overview import one_at_a_time, require_frozen, worst_status
 from decortex_schemas.queries.rows import GROUP, Key, Names, Row, middle, pick
-from decortex_schemas.tables import CovariateSet, asked_members
+from decortex_schemas.tables import CovariateSet, Dataset, Study, asked_members
 from decortex_schemas.tables.evaluation import (
     AdjustedPValue,
     ClusterAssociation,
     ClusterConfound,
     GridAssociation,
+    RecordingSummary,
 )
 
 _GRID = (
@@ -130,3 +135,85 @@ def confounds(study: str) -> list[Row]:
         }
         for key in sorted(groups)
     ]
+
+
+@one_at_a_time
+def population_tests(study: str, group: Mapping[str, Any]) -> list[Row]:
+    """The population's test of one group of partitions, one row a set of covariates and kind of unit.
+
+    Parameters
+    ----------
+    study : str
+        A frozen study.
+    group : mapping
+        Columns of the group: dataset, model_spec_id, embedding_spec_id, method_id, k, finetune_id.
+
+    Returns
+    -------
+    list of dict
+        ``covariates``, ``unit_kind`` ('animal' or 'session'), ``n_units`` (the fewest), ``n_partitions``, ``status``
+        ('ok', or why there is no answer), ``p_median`` and ``p_max`` over the partitions (None unless all have one).
+
+    Raises
+    ------
+    ConfigError
+        If the study is not frozen.
+    """
+    require_frozen(study)
+    names = {int(row["covariate_set_id"]): row["covariate_set"] for row in CovariateSet.to_dicts()}
+    found = grouped(
+        ClusterAssociation.Population & asked_members(study) & dict(group),
+        ("covariate_set_id", "unit_kind"),
+        n_partitions="COUNT(*)",
+        n_units="MIN(n_units)",
+        statuses=values("population_status"),
+        ps=values("p"),
+    )
+    rows = []
+    for (covariates, unit), one in found.items():
+        ps = defined(one, "ps")
+        whole = len(ps) == one["n_partitions"]
+        rows.append(
+            {
+                "covariates": names[int(covariates)],
+                "unit_kind": unit,
+                "n_units": int(one["n_units"]),
+                "n_partitions": int(one["n_partitions"]),
+                "status": worst_status(one["statuses"]),
+                "p_median": middle(ps) if whole else None,
+                "p_max": max(ps) if whole else None,
+            }
+        )
+    return rows
+
+
+@one_at_a_time
+def recordings(study: str) -> list[Row]:
+    """What scores and covariates of a study rest on: one row a dataset whose recordings were read.
+
+    Returns
+    -------
+    list of dict
+        ``dataset``, ``n_neurons``, ``n_recorded`` (neurons with a mean response), ``mean_response``, ``reliability``
+        (Spearman-Brown, mean over ``n_reliability`` neurons that have it), ``n_test_images``, ``n_shared_images`` (test
+        images that some session shows for training or validation too).
+    """
+    asked = RecordingSummary & (Study.Model & {"study": study}).proj()
+    rows = []
+    for row in (asked * Dataset.proj("n_neurons")).to_dicts(order_by="dataset"):
+        response, reliable = (
+            row[name][np.isfinite(row[name])] for name in ("mean_response", "spearman_brown")
+        )
+        rows.append(
+            {
+                "dataset": row["dataset"],
+                "n_neurons": int(row["n_neurons"]),
+                "n_recorded": len(response),
+                "mean_response": float(response.mean()) if len(response) else None,
+                "reliability": float(reliable.mean()) if len(reliable) else None,
+                "n_reliability": len(reliable),
+                "n_test_images": int(row["n_test_images"]),
+                "n_shared_images": int(row["n_shared_images"]),
+            }
+        )
+    return rows

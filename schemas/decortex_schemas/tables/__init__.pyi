@@ -62,6 +62,7 @@ from .specs import (
 )
 from .stored_networks import TASK_COLUMNS, build_task, rebuild_task
 from .studies import FinetunePlan, StateStudy, Study, StudyPlan, declare_study
+from .subsamples import SubsampleClustering
 from .views import (
     EmbeddingView,
     ViewRequest,
@@ -103,6 +104,7 @@ __all__ = [
     "StateStudy",
     "Study",
     "StudyPlan",
+    "SubsampleClustering",
     "TrainedModel",
     "TrainingSchedule",
     "ViewRequest",

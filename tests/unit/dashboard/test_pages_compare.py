@@ -74,7 +74,60 @@ def test_a_cell_leads_to_its_contingency_table() -> None:
 
 def test_too_few_partitions_name_the_command() -> None:
     text = text_of(router.show("/agreement", "", lab(partitions_at=partitions()[:1])).main)
-    assert "decortex work --tables DECFinetune" in text
+    assert "decortex work --tables Clustering,DECFinetune" in text
+
+
+OF = {"dataset": "v4", "embedding": "l2", "k": 8, "finetune": "none"}
+STORED: dict[str, list[dict[str, Any]]] = {
+    "partitions": [
+        {**OF, "model": "cnn", "method": "kmeans", "ari_seeds": 0.71, "support": 0.9, "worst_cluster": 0.5},
+        {**OF, "model": "cnn", "method": "gmm diag", "k": 4, "ari_seeds": 0.11},
+    ],
+    "methods": [{**OF, "model": "cnn", "method_a": "kmeans", "method_b": "gmm diag", "ari_same": 0.61}],
+    "models": [{**OF, "model_a": "cnn", "model_b": "other", "method": "kmeans", "ari_models": 0.41}],
+    "subsamples": [
+        {
+            **OF,
+            "model": "cnn",
+            "method": "kmeans",
+            "model_seed": 0,
+            "ari_subsamples": 0.81,
+            "n_fits_not_ok": 3,
+        }
+    ],
+    "nulls": [],
+}
+NULL = {
+    **OF, "model": "cnn", "method": "kmeans", "finetune": "dec", "null": "gaussian", "measure": "ari_seeds",
+    "before": 0.5, "after": 0.6, "change": 0.1, "change_null": 0.09, "change_p": 0.2, "n_null": 4,
+}  # fmt: skip
+
+
+def test_agreement_shows_what_is_stored_at_its_k() -> None:
+    asked = lab(agreement=STORED)
+    text = text_of(router.show("/agreement", "?k=8", asked).main)
+    for part, number in (
+        ("partitions", "0.710"),
+        ("methods", "0.610"),
+        ("models", "0.410"),
+        ("subsamples", "0.810"),
+    ):
+        assert number in text
+        table = pd.read_csv(io.StringIO(router.csv_of("agreement", f"stored-{part}", "?k=8", asked) or ""))
+        assert len(table) == 1, part
+    assert "0.110" not in text  # of another K
+    assert "n = 1 row at this K" in text
+    nothing = text_of(router.show("/agreement", "?k=8", lab()).main)
+    assert "decortex work --tables SeedAgreement,ConsensusPartition,MethodAgreement" in nothing
+
+
+def test_fine_tuning_is_shown_beside_that_of_surrogates() -> None:
+    asked = tuned_lab()
+    asked.answers |= {"agreement": {**STORED, "nulls": [NULL]}, "null_recordings": [{"dataset": "v4-null-0"}]}
+    text = text_of(router.show("/fine-tune", "", asked).main)
+    for words in ("gaussian", "p .200", "n = 4 surrogates", "v4-null-0"):
+        assert words in text
+    assert '"finetuned_null" in the plan' in text_of(router.show("/fine-tune", "", tuned_lab()).main)
 
 
 def epoch(number: int, **values: Any) -> dict[str, Any]:
@@ -174,7 +227,7 @@ def test_provenance_shows_chain_versions_and_three_lines() -> None:
         "recompute": ["one", "two", "three"],
     }
     text = text_of(router.show("/provenance", "", Lab(provenance=found)).main)
-    for expected in ("ab" * 32, "cd" * 32, "ef" * 20, "one\ntwo\nthree", "n = 2 rows", "n = 1 packages"):
+    for expected in ("ab" * 32, "cd" * 32, "ef" * 20, "one\ntwo\nthree", "n = 2 rows", "n = 1 package"):
         assert expected in text
 
 

@@ -15,12 +15,22 @@ def shown(path: str, search: str, lab: Lab) -> str:
 
 
 def test_the_queue_counts_and_says_how_to_retry() -> None:
-    text = shown("/", "", Lab())
-    assert "n = 10 keys in 1 tables" in text
+    text = shown("/queue", "", Lab())
+    assert "n = 10 keys in 1 table" in text
     assert "n = 1, the latest first" in text
     command = queue.retry_command(FAILURE)
     assert command.startswith("decortex retry --tables Clustering --match '")
     assert command in text
+
+
+def test_a_finished_queue_has_no_time_left() -> None:
+    done = [
+        {**row, "running": 0, "waiting": 0, "failed": 0, "seconds_left": 0.0}
+        for row in Lab().answers["queue_state"]
+    ]
+    text = shown("/queue", "", Lab(queue_state=done, failures=[]))
+    assert "nothing left" in text
+    assert "0.0 s" not in text
 
 
 def test_a_retry_command_is_safe_to_paste() -> None:
@@ -29,7 +39,7 @@ def test_a_retry_command_is_safe_to_paste() -> None:
 
 
 def test_failed_keys_of_one_table_only() -> None:
-    assert "n = 0, the latest first" in shown("/", "?table=Embedding", Lab())
+    assert "n = 0, the latest first" in shown("/queue", "?table=Embedding", Lab())
 
 
 def test_throughput_stacks_tables_and_gathers_the_small_ones() -> None:
@@ -45,7 +55,7 @@ def test_an_empty_database_names_the_command_that_fills_it() -> None:
         {**row, **dict.fromkeys(("done", "running", "failed", "waiting"), 0)}
         for row in Lab().answers["queue_state"]
     ]
-    text = shown("/", "", Lab(queue_state=nothing, failures=[]))
+    text = shown("/queue", "", Lab(queue_state=nothing, failures=[]))
     assert "decortex schedule" in text
     assert "decortex work" in text
     assert "decortex study create" in shown("/runs", "", Lab(study_counts=[]))
@@ -129,7 +139,7 @@ def test_hostile_names_stay_text() -> None:
     lab.answers |= {"study_counts": [hostile], "choices": choices}
     lab.answers["runs"] = {"n": 1, "rows": [run_row(method_name=HOSTILE)]}
     assert HOSTILE in shown("/runs", "", lab)
-    assert HOSTILE in shown("/", "", Lab())
+    assert HOSTILE in shown("/queue", "", Lab())
     figure = runs.compare_figure([run_row(method_name=HOSTILE)])
     assert "<img" not in figure.data[0].name  # plotly reads angle brackets as markup
 
@@ -139,7 +149,7 @@ def test_a_link_says_what_is_shown() -> None:
     assert screen.url == "/runs?study=sweep&k=8"
     assert router.is_shown("/runs", "?k=8&study=sweep", {"url": screen.url})
     assert not router.is_shown("/runs", "?k=4&study=sweep", {"url": screen.url})
-    assert not router.is_shown("/", "", {"url": screen.url})
+    assert not router.is_shown("/queue", "", {"url": screen.url})
     assert not router.is_shown("/runs", "?k=8", None)
     again = decode("/runs", runs.FIELDS, screen.url.partition("?")[2])
     assert again["k"] == 8

@@ -10,9 +10,11 @@ from typing import Any
 import pymysql
 import pytest
 import yaml
+from dashboard_lab import QUEUE
 
 from decortex_ops.dashboard import monitoring
 from decortex_ops.dashboard.app import build_app
+from decortex_ops.dashboard.theme import INK, figure, one_thing
 from decortex_schemas import queries
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "monitoring"
@@ -55,6 +57,38 @@ def test_health_is_503_without_the_database(client: Any, monkeypatch: pytest.Mon
     answer = client.get("/health")
     assert answer.status_code == 503
     assert answer.text == "the database cannot be read (OperationalError 2003)\n"
+
+
+def test_a_table_is_503_without_the_database_and_404_where_there_is_none(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "queue_state", lambda: QUEUE)
+    for name, answer in (("workers", []), ("throughput", []), ("failures", [])):
+        monkeypatch.setattr(queries, name, lambda *_, answer=answer, **__: answer)
+    found = client.get("/csv/queue/progress?study=my%20sweep%2F1")
+    assert found.status_code == 200
+    assert (
+        found.headers["Content-Disposition"]
+        == 'attachment; filename="decortex-my-sweep-1-queue-progress.csv"'
+    )
+    assert "decortex-queue-progress.csv" in client.get("/csv/queue/progress").headers["Content-Disposition"]
+    assert client.get("/csv/queue/nothing").status_code == 404
+    monkeypatch.setattr(queries, "queue_state", away)
+    answer = client.get("/csv/queue/progress")
+    assert answer.status_code == 503
+    assert "the database did not answer" in answer.text
+    assert "password" not in answer.text
+
+
+def test_one_of_something_is_not_several() -> None:
+    assert one_thing("n = 1 epochs; 1 networks, 21 networks, 0.1 rows, 1 criteria") == (
+        "n = 1 epoch; 1 network, 21 networks, 0.1 rows, 1 criterion"
+    )
+
+
+def test_hover_text_is_dark_on_white() -> None:
+    label = figure().layout.hoverlabel
+    assert (label.bgcolor, label.font.color) == ("#ffffff", INK)
 
 
 def samples(text: str) -> dict[str, float]:
@@ -181,7 +215,7 @@ def test_a_refused_account_is_told_as_what_it_is(
         for one in body["output"].strip(".").split("...")
     ]
     body["inputs"] = [
-        {"id": "url", "property": "pathname", "value": "/"},
+        {"id": "url", "property": "pathname", "value": "/queue"},
         {"id": "url", "property": "search", "value": ""},
         {"id": "clock", "property": "n_intervals", "value": None},
     ]

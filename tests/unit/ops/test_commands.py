@@ -18,7 +18,7 @@ from decortex_ops.cli.output import choose_part, print_csv, said_plainly
 # Questions whose answer is rows of results: for pandas and spreadsheets they are CSV too.
 ROWS = {
     "status", "results", "agreement", "best-k", "stats", "price", "compare", "errors", "provenance", "study show",
-    "study cost", "view show", "test-split",
+    "study cost", "view show", "test-split", "answers", "tree",
 }  # fmt: skip
 
 

@@ -10,15 +10,6 @@ import typer
 from decortex_ops.cli.output import CsvFlag, JsonFlag, out, said_plainly
 from decortex_ops.cli.session import open_to_read
 
-# One mark a verdict, so that it is told apart without colours.
-MARKS = {
-    "established": "●",
-    "in these sessions": "◐",
-    "not established": "○",
-    "undecided": "?",
-    "not asked": "–",
-}
-
 
 def answers(
     study: Annotated[str, typer.Argument(help="A study; what compares its rows needs it frozen.")],
@@ -36,6 +27,8 @@ def answers(
 
 def print_answers(study: str, found: Sequence[Mapping[str, Any]]) -> None:
     """Print question, verdict, sentence and what is missing, one paragraph each; then what the verdicts mean."""
+    from decortex_schemas.queries.answering import MARKS
+
     first = found[0]
     n = {name: first[f"n_{name}"] for name in ("networks", "sessions", "animals")}
     behind = ", ".join(

@@ -95,7 +95,9 @@
       { format: "svg", width: Math.round(box.width), height: Math.round(box.height) + 64 }).then((url) => {
       const link = document.createElement("a");
       link.href = url;
-      link.download = "decortex-" + name + ".svg";
+      const study = (new URLSearchParams(window.location.search).get("study") || "")
+        .replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[-.]+|[-.]+$/g, "");
+      link.download = ["decortex", study, name].filter(Boolean).join("-") + ".svg";
       document.body.appendChild(link);
       link.click();
       link.remove();

@@ -4,6 +4,7 @@ from types import ModuleType
 
 from decortex_ops.dashboard.pages import (
     agreement,
+    association,
     cluster,
     finetune,
     map_view,
@@ -11,19 +12,24 @@ from decortex_ops.dashboard.pages import (
     provenance,
     queue,
     runs,
+    study,
+    type_counts,
     which_k,
 )
 
 PAGES: tuple[ModuleType, ...] = (
-    queue,
-    runs,
-    map_view,
+    study,
+    type_counts,
     which_k,
     agreement,
+    association,
     finetune,
-    performance,
     cluster,
+    map_view,
+    performance,
+    runs,
     provenance,
+    queue,
 )
 
 __all__ = ["PAGES"]

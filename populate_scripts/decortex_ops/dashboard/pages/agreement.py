@@ -18,14 +18,15 @@ from decortex_ops.dashboard.choosing import (
     STUDY,
     Chosen,
     K,
-    choose,
     choose_count,
     choose_embedding,
+    choose_family_finetuning,
     choose_network,
     choose_study,
 )
 from decortex_ops.dashboard.parts import Choice, Empty, Panel, View
 from decortex_ops.dashboard.source import Source
+from decortex_ops.dashboard.tables import table
 from decortex_ops.dashboard.theme import ACCENT, category_colour, cluster_symbol, figure, number, plain
 from decortex_ops.dashboard.urls import Field, State
 from decortex_schemas import queries
@@ -44,7 +45,7 @@ def render(state: State, source: Source) -> View:
         lambda one: choose_network(one, specification_only=True),
         choose_embedding,
         choose_count,
-        _choose_finetuning,
+        choose_family_finetuning,
     ):
         if chosen.problem is None:
             chosen = step(chosen)
@@ -70,6 +71,7 @@ def render(state: State, source: Source) -> View:
         matrix_panel(found, matrix, state, pair),
         contingency_panel(found, pair),
         curves_panel(chosen, curves, state),
+        *stored_panels(chosen, source),
     ]
     return View(state, choices, panels, LEAD)
 
@@ -90,13 +92,6 @@ def _matrix(partitions: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
 def name_of(row: Mapping[str, Any]) -> str:
     """Short name of a partition among those of one K."""
     return f"{row['method_name']} · network {row['model_seed']} · start {row['seed']}"
-
-
-def _choose_finetuning(chosen: Chosen) -> Chosen:
-    rows = [row for row in chosen.options["finetunings"] if row["k"] == chosen.state["k"]]
-    options = {(row["finetune_id"],): row["finetune"] for row in rows}
-    default = next(((row["finetune_id"],) for row in rows if row["kind"] == "none"), None)
-    return choose(chosen, "finetuning", "Fine-tuning", ("ft",), options, default=default)
 
 
 def _with_pair(state: State, found: Sequence[Mapping[str, Any]]) -> State:
@@ -131,7 +126,7 @@ def matrix_panel(
         if n > 1
         else Empty(
             "Fewer than two partitions are computed here.",
-            "decortex schedule    # then: decortex work --tables DECFinetune",
+            "decortex schedule    # then: decortex work --tables Clustering,DECFinetune",
         ),
         graph_id={"type": "clickable", "name": "matrix"},
         width="half",
@@ -295,3 +290,102 @@ def curves_figure(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
                     )
                 )
     return figure(*traces, x="K", y="mean ARI", height=320)
+
+
+STORED: Mapping[str, tuple[str, str, tuple[tuple[str, str], ...]]] = {
+    "partitions": (
+        "Networks, starts and consensus, by method",
+        "mean over pairs; support: mean share of the partitions behind a neuron's consensus cluster; worst: smallest "
+        "mean Jaccard of a consensus cluster",
+        (
+            ("method", "method"),
+            ("ari_seeds", "ARI networks"),
+            ("n_pairs_seeds", "pairs"),
+            ("ari_restarts", "ARI starts"),
+            ("ami_seeds", "AMI networks"),
+            ("matched_seeds", "matched"),
+            ("ari_consensus", "ARI consensus"),
+            ("support", "support"),
+            ("worst_cluster", "worst"),
+            ("ari_truth", "ARI truth"),
+        ),
+    ),
+    "methods": (
+        "Two methods, on the same network and on different ones",
+        "mean adjusted Rand index over pairs",
+        (
+            ("method_a", "method"),
+            ("method_b", "other method"),
+            ("ari_same", "ARI same network"),
+            ("n_pairs_same", "pairs"),
+            ("ari_other", "ARI other network"),
+            ("n_pairs_other", "pairs, other"),
+        ),
+    ),
+    "models": (
+        "Networks of two specifications",
+        "mean adjusted Rand index over pairs, one network of each",
+        (
+            ("model_a", "network"),
+            ("model_b", "other network"),
+            ("method", "method"),
+            ("ari_models", "ARI"),
+            ("ami_models", "AMI"),
+            ("matched_models", "matched"),
+            ("n_pairs_models", "pairs"),
+        ),
+    ),
+    "subsamples": (
+        "Subsamples of 80 % of the neurons, by network",
+        "ARI between subsamples and against the whole; stable: mean share of its subsamples in which a neuron keeps "
+        "its cluster",
+        (
+            ("method", "method"),
+            ("model_seed", "network"),
+            ("ari_subsamples", "ARI subsamples"),
+            ("n_pairs_subsamples", "pairs"),
+            ("n_fits_not_ok", "fits not ok"),
+            ("ari_whole", "ARI whole"),
+            ("neuron_stability", "stable"),
+            ("worst_cluster", "worst"),
+            ("n_clusters_recovered", "clusters found again"),
+        ),
+    ),
+}
+
+
+def stored_panels(chosen: Chosen, source: Source) -> list[Panel]:
+    """What is stored about agreement at this K: consensus, methods, networks of other specifications, subsamples."""
+    if (chosen.study or {}).get("frozen_at") is None:
+        return []
+    found = source(queries.agreement, chosen.state["study"])
+    names = chosen.names()
+    same = {"k": chosen.state["k"], **{name: names[name] for name in ("dataset", "embedding", "finetune")}}
+    panels = []
+    for part, (title, how, columns) in STORED.items():
+        rows = [
+            row
+            for row in found[part]
+            if all(row[name] == value for name, value in same.items() if name in row)
+            and names["model"] in (row.get("model"), row.get("model_a"), row.get("model_b"))
+        ]
+        if rows or part == "partitions":
+            panels.append(stored_panel(part, title, how, columns, rows))
+    return panels
+
+
+def stored_panel(
+    part: str, title: str, how: str, columns: Sequence[tuple[str, str]], rows: Sequence[Mapping[str, Any]]
+) -> Panel:
+    """One table of stored numbers."""
+    command = (
+        "decortex schedule    # then: decortex work --tables SeedAgreement,ConsensusPartition,MethodAgreement"
+    )
+    return Panel(
+        f"stored-{part}",
+        title,
+        f"n = {len(rows)} rows at this K; {how}",
+        content=table(rows, columns, caption=title),
+        rows=[dict(row) for row in rows],
+        empty=None if rows else Empty("Nothing is compared at this K yet.", command),
+    )

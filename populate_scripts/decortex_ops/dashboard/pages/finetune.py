@@ -24,7 +24,7 @@ from decortex_ops.dashboard.choosing import (
 from decortex_ops.dashboard.parts import Empty, Panel, View, number_tiles
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
-from decortex_ops.dashboard.theme import MUTED, OKABE_ITO, figure, number
+from decortex_ops.dashboard.theme import MUTED, OKABE_ITO, figure, number, p_value
 from decortex_ops.dashboard.urls import State
 from decortex_schemas import queries
 
@@ -72,6 +72,7 @@ def render(state: State, source: Source) -> View:
         collapse_panel(found),
         price_panel(found),
         compared_panel(both, found, source(queries.before_and_after, state["study"], key)),
+        *null_panels(chosen, source),
     ]
     return View(state, chosen.choices, panels, LEAD + against(chosen))
 
@@ -333,4 +334,66 @@ def compared_panel(
         "Agreement is over the pairs of networks that were both fine-tuned at equal starts, and over the same pairs "
         "before; all else is of this network and start.",
         width="half",
+    )
+
+
+_NULL = (
+    ("null", "null model"),
+    ("measure", "measure"),
+    ("before", "before"),
+    ("before_null", "null before"),
+    ("after", "after"),
+    ("after_null", "null after"),
+    ("change", "change"),
+    ("change_null", "null's change"),
+    ("change_p", "p of the change"),
+    ("n_null", "surrogates"),
+)
+
+
+_DRAWN = (
+    ("dataset", "surrogate"),
+    ("noise_drawn", "noise"),
+    ("dispersion", "variance over mean"),
+    ("recorded_dispersion", "of the recordings"),
+    ("mean_response", "mean response"),
+)
+
+
+def null_panels(chosen: Chosen, source: Source) -> list[Panel]:
+    """The fine-tuning against the same fine-tuning of surrogates without types, and what those were drawn like."""
+    compared = null_panel(chosen, source)
+    drawn = source(queries.null_recordings, chosen.state["study"]) if compared.empty is None else []
+    how = f"n = {len(drawn)} surrogates; responses drawn from a network with surrogate readout features"
+    shown = table(drawn, _DRAWN, caption="Recordings that were drawn for the null")
+    return [
+        compared,
+        *([Panel("drawn", "The surrogates' recordings", how, content=shown, rows=drawn)] if drawn else []),
+    ]
+
+
+def null_panel(chosen: Chosen, source: Source) -> Panel:
+    """The fine-tuning against the same fine-tuning of surrogates without types."""
+    state = chosen.state
+    names = {**chosen.names(), "k": state["k"]}
+    frozen = (chosen.study or {}).get("frozen_at") is not None
+    every = source(queries.agreement, state["study"])["nulls"] if frozen else []
+    rows = [row for row in every if all(row[name] == value for name, value in names.items())]
+    empty = None
+    if not frozen:
+        empty = Empty("The study is not frozen yet.", f"decortex study freeze {state['study']}")
+    elif not rows:
+        plan = 'decortex study create NAME plan.json    # with "finetuned_null" in the plan (docs/nulls.md)'
+        empty = Empty(
+            "No surrogates were fine-tuned: what this does where there are no types is not known.", plan
+        )
+    cells = {"change_p": lambda row: p_value(row.get("change_p"))}
+    return Panel(
+        "null",
+        "Against the same fine-tuning of surrogates without types",
+        f"n = {min((row['n_null'] for row in rows), default=0)} surrogates; p: share of surrogates at or above",
+        content=table(rows, _NULL, caption="Fine-tuning against fine-tuned surrogates", cells=cells),
+        rows=[dict(row) for row in rows],
+        empty=empty,
+        note="A change is an improvement only above what the same fine-tuning does to surrogates.",
     )

@@ -19,7 +19,7 @@ from decortex_ops.dashboard.urls import Field, State
 from decortex_schemas import queries
 from decortex_schemas.queries import Row
 
-PATH = "/"
+PATH = "/queue"
 TITLE = "Queue"
 REFRESH_SECONDS = 5
 HOURS = (1, 6, 24, 168)
@@ -74,7 +74,11 @@ def tiles(tables: Sequence[Row], alive: Sequence[Row], finished: Sequence[Row], 
             ("failed", number(total["failed"]), "failed" if total["failed"] else ""),
             ("processes alive", number(len(alive)), ""),
             (f"rows an hour, last {hours} h", number(sum(row["n"] for row in finished) / hours, 1), ""),
-            ("time left, as fast as now", duration(known), ""),
+            (
+                "time left, as fast as now",
+                duration(known) if total["running"] + total["waiting"] else "nothing left",
+                "",
+            ),
         ]
     )
 

@@ -1,6 +1,7 @@
 from .building import QUESTIONS
 from .facts import (
     ANSWERS,
+    MARKS,
     AgreementFacts,
     Answer,
     AssociationFacts,
@@ -19,11 +20,12 @@ from .of_association import association_answer
 from .of_cluster import cluster_answer
 from .of_finetuning import finetuning_answer
 from .of_types import types_answer
-from .study_answers import answers
+from .study_answers import answers, reference
 from .words import STATUS_TEXTS, p_text
 
 __all__ = [
     "ANSWERS",
+    "MARKS",
     "QUESTIONS",
     "STATUS_TEXTS",
     "AgreementFacts",
@@ -44,5 +46,6 @@ __all__ = [
     "cluster_answer",
     "finetuning_answer",
     "p_text",
+    "reference",
     "types_answer",
 ]

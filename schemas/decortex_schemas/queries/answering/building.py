@@ -16,7 +16,7 @@ TYPES, AGREEMENT, ASSOCIATION, FINETUNING, CLUSTER = QUESTIONS = (
     "How many types of neurons are there?",
     "Do other networks, starts and methods find the same clusters?",
     "Is predictability tied to cluster?",
-    "Does fine-tuning with a clustering loss (DEC) help, and what does it cost?",
+    "Does fine-tuning (DEC) help, and what does it cost?",
     "What is a cluster?",
 )
 Number = tuple[float | None, float | None, float | None]

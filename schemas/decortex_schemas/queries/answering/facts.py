@@ -347,4 +347,12 @@ class Answer:
     missing: str | None
 
 
-ANSWERS = ("established", "in these sessions", "not established", "undecided", "not asked")
+# One mark a verdict, so that verdicts differ in shape and not in colour alone.
+MARKS = {
+    "established": "●",
+    "in these sessions": "◐",
+    "not established": "○",
+    "undecided": "?",
+    "not asked": "–",
+}
+ANSWERS = tuple(MARKS)

@@ -60,9 +60,7 @@ def association_answer(sample: Sample, facts: AssociationFacts | None) -> Answer
             missing="a permutation test",
         )
     population, reached = _population(facts.population)
-    over = (
-        "over all K of the method and over the study" if len(ps) > 1 else "corrected for all that was tested"
-    )
+    over = "over all K and the study" if len(ps) > 1 else "corrected for all that was tested"
     text = f"{share}; neurons permuted within sessions give as much with {p_text(max(ps), facts.smallest_p)}, {over}"
     if max(ps) > LEVEL:
         verdict, text, missing = "not established", f"Not shown: {text}", more(sample)
@@ -86,14 +84,17 @@ def _missing_units(sample: Sample, population: Sequence[PopulationFacts]) -> str
 
 def _population(tests: Sequence[PopulationFacts]) -> tuple[str, bool]:
     """The population in words, and whether the tie holds with animals as units."""
-    said, reached = [], False
-    for one in sorted(tests, key=lambda test: test.unit):
-        units = count(one.n_units, one.unit)
+    order = sorted(tests, key=lambda test: test.unit)
+    tested = [
+        f"{p_text(one.p)} with {count(one.n_units, one.unit)} as units" for one in order if one.p is not None
+    ]
+    limits: dict[str, list[str]] = {}
+    for one in order:
         if one.p is None:
-            said.append(f"no answer with {units} as units ({why(one.status)})")
-        else:
-            said.append(f"{p_text(one.p)} with {units} as units")
-            reached = reached or (one.unit == "animal" and one.p <= LEVEL)
+            limits.setdefault(why(one.status), []).append(count(one.n_units, one.unit))
+    none = [f"no answer with {' or '.join(units)} as units ({reason})" for reason, units in limits.items()]
+    said = [*tested, *none]
+    reached = any(one.unit == "animal" and one.p is not None and one.p <= LEVEL for one in tests)
     return (
         f"For the population: {', '.join(said)}." if said else "The population is not tested yet."
     ), reached

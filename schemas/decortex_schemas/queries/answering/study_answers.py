@@ -93,22 +93,36 @@ def answers(study: str) -> list[Row]:
     if not len(Study & of):
         raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
     sample = _sample(study)
-    reference = _reference(study, sample)
+    spoken = _reference(study, sample)
     tuned = len(Study.Finetuning * FinetuneSpec.proj("kind") & of & "kind != 'none'") > 0
-    frozen = sample.frozen and reference is not None
+    frozen = sample.frozen and spoken is not None
     found = agreement(study) if frozen else {}
     told = (
-        types_answer(sample, _types(study, sample, reference)),
-        agreement_answer(sample, _agreement(study, reference, found) if reference and frozen else None),
-        association_answer(sample, _association(study, reference) if reference and frozen else None),
+        types_answer(sample, _types(study, sample, spoken)),
+        agreement_answer(sample, _agreement(study, spoken, found) if spoken and frozen else None),
+        association_answer(sample, _association(study, spoken) if spoken and frozen else None),
         finetuning_answer(
             sample,
-            (_finetuning(study, reference, found) if reference and frozen else None) if tuned else (),
+            (_finetuning(study, spoken, found) if spoken and frozen else None) if tuned else (),
             None if tuned else costs.of_finetuning(study),
         ),
-        cluster_answer(sample, _cluster(study, reference, found) if reference and frozen else None),
+        cluster_answer(sample, _cluster(study, spoken, found) if spoken and frozen else None),
     )
     return [asdict(one) for one in told]
+
+
+@one_at_a_time
+def reference(study: str) -> Row | None:
+    """Which rows speak for a study in `answers`.
+
+    Returns
+    -------
+    dict or None
+        ``dataset``, ``model_spec_id``, ``embedding_spec_id``, ``method``, ``method_id``, ``k`` and ``finetune_id`` (of
+        'none'); None where the study names no network, method or K above 1.
+    """
+    found = _reference(study, _sample(study))
+    return None if found is None else found.group
 
 
 class _Reference:

@@ -18,7 +18,11 @@ from .quality import (
     scores_before,
 )
 from .retained import RetainedPerformance, scores_of_control
-from .scored import animals_of, comparison
+from .scored import (
+    RecordingSummary,
+    animals_of,
+    comparison,
+)
 from .seed_agreement import SeedAgreement
 from .stability import ConsensusPartition, SubsampleStability
 from .types import TypeCount
@@ -47,6 +51,7 @@ __all__ = [
     "MethodAgreement",
     "ModelAgreement",
     "NullFit",
+    "RecordingSummary",
     "RetainedPerformance",
     "SeedAgreement",
     "SeedNullFit",

@@ -1,0 +1,283 @@
+"""Association: is performance tied to cluster? Both estimands, covariates, confounds, p corrected over the study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from decortex_ops.dashboard.choosing import (
+    DATASET,
+    EMBEDDING,
+    FINETUNE,
+    METHOD,
+    MODEL,
+    STUDY,
+    K,
+    choose_count,
+    choose_embedding,
+    choose_family_finetuning,
+    choose_method,
+    choose_network,
+    choose_study,
+)
+from decortex_ops.dashboard.parts import Empty, Panel, View, number_tiles
+from decortex_ops.dashboard.source import Source
+from decortex_ops.dashboard.tables import table
+from decortex_ops.dashboard.theme import ACCENT, category_colour, figure, number, p_value, plain
+from decortex_ops.dashboard.urls import State
+from decortex_schemas import queries
+from decortex_schemas.queries.answering import STATUS_TEXTS
+
+PATH = "/association"
+TITLE = "Association"
+FIELDS = (STUDY, DATASET, MODEL, EMBEDDING, METHOD, K, FINETUNE)
+CARRIED = FIELDS
+LEAD = (
+    "Is performance tied to cluster, with covariates held fixed? p of these sessions speaks of the recorded neurons; "
+    "only the population's p, with animals as units, speaks of others."
+)
+ESTIMANDS = (
+    ("omega2", "omega²"),
+    ("omega2_low", "low"),
+    ("omega2_high", "high"),
+    ("p_sessions", "p, these sessions"),
+    ("p_sessions_bh_max", "p over the study"),
+    ("p_grid", "p over all K"),
+    ("population", "population, sessions as units"),
+    ("p_population", "p, population"),
+    ("p_population_bh_max", "p over the study, population"),
+)
+CONFOUNDS = (
+    ("ami_session", "AMI, session"),
+    ("ami_animal", "AMI, animal"),
+    ("cramers_v_corrected_session", "Cramér's V, session"),
+    ("cramers_v_corrected_animal", "Cramér's V, animal"),
+    ("transfer_share_kept", "kept when left out"),
+    ("transfer_ari", "ARI when left out"),
+    ("transfer_score_correlation", "scores predicted"),
+)
+
+
+def render(state: State, source: Source) -> View:
+    """The page."""
+    chosen = choose_study(state, source)
+    for step in (
+        lambda one: choose_network(one, specification_only=True),
+        choose_embedding,
+        choose_method,
+        choose_count,
+        choose_family_finetuning,
+    ):
+        if chosen.problem is None:
+            chosen = step(chosen)
+    if chosen.problem is not None:
+        return View(chosen.state, chosen.choices, [chosen.problem], LEAD)
+    state = chosen.state
+    if (chosen.study or {}).get("frozen_at") is None:
+        empty = Empty("The study is not frozen yet.", f"decortex study freeze {state['study']}")
+        return View(state, chosen.choices, [Panel("estimands", "Both estimands", empty=empty)], LEAD)
+    where = chosen.names()
+    every = source(queries.predictability, state["study"])
+    family = [
+        row for row in every if all(row[name] == where[name] for name in ("dataset", "model", "embedding"))
+    ]
+    own = [row for row in family if row["method"] == where["method"] and row["finetune"] == where["finetune"]]
+    here = [row for row in own if row["k"] == state["k"]]
+    follows = [
+        row
+        for row in source(queries.confounds, state["study"])
+        if all(row[name] == where[name] for name in ("dataset", "model", "embedding", "method", "finetune"))
+    ]
+    units = source(queries.population_tests, state["study"], chosen.group()) if here else []
+    if not here:
+        panels: list[Any] = [estimands_panel(here)]
+    else:
+        panels = [tiles(here, units), estimands_panel(here), curve_panel(own), units_panel(units)]
+    read = source(queries.recordings, state["study"])
+    return View(state, chosen.choices, [*panels, confounds_panel(follows), recordings_panel(read)], LEAD)
+
+
+def tiles(here: Sequence[Mapping[str, Any]], units: Sequence[Mapping[str, Any]]) -> Any:
+    """The two estimands of the largest set of covariates that could be compared."""
+    one = next((row for row in reversed(here) if row["omega2"] is not None), here[0])
+    animals = [
+        row for row in units if row["unit_kind"] == "animal" and row["covariates"] == one["covariates"]
+    ]
+    return number_tiles(
+        [
+            (
+                f"omega², {one['covariates']} held fixed, 95 %",
+                f"{number(one['omega2'])} [{number(one['omega2_low'])}, {number(one['omega2_high'])}]",
+                "text",
+            ),
+            ("p in these sessions, over the study", p_value(one["p_sessions_bh_max"]), "text"),
+            ("p in these sessions, over all K", p_value(one["p_grid"]), "text"),
+            ("population, animals as units", population(animals), "text"),
+            (
+                "partitions, neurons",
+                f"{number(one['n_partitions'])}, {number(one['n_neurons'])}",
+                "text",
+            ),
+        ]
+    )
+
+
+def population(tests: Sequence[Mapping[str, Any]]) -> str:
+    """The population's answer with one kind of unit, or the limit that there is."""
+    if not tests:
+        return "not tested yet"
+    one = tests[0]
+    if one["p_max"] is not None:
+        return f"{p_value(one['p_max'])} at most, {one['n_units']} units"
+    return f"no answer: {reason(one['status'])} ({one['n_units']} here)"
+
+
+def reason(status: str) -> str:
+    """A status, or several with their counts, in words."""
+    known = dict.fromkeys(part.split(" ")[0] for part in status.split(", "))
+    return " and ".join(STATUS_TEXTS.get(one, one.replace("_", " ")) for one in known)
+
+
+def estimands_panel(here: Sequence[Mapping[str, Any]]) -> Panel:
+    """One row a set of covariates."""
+    return Panel(
+        "estimands",
+        "Both estimands, by covariates held fixed",
+        f"n = {here[0]['n_partitions'] if here else 0} partitions, "
+        f"{number(here[0]['n_neurons']) if here else 0} neurons; "
+        "omega²: mean over partitions; p: median, and the largest after Benjamini-Hochberg over the study",
+        content=table(
+            here,
+            [("covariates", "covariates"), *ESTIMANDS],
+            caption="Effect and p of these sessions and of the population, by covariates",
+            cells={
+                **{name: _p(name) for name, _ in ESTIMANDS if name.startswith("p_")},
+                "population": lambda row: (
+                    "tested" if row["population"] == "ok" else f"no answer: {reason(row['population'])}"
+                ),
+            },
+        ),
+        rows=list(here),
+        empty=None
+        if here
+        else Empty(
+            "Performance is not compared between these clusters yet; networks without recordings have no scores.",
+            "decortex schedule    # then: decortex work --tables ClusterAssociation,GridAssociation",
+        ),
+        note="p is never below one over the permutations. Partitions of the same neurons are not independent.",
+    )
+
+
+def _p(name: str) -> Any:
+    return lambda row: p_value(row[name])
+
+
+def curve_panel(own: Sequence[Mapping[str, Any]]) -> Panel:
+    """omega² over K, one line a set of covariates."""
+    sets = list(dict.fromkeys(row["covariates"] for row in own))
+    traces = []
+    for i, name in enumerate(sets):
+        rows = [row for row in own if row["covariates"] == name and row["omega2"] is not None]
+        up = [(row["omega2_high"] or row["omega2"]) - row["omega2"] for row in rows]
+        down = [row["omega2"] - (row["omega2_low"] or row["omega2"]) for row in rows]
+        traces.append(
+            go.Scatter(
+                x=[row["k"] for row in rows],
+                y=[row["omega2"] for row in rows],
+                error_y={"type": "data", "array": up, "arrayminus": down, "thickness": 1},
+                mode="lines+markers",
+                name=plain(name),
+                line={"color": category_colour(i)},
+                marker={"symbol": ("circle", "square", "diamond", "cross")[i % 4], "size": 8},
+                hovertemplate="K = %{x}: %{y:.3f}<extra>%{fullData.name}</extra>",
+            )
+        )
+    made = figure(*traces, x="K", y="omega², share of variance between clusters", height=320)
+    made.update_xaxes(tickmode="array", tickvals=sorted({row["k"] for row in own}))
+    made.add_hline(y=0, line={"color": ACCENT, "width": 1, "dash": "dot"})
+    return Panel(
+        "curve",
+        "Effect over K",
+        f"n = {own[0]['n_partitions'] if own else 0} partitions at each K; bars: 95 % interval; dotted: no difference",
+        figure=made,
+        rows=list(own),
+        width="half",
+    )
+
+
+def units_panel(units: Sequence[Mapping[str, Any]]) -> Panel:
+    """The population's test with sessions and with animals as units."""
+    return Panel(
+        "population",
+        "The population",
+        f"n = {max((row['n_partitions'] for row in units), default=0)} partitions; clusters against clusters by unit",
+        content=table(
+            units,
+            [
+                ("covariates", "covariates"),
+                ("unit_kind", "units"),
+                ("n_units", "n"),
+                ("p_median", "p, median"),
+                ("p_max", "p, largest"),
+                ("status", "answer"),
+            ],
+            caption="Tests of the population with sessions and animals as units",
+            cells={
+                "p_median": _p("p_median"),
+                "p_max": _p("p_max"),
+                "status": lambda row: (
+                    "tested" if row["status"] == "ok" else f"no answer: {reason(row['status'])}"
+                ),
+            },
+        ),
+        rows=list(units),
+        empty=None if units else Empty("Not tested yet.", "decortex work --tables ClusterAssociation"),
+        note="Below five animals or sessions there is no answer: a limit of the recordings, not of the neurons.",
+        width="half",
+    )
+
+
+def confounds_panel(follows: Sequence[Mapping[str, Any]]) -> Panel:
+    """Clusters against sessions and animals."""
+    return Panel(
+        "confounds",
+        "Are clusters sessions or animals in disguise?",
+        f"n = {len(follows)} numbers of clusters; 0 is chance, 1 the same; means over partitions",
+        content=table(
+            follows, [("k", "K"), *CONFOUNDS], caption="How far clusters follow sessions and animals"
+        ),
+        rows=list(follows),
+        empty=None
+        if follows
+        else Empty(
+            "Not compared yet.", "decortex schedule    # then: decortex work --tables ClusterConfound"
+        ),
+        note="Kept when left out: share of an animal's neurons that stay nearest to their own cluster.",
+    )
+
+
+def recordings_panel(read: Sequence[Mapping[str, Any]]) -> Panel:
+    """What scores and covariates rest on."""
+    return Panel(
+        "recordings",
+        "What scores and covariates rest on",
+        f"n = {sum(row['n_recorded'] for row in read)} neurons with recordings; reliability: Spearman-Brown",
+        content=table(
+            read,
+            [
+                ("dataset", "recordings"),
+                ("n_neurons", "neurons"),
+                ("n_recorded", "recorded"),
+                ("mean_response", "mean response"),
+                ("reliability", "reliability"),
+                ("n_reliability", "neurons with one"),
+                ("n_test_images", "test images"),
+                ("n_shared_images", "shown in training too"),
+            ],
+            caption="Recordings behind scores and covariates",
+        ),
+        rows=list(read),
+        empty=None if read else Empty("No recordings were read.", "decortex work --tables RecordingSummary"),
+    )
