@@ -84,7 +84,7 @@ def run_demo(
     -------
     dict
         ``study``, ``failed`` (keys of this dataset that ended in an error), ``seconds``, ``test_correlation``,
-        ``n_neurons`` and ``rows``.
+        ``n_neurons``, ``rows`` and ``answers`` (the five of `queries.answers`).
 
     Raises
     ------
@@ -112,6 +112,7 @@ def run_demo(
         "test_correlation": queries.test_performance(study)["test_correlation"],
         "n_neurons": int((Dataset & {"dataset": dataset}).fetch1("n_neurons")),
         "rows": _rows(study),
+        "answers": queries.answers(study),
     }
 
 

@@ -14,7 +14,7 @@ from small_lab import CHOICE, plan_for
 import decortex_schemas as schemas
 from decortex.errors import ConfigError
 from decortex_ops.cli import main
-from decortex_ops.reports import cell, flat, methods_text, report
+from decortex_ops.reports import cell, find_browser, flat, methods_text, report
 from decortex_schemas import queries
 from decortex_schemas.queries import best_k, specifications
 from decortex_schemas.register import declare_plan
@@ -163,3 +163,50 @@ def test_the_command(lab: str, tmp_path: Path, monkeypatch: Any, capsys: Any) ->
     assert target.read_text().startswith("<!doctype html>")
     with pytest.raises(ConfigError, match="there is no study"):
         report("unheard")
+
+
+def test_it_begins_with_the_five_answers(lab: str, written: str) -> None:
+    text = " ".join(" ".join(Page(written).words).split())
+    told = queries.answers(lab)
+    places = [text.index(row["question"]) for row in told]
+    assert places == sorted(places)
+    assert places[-1] < text.index("Recordings whose neurons were clustered together")
+    for row in told:
+        assert row["answer"] in text
+        assert " ".join(row["sentence"].replace("`", "").split()[:6]) in text
+        if row["effect"] is not None:
+            assert f"compared with {row['compared_with']}" in text
+
+
+def run_report(lab: str, target: Path, monkeypatch: Any) -> int:
+    monkeypatch.setattr("sys.argv", ["decortex", "report", lab, "-o", str(target)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    return int(str(caught.value.code))
+
+
+def test_a_pdf_is_a_pdf(lab: str, tmp_path: Path, monkeypatch: Any) -> None:
+    if find_browser() is None:
+        pytest.skip("no Chromium; apt install chromium, or set CHROMIUM to its path")
+    target = tmp_path / "r.pdf"
+    assert run_report(lab, target, monkeypatch) == 0
+    content = target.read_bytes()
+    assert content.startswith(b"%PDF-")
+    assert content.rstrip().endswith(b"%%EOF")
+    sides = re.search(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", content)
+    assert sides is not None
+    assert [round(float(one)) for one in sides.groups()] == [595, 842], "A4 portrait"
+
+
+def test_without_chromium_a_pdf_is_refused(lab: str, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run_report(lab, tmp_path / "r.pdf", monkeypatch) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "a PDF is printed by Chromium, and none is on this machine" in said
+    monkeypatch.setenv("CHROMIUM", str(tmp_path / "nothing"))
+    assert run_report(lab, tmp_path / "r.pdf", monkeypatch) == 1
+    assert "did not print the page" in capsys.readouterr().err
+    assert run_report(lab, tmp_path / "r.docx", monkeypatch) == 1
+    assert "written as .html or .htm or .pdf" in capsys.readouterr().err
+    assert list(tmp_path.glob("r.*")) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from decortex_ops.cli.output import EXIT_SOME_FAILED, JsonFlag, err, out, print_json, print_rows
+from decortex_ops.cli.read.answers import print_answers
 from decortex_ops.cli.session import open_tables
 
 HEADINGS = {
@@ -35,6 +38,14 @@ changed, ctruth         share of labels that fine-tuning moved, and agreement wi
                         clustered afresh by the same method: whether the move was good
 epsilon2                share of the rank variance of the neurons' correlations between clusters, over all neurons
 within, p               the same for ranks within sessions, and median p of its permutation test"""
+
+NEXT = (
+    ("dashboard", "all of it in a browser, this study first"),
+    ("answers {study}", "the five answers again; --json"),
+    ("tree {study}", "how the types of every network split"),
+    ("report {study} -o report.html", "one page to mail around; .pdf with Chromium"),
+    ("demo --data FOLDER", "the same on your recordings (docs/data.md)"),
+)
 
 
 def demo(
@@ -105,7 +116,29 @@ def _print(found: dict[str, Any]) -> None:
     print_rows(
         rows, list(rows[0]) if rows else [], title=f"study {found['study']}: {found['n_neurons']} neurons"
     )
+    study = found["study"]
     correlation = found["test_correlation"]
     mean = "-" if correlation is None else f"{correlation:.3f}"
     out.print(READING, highlight=False)
     out.print(f"\nmean test correlation of the networks: {mean}; {found['seconds']:.0f} s", highlight=False)
+    out.print()
+    print_answers(study, found["answers"])
+    run = program()
+    width = max(len(words) for words, _ in NEXT) + len(run) + len(study) + 1
+    out.print("\nWhat to type next:")
+    for words, what in NEXT:
+        line = f"{run} {words.format(study=study)}"
+        out.print(f"  {line:<{width}}  {what}", highlight=False, markup=False, soft_wrap=True)
+
+
+def program() -> str:
+    """How this command was called: its name, or its path where its name alone would not be found."""
+    called = Path(sys.argv[0])
+    on_path = shutil.which("decortex")
+    if on_path is not None and called.name == "decortex" and Path(on_path).resolve() == called.resolve():
+        return "decortex"
+    if called.name != "decortex":
+        return "decortex" if on_path is not None else f"{sys.executable} -m decortex_ops"
+    here = Path.cwd()
+    whole = called if called.is_absolute() else here / called
+    return str(whole.relative_to(here)) if whole.is_relative_to(here) else str(whole)

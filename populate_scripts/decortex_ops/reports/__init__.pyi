@@ -2,16 +2,19 @@ from .export import MANIFEST, check_bundle, export_study
 from .figures import RECIPES, draw_figure, one_of
 from .k_table import curve_rows
 from .methods_text import flat, methods_text
+from .pdf import as_pdf, find_browser
 from .report import cell, report
 
 __all__ = [
     "MANIFEST",
     "RECIPES",
+    "as_pdf",
     "cell",
     "check_bundle",
     "curve_rows",
     "draw_figure",
     "export_study",
+    "find_browser",
     "flat",
     "methods_text",
     "one_of",

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
 from decortex.config import canonical_json
 from decortex.errors import ConfigError, InputError
@@ -17,6 +18,7 @@ from decortex_ops.reports.figures import draw_figure
 from decortex_ops.reports.k_table import curve_rows
 from decortex_ops.reports.methods_text import flat, methods_text
 from decortex_schemas import queries
+from decortex_schemas.queries.answering import MARKS
 from decortex_schemas.tables import changes_since_freezing, say_changes
 
 Row = dict[str, Any]
@@ -110,6 +112,7 @@ def report(study: str) -> str:
         lstrip_blocks=True,
     )
     page.filters["cell"] = cell
+    page.filters["commands"] = commands
     chosen = _chosen(about, partitions)
     choices = queries.best_k(study) if about["asked"]["nulls"] else []
     improved = queries.improvement(study)["summary"]
@@ -118,6 +121,8 @@ def report(study: str) -> str:
     return page.get_template("report.html.j2").render(
         study=study,
         about=about,
+        answers=queries.answers(study),
+        marks=MARKS,
         changes=say_changes(study, changes_since_freezing(study)),
         version=version("decortex"),
         results=results,
@@ -164,6 +169,15 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}" if 0 < abs(value) < 0.001 else f"{value:.3f}"
     return str(value)
+
+
+def commands(text: str) -> Markup:
+    """A text whose commands stand in backticks, with the commands as code and everything else escaped."""
+    parts = [
+        Markup("<code>{}</code>").format(part) if i % 2 else escape(part)
+        for i, part in enumerate(text.split("`"))
+    ]
+    return Markup("").join(parts)
 
 
 def _chosen(about: Row, partitions: Sequence[Row]) -> list[Row]:

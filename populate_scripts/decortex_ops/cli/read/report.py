@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+from decortex.errors import ConfigError
 from decortex_ops.cli.output import JsonFlag, out, print_json
 from decortex_ops.cli.read.figure import write
 from decortex_ops.cli.session import open_to_read
+
+KINDS = (".html", ".htm", ".pdf")
 
 
 def report(
@@ -19,12 +22,19 @@ def report(
 ) -> None:
     """Write one self-contained page about a frozen study: answers, figures, tables, methods, provenance.
 
-    Example: decortex report demo -o report.html
+    A name that ends in .pdf makes a PDF, printed by a Chromium on this machine. Example: decortex report demo -o r.pdf
     """
+    from decortex_ops.reports import as_pdf
     from decortex_ops.reports import report as page
 
+    kind = output.suffix.lower()
+    if kind not in KINDS:
+        raise ConfigError(
+            f"--output {output}: a report is written as {' or '.join(KINDS)}; give the file such a name."
+        )
     open_to_read()
-    content = page(study).encode()
+    text = page(study)
+    content = as_pdf(text) if kind == ".pdf" else text.encode()
     write(output, content)
     if json:
         print_json({"file": output, "study": study, "bytes": len(content)})

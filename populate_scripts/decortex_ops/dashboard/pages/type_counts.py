@@ -17,7 +17,7 @@ from decortex_ops.dashboard.choosing import (
     choose_network,
     choose_study,
 )
-from decortex_ops.dashboard.parts import Empty, Panel, View
+from decortex_ops.dashboard.parts import Empty, Panel, View, aria
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
 from decortex_ops.dashboard.theme import ACCENT, category_colour, figure, number, p_value
@@ -151,7 +151,7 @@ def tree_panel(row: Mapping[str, Any]) -> Panel:
     content = html.Div(
         [
             html.Div([branch(row["n_types"] or 0, splits)], className="tree", role="img",
-                     **{"aria-label": f"tree of {len(splits)} splits, listed below"}),
+                     **aria(label=f"tree of {len(splits)} splits, listed below")),
             table(
                 shown,
                 [("n_groups", "groups"), ("left", "one side"), ("right", "the other"), ("p", "p"), ("depth", "depth")],
