@@ -13,6 +13,7 @@ import decortex_schemas as schemas
 from decortex.figures import figure_bytes
 from decortex_ops.cli import main
 from decortex_ops.reports import RECIPES, draw_figure
+from decortex_schemas import queries
 from decortex_schemas.queries import best_k
 
 KMEANS = {"method": "kmeans", "k": "3", "model_seed": "0", "seed": "0"}
@@ -24,6 +25,7 @@ CHOSEN = {
     "front": {},
     "price": {},
     "performance": {**KMEANS, "finetune": "none"},
+    "tree": {"dataset": "small", "model_seed": "0"},
     "map": {**KMEANS, "finetune": "none", "colour": "true_type", "view": "pca"},
 }
 
@@ -65,6 +67,15 @@ def test_a_map_and_its_violins_hold_the_stored_arrays(lab: str) -> None:
     labels = [tick.get_text() for tick in drawn.figure.axes[0].get_xticklabels()]
     assert labels == [f"{cluster}\nn={size}" for cluster, size in enumerate(sizes)]
     assert drawn.env_ids
+
+
+def test_the_tree_holds_the_tested_numbers_of_types(lab: str) -> None:
+    counted = next(row for row in queries.types(lab) if row["dataset"] == "small" and row["model_seed"] == 0)
+    figure = draw_figure("tree", lab, CHOSEN["tree"]).figure
+    drawn = np.concatenate([dots.get_offsets().data for dots in figure.axes[0].collections])
+    levels = [[level["n_groups"], max(level["p"], 1e-12)] for level in counted["levels"]]
+    np.testing.assert_allclose(sorted(drawn.tolist()), sorted(levels))
+    assert " ".join(counted["sentence"].split()[:4]) in " ".join(figure.get_suptitle().split())
 
 
 def test_agreement_is_that_of_the_pairs(lab: str) -> None:

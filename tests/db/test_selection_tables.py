@@ -25,6 +25,8 @@ from decortex.evaluation.selection import (
     partition_figures,
 )
 from decortex_ops.cli import main
+from decortex_ops.cli.partition_picker import types_said
+from decortex_schemas import queries
 from decortex_schemas.queries import best_k, selection_cost
 from decortex_schemas.register import PlanFile, declare_plan
 from decortex_schemas.tables import load_embedding, raw_embedding
@@ -92,6 +94,27 @@ def test_the_decision_is_that_of_choose_k_on_each_network(study: str) -> None:
         raw = RawFeatures(raw_embedding(schemas.TrainedModel & key), EmbeddingConfig(kind="l2"))
         alone = choose_k(load_embedding(key), counts=(2, 3), config=config, raw=raw)
         assert (network["decision"], network["reason"]) == (alone.decision.k, alone.decision.reason)
+
+
+def test_types_that_stand_apart_come_first(study: str, monkeypatch: Any, capsys: Any) -> None:
+    (row,) = best_k(study)
+    counted = queries.types(study)
+    assert [own["model_seed"] for own in row["types"]] == [own["model_seed"] for own in row["networks"]]
+    assert [own["sentence"] for own in row["types"]] == [own["sentence"] for own in counted]
+    monkeypatch.setattr("sys.argv", ["decortex", "best-k", study])
+    with pytest.raises(SystemExit):
+        main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[: len(counted)] == [f"network {own['model_seed']}: {own['sentence']}" for own in counted]
+
+
+def test_a_refusal_points_to_types_that_stand_apart() -> None:
+    own = {"model_seed": 0, "spec": "default", "status": "types", "sentence": "2 types stand apart."}
+    said = types_said({"types": [own], "decision": None})
+    assert said[0] == "network 0: 2 types stand apart."
+    assert "says nothing against them" in said[1]
+    assert len(types_said({"types": [own], "decision": 2})) == 1
+    assert len(types_said({"types": [{**own, "status": "none"}], "decision": None})) == 1
 
 
 def test_every_figure_stands_against_every_null(study: str) -> None:

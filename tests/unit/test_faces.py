@@ -101,7 +101,7 @@ def test_read_checkpoint_is_where_a_notebook_looks_for_it() -> None:
 VERBS = {
     "agreement": "(a, b)",
     "association": "(scores, labels, *, sessions, seed, n_permutations)",
-    "choose_k": "(x, method, *, counts, config, raw, progress, **params)",
+    "choose_k": "(x, method, *, counts, config, raw, donors, progress, **params)",
     "cluster": "(x, method, *, n_clusters, seed, **params)",
     "cluster_grid": "(x, method, *, n_clusters, seeds, **params)",
     "consensus": "(partitions, n_clusters)",

@@ -8,6 +8,7 @@ from .performance import performance_by_cluster
 from .price import agreement_front, paired_change
 from .style import TWO_COLUMNS, cluster_colour, colours_of
 from .surrogates import surrogate_values
+from .tree import types_tree
 
 __all__ = [
     "TWO_COLUMNS",
@@ -22,5 +23,6 @@ __all__ = [
     "paired_change",
     "performance_by_cluster",
     "surrogate_values",
+    "types_tree",
     "view_map",
 ]

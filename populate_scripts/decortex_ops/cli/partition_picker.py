@@ -10,6 +10,8 @@ from decortex_ops.reports import curve_rows
 
 def print_selection(one: dict[str, Any]) -> None:
     """Print one row of `queries.best_k`."""
+    for text in types_said(one):
+        out.print(text, highlight=False, markup=False, soft_wrap=True)
     rows, columns = curve_rows(one)
     decision = "no K is supported" if one["decision"] is None else f"K = {one['decision']}"
     print_rows(
@@ -32,6 +34,20 @@ def print_selection(one: dict[str, Any]) -> None:
     for line in lines:
         out.print(line, highlight=False, markup=False, soft_wrap=True)
     out.print()
+
+
+def types_said(one: dict[str, Any]) -> list[str]:
+    """Types that stand apart in each network of one row of `queries.best_k`: the first thing to read of it."""
+    several = len({own["spec"] for own in one["types"]}) > 1
+    said = [
+        f"network {own['model_seed']}{', ' + own['spec'] if several else ''}: {own['sentence']}"
+        for own in one["types"]
+    ]
+    if one["decision"] is None and any(own["status"] == "types" for own in one["types"]):
+        said.append(
+            "'no K is supported', below, says nothing against them: that rule refuses few, clear types."
+        )
+    return said
 
 
 def selection_rows(found: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ Row = dict[str, Any]
 Where = Mapping[str, str]
 
 SELECTION = ("dataset", "model", "embedding", "method")
+OF_TYPES = ("dataset", "model", "embedding", "model_seed", "spec")
 SURROGATE_CRITERION = "stability"
 COLOURS = {
     "cluster": "cluster",
@@ -185,6 +186,21 @@ def _selections(study: str) -> list[Row]:
     return [{**row, "method": row["method_name"]} | {"key": row} for row in queries.best_k(study)]
 
 
+def _tree(study: str, where: Where) -> Drawn:
+    counted = [row for row in queries.types(study) if row["status"] != "waiting"]
+    row = one_of(counted, where, OF_TYPES, "count of types")
+    if not row["levels"]:
+        raise ConfigError(f"there is no tree to draw: {row['sentence']}")
+    figure = draw.types_tree(
+        pd.DataFrame(row["levels"]),
+        pd.DataFrame(row["splits"]),
+        alpha=row["level"],
+        sentence=row["sentence"],
+        title=f"{row['dataset']}, {row['model']} seed {row['model_seed']}, {row['embedding']}: {row['sentence']}",
+    )
+    return Drawn(figure, _key("tree", study, row, OF_TYPES))
+
+
 def _agreement(study: str, where: Where) -> Drawn:
     names = ("dataset", "model", "embedding", "k", "finetune")
     where = {"finetune": "none", **where}
@@ -316,6 +332,7 @@ RECIPES: dict[str, Recipe] = {
         (*SELECTION, "criterion"),
         _surrogates,
     ),
+    "tree": Recipe("p of every number of types, and the tree of splits of one network", OF_TYPES, _tree),
     "agreement": Recipe(
         "adjusted Rand index of every two partitions at one K, methods by seeds",
         ("dataset", "model", "embedding", "k", "finetune"),

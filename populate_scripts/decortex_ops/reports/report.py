@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from decortex.config import canonical_json
 from decortex.errors import ConfigError, InputError
 from decortex.figures import figure_bytes
-from decortex_ops.reports.figures import draw_figure
+from decortex_ops.reports.figures import OF_TYPES, draw_figure
 from decortex_ops.reports.k_table import curve_rows
 from decortex_ops.reports.methods_text import flat, methods_text
 from decortex_schemas import queries
@@ -114,6 +114,7 @@ def report(study: str) -> str:
     page.filters["cell"] = cell
     page.filters["commands"] = commands
     chosen = _chosen(about, partitions)
+    counted = queries.types(study)
     choices = queries.best_k(study) if about["asked"]["nulls"] else []
     improved = queries.improvement(study)["summary"]
     results = queries.results(study)
@@ -128,6 +129,16 @@ def report(study: str) -> str:
         results=results,
         against=" and ".join(sorted({row["scored_against"] for row in results})),
         result_columns=RESULT_COLUMNS,
+        types=counted,
+        trees=_some(
+            [row for row in counted if row["levels"]],
+            lambda row: picture(
+                "tree",
+                study,
+                {name: row[name] for name in OF_TYPES},
+                "Types that stand apart: p of every number of groups on held-out neurons, and the splits.",
+            ),
+        ),
         choices=[(one, *curve_rows(one)) for one in choices],
         criteria=[
             picture("criteria", study, _named(one), "Criteria over K; bands: null models; red: the decision.")

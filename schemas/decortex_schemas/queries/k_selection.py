@@ -8,6 +8,7 @@ from typing import Any
 from decortex.errors import ConfigError
 from decortex.evaluation import selection
 from decortex_schemas.queries.overview import one_at_a_time, require_frozen
+from decortex_schemas.queries.types import types
 from decortex_schemas.tables import ClusteringMethod, EmbeddingSpec, ModelSpec, Study
 from decortex_schemas.tables.evaluation import (
     SELECTION,
@@ -20,6 +21,8 @@ from decortex_schemas.tables.evaluation import (
     asked_nulls,
     asked_seed_nulls,
 )
+
+_OF_TYPES = ("model_seed", "spec", "status", "n_types", "at_least", "sentence")
 
 
 @one_at_a_time
@@ -36,7 +39,10 @@ def best_k(study: str, key: Mapping[str, Any] | None = None) -> list[dict[str, A
     Returns
     -------
     list of dict
-        ``decision`` (K or None) and ``reason``; ``single`` (what each criterion alone would choose);
+        ``types``: how many types stand apart in each network, whatever the method (``model_seed``, ``spec``,
+        ``status``, ``n_types``, ``at_least``, ``sentence``, see `types`); ``decision`` (K or None) and ``reason`` of
+        the rule on the method's partitions, which refuses few, clear types; ``single`` (what each criterion alone would
+        choose);
         ``counts``: one row a K with ``supported``, ``reasons``, ``values`` (by criterion: value, low, high,
         n_used, status) and ``excess`` (by criterion and null model: observed, null_mean, null_low, null_high,
         z, p, n_surrogates, n_used, status); ``baseline``: the criteria that
@@ -59,6 +65,7 @@ def best_k(study: str, key: Mapping[str, Any] | None = None) -> list[dict[str, A
     models = {int(row["model_spec_id"]): row["model_name"] for row in ModelSpec.to_dicts()}
     embeddings = {int(row["embedding_spec_id"]): row["embedding_name"] for row in EmbeddingSpec.to_dicts()}
     methods = {int(row["method_id"]): row["method_name"] for row in ClusteringMethod.to_dicts()}
+    counted = types(study)
     found = []
     for row in (KSelection & {**(key or {}), "study": study}).to_dicts(order_by="KEY"):
         own = {name: row[name] for name in KSelection().primary_key}
@@ -68,6 +75,13 @@ def best_k(study: str, key: Mapping[str, Any] | None = None) -> list[dict[str, A
                 "model": models[int(row["model_spec_id"])],
                 "embedding": embeddings[int(row["embedding_spec_id"])],
                 "method_name": methods[int(row["method_id"])],
+                "types": [
+                    {name: one[name] for name in _OF_TYPES}
+                    for one in counted
+                    if all(
+                        one[name] == row[name] for name in ("dataset", "model_spec_id", "embedding_spec_id")
+                    )
+                ],
                 "decision": _int(row["decision_k"]),
                 "reason": row["decision_reason"],
                 "n_networks": int(row["n_networks"]),

@@ -26,6 +26,7 @@ def types(study: str) -> list[dict[str, Any]]:
     list of dict
         ``dataset``, ``model``, ``embedding``, ``spec`` (names), ``model_seed``, ``status`` ('types', 'none',
         'undecided', or 'waiting' where it is not computed), ``n_types``, ``at_least``, ``p_two``, ``p_smallest``,
+        ``level`` (of every number of types),
         ``n_neurons``, ``n_deciding``, ``n_set_aside``, ``n_animals``, ``levels`` and ``splits`` (rows of the parts),
         ``sentence``: the answer in words.
 
@@ -39,7 +40,9 @@ def types(study: str) -> list[dict[str, Any]]:
         raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
     models = {int(row["model_spec_id"]): row["model_name"] for row in ModelSpec.to_dicts()}
     embeddings = {int(row["embedding_spec_id"]): row["embedding_name"] for row in EmbeddingSpec.to_dicts()}
-    specs = {int(row["split_spec_id"]): row["split_spec"] for row in SplitSpec.to_dicts()}
+    settings = SplitSpec.to_dicts()
+    specs = {int(row["split_spec_id"]): row["split_spec"] for row in settings}
+    alphas = {int(row["split_spec_id"]): float(row["params"]["alpha"]) for row in settings}
     asked = ((Study.Model & of_study) * (Study.Embedding & of_study)).to_dicts()
     key_names = Embedding().primary_key
     done = (
@@ -63,6 +66,7 @@ def types(study: str) -> list[dict[str, Any]]:
                 "model": models[int(one["model_spec_id"])],
                 "embedding": embeddings[int(one["embedding_spec_id"])],
                 "spec": spec,
+                "level": alphas[spec_id],
                 "status": "waiting" if row is None else row["types_status"],
                 "at_least": False if row is None else bool(row["at_least"]),
                 **{name: None if row is None else row[name] for name in _NUMBERS},

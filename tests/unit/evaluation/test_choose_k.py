@@ -339,3 +339,45 @@ def test_messages():
 def test_cost_is_known_beforehand():
     config = SelectionConfig(n_surrogates=19, n_subsamples=3, n_splits=2, n_references=10)
     assert refits(14, config) == {"data": 112, "references": 140, "surrogates": 14 * 4 * 19 * 4}
+
+
+def groups(centres, n=60, d=8):
+    placed = np.zeros((len(centres), d))
+    placed[:, : len(centres[0])] = centres
+    return np.repeat(placed, n, axis=0) + np.random.default_rng(0).standard_normal((len(centres) * n, d))
+
+
+@pytest.mark.parametrize(
+    ("k", "centres"),
+    [
+        (2, [[0.0], [12.0]]),
+        (3, (12 / np.sqrt(2) * np.eye(3)).tolist()),
+        (3, [[0.0], [8.5], [17.0]]),
+    ],
+    ids=["two, 12 sd apart", "three, 12 sd apart", "three on a line, 8.5 sd apart"],
+)
+def test_obvious_types_are_the_answer_whatever_the_rule_on_partitions_says(k, centres):
+    found = choose_k(groups(centres), counts=range(2, 5), config=QUICK, n_init=1)
+    assert (found.types.status, found.types.n_types, found.k) == ("types", k, k)
+    assert found.sentence.startswith(f"{k} types stand apart (smallest p ")
+    # Every surrogate that keeps the marginals is as stable: alone this rule would have said none.
+    assert found.decision.k is None
+    assert found.sentence.endswith(
+        "no K is supported (not_above_nulls), which says nothing against them: that rule refuses few, clear types."
+    )
+
+
+def test_no_types_and_no_k_are_said_together():
+    found = choose_k(np.random.default_rng(3).normal(size=(120, 4)), counts=(2, 3), config=QUICK, n_init=1)
+    assert (found.k, found.types.status) == (None, "none")
+    assert found.sentence.startswith("No types stand apart (smallest p ")
+    assert "Of the partitions by kmeans, no K is supported" in found.sentence
+    assert "few, clear types" not in found.sentence
+
+
+def test_types_that_are_animals_are_not_the_answer():
+    x = groups([[0.0], [12.0]])
+    animals = np.repeat(["a", "b", "c", "d"], 30)  # two animals have the one group, two the other
+    mixed = choose_k(x, counts=(2,), config=QUICK, donors=np.arange(120) % 4, n_init=1)
+    alone = choose_k(x, counts=(2,), config=QUICK, donors=np.where(animals < "c", "a", "c"), n_init=1)
+    assert (mixed.k, alone.k) == (2, None)

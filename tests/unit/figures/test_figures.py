@@ -318,3 +318,43 @@ def test_tables_without_what_a_figure_needs_are_refused() -> None:
 def test_colours_stay_with_their_name_and_cluster() -> None:
     assert colours_of(["b", "a", "b"]) == {"b": figures.cluster_colour(0), "a": figures.cluster_colour(1)}
     assert figures.cluster_colour(7) == figures.cluster_colour(0) != figures.cluster_colour(-1)
+
+
+LEVELS = pd.DataFrame({"n_groups": [2, 3, 4], "p": [0.0, 0.001, 0.4], "passed": [True, True, False]})
+SPLITS = pd.DataFrame(
+    [
+        {"left_types": [1], "right_types": [0, 2], "n_left": 50, "n_right": 90, "p": 1e-9, "depth": 0.05},
+        {"left_types": [0], "right_types": [2], "n_left": 60, "n_right": 30, "p": 0.001, "depth": None},
+    ]
+)
+
+
+def tree(splits=SPLITS, sentence=""):
+    return figures.types_tree(LEVELS, splits, alpha=0.02, sentence=sentence, title="v4")
+
+
+def test_a_tree_names_every_split_and_every_type():
+    tests, drawn = tree().axes
+    assert [text.get_text() for text in drawn.texts] == [
+        "1\nn = 50",
+        "p < .0001, depth 0.050",
+        "0\nn = 60",
+        "2\nn = 30",
+        "p 0.0010, depth -",
+    ]
+    filled, empty = tests.collections
+    assert filled.get_offsets()[:, 0].tolist() == [2, 3]
+    assert empty.get_offsets().tolist() == [[4, 0.4]]
+    # Branches do not cross: types from left to right are 1, then 0 and 2 under one split.
+    leaves = {dots.get_offsets()[0][0]: text for dots, text in zip(drawn.collections, "102", strict=True)}
+    assert [leaves[x] for x in sorted(leaves)] == ["1", "0", "2"]
+
+
+def test_where_there_are_no_types_the_sentence_stands_in_place_of_a_tree():
+    _, drawn = tree(SPLITS[:0], "No two groups stand apart.").axes
+    assert [text.get_text() for text in drawn.texts] == ["No two groups stand apart."]
+
+
+def test_a_tree_without_tested_numbers_is_refused():
+    with pytest.raises(InputError, match="n_groups, p, passed"):
+        figures.types_tree(LEVELS[:0], SPLITS, alpha=0.02, sentence="")

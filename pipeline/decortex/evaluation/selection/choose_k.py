@@ -1,4 +1,4 @@
-"""Choice of K on one embedding: every criterion, null models, and one decision that may be 'none'."""
+"""Choice of K on one embedding: types that stand apart, every criterion, null models, a decision that may be 'none'."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from decortex.evaluation.nulls import NULL_KINDS, NullKind, surrogate, surrogate
 from decortex.evaluation.selection.config import CriterionValue, SelectionConfig
 from decortex.evaluation.selection.criteria import CountCriteria, count_criteria, partition_figures
 from decortex.evaluation.selection.decision import Excess, KDecision, decide_k, excess
+from decortex.evaluation.splits import TypeCount, count_types
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -26,21 +27,50 @@ Drawn = defaultdict[tuple[NullKind, str, int], list[CriterionValue]]
 
 @dataclass(frozen=True)
 class KSelection:
-    """Curves, null bands and the decision.
+    """Types that stand apart, then curves, null bands and the decision on the method's partitions.
 
     Parameters
     ----------
+    method : str
+        Clustering method.
+    types : TypeCount
+        Types that stand apart in the embedding, whatever the method (`count_types`).
     decision : KDecision
-        K or None, with reasons.
+        K or None, with reasons: the older rule, which asks the method's partitions. It refuses few, clear types.
     criteria : tuple of CountCriteria
         Every K of the grid, and 1.
     excesses : tuple of Excess
         Every figure that was taken on surrogates, against every null model.
     """
 
+    method: str
+    types: TypeCount
     decision: KDecision
     criteria: tuple[CountCriteria, ...]
     excesses: tuple[Excess, ...]
+
+    @property
+    def k(self) -> int | None:
+        """Number of types that stand apart; else the K that the method's partitions support; else None."""
+        return self.types.n_types if self.types.status == "types" else self.decision.k
+
+    @property
+    def sentence(self) -> str:
+        """Answer in words, types first."""
+        p = min((level.p for level in self.types.levels), default=None)
+        smallest = "" if p is None else f" (smallest p {p:.2g})"
+        types = {
+            "types": f"{'at least ' if self.types.at_least else ''}{self.types.n_types} types stand apart{smallest}",
+            "none": f"no types stand apart{smallest}",
+            "undecided": "too few neurons to say whether types stand apart",
+        }[self.types.status]
+        if self.decision.k is not None:
+            own = f"K = {self.decision.k} is supported"
+        else:
+            own = f"no K is supported ({self.decision.reason})"
+            if self.types.status == "types":
+                own += ", which says nothing against them: that rule refuses few, clear types"
+        return f"{types[0].upper()}{types[1:]}. Of the partitions by {self.method}, {own}."
 
 
 @dataclass(frozen=True)
@@ -66,10 +96,11 @@ def choose_k(
     counts: Iterable[int] = range(2, 16),
     config: SelectionConfig | None = None,
     raw: RawFeatures | None = None,
+    donors: Any = None,
     progress: Progress | None = None,
     **params: Any,
 ) -> KSelection:
-    """Judge every K of a grid and decide which one the neurons support, if any.
+    """Count the types that stand apart, judge every K of a grid, and say which number the neurons support, if any.
 
     Parameters
     ----------
@@ -83,6 +114,8 @@ def choose_k(
         Null models, refits and levels.
     raw : RawFeatures, optional
         Where the embedding was normalised; surrogates are then drawn of these and mapped likewise.
+    donors : array_like, shape (n_neurons,), optional
+        Animal of every neuron, for the count of types: whole animals are then held out.
     progress : callable, optional
         Called with (steps done, steps in all).
     **params
@@ -91,11 +124,21 @@ def choose_k(
     Returns
     -------
     KSelection
+        ``k`` and ``sentence`` are the answer: the number of types first (`count_types`), then what the partitions of
+        this method support.
 
     Raises
     ------
     InputError
-        If x is not finite, the grid is empty, or a K is below 2 or above the number of neurons.
+        If x is not finite, the grid is empty, a K is below 2 or above the number of neurons, or donors do not fit.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((120, 2)) + 12 * np.repeat([[0, 0], [1, 0]], 60, axis=0)
+    >>> found = choose_k(x, counts=(2, 3), config=SelectionConfig(n_surrogates=2), n_init=1)
+    >>> found.k, found.decision.k
+    (2, None)
     """
     points = check_points(x)
     config = config or SelectionConfig()
@@ -108,6 +151,7 @@ def choose_k(
             "neurons that the embedding excludes."
         )
     method_config(method, params)
+    types = count_types(points, donors=donors, seed=config.seed)
     clusterer = Clusterer(method, params)
     n_steps = len(grid) + 1 + config.n_surrogates
     report = progress or (lambda _done, _all: None)
@@ -132,7 +176,7 @@ def choose_k(
         for kind in config.nulls
         if (kind, value.criterion, value.k) in drawn
     )
-    return KSelection(decide_k(values, excesses, config), tuple(criteria), excesses)
+    return KSelection(method, types, decide_k(values, excesses, config), tuple(criteria), excesses)
 
 
 def _is_out(k: int, criteria: list[CountCriteria], drawn: Drawn, config: SelectionConfig) -> bool:
