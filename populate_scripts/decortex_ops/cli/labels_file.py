@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from decortex.data import read_array, read_npz
 from decortex.errors import InputError
+from decortex.evaluation.labels import LabelColumns, NeuronLabels, match_labels, read_label_rows
 from decortex.verbs import embed
 
 LABEL, ANIMAL = "label", "animal"
-# What names a neuron of a dataset; `neuron_idx` alone is enough, else `unit_id` with as many others as tell it apart.
+# Columns that say which neuron a row is, not what it is.
 IDENTITY = ("neuron_idx", "session", "animal", "scan", "unit_id")
 FEATURES = "X"
 
@@ -30,7 +31,7 @@ class Labels:
     table : DataFrame
         One row per neuron.
     column : str
-        The one that holds the labels; an empty text is no group.
+        The one that holds the labels; an empty field, or NA, is no group.
     """
 
     path: Path
@@ -41,10 +42,6 @@ class Labels:
     def columns(self) -> tuple[str, ...]:
         """Heading of the file."""
         return tuple(map(str, self.table))
-
-    def values(self) -> NDArray[np.str_]:
-        """Label of every row; empty where a neuron is in no group."""
-        return _texts(self.table[self.column])
 
     def animals(self, column: str | None) -> NDArray[np.str_] | None:
         """Animal of every row, by the column named, else by `animal` where there is one.
@@ -99,7 +96,7 @@ def read_features(path: Path, kind: str) -> NDArray[np.float64]:
             raise InputError(f"{path} should hold the features as {FEATURES}, but holds {', '.join(arrays)}.")
         return embed(arrays[FEATURES], kind=kind)
     if path.suffix == ".csv":
-        table = _read_csv(path)
+        table = read_label_rows(path)
         try:
             return embed(table.astype(float).to_numpy(), kind=kind)
         except ValueError as error:
@@ -118,7 +115,7 @@ def read_labels(path: Path, column: str | None) -> Labels:
     Parameters
     ----------
     path : Path
-        Comma-separated values with a heading.
+        `.csv` or `.tsv` with a heading.
     column : str, optional
         Which column holds the labels; left out: `label`, or the only one that names no neuron.
 
@@ -127,7 +124,9 @@ def read_labels(path: Path, column: str | None) -> Labels:
     InputError
         If the file is no such table, or it is not clear which column is meant.
     """
-    table = _read_csv(path)
+    table = read_label_rows(path)
+    if table.empty:
+        raise InputError(f"{path} should have one row per neuron under its heading, but has none.")
     heading = [str(name) for name in table]
     if column is None:
         others = [name for name in heading if name not in IDENTITY]
@@ -140,64 +139,49 @@ def read_labels(path: Path, column: str | None) -> Labels:
     return Labels(path, table, column)
 
 
-def match(labels: Labels, neurons: dict[str, NDArray[Any]]) -> NDArray[np.str_]:
+def match(labels: Labels, neurons: dict[str, NDArray[Any]]) -> tuple[NDArray[np.str_], tuple[str, ...]]:
     """Labels in the order of a dataset's neurons; empty for those that the table does not have.
 
     Parameters
     ----------
     labels : Labels
-        With `neuron_idx`, or with `unit_id` and what else tells neurons apart (`session`, `animal`, `scan`).
+        With `neuron_idx`, or with `unit_id` and, where that is not enough, `session`.
     neurons : dict of ndarray
         Columns of the dataset's neurons (`queries.neurons`).
+
+    Returns
+    -------
+    ndarray of str, shape (n_neurons,), and tuple of str
+        The labels, and what the user should know of those that were not taken.
 
     Raises
     ------
     InputError
-        If the table names neurons that the dataset does not have, one twice, or too vaguely.
+        If the table names neurons that the dataset does not have, one twice, or too vaguely (`match_labels`).
     """
-    given = ["neuron_idx"] if "neuron_idx" in labels.table else [n for n in IDENTITY if n in labels.table]
-    if given != ["neuron_idx"] and "unit_id" not in given:
+    by = "neuron_idx" if "neuron_idx" in labels.columns else "unit_id"
+    if by not in labels.columns:
         raise InputError(
-            f"{labels.path} should say whose label a row is: a column neuron_idx, or unit_id with session (and animal,"
-            f" scan); it has {', '.join(labels.columns)}."
+            f"{labels.path} should say whose label a row is: a column neuron_idx, or unit_id with session; it has"
+            f" {', '.join(labels.columns)}."
         )
-    known = pd.MultiIndex.from_arrays([_texts(pd.Series(neurons[name])) for name in given])
-    asked = pd.MultiIndex.from_arrays([_texts(labels.table[name]) for name in given])
-    if known.has_duplicates:
-        more = ", ".join(name for name in IDENTITY[1:] if name not in given)
-        raise InputError(
-            f"{', '.join(given)} do not tell the {len(known)} neurons of the dataset apart; add columns of {more} to"
-            f" {labels.path}."
-        )
-    if asked.has_duplicates:
-        twice = asked[asked.duplicated()][0]
-        raise InputError(f"{labels.path} has two rows for the neuron {dict(zip(given, twice, strict=True))}.")
-    at = known.get_indexer(asked)
-    if (at < 0).any():
-        first = dict(zip(given, asked[int(np.argmax(at < 0))], strict=True))
-        raise InputError(
-            f"{labels.path} names {int((at < 0).sum())} neurons that the dataset does not have, the first {first};"
-            f" a neuron of the dataset is {dict(zip(given, known[0], strict=True))}."
-        )
-    found = np.full(len(known), "", dtype=object)
-    found[at] = labels.values()
-    return found.astype(str)
+    session = "session" if by == "unit_id" and "session" in labels.columns else None
+    known = pd.DataFrame({name: neurons[name] for name in (by, "session")})
+    return _named(match_labels(labels.table, known, LabelColumns(by, labels.column, session), by=by))
+
+
+def in_order(labels: Labels) -> tuple[NDArray[np.str_], tuple[str, ...]]:
+    """Labels of a table whose row i is neuron i; the same rules of what is no label as in `match`."""
+    places = np.arange(len(labels.table)).astype(str)
+    rows = pd.DataFrame({"neuron_idx": places, "label": labels.table[labels.column]})
+    known = pd.DataFrame({"neuron_idx": places, "session": ""})
+    return _named(match_labels(rows, known, LabelColumns("neuron_idx", "label"), by="neuron_idx"))
+
+
+def _named(found: NeuronLabels) -> tuple[NDArray[np.str_], tuple[str, ...]]:
+    names = np.array([*found.classes, ""], dtype=np.str_)
+    return names[found.values], found.notes
 
 
 def _texts(column: pd.Series[Any]) -> NDArray[np.str_]:
     return np.array([str(value).strip() for value in column], dtype=np.str_)
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # of pandas: EmptyDataError, ParserError; of Python: what is no text
-        raise InputError(
-            f"{path} cannot be read as comma-separated values with a heading: {error}."
-        ) from None
-    if table.empty:
-        raise InputError(f"{path} should have one row per neuron under its heading, but has none.")
-    return table

@@ -133,9 +133,9 @@ def test_a_neuron_without_an_animal_is_told(files, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "cannot be read as comma-separated values"),
+        ("", "is empty"),
         ("a,b\n", "has none"),
-        ("a,b\n1,2\n3,4,5\n", "cannot be read as comma-separated values"),
+        ("a,b\n1,2\n3,4,5\n", "is no table of text"),
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path, content, message):
@@ -176,26 +176,37 @@ def table(tmp_path: Path, text: str) -> Any:
 
 
 def test_labels_are_matched_to_neurons_by_name(tmp_path):
-    found = match(table(tmp_path, "session,unit_id,type\nb,2,pv\na,1,sst\n"), NEURONS)
+    found, notes = match(table(tmp_path, "session,unit_id,type\nb,2,pv\na,1,sst\na,2,NA\n"), NEURONS)
     assert found.tolist() == ["sst", "", "", "pv"]
-    assert match(table(tmp_path, "neuron_idx,type\n2,pv\n"), NEURONS).tolist() == ["", "", "pv", ""]
+    assert "1 neurons with NA" in notes[0]
+    assert match(table(tmp_path, "neuron_idx,type\n2,pv\n0,sst\n"), NEURONS)[0].tolist() == [
+        "sst",
+        "",
+        "pv",
+        "",
+    ]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("session,type\na,pv\n", "whose label a row is"),
-        ("unit_id,type\n1,pv\n", "do not tell the 4 neurons of the dataset apart"),
-        (
-            "session,unit_id,type\na,1,pv\na,1,sst\n",
-            "two rows for the neuron {'session': 'a', 'unit_id': '1'}",
-        ),
-        (
-            "session,unit_id,type\na,1,pv\nc,1,sst\n",
-            "names 1 neurons that the dataset does not have, the first",
-        ),
+        ("unit_id,type\n1,pv\n", "occur in several sessions of this dataset"),
+        ("session,unit_id,type\na,1,pv\na,1,sst\n", "several rows: a 1"),
+        ("session,unit_id,type\na,1,pv\nc,1,sst\n", "1 of 2 identities are no neurons of this dataset: c 1"),
     ],
 )
 def test_labels_of_other_neurons_are_refused(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         match(table(tmp_path, text), NEURONS)
+
+
+def test_what_says_that_a_label_is_missing_is_no_group(files, capsys, monkeypatch):
+    labels = pd.read_csv(files[1], keep_default_na=False)
+    labels["subclass"] = labels["subclass"].replace("", "NA")
+    before = json.loads(said(capsys, monkeypatch, *files, "--json"))
+    labels.to_csv(files[1], index=False)
+    after = json.loads(said(capsys, monkeypatch, *files, "--json"))
+    assert after["pairs"] == before["pairs"]
+    assert (before["notes"], after["n_without_group"]) == ([], 2)
+    assert "2 neurons with NA in 'label' are taken to have no label" in after["notes"][0]

@@ -91,14 +91,14 @@ def given_partition(
     for text in (f"{found['tested']}: {found['sentence']}", ""):
         out.print(text, highlight=False, markup=False, soft_wrap=True)
     print_rows(found["pairs"], COLUMNS)
-    for text in (KEPT, OPTIMISTIC):
+    for text in (*found["notes"], KEPT, OPTIMISTIC):
         out.print(text, highlight=False, markup=False, soft_wrap=True, style="dim")
 
 
 def _of_files(
     features: Path, labels: Path, *, label: str | None, animal: str | None, kind: str, seed: int
 ) -> dict[str, Any]:
-    from decortex_ops.cli.labels_file import read_features, read_labels
+    from decortex_ops.cli.labels_file import in_order, read_features, read_labels
 
     table = read_labels(labels, label)
     x = read_features(features, kind)
@@ -107,9 +107,9 @@ def _of_files(
             f"{labels} should have one row per neuron of {features}, in its order: {len(x)}, but has"
             f" {len(table.table)}. Leave the label empty where a neuron is in no group."
         )
-    return _tested(
-        x, table.values(), table.animals(animal), tested=f"{labels.name} on {features.name}", seed=seed
-    )
+    groups, notes = in_order(table)
+    found = _tested(x, groups, table.animals(animal), tested=f"{labels.name} on {features.name}", seed=seed)
+    return {**found, "notes": list(notes)}
 
 
 def _of_study(
@@ -120,6 +120,7 @@ def _of_study(
     from decortex_schemas import queries
 
     names = queries.CHOICE if file is None else queries.EMBEDDED
+    notes: tuple[str, ...] = ()
     unknown = sorted(set(where) - set(names))
     if unknown:
         raise ConfigError(f"--where does not choose by {unknown[0]!r} here; it does by {', '.join(names)}.")
@@ -131,18 +132,13 @@ def _of_study(
     else:
         table = read_labels(file, label)
         row = one_of(queries.embeddings(study), where, names, "network")
-        groups = match(table, queries.neurons(row["dataset"]))
+        groups, notes = match(table, queries.neurons(row["dataset"]))
         words = file.name
     points = queries.network_points(row["key"])
     animals = points.animals[points.included]
     whose = f"{row['dataset']}, {row['model']} seed {row['model_seed']}, {row['embedding']}"
-    return _tested(
-        points.x[points.included],
-        groups[points.included],
-        animals,
-        tested=f"{words} on {whose}",
-        seed=seed,
-    )
+    x, own = points.x[points.included], groups[points.included]
+    return {**_tested(x, own, animals, tested=f"{words} on {whose}", seed=seed), "notes": list(notes)}
 
 
 def _tested(
