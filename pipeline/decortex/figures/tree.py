@@ -111,7 +111,7 @@ def _draw_levels(axes: Axes, levels: pd.DataFrame, alpha: float) -> None:
 def _draw_tree(axes: Axes, splits: pd.DataFrame) -> None:
     rows: list[dict[str, Any]] = [
         {
-            **row,
+            **{str(name): value for name, value in row.items()},
             "left": frozenset(map(int, row["left_types"])),
             "right": frozenset(map(int, row["right_types"])),
         }
