@@ -28,23 +28,29 @@ class RecordingsSummary:
     n_shared_images : int
         Those among them that any session showed for training or validation: a network with one core for all
         sessions has seen them.
+    n_repeated_images : int
+        Test images, or clips, that a session shows at least twice, of the session with fewest: explainable variance
+        (FEV, FEVE) and reliability rest on so many.
     """
 
     mean_responses: NDArray[np.float64]
     n_test_images: int
     n_shared_images: int
+    n_repeated_images: int
 
 
 def summarise_recordings(recordings: Recordings) -> RecordingsSummary:
     """Read every training response and every different image once, in chunks."""
     test: set[bytes] = set()
     seen: set[bytes] = set()
-    means = []
+    means, repeated = [], []
     for session in recordings.sessions:
         test |= _images(session, ("test",))
         seen |= _images(session, ("train", "validation"))
         means.append(_mean_responses(session))
-    return RecordingsSummary(np.concatenate(means), len(test), len(test & seen))
+        counts = np.unique(session.image_ids[session.trials("test")], return_counts=True)[1]
+        repeated.append(int((counts >= 2).sum()))
+    return RecordingsSummary(np.concatenate(means), len(test), len(test & seen), min(repeated))
 
 
 def _mean_responses(session: Session) -> NDArray[np.float64]:

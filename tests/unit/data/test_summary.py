@@ -1,5 +1,6 @@
 """Mean responses, and test images that some session has trained on, recognised by content."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,3 +62,12 @@ def test_an_image_is_the_same_whatever_the_animal_did(tmp_path: Path):
             )
     found = summarise_recordings(open_filetree(tmp_path / "lab", behaviour=("running",)))
     assert (found.n_test_images, found.n_shared_images) == (2, 1)
+
+
+def test_repeated_test_images_are_counted_by_the_session_that_has_fewest():
+    one = session("a", [1, 2, 3, 3, 4, 4], ["train", "train", "test", "test", "test", "test"])
+    one = replace(one, image_ids=np.array([0, 0, 3, 3, 4, 4]))
+    other = session("b", [1, 7, 7], ["train", "test", "test"])
+    found = summarise_recordings(Recordings((one,), (1, 1, 1), "0" * 64))
+    assert found.n_repeated_images == 2  # a training image that is shown twice is none of them
+    assert summarise_recordings(Recordings((one, other), (1, 1, 1), "0" * 64)).n_repeated_images == 0

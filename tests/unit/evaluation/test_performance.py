@@ -135,6 +135,18 @@ def test_undefined_scores_are_nan_with_a_reason_and_keep_their_place(change, met
     assert scores[metric].reasons[5] == ""
 
 
+def test_responses_that_were_kept_back_have_no_poisson_score():
+    r, p, ids = recording(np.random.default_rng(9))
+    scores = score_neurons(np.zeros_like(r), p, ids)
+    for name in ("poisson_loss", "poisson_deviance"):
+        assert set(scores[name].reasons) == {"withheld_responses"}
+        assert np.isnan(scores[name].values).all()
+    assert "withheld_responses" in performance.REASONS
+    silent = r.copy()
+    silent[:, 0] = 0.0  # one silent neuron among others was recorded
+    assert score_neurons(silent, p, ids)["poisson_loss"].reasons[0] == ""
+
+
 def test_negative_predictions_leave_the_correlation_defined():
     r, p, ids = recording(np.random.default_rng(8))
     shifted = score_neurons(r, p - 10, ids)["single_trial_correlation"].values

@@ -33,6 +33,7 @@ REASONS = (
     "low_fev",
     "negative_response",
     "negative_prediction",
+    "withheld_responses",
     "no_recording",
 )
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -133,7 +134,8 @@ def score_neurons(
         shown at least twice (three images or more), with V the variance over trials and N the mean over images of
         the variance over repeats, both with ddof 1; ``feve`` is defined where ``fev`` is at least .15.
         ``poisson_loss`` :math:`= \langle\hat r - r\log(\hat r + 10^{-12})\rangle`, and ``poisson_deviance``
-        :math:`= 2\langle r\log(r/(\hat r + 10^{-12})) - r + \hat r\rangle`, over trials.
+        :math:`= 2\langle r\log(r/(\hat r + 10^{-12})) - r + \hat r\rangle`, over trials; neither is defined where
+        the responses of several neurons are one value throughout, as competitions ship the tests they keep back.
 
     Raises
     ------
@@ -161,6 +163,8 @@ def score_neurons(
         )
         for start in range(0, n_neurons, block)
     ]
+    if n_neurons > 1 and n_trials > 1 and (responses == responses[0, 0]).all():
+        parts = [_without_poisson(part) for part in parts]
     names = METRICS if clip_ids is None else METRICS + CLIP_METRICS
     return concatenate_scores(parts) if parts else {name: _empty(name) for name in names}
 
@@ -182,6 +186,20 @@ def concatenate_scores(parts: Sequence[Mapping[str, Scores]]) -> dict[str, Score
             reasons=np.concatenate([part[name].reasons for part in parts]),
         )
         for name in parts[0]
+    }
+
+
+def _without_poisson(part: Mapping[str, Scores]) -> dict[str, Scores]:
+    """Scores of responses that were withheld: a likelihood of the filler is no score of the network."""
+    return {
+        name: Scores(
+            name,
+            np.full(len(one.values), np.nan),
+            np.where(one.reasons == "not_finite", "not_finite", "withheld_responses"),
+        )
+        if name.startswith("poisson")
+        else one
+        for name, one in part.items()
     }
 
 

@@ -41,6 +41,7 @@ class RecordingSummary(Computation):
     oracle : <blob>                      # float64[n_neurons], a test response against the others to its image
     n_test_images : int32                # different ones over all sessions, by content
     n_shared_images : int32              # those that some session shows for training or validation
+    n_repeated_images : int32            # test images shown twice or more, fewest of a session: FEV rests on them
     {STAMP}
     """
 
@@ -64,6 +65,7 @@ class RecordingSummary(Computation):
             "oracle": np.where(places < 0, np.nan, repeats.oracle[places]),
             "n_test_images": found.n_test_images,
             "n_shared_images": found.n_shared_images,
+            "n_repeated_images": found.n_repeated_images,
         }
         return Made(row)
 
