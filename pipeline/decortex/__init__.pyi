@@ -1,9 +1,10 @@
-from . import clustering, data, embeddings, evaluation, figures, finetune, models
+from . import clustering, data, embeddings, evaluation, figures, finetune, models, tuning
 from .evaluation.agreement import agreement, consensus
 from .evaluation.selection import choose_k
 from .evaluation.splits import count_types, split_test
 from .evaluation.types_or_axes import types_or_axes
 from .models import read_checkpoint
+from .tuning import measure_tuning
 from .verbs import (
     association,
     cluster,
@@ -33,6 +34,7 @@ __all__ = [
     "figures",
     "finetune",
     "load_network",
+    "measure_tuning",
     "models",
     "open_recordings",
     "read_checkpoint",
@@ -40,4 +42,5 @@ __all__ = [
     "split_test",
     "train",
     "types_or_axes",
+    "tuning",
 ]
