@@ -95,7 +95,7 @@ def test_every_computed_row_names_its_environment(lab: str) -> None:
 
 
 def test_another_processor_is_no_fault_and_is_said(lab: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = dict(schemas.Clustering.keys()[0])
+    key = dict((schemas.Clustering & members_of(lab).proj()).keys()[0])
     assert queries.mixed_environments(lab) == []
     row = (schemas.Clustering & key).fetch1()
     other = {
