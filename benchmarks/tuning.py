@@ -1,9 +1,11 @@
-"""In-silico tuning against what the simulated cortex is made of: orientation, simple and complex, sign, period.
+"""In-silico tuning against what the simulated cortex is made of: orientation, period, simple and complex, sign.
 
 A network is trained on the recordings alone; the truth is used for the score. One JSON object a core: `core, seed,
 n_good` (neurons predicted at `GOOD` of the ceiling or better), `within_10_degrees` (share of the oriented ones among
-them whose preferred orientation is off by at most 10 degrees), `complex_auc` (F1/F0 of edge cells above that of complex
-ones), `sign_right`, `period_right` (high above low), `seconds`. Usage:
+them whose preferred orientation is off by at most 10 degrees), `period_auc` (low above high frequency), `modulation_r`
+(rank correlation of F1/F0 with that of the generator shown the same gratings), `simple_right` (share on the generator's
+side of 1), `sign_right` (ON and OFF centres), `types_told_apart` (types, of eight, that answer most to the stimulus
+optimised for them), `seconds` of the gratings and of the stimuli. Usage:
 
     python benchmarks/tuning.py [--seeds 1] [--spread 0] [--networks FOLDER]
 """
@@ -20,18 +22,32 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rotation import CORES, test_correlation
+from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 import decortex
-from decortex.data.simulation import SimulationConfig, simulate_cortex
+from decortex.data.simulation import (
+    SimulationConfig,
+    draw_fields,
+    draw_weights,
+    expected_counts,
+    simulate_cortex,
+)
 from decortex.evaluation.performance import concatenate_scores, score_neurons
 from decortex.models import RECIPES, Network, predict
 from decortex.models.training import fit_network
+from decortex.tuning import (
+    GratingIndices,
+    TuningConfig,
+    angles_of,
+    discriminative_stimuli,
+    grating_indices,
+    gratings,
+    periods_of,
+)
 
 GOOD = 0.8
 ORIENTED = ("complex_high", "complex_low", "pair_iso", "edge_iso")  # one orientation; crossed pairs have two
-COMPLEX = ("complex_high", "complex_low", "pair_iso", "pair_cross")
-SIMPLE = ("edge_iso", "edge_cross")
 
 
 def main() -> None:
@@ -51,6 +67,10 @@ def main() -> None:
             began = time.process_time()
             row = judge(network, cortex)
             seconds = round(time.process_time() - began, 1)
+            began = time.process_time()
+            stimuli = discriminative_stimuli(network, cortex.recordings.truth, seed=seed, device="cpu")
+            row["types_told_apart"] = stimuli.n_discriminated
+            row["seconds_stimuli"] = round(time.process_time() - began, 1)
             print(json.dumps({"core": core, "seed": seed, **row, "seconds": seconds}), flush=True)
 
 
@@ -83,7 +103,8 @@ def judge(network: Network, cortex: Any) -> dict[str, Any]:
     oriented = good & np.isin(names, ORIENTED)
     off = angle_off(found.orientation, cortex.fields.orientation)
     modulation = found.modulation
-    phase = good & np.isin(names, COMPLEX + SIMPLE) & np.isfinite(modulation)
+    true_modulation = tuning_of_generator(network, cortex).modulation
+    both = good & np.isfinite(modulation) & np.isfinite(true_modulation)
     centres = good & np.isin(names, ("centre_on", "centre_off"))
     sign = np.where(names == "centre_on", 1, -1)
     periods = good & np.isin(names, ("complex_high", "complex_low"))
@@ -93,10 +114,37 @@ def judge(network: Network, cortex: Any) -> dict[str, Any]:
         "n_oriented": int(oriented.sum()),
         "within_10_degrees": share(off[oriented] <= np.deg2rad(10)),
         "median_degrees_off": round(float(np.rad2deg(np.median(off[oriented]))), 1),
-        "complex_auc": round(float(roc_auc_score(np.isin(names[phase], SIMPLE), modulation[phase])), 3),
+        "modulation_r": round(float(spearmanr(modulation[both], true_modulation[both]).statistic), 3),
+        "simple_right": share((modulation[both] > 1) == (true_modulation[both] > 1)),
+        "n_simple": int((true_modulation[both] > 1).sum()),
         "sign_right": share(np.sign(found.sign[centres]) == sign[centres]),
         "period_auc": round(float(roc_auc_score(names[periods] == "complex_low", found.period[periods])), 3),
     }
+
+
+def tuning_of_generator(network: Network, cortex: Any) -> GratingIndices:
+    """Show the generator itself the gratings that the network saw, in the same pixels."""
+    config, seed = cortex.config, cortex.seed
+    shown = TuningConfig()
+    shape = cortex.images.shape[1:]
+    angles, periods = angles_of(shown), periods_of(shown, shape)
+    half, phases = len(angles) // 2, np.arange(shown.n_phases) * (2 * np.pi / shown.n_phases)
+    grid = [one.ravel() for one in np.meshgrid(angles[:half], periods, phases, indexing="ij")]
+    standard = np.concatenate([np.zeros((1, *shape), dtype=np.float32), gratings(shape, *grid)])
+    mean, spread = float(network.pixel_mean[0, 0, 0, 0]), float(network.pixel_std[0, 0, 0, 0])
+    images = np.concatenate([cortex.images, (mean + spread * standard).astype(np.float32)])
+    # the generator's own stream: it draws weights and fields first, then offsets and gains
+    rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(4)[2])
+    animal = np.sort(np.arange(config.n_neurons) % config.n_animals)
+    weights = draw_weights(config, animal, n_types=len(config.types), rng=rng)
+    fields = draw_fields(config, animal, rng=rng)
+    rates = expected_counts(config, images, weights, fields, animal, rng=rng)
+    assert np.array_equal(rates[: len(cortex.images)], cortex.rates), "not the neurons that were simulated"
+    grey, answers = rates[len(cortex.images)], rates[len(cortex.images) + 1 :]
+    answers = answers.reshape(half, len(periods), len(phases), -1)
+    first = 2 * np.abs(np.einsum("p,ijpn->ijn", np.exp(-1j * phases), answers)) / len(phases)
+    both = [np.tile(one, (2, 1, 1))[:, :, None] for one in (answers.mean(axis=2), first)]
+    return grating_indices(*both, grey, angles=angles, periods=periods, moving=False)
 
 
 def angle_off(found: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -108,6 +108,7 @@ VERBS = {
     "count_types": "(x, *, donors, seed, config)",
     "embed": "(source, *, kind, **params)",
     "load_network": "(path)",
+    "measure_tuning": "(network, config, *, device, progress)",
     "open_recordings": "(path, **options)",
     "read_checkpoint": "(path, *, state_dict, embedding_key, mask_key, masks)",
     "simulate": "(*, seed, **params)",
@@ -115,7 +116,7 @@ VERBS = {
     "train": "(recordings, recipe, *, seed, **options)",
     "types_or_axes": "(x, target, *, blocks, categorical, standardise, seed, config)",
 }
-PACKAGES = ("clustering", "data", "embeddings", "evaluation", "figures", "finetune", "models")
+PACKAGES = ("clustering", "data", "embeddings", "evaluation", "figures", "finetune", "models", "tuning")
 
 
 def words(function: Callable[..., object]) -> str:

@@ -1,11 +1,11 @@
-from .config import TuningConfig
+from .config import TUNING_VERSION, TuningConfig
 from .discriminative import (
     DiscriminativeConfig,
     DiscriminativeStimuli,
     aligned_features,
     discriminative_stimuli,
 )
-from .experiment import TUNING_VERSION, TuningResult, measure_tuning
+from .experiment import TuningResult, measure_tuning
 from .fields import LinearFields, linear_fields, separate
 from .indices import (
     CIRCLES,
@@ -16,7 +16,7 @@ from .indices import (
     sign_index,
     size_indices,
 )
-from .stimuli import discs, gratings
+from .stimuli import angles_of, discs, gratings, periods_of, radii_of
 
 __all__ = [
     "CIRCLES",
@@ -30,12 +30,15 @@ __all__ = [
     "TuningIndices",
     "TuningResult",
     "aligned_features",
+    "angles_of",
     "discriminative_stimuli",
     "discs",
     "grating_indices",
     "gratings",
     "linear_fields",
     "measure_tuning",
+    "periods_of",
+    "radii_of",
     "separate",
     "sign_index",
     "size_indices",

@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from decortex.config import Config
 
+TUNING_VERSION = 1  # raised when equal networks and settings would give other numbers
+
 
 class TuningConfig(Config):
     """Gratings, patches and spots that are shown to a network."""

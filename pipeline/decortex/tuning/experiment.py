@@ -18,7 +18,6 @@ from decortex.tuning.stimuli import angles_of, discs, gratings, periods_of, radi
 FloatArray = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 
-TUNING_VERSION = 1  # raised when equal networks and settings would give other numbers
 _BATCH = 64  # images at once; changes nothing but memory and time
 _BATCH_CLIPS = 8
 _SPOT_HEIGHT = 2.0  # standard deviations of a pixel

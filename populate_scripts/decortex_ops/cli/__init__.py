@@ -16,6 +16,7 @@ from decortex_ops.cli.admin import access, backup, db, doctor, store
 from decortex_ops.cli.output import EXIT_FAILED, err
 from decortex_ops.cli.read import (
     answers,
+    clusters,
     compare,
     evaluate,
     export,
@@ -55,6 +56,7 @@ app.command()(results.results)
 app.command()(results.agreement)
 app.command("best-k")(results.best_k)
 app.command()(tree.tree)
+app.command()(clusters.clusters)
 app.command("test-split")(split_test.given_partition)
 app.command()(labels.labels)
 app.command()(evaluate.stats)

@@ -107,6 +107,14 @@ from .states import (
     has_states,
     states,
 )
+from .tuning import (
+    PROFILE,
+    cluster_fields,
+    cluster_profiles,
+    cluster_stimuli,
+    first_partition,
+    profile_rows,
+)
 from .types import (
     types,
 )
@@ -135,6 +143,7 @@ __all__ = [
     "PAIRED",
     "PARTITION",
     "PARTS",
+    "PROFILE",
     "SORTABLE",
     "START",
     "VIEW_KEY",
@@ -151,6 +160,9 @@ __all__ = [
     "best_k",
     "bin_seconds",
     "choices",
+    "cluster_fields",
+    "cluster_profiles",
+    "cluster_stimuli",
     "clusters",
     "confounds",
     "connect_to_read",
@@ -166,6 +178,7 @@ __all__ = [
     "figure_neurons",
     "finetuned_nulls",
     "finetuning",
+    "first_partition",
     "front",
     "frozen_changes",
     "has_states",
@@ -185,6 +198,7 @@ __all__ = [
     "population_tests",
     "predictability",
     "price",
+    "profile_rows",
     "progress",
     "provenance",
     "queue_state",

@@ -14,6 +14,7 @@ from decortex.errors import ConfigError
 from decortex.evaluation.nulls import NULL_KINDS, NullKind
 from decortex.finetune import ROTATION_KINDS, FinetuneConfig
 from decortex.models.training import TrainingConfig
+from decortex.tuning import TuningConfig
 from decortex_schemas.register.null_plans import FinetunedNullPlan, check_null, declare_null, null_cost
 from decortex_schemas.register.state_plans import States, check_states, declare_states
 from decortex_schemas.tables import (
@@ -30,6 +31,8 @@ from decortex_schemas.tables import (
     register_model_spec,
     register_schedule,
     register_state,
+    request_stimuli,
+    request_tuning,
     request_view,
 )
 
@@ -120,6 +123,20 @@ class ViewPlan(Config):
     seed: int = Field(0, ge=0, description="Seed of what the kind leaves to chance")
 
 
+class StimuliPlan(Config):
+    """Partitions whose clusters get a stimulus that drives each alone."""
+
+    method: str = Field(description="Name of one of the plan's methods")
+    counts: tuple[int, ...] = Field(min_length=1, description="Numbers of clusters, of the plan's")
+
+
+class TuningPlan(Config):
+    """What every network is shown, and the partitions whose clusters are told apart by stimuli."""
+
+    params: dict[str, Any] = Field(default_factory=dict, description="TuningConfig")
+    stimuli: tuple[StimuliPlan, ...] = Field(default=(), description="Most discriminative stimuli")
+
+
 class PlanFile(Config):
     """A study as somebody writes it down; 'none' (no fine-tuning) is part of every study."""
 
@@ -148,6 +165,10 @@ class PlanFile(Config):
         default=(ViewPlan(name="", seed=0),),
         description="Pictures of the embeddings, to look at; default: two principal components",
     )
+    tuning: TuningPlan | None = Field(
+        None,
+        description="Show gratings to every network that predicts: what a cluster is; {} takes the defaults",
+    )
 
 
 def declare_plan(name: str, plan: PlanFile) -> None:
@@ -159,6 +180,7 @@ def declare_plan(name: str, plan: PlanFile) -> None:
         If a dataset, recipe, method or parameter is unknown, or the name is taken by another plan.
     """
     views = [(one, embedding_maps.ViewConfig.from_params(one.params)) for one in plan.views]
+    shown = None if plan.tuning is None else TuningConfig.from_params(plan.tuning.params)
     if plan.finetuned_null is not None and any(one.joint_from is not None for one in plan.networks):
         raise ConfigError(
             "a fine-tuned null trains readouts over cores that stay, so that a training that goes on with its core has"
@@ -175,6 +197,10 @@ def declare_plan(name: str, plan: PlanFile) -> None:
     declare_study(name, resolved, description=plan.description)
     for one, config in views:
         request_view(name, one.name or config.kind, config, seed=one.seed)
+    if plan.tuning is not None and shown is not None:
+        request_tuning(name, shown)
+        for stimuli in plan.tuning.stimuli:
+            request_stimuli(name, stimuli.method, stimuli.counts)
     if plan.finetuned_null is not None and repeated is not None:
         declare_null(name, repeated, plan.finetuned_null)
     if plan.states != "none":

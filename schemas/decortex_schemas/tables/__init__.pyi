@@ -63,6 +63,15 @@ from .specs import (
 from .stored_networks import TASK_COLUMNS, build_task, rebuild_task
 from .studies import FinetunePlan, StateStudy, Study, StudyPlan, declare_study
 from .subsamples import SubsampleClustering
+from .tuning import (
+    ClusterStimuli,
+    InSilicoTuning,
+    StimuliRequest,
+    TuningRequest,
+    TuningSpec,
+    request_stimuli,
+    request_tuning,
+)
 from .views import (
     EmbeddingView,
     ViewRequest,
@@ -78,6 +87,7 @@ __all__ = [
     "OWN_KIND",
     "SCORED_AGAINST",
     "TASK_COLUMNS",
+    "ClusterStimuli",
     "Clustering",
     "ClusteringMethod",
     "ContinuedTraining",
@@ -93,6 +103,7 @@ __all__ = [
     "FrozenStudy",
     "FrozenStudyChanged",
     "LabelSet",
+    "InSilicoTuning",
     "ModelSpec",
     "ModelTask",
     "NetworkState",
@@ -102,11 +113,14 @@ __all__ = [
     "Seed",
     "SplitSpec",
     "StateStudy",
+    "StimuliRequest",
     "Study",
     "StudyPlan",
     "SubsampleClustering",
     "TrainedModel",
     "TrainingSchedule",
+    "TuningRequest",
+    "TuningSpec",
     "ViewRequest",
     "ViewSpec",
     "array_sha256",
@@ -151,6 +165,8 @@ __all__ = [
     "register_state",
     "register_true_types",
     "register_view_spec",
+    "request_stimuli",
+    "request_tuning",
     "request_view",
     "say_changes",
     "scored_against",

@@ -16,7 +16,9 @@ from .mechanisms import (
 )
 from .simulate import (
     SimulationConfig,
+    draw_fields,
     draw_weights,
+    expected_counts,
     simulate,
     simulate_cortex,
 )
@@ -69,7 +71,9 @@ __all__ = [
     "centre_kernel",
     "check_fit",
     "difference_of_gaussians",
+    "draw_fields",
     "draw_weights",
+    "expected_counts",
     "gabor_pair",
     "gamma_kernel",
     "mechanism_drives",

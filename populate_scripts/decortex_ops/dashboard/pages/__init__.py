@@ -14,6 +14,7 @@ from decortex_ops.dashboard.pages import (
     runs,
     study,
     type_counts,
+    tuning,
     which_k,
 )
 
@@ -28,6 +29,7 @@ PAGES: tuple[ModuleType, ...] = (
     map_view,
     performance,
     runs,
+    tuning,
     provenance,
     queue,
 )

@@ -1,0 +1,308 @@
+"""Tuning: what clusters answer to, over networks; the stimuli that tell them apart; their fields in space and time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from decortex.errors import ConfigError
+from decortex_ops.dashboard.choosing import (
+    PARTITION,
+    choose_count,
+    choose_embedding,
+    choose_method,
+    choose_network,
+    choose_start,
+    choose_study,
+    partition_key,
+)
+from decortex_ops.dashboard.parts import Empty, Panel, View
+from decortex_ops.dashboard.source import Source
+from decortex_ops.dashboard.theme import cluster_colour, cluster_symbol, figure, number
+from decortex_ops.dashboard.urls import State
+from decortex_schemas import queries
+
+PATH = "/tuning"
+TITLE = "Tuning"
+LEAD = (
+    "What a cluster is: what its neurons answer to when their networks are shown gratings, patches and spots, and the "
+    "stimulus that drives it alone."
+)
+FIELDS = PARTITION
+CARRIED = PARTITION
+# Index -> axis title; the unit or the two ends.
+SHOWN = {
+    "orientation_selectivity": "orientation selectivity, 0 to 1",
+    "direction_selectivity": "direction selectivity, 0 to 1",
+    "modulation": "F1/F0 (above 1 simple)",
+    "period": "spatial period, pixels",
+    "radius": "preferred radius, pixels",
+    "suppression": "surround suppression",
+    "sign": "dark -1 to light 1",
+}
+_COLUMNS = 3
+_MOST_CLUSTERS = 24
+
+
+def render(state: State, source: Source) -> View:
+    """The page."""
+    chosen = choose_study(state, source)
+    for step in (choose_network, choose_embedding, choose_method, choose_count, choose_start):
+        if chosen.problem is None:
+            chosen = step(chosen)
+    if chosen.problem is not None:
+        return View(chosen.state, chosen.choices, [chosen.problem], LEAD)
+    state, key = chosen.state, partition_key(chosen)
+    method = next(
+        row["method_name"] for row in chosen.options["methods"] if row["method_id"] == state["method"]
+    )
+    try:
+        rows = source(queries.cluster_profiles, state["study"], method=method, k=state["k"])
+        why = "The networks were not shown anything yet."
+        command = "decortex schedule    # then: decortex work --tables InSilicoTuning"
+    except ConfigError as error:
+        rows, why = [], str(error)
+        command = f"decortex clusters {state['study']} --method {method} -k {state['k']} --ask"
+    names = {
+        "dataset": state["dataset"],
+        "model": next(
+            row["model"] for row in chosen.options["networks"] if row["model_spec_id"] == state["model"]
+        ),
+        "embedding": next(
+            row["embedding"]
+            for row in chosen.options["embeddings"]
+            if row["embedding_spec_id"] == state["emb"]
+        ),
+    }
+    own = [row for row in rows if all(row[name] == value for name, value in names.items())]
+    panels = [
+        profile_panel(own, Empty(why, command)),
+        stimuli_panel(source(queries.cluster_stimuli, key), state, method),
+        *fields_panels(source(queries.cluster_fields, key)),
+    ]
+    return View(state, chosen.choices, panels, LEAD)
+
+
+def profile_panel(rows: Sequence[Mapping[str, Any]], empty: Empty) -> Panel:
+    """One small plot per index: a point per cluster, its standard deviation over networks."""
+    n = max((row["n_networks"] for row in rows), default=0)
+    shared = rows[0]["matched"] if rows else None
+    matched = "" if shared is None else f"; {number(shared)} of neurons are in matched clusters"
+    return Panel(
+        "profiles",
+        "What the neurons of each cluster answer to",
+        f"n = {n} networks; median over a cluster's neurons, mean and s.d. over networks{matched}",
+        figure=profile_figure(rows) if rows else None,
+        rows=rows,
+        empty=None if rows else empty,
+        note="Clusters are those of the first network; the others' are matched to them, one to one.",
+    )
+
+
+def profile_figure(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
+    """Small plots of the indices that are defined."""
+    shown = [name for name in SHOWN if any(row[name] is not None for row in rows)]
+    n_rows = -(-len(shown) // _COLUMNS)
+    made = make_subplots(rows=n_rows, cols=_COLUMNS, horizontal_spacing=0.09, vertical_spacing=0.28 / n_rows)
+    clusters = [row["cluster"] for row in rows]
+    for place, name in enumerate(shown):
+        at = {"row": place // _COLUMNS + 1, "col": place % _COLUMNS + 1}
+        spread = [row[f"{name}_sd"] or 0.0 for row in rows]
+        made.add_trace(
+            go.Scatter(
+                x=clusters,
+                y=[row[name] for row in rows],
+                error_y={"type": "data", "array": spread, "thickness": 1.2, "width": 3},
+                mode="markers",
+                marker={
+                    "color": [cluster_colour(c) for c in clusters],
+                    "symbol": [cluster_symbol(c) for c in clusters],
+                    "size": 9,
+                },
+                showlegend=False,
+                hovertemplate=f"cluster %{{x}}<br>{name.replace('_', ' ')} %{{y:.3f}}<extra></extra>",
+            ),
+            **at,
+        )
+        made.update_yaxes(title_text=SHOWN[name], **at)
+        made.update_xaxes(title_text="cluster", dtick=max(1, len(clusters) // 8), **at)
+    return _styled(made, height=230 * n_rows)
+
+
+def stimuli_panel(found: Mapping[str, Any] | None, state: State, method: str) -> Panel:
+    """The stimulus of each cluster, and what drives whom."""
+    if found is None:
+        command = f"decortex clusters {state['study']} --method {method} -k {state['k']} --ask"
+        why = "Stimuli that tell these clusters apart were not asked for, or are not optimised yet."
+        return Panel("stimuli", "The stimulus of each cluster", empty=Empty(why, command))
+    clusters, confusion = found["clusters"], found["confusion"]
+    rows = [
+        {"stimulus_of": a, "cluster": b, "response": float(confusion[i, j])}
+        for i, a in enumerate(clusters)
+        for j, b in enumerate(clusters)
+    ]
+    return Panel(
+        "stimuli",
+        "The stimulus of each cluster, and what it drives",
+        f"{found['n_discriminated']} of {len(clusters)} clusters answer most to their own; responses in s.d.",
+        figure=stimuli_figure(found),
+        rows=rows,
+        note="All neurons read at the middle of the image. Of movies the last frame is shown. A row of the matrix is a "
+        "stimulus, a column a cluster.",
+    )
+
+
+def stimuli_figure(found: Mapping[str, Any]) -> go.Figure:
+    """Images in a row, the confusion matrix below."""
+    clusters = found["clusters"][:_MOST_CLUSTERS]
+    n = len(clusters)
+    made = make_subplots(
+        rows=2,
+        cols=n,
+        specs=[[{} for _ in range(n)], [{"colspan": n}, *[None] * (n - 1)]],
+        row_heights=[0.3, 0.7],
+        horizontal_spacing=0.01,
+        vertical_spacing=0.14,
+        subplot_titles=[f"cluster {c}" for c in clusters],
+    )
+    for place in range(n):
+        image = found["stimuli"][place, -1]
+        limit = float(np.abs(image).max()) or 1.0
+        made.add_trace(
+            go.Heatmap(
+                z=image[::-1],
+                colorscale="Greys_r",
+                zmin=-limit,
+                zmax=limit,
+                showscale=False,
+                hoverinfo="skip",
+            ),
+            row=1,
+            col=place + 1,
+        )
+        made.update_xaxes(visible=False, row=1, col=place + 1)
+        made.update_yaxes(visible=False, row=1, col=place + 1)
+    names = [str(c) for c in found["clusters"]]
+    made.add_trace(
+        go.Heatmap(
+            z=found["confusion"],
+            x=names,
+            y=names,
+            colorscale="Cividis",
+            colorbar={"title": {"text": "response, s.d."}},
+            hovertemplate="stimulus of cluster %{y}<br>cluster %{x}<br>%{z:.2f} s.d.<extra></extra>",
+        ),
+        row=2,
+        col=1,
+    )
+    made.update_xaxes(title_text="cluster", type="category", row=2, col=1)
+    made.update_yaxes(title_text="stimulus of cluster", type="category", autorange="reversed", row=2, col=1)
+    return _styled(made, height=520)
+
+
+def fields_panels(found: Sequence[Mapping[str, Any]] | None) -> list[Panel]:
+    """Fields in space, and in time where there is any."""
+    if found is None:
+        return []
+    shown = [row for row in found if row["neuron"] is not None][:_MOST_CLUSTERS]
+    if not shown:
+        return []
+    panels = [
+        Panel(
+            "fields",
+            "The largest linear field of each cluster",
+            "one neuron per cluster; response at grey over each pixel, unit length",
+            figure=spatial_figure(shown),
+            rows=[
+                {"cluster": row["cluster"], "neuron": row["neuron"], "separable": row["separable"]}
+                for row in shown
+            ],
+            note="A cell that answers to energy, as complex cells do, has next to no linear field: read its tuning.",
+        )
+    ]
+    if len(shown[0]["temporal"]) > 1:
+        rows = [
+            {
+                "cluster": row["cluster"],
+                "frames_before": len(row["temporal"]) - 1 - lag,
+                "response": float(value),
+            }
+            for row in shown
+            for lag, value in enumerate(row["temporal"])
+        ]
+        panels.append(
+            Panel(
+                "time",
+                "The linear field in time",
+                "mean over a cluster's neurons, each of unit length",
+                figure=temporal_figure(shown),
+                rows=rows,
+            )
+        )
+    return panels
+
+
+def spatial_figure(shown: Sequence[Mapping[str, Any]]) -> go.Figure:
+    """One image per cluster."""
+    made = make_subplots(
+        rows=1,
+        cols=len(shown),
+        horizontal_spacing=0.01,
+        subplot_titles=[f"cluster {row['cluster']}, neuron {row['neuron']}" for row in shown],
+    )
+    for place, row in enumerate(shown):
+        limit = float(np.abs(row["spatial"]).max()) or 1.0
+        made.add_trace(
+            go.Heatmap(
+                z=row["spatial"][::-1],
+                colorscale="Cividis",
+                zmin=-limit,
+                zmax=limit,
+                showscale=False,
+                hoverinfo="skip",
+            ),
+            row=1,
+            col=place + 1,
+        )
+        made.update_xaxes(visible=False, row=1, col=place + 1)
+        made.update_yaxes(visible=False, row=1, col=place + 1)
+    return _styled(made, height=220)
+
+
+def temporal_figure(shown: Sequence[Mapping[str, Any]]) -> go.Figure:
+    """One line per cluster over the frames before the response."""
+    traces = [
+        go.Scatter(
+            x=np.arange(1 - len(row["temporal"]), 1),
+            y=row["temporal"],
+            mode="lines+markers",
+            name=f"cluster {row['cluster']}",
+            line={"color": cluster_colour(row["cluster"])},
+            marker={"symbol": cluster_symbol(row["cluster"])},
+        )
+        for row in shown
+    ]
+    return figure(
+        *traces, x="frame, 0: the one that is answered to", y="response per s.d. of a pixel, unit length"
+    )
+
+
+def _styled(made: go.Figure, *, height: int) -> go.Figure:
+    """Subplots in the look of the dashboard."""
+    look = figure(height=height).layout
+    made.update_layout(
+        height=height,
+        margin={"l": 56, "r": 16, "t": 28, "b": 44},
+        font=look.font,
+        paper_bgcolor="#ffffff",
+        plot_bgcolor="#ffffff",
+        hoverlabel=look.hoverlabel,
+    )
+    made.update_xaxes(gridcolor=look.xaxis.gridcolor, zeroline=False, automargin=True, title_font_size=12)
+    made.update_yaxes(gridcolor=look.yaxis.gridcolor, zeroline=False, automargin=True, title_font_size=12)
+    made.update_annotations(font_size=12)
+    return made

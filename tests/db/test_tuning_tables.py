@@ -1,0 +1,151 @@
+"""Tuning as tables: what is asked for is measured, and clusters are described over networks whose clusters match."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from small_lab import fill
+
+import decortex
+import decortex_schemas as schemas
+from decortex.errors import ConfigError
+from decortex.tuning import INDICES, TuningConfig, discriminative_stimuli, linear_fields
+from decortex_ops.cli import main
+from decortex_schemas import queries
+from decortex_schemas.tables import (
+    ClusterStimuli,
+    InSilicoTuning,
+    TuningRequest,
+    load_network,
+    request_stimuli,
+    request_tuning,
+)
+
+FEW = TuningConfig(n_angles=8, n_periods=3, n_radii=2, n_phases=4)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr("sys.argv", ["decortex", *words])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    return int(caught.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def shown(lab: str) -> str:
+    """The small study, whose networks were shown gratings, and two K of its k-means."""
+    with pytest.raises(ConfigError, match="was not asked for"):
+        queries.cluster_profiles(lab, method="kmeans", k=2)
+    request_tuning(lab, FEW)
+    request_stimuli(lab, "kmeans", (3,))
+    fill()
+    return lab
+
+
+def test_every_network_is_shown_the_stimuli(shown: str) -> None:
+    rows = (InSilicoTuning & {"dataset": "small"}).to_dicts()
+    assert [row["model_seed"] for row in rows] == [0, 1]
+    for row in rows:
+        network = load_network(
+            schemas.TrainedModel & {name: row[name] for name in schemas.TrainedModel().primary_key}
+        )
+        found = decortex.measure_tuning(network, FEW, device="cpu").indices
+        for name in INDICES:
+            np.testing.assert_array_equal(row[name], getattr(found, name), err_msg=name)
+        fields = linear_fields(network, device="cpu")
+        np.testing.assert_array_equal(row["spatial_fields"], fields.spatial)
+        np.testing.assert_array_equal(row["temporal_fields"], fields.temporal)
+    request_tuning(shown, FEW)
+    assert len(TuningRequest & {"study": shown}) == 1
+
+
+def test_stimuli_are_those_of_the_partition(shown: str) -> None:
+    keys = ClusterStimuli.keys()
+    assert {int(key["k"]) for key in keys} == {3}
+    row = (ClusterStimuli & keys[0]).fetch1()
+    network = load_network(schemas.TrainedModel & keys[0])
+    labels = (schemas.Clustering & keys[0]).fetch1("labels")
+    found = discriminative_stimuli(network, labels, seed=int(keys[0]["seed"]), device="cpu")
+    np.testing.assert_array_equal(row["stimuli"], found.stimuli)
+    np.testing.assert_array_equal(row["confusion"], found.confusion)
+    assert row["n_discriminated"] == found.n_discriminated
+
+
+def test_profiles_are_means_of_medians_over_matched_clusters(shown: str) -> None:
+    rows = queries.cluster_profiles(shown, method="kmeans", k=3)
+    assert [row["cluster"] for row in rows] == [0, 1, 2]
+    seed = min(int(one) for one in (schemas.Study.Restart & {"study": shown}).to_arrays("seed"))
+    at = {"dataset": "small", "k": 3, "seed": seed, "method": "kmeans"}
+    first = (schemas.Clustering & at & {"model_seed": 0}).fetch1("labels")
+    tuned = (InSilicoTuning & {"dataset": "small", "model_seed": 0}).fetch1("period")
+    alone = queries.profile_rows(
+        [{"labels": first.astype(int), "indices": dict.fromkeys(queries.PROFILE, tuned), "confusion": None}]
+    )
+    for row in alone:
+        assert row["period"] == pytest.approx(np.median(tuned[first == row["cluster"]]))
+        assert (row["matched"], row["period_sd"], row["n_networks"]) == (None, None, 1)
+    assert {row["n_networks"] for row in rows} == {2}
+    assert all(0 < row["matched"] <= 1 for row in rows)
+
+
+def test_clusters_keep_their_name_over_networks_that_number_them_otherwise() -> None:
+    first = np.repeat([0, 1, 2], [5, 4, 3])
+    renamed = np.array([2, 0, 1])[first]
+    values = {name: first.astype(float) for name in queries.PROFILE}
+    confusion = np.eye(3)
+    rows = queries.profile_rows(
+        [
+            {"labels": first, "indices": values, "confusion": confusion},
+            {"labels": renamed, "indices": values, "confusion": confusion[[1, 0, 2]]},
+        ]
+    )
+    assert [row["period"] for row in rows] == [0.0, 1.0, 2.0]
+    assert [row["period_sd"] for row in rows] == [0.0, 0.0, 0.0]
+    assert {row["matched"] for row in rows} == {1.0}
+    # the second network's labels 0 and 1 are driven by each other's stimuli; they are the first's 1 and 2
+    assert [(row["n_discriminated"], row["n_stimuli"]) for row in rows] == [(2, 2), (1, 2), (1, 2)]
+
+
+def test_the_command_prints_a_sentence_a_table_and_json(
+    shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("decortex_ops.cli.read.clusters.open_to_read", lambda: None)
+    assert run(monkeypatch, "clusters", shown, "--method", "kmeans", "-k", "3") == 0
+    text = capsys.readouterr().out
+    assert "3 clusters by kmeans at K = 3, 2 networks. In every network their own stimulus drives" in text
+    assert run(monkeypatch, "clusters", shown, "--method", "kmeans", "-k", "3", "--json") == 0
+    rows: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    assert len(rows) == 3
+
+
+@pytest.mark.parametrize(
+    ("method", "counts", "message"), [("nothing", (3,), "has no method"), ("kmeans", (17,), "it has K =")]
+)
+def test_partitions_that_the_study_has_not_are_refused(
+    lab: str, method: str, counts: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        request_stimuli(lab, method, counts)
+
+
+def test_a_plan_asks_for_them(lab: str) -> None:
+    from decortex_schemas.register import PlanFile
+
+    plan = PlanFile.from_params(
+        {
+            "networks": [{"dataset": "small", "recipe": "simulated_cortex"}],
+            "embeddings": [{"name": "l2", "params": {"kind": "l2"}}],
+            "methods": [{"method": "kmeans", "name": "kmeans"}],
+            "counts": [3],
+            "tuning": {"params": {"n_angles": 8}, "stimuli": [{"method": "kmeans", "counts": [3]}]},
+        }
+    )
+    assert plan.tuning is not None
+    with pytest.raises(ConfigError, match="n_angles is even"):
+        schemas.register.declare_plan(
+            "odd",
+            plan.model_copy(update={"tuning": plan.tuning.model_copy(update={"params": {"n_angles": 7}})}),
+        )

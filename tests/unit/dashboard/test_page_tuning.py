@@ -1,0 +1,99 @@
+"""The page Tuning, from answers that are known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from dashboard_lab import Lab, text_of
+
+from decortex.errors import ConfigError
+from decortex_ops.dashboard import router
+from decortex_schemas.queries import PROFILE
+
+
+def figure_of(path: str, search: str, source: Lab, panel: str) -> Any:
+    panels = router.view_of(router.BY_PATH[path], search, source).panels
+    return next(one for one in panels if one.name == panel).figure
+
+
+def profile(cluster: int, **changed: Any) -> dict[str, Any]:
+    """A row of `queries.cluster_profiles` of two networks of images."""
+    row: dict[str, Any] = {"dataset": "v4", "model": "cnn", "embedding": "l2", "cluster": cluster}
+    row |= {"n_neurons": 20.0, "n_networks": 2, "matched": 0.75, "n_discriminated": 2, "n_stimuli": 2}
+    for name in PROFILE:
+        row |= {name: 0.25 + cluster, f"{name}_sd": 0.5}
+    return {**row, "direction_selectivity": None, "direction_selectivity_sd": None, **changed}
+
+
+ROWS = [profile(0), profile(1), profile(0, embedding="raw", modulation=99.0)]
+STIMULI = {
+    "stimuli": np.stack([np.full((1, 4, 5), 2.0), np.eye(4, 5)[None]]).astype(np.float32),
+    "confusion": np.array([[3.0, 0.5], [1.0, 0.25]]),
+    "n_discriminated": 1,
+    "clusters": [0, 1],
+}
+FIELDS = [
+    {
+        "cluster": 0,
+        "temporal": np.array([0.1, -0.5, 1.0]),
+        "separable": 0.9,
+        "neuron": 7,
+        "spatial": np.eye(4),
+    },
+    {"cluster": 1, "temporal": None, "separable": None, "neuron": None, "spatial": None},
+]
+
+
+def lab(**changed: Any) -> Lab:
+    answers = {"cluster_profiles": ROWS, "cluster_stimuli": STIMULI, "cluster_fields": FIELDS}
+    return Lab(**{**answers, **changed})
+
+
+def test_points_are_the_rows_of_the_chosen_network() -> None:
+    made = figure_of("/tuning", "?method=1&k=4", lab(), "profiles")
+    assert len(made.data) == len(PROFILE) - 1  # no direction: these networks see images
+    for trace in made.data:
+        assert list(trace.y) == [0.25, 1.25]
+        assert list(trace.error_y.array) == [0.5, 0.5]
+    text = text_of(router.show("/tuning", "?method=1&k=4", lab()).main)
+    assert "n = 2 networks" in text
+    assert "0.750 of neurons are in matched clusters" in text
+
+
+def test_stimuli_and_confusion_are_what_was_stored() -> None:
+    made = figure_of("/tuning", "?method=1&k=4", lab(), "stimuli")
+    np.testing.assert_array_equal(made.data[1].z, np.eye(4, 5)[::-1])
+    np.testing.assert_array_equal(made.data[2].z, STIMULI["confusion"])
+    assert "1 of 2 clusters answer most to their own" in text_of(router.show("/tuning", "?k=4", lab()).main)
+
+
+def test_fields_show_space_and_of_movies_time() -> None:
+    space = figure_of("/tuning", "?k=4", lab(), "fields")
+    assert len(space.data) == 1  # the second cluster has no linear field
+    time = figure_of("/tuning", "?k=4", lab(), "time")
+    assert list(time.data[0].x) == [-2, -1, 0]
+    assert list(time.data[0].y) == [0.1, -0.5, 1.0]
+    of_images = [{**FIELDS[0], "temporal": np.array([2.0])}]
+    panels = router.view_of(router.BY_PATH["/tuning"], "?k=4", lab(cluster_fields=of_images)).panels
+    assert [panel.name for panel in panels] == ["profiles", "stimuli", "fields"]
+
+
+def test_what_was_not_asked_for_says_how_to_ask() -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise ConfigError("the tuning of study 'sweep' was not asked for")
+
+    text = text_of(
+        router.show("/tuning", "?k=4", lab(cluster_profiles=refuse, cluster_stimuli=lambda key: None)).main
+    )
+    assert "was not asked for" in text
+    assert "decortex clusters sweep --method kmeans -k 4 --ask" in text
+
+
+@pytest.mark.parametrize("panel", ["profiles", "stimuli", "fields", "time"])
+def test_every_panel_has_its_rows(panel: str) -> None:
+    (found,) = [
+        one for one in router.view_of(router.BY_PATH["/tuning"], "?k=4", lab()).panels if one.name == panel
+    ]
+    assert found.data()
