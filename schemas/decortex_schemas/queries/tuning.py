@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.errors import ConfigError
-from decortex.evaluation.agreement import matched_confusion
+from decortex.evaluation import agreement
 from decortex_schemas.queries.overview import one_at_a_time
 from decortex_schemas.tables import (
     Clustering,
@@ -151,7 +151,7 @@ def profile_rows(networks: list[Row]) -> list[Row]:
 
 def _partners(first: NDArray[np.int64], other: NDArray[np.int64]) -> tuple[dict[int, int], float]:
     """The cluster of another network that matches each of the first's, and the share of neurons that agree."""
-    matched = matched_confusion(first, other)
+    matched = agreement.matched_confusion(first, other)
     pairs = dict(zip(matched.first.tolist(), matched.second.tolist(), strict=True))
     held = set(np.unique(other[other >= 0]).tolist())
     return {a: b for a, b in pairs.items() if b in held}, float(matched.share)
