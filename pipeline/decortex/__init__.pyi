@@ -41,6 +41,6 @@ __all__ = [
     "simulate",
     "split_test",
     "train",
-    "types_or_axes",
     "tuning",
+    "types_or_axes",
 ]
