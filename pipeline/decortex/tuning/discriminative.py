@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -187,7 +188,7 @@ class _Clusters:
         noise = torch.from_numpy(rng.standard_normal((_NORMALISED_OVER, *self.shape)).astype(np.float32))
         with torch.no_grad():
             self._grey = self._neurons(torch.zeros((1, *self.shape), device=device))
-            spread = torch.cat([self._neurons(part.to(device)) for part in noise.split(32)]).std(dim=0)
+            spread = torch.cat([self._neurons(part.to(device)) for part in torch.split(noise, 32)]).std(dim=0)
         self._scale = torch.where(spread > 0, spread, torch.ones_like(spread))
 
     def responses(self, stimuli: Tensor) -> Tensor:
@@ -221,8 +222,7 @@ def _optimised(
         loss = -_objective(
             clusters.responses(_bounded(free, config.contrast)), place, config.temperature
         ).sum()
-        optimiser.zero_grad()
-        loss.backward()
+        (free.grad,) = torch.autograd.grad(loss, free)
         optimiser.step()
     with torch.no_grad():
         stimuli = _bounded(free, config.contrast)
@@ -233,7 +233,9 @@ def _optimised(
 
 def _objective(responses: Tensor, place: int, temperature: float) -> Tensor:
     scaled = responses / temperature
-    return scaled[:, place] - (torch.logsumexp(scaled, dim=1) - np.log(responses.shape[1]))
+    baseline = torch.logsumexp(scaled, dim=1) - math.log(responses.shape[1])
+    value: Tensor = scaled[:, place] - baseline
+    return value
 
 
 def _bounded(free: Tensor, contrast: float) -> Tensor:
@@ -241,4 +243,5 @@ def _bounded(free: Tensor, contrast: float) -> Tensor:
     axes = tuple(range(1, free.ndim))
     centred = free - free.mean(dim=axes, keepdim=True)
     spread = centred.std(dim=axes, keepdim=True)
-    return centred * torch.clamp(contrast / spread.clamp_min(1e-12), max=1.0)
+    bounded: Tensor = centred * torch.clamp(contrast / spread.clamp_min(1e-12), max=1.0)
+    return bounded

@@ -147,7 +147,7 @@ class _Shown:
         """Every phase of a cycle; an angle and its opposite are the same grating, shown once."""
         shape = self.network.geometry.image_shape[1:]
         half, n_phases = len(self.angles) // 2, self.config.n_phases
-        phases = np.arange(n_phases) * (2 * np.pi / n_phases)
+        phases: FloatArray = np.linspace(0.0, 2 * np.pi, n_phases, endpoint=False)
         size = (len(self.angles), len(self.periods), 1, self.network.n_neurons)
         mean, modulated = np.empty(size), np.empty(size)
         for i in range(half):
@@ -169,7 +169,7 @@ class _Shown:
         skipped = self.network.lag
         for r, rate in enumerate(rates):
             n_frames = max(2, round(_CYCLES / rate))
-            phases = 2 * np.pi * rate * np.arange(skipped + n_frames)
+            phases: FloatArray = np.multiply(2 * np.pi * rate, np.arange(skipped + n_frames))
             for j, period in enumerate(self.periods):
                 for i, angle in enumerate(self.angles):
                     ones = np.ones(len(phases))

@@ -15,7 +15,8 @@ _EDGE = 1.0  # pixels over which a disc fades: a hard edge is an orientation of 
 
 def angles_of(config: TuningConfig) -> FloatArray:
     """Directions of the wave vector in radians, [0, 2 pi), (n_angles,)."""
-    return np.arange(config.n_angles) * (2 * np.pi / config.n_angles)
+    angles: FloatArray = np.linspace(0.0, 2 * np.pi, config.n_angles, endpoint=False)
+    return angles
 
 
 def periods_of(config: TuningConfig, shape: tuple[int, int]) -> FloatArray:

@@ -75,7 +75,7 @@ def test_each_cluster_gets_the_stimulus_that_drives_it_alone(three: Network) -> 
         found.stimuli[:, 0], (gabor(0.0), gabor(0.0, angle=2.0), centre_surround()), strict=True
     ):
         field = in_the_middle(kernel)
-        assert (stimulus * field).sum() / np.linalg.norm(stimulus) > 0.5
+        assert (stimulus * field).sum() / np.linalg.norm(stimulus) > 0.4  # of noise: 0, s.d. 0.04
     again = discriminative_stimuli(three, labels, config=FAST)
     np.testing.assert_array_equal(found.stimuli, again.stimuli)
 
