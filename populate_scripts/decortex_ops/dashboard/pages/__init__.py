@@ -13,8 +13,8 @@ from decortex_ops.dashboard.pages import (
     queue,
     runs,
     study,
-    type_counts,
     tuning,
+    type_counts,
     which_k,
 )
 
