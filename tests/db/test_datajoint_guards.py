@@ -12,9 +12,10 @@ from typing import Any
 import datajoint as dj
 import numpy as np
 import pytest
-from datajoint import declare, settings
+from datajoint import declare
 from datajoint.blob import pack, unpack
 from datajoint.jobs import Job
+from datajoint.settings import config as datajoint_config
 
 import decortex_schemas as schemas
 from decortex.errors import ConfigError, DatabaseError
@@ -126,7 +127,7 @@ def test_settings_that_others_may_write_are_refused(monkeypatch: pytest.MonkeyPa
     file.write_text("{}")
     file.chmod(0o600)
     tmp_path.chmod(0o700)
-    config: Any = settings.config
+    config: Any = datajoint_config
     monkeypatch.setattr(config, "_config_path", file)
     refuse_foreign_settings()
     file.chmod(0o666)

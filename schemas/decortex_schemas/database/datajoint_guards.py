@@ -13,8 +13,9 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from datajoint import blob, declare, settings
+from datajoint import blob, declare
 from datajoint.jobs import Job  # type: ignore[import-untyped]
+from datajoint.settings import config as datajoint_config
 
 from decortex.errors import ConfigError, DatabaseError
 
@@ -106,7 +107,7 @@ def refuse_foreign_settings() -> None:
     ConfigError
         If one does not; the message names it and the way out.
     """
-    config: Any = settings.config
+    config: Any = datajoint_config
     for path in (getattr(config, "_config_path", None), getattr(config, "_secrets_dir", None)):
         if path is None:
             continue
