@@ -15,7 +15,7 @@ from typing import Any
 
 from datajoint import blob, declare
 from datajoint.jobs import Job  # type: ignore[import-untyped]
-from datajoint.settings import config as datajoint_config
+from datajoint.settings import config as datajoint_config  # type: ignore[import-untyped]
 
 from decortex.errors import ConfigError, DatabaseError
 
