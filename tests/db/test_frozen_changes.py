@@ -89,7 +89,7 @@ def test_pages_and_the_report_say_so_where_they_are_read(
         warnings.simplefilter("ignore", FrozenStudyChanged)
         assert "No longer what was frozen" in report(lab)
         for row in queries.answers(lab):
-            assert row["sentence"].startswith("Before the study changed: ")
+            assert row["sentence"].startswith("Of a study that is no longer what was frozen: ")
             assert "1 of its members missing" in row["missing"]
         with pytest.raises(ConfigError, match="not those that were frozen"):
             export_study(lab, tmp_path / "bundle")

@@ -214,7 +214,9 @@ def test_an_undefined_interval_is_no_bar() -> None:
 def test_what_is_not_computed_or_not_asked_is_told_apart() -> None:
     assert "not computed yet" in text_of(router.show("/fine-tune", "", Lab(finetuning=None)).main)
     assert "Nothing is fine-tuned" in text_of(router.show("/fine-tune", "?k=4", tuned_lab()).main)
-    assert "Its price is not computed yet." in text_of(router.show("/fine-tune", "", tuned_lab(price=None)).main)
+    assert "Its price is not computed yet." in text_of(
+        router.show("/fine-tune", "", tuned_lab(price=None)).main
+    )
 
 
 def test_provenance_shows_chain_versions_and_three_lines() -> None:
