@@ -1,4 +1,5 @@
 from . import clustering, data, embeddings, evaluation, figures, finetune, models, tuning
+from .analysis import analyse
 from .evaluation.agreement import agreement, consensus
 from .evaluation.selection import choose_k
 from .evaluation.splits import count_types, split_test
@@ -20,6 +21,7 @@ __version__: str
 
 __all__ = [
     "agreement",
+    "analyse",
     "association",
     "choose_k",
     "cluster",

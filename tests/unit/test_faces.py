@@ -100,6 +100,7 @@ def test_read_checkpoint_is_where_a_notebook_looks_for_it() -> None:
 # What a notebook may rely on; a name that goes or changes its first arguments breaks somebody's work.
 VERBS = {
     "agreement": "(a, b)",
+    "analyse": "(source, columns, *, method, n_clusters, embedding, seed, wide, **given)",
     "association": "(scores, labels, *, sessions, seed, n_permutations)",
     "choose_k": "(x, method, *, counts, config, raw, donors, progress, **params)",
     "cluster": "(x, method, *, n_clusters, seed, **params)",

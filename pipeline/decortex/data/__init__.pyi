@@ -53,6 +53,12 @@ from .simulation.video import (
 from .summary import (
     summarise_recordings,
 )
+from .tables import (
+    NeuronTable,
+    TableColumns,
+    neuron_table,
+    read_table,
+)
 from .video import (
     MovieSplit,
     open_h5_folder,
@@ -65,11 +71,13 @@ __all__ = [
     "FileTreeTrials",
     "InMemoryTrials",
     "MovieSplit",
+    "NeuronTable",
     "Recordings",
     "Session",
     "SimulatedCortex",
     "SimulatedVideo",
     "SimulationConfig",
+    "TableColumns",
     "Trials",
     "VideoSimulationConfig",
     "animal_of",
@@ -84,12 +92,14 @@ __all__ = [
     "identities_sha256",
     "image_id",
     "import_cowley_v4",
+    "neuron_table",
     "new_folder",
     "open_filetree",
     "open_h5_folder",
     "read_array",
     "read_header",
     "read_npz",
+    "read_table",
     "simulate",
     "simulate_cortex",
     "simulate_video",

@@ -236,7 +236,7 @@ def test_a_population_that_was_tested_shows_its_p() -> None:
 def test_association_without_scores_names_what_computes_them() -> None:
     text = text_of(router.show("/association", "?k=8", association_lab(predictability=[], confounds=[])).main)
     assert "networks without recordings have no scores" in text
-    assert "decortex work" in text
+    assert "decortex work --tables ClusterAssociation" in text
     thawed = Lab(study_counts=[{**STUDY, "frozen_at": None}])
     assert "decortex study freeze sweep" in text_of(router.show("/association", "?k=8", thawed).main)
 
@@ -283,7 +283,7 @@ def test_types_shows_every_level_and_the_tree_of_splits() -> None:
 
 def test_types_that_nobody_counted_name_the_command() -> None:
     nothing = typed(status="waiting", levels=[], splits=[])
-    assert "decortex work" in text_of(router.show("/types", "", Lab(types=[nothing])).main)
+    assert "decortex work --tables TypeCount" in text_of(router.show("/types", "", Lab(types=[nothing])).main)
 
 
 @pytest.mark.parametrize("path", ["/association", "/types"])

@@ -191,8 +191,7 @@ SITUATIONS: dict[str, Case] = {
     ),
     "frozen and changed": (
         lambda: agreement_answer(CHANGED, replace(AGREE, nulls=ABOVE)),
-        "in these sessions", ("Of a study that is no longer what was frozen: networks trained",),
-        "2 of its members missing; `decortex recompute",
+        "in these sessions", ("Before the study changed: networks trained from",), "2 of its members missing",
     ),
     "mixed environments": (
         lambda: agreement_answer(MIXED, replace(AGREE, nulls=ABOVE)),

@@ -1,0 +1,184 @@
+"""A user's own table: every format gives the same arrays, and every bad table its sentence."""
+
+from __future__ import annotations
+
+import sys
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from decortex.data import TableColumns, read_table
+from decortex.errors import InputError, OperationError
+
+COLUMNS = TableColumns(ids="cell", animal="donor", session="scan", scores=("score",), labels=("type",))
+
+
+def frame(n=12):
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "cell": [f"c{i}" for i in range(n)],
+            "donor": [f"m{i % 3}" for i in range(n)],
+            "scan": [f"m{i % 3} s{i % 2}" for i in range(n)],
+            "type": ["" if i == 4 else "ON" if i % 2 else "OFF" for i in range(n)],
+            "score": [np.nan if i == 7 else i / n for i in range(n)],
+            "depth": rng.normal(size=n),
+            "width": rng.normal(size=n),
+            "rate": np.arange(n),
+        }
+    )
+
+
+def written(tmp_path, table, name="cells.csv"):
+    path = tmp_path / name
+    table.to_csv(path, index=False, sep="\t" if name.endswith("tsv") else ",")
+    return path
+
+
+def write_h5ad(path, table):
+    """The layout that AnnData writes: X, obs with a categorical and text, var."""
+    text = h5py.string_dtype()
+    with h5py.File(path, "w") as file:
+        file["X"] = table[["depth", "width", "rate"]].to_numpy(float)
+        obs, var = file.create_group("obs"), file.create_group("var")
+        obs.attrs["_index"], var.attrs["_index"] = "cell", "gene"
+        obs.attrs["column-order"] = ["donor", "scan", "type", "score"]
+        obs.create_dataset("cell", data=table["cell"].tolist(), dtype=text)
+        var.create_dataset("gene", data=["depth", "width", "rate"], dtype=text)
+        obs.create_dataset("scan", data=table["scan"].tolist(), dtype=text)
+        obs["score"] = table["score"].to_numpy()
+        for name in ("donor", "type"):
+            words = table[name].replace("", np.nan)
+            codes, categories = pd.factorize(words)
+            group = obs.create_group(name)
+            group["codes"] = codes.astype(np.int8)
+            group.create_dataset("categories", data=list(categories), dtype=text)
+
+
+@pytest.mark.parametrize("name", ["cells.csv", "cells.tsv", "cells.h5ad"])
+def test_every_format_gives_the_same_arrays(tmp_path, name):
+    table, columns = frame(), COLUMNS
+    if name.endswith("h5ad"):
+        path, columns = tmp_path / name, TableColumns(None, "donor", "scan", ("score",), ("type",))
+        write_h5ad(path, table)
+    else:
+        path = written(tmp_path, table, name)
+    found = read_table(path, columns)
+    np.testing.assert_array_equal(found.features, table[["depth", "width", "rate"]].to_numpy(float))
+    assert found.feature_names == ("depth", "width", "rate")
+    assert found.ids.tolist() == table["cell"].tolist()
+    assert found.animals.tolist() == table["donor"].tolist()
+    assert found.sessions.tolist() == table["scan"].tolist()
+    np.testing.assert_array_equal(found.scores["score"], table["score"])
+    assert found.labels["type"].tolist() == table["type"].tolist()
+    assert len(found.sha256) == 64
+
+
+def test_an_array_is_features_alone(tmp_path):
+    values = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    np.save(tmp_path / "x.npy", values)
+    found = read_table(tmp_path / "x.npy")
+    np.testing.assert_array_equal(found.features, values)
+    assert found.ids.tolist() == ["0", "1", "2", "3", "4", "5"]
+    assert found.animals is None
+    with pytest.raises(InputError, match="no column 'donor'; it has no columns but features"):
+        read_table(tmp_path / "x.npy", TableColumns(animal="donor"))
+    np.save(tmp_path / "flat.npy", values[0])
+    with pytest.raises(InputError, match=r"shape \(n_neurons, n_features\)"):
+        read_table(tmp_path / "flat.npy")
+
+
+def test_a_sparse_h5ad(tmp_path):
+    from scipy import sparse
+
+    table, path = frame(), tmp_path / "cells.h5ad"
+    write_h5ad(path, table)
+    x = sparse.csr_array(np.where(np.arange(36).reshape(12, 3) % 4 == 0, 1.5, 0.0))
+    with h5py.File(path, "a") as file:
+        del file["X"]
+        group = file.create_group("X")
+        group.attrs["encoding-type"], group.attrs["shape"] = "csr_matrix", x.shape
+        for name in ("data", "indices", "indptr"):
+            group[name] = getattr(x, name)
+    np.testing.assert_array_equal(read_table(path).features, x.toarray())
+
+
+def test_parquet_needs_its_package_and_says_so(tmp_path, monkeypatch):
+    path = tmp_path / "cells.parquet"
+    path.write_bytes(b"PAR1")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "fastparquet", None)
+    with pytest.raises(OperationError, match=r"pip install 'decortex\[parquet\]'"):
+        read_table(path, COLUMNS)
+
+
+def spoiled(column, row, value):
+    table = frame().astype(object)
+    table.loc[row, column] = value
+    return table
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (spoiled("cell", 3, ""), r"1 of 12 rows .* have no id in column 'cell' \(first: row 4\)"),
+        (spoiled("depth", 3, "deep"), r"'depth' should hold numbers, but holds 'deep' in row 4 \(id 'c3'\)"),
+        (spoiled("score", 3, "high"), "'score' should hold numbers"),
+        (
+            spoiled("depth", 5, ""),
+            r"1 values of 1 neurons in 1 features are missing .*id 'c5', column 'depth'",
+        ),
+        (spoiled("depth", 5, "NaN"), "missing or not finite"),
+        (spoiled("depth", 5, "inf"), "missing or not finite"),
+        (spoiled("donor", 2, ""), r"1 of 12 neurons have nothing in column 'donor' \(first: id 'c2'\)"),
+        (frame().iloc[:0], "holds no neuron"),
+        (frame().iloc[:1], "holds one neuron: there is nothing to cluster"),
+        (frame()[["cell", "donor", "scan", "type", "score"]], "holds no feature"),
+        (
+            frame().drop(columns="donor").rename(columns={"type": "donors"}),
+            "no column 'donor'.*mean 'donors'",
+        ),
+        (frame().assign(notes="good"), "'notes' should hold numbers, but holds 'good'.*in 12 of 12 rows"),
+    ],
+)
+def test_every_bad_table_has_its_sentence(tmp_path, table, says):
+    with pytest.raises(InputError, match=says):
+        read_table(written(tmp_path, table), COLUMNS)
+
+
+def test_ids_are_unique_within_sessions(tmp_path):
+    table = frame()
+    table["cell"] = np.arange(12) // 3 % 2  # counts anew in every scan, twice
+    path = written(tmp_path, table)
+    with pytest.raises(InputError, match=r"occur twice within a session .*an id is one neuron"):
+        read_table(path, COLUMNS)
+    with pytest.raises(InputError, match="If ids count anew in every session, name the column"):
+        read_table(path, TableColumns("cell", ignore=("donor", "scan", "type", "score")))
+    table["cell"], table["scan"] = np.arange(12) % 6, np.arange(12) // 6
+    assert len(read_table(written(tmp_path, table), COLUMNS)) == 12
+
+
+def test_a_table_on_its_side_is_seen(tmp_path):
+    values = pd.DataFrame(np.random.default_rng(0).normal(size=(4, 50)), columns=[f"c{i}" for i in range(50)])
+    values.insert(0, "cell", ["depth", "width", "rate", "index"])
+    path = written(tmp_path, values)
+    with pytest.raises(InputError, match=r"4 rows and 50 features: .* one column per neuron. Transpose it"):
+        read_table(path, TableColumns("cell"))
+    assert read_table(path, TableColumns("cell"), wide=True).features.shape == (4, 50)
+
+
+def test_files_that_are_no_tables(tmp_path):
+    with pytest.raises(InputError, match="there is no file"):
+        read_table(tmp_path / "none.csv", COLUMNS)
+    with pytest.raises(InputError, match=r"none of the tables that are read: \.csv"):
+        read_table(tmp_path / "cells.xlsx", COLUMNS)
+    for name, says in (("empty.csv", "is empty"), ("no.h5ad", "no AnnData file")):
+        (tmp_path / name).write_bytes(b"")
+        with pytest.raises(InputError, match=says):
+            read_table(tmp_path / name, COLUMNS)
+    with pytest.raises(InputError, match=r"say which column .* holds the neurons' ids"):
+        read_table(written(tmp_path, frame()))
+    with pytest.raises(InputError, match="'type' is named for two purposes"):
+        read_table(written(tmp_path, frame()), TableColumns("cell", labels=("type",), ignore=("type",)))
