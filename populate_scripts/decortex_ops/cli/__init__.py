@@ -11,8 +11,18 @@ import pymysql
 import typer
 
 from decortex.errors import DecortexError
-from decortex_ops.cli import dashboard, data, demo, register, register_labels, register_model, run, study
-from decortex_ops.cli.admin import access, backup, db, doctor, stale, store
+from decortex_ops.cli import (
+    dashboard,
+    data,
+    demo,
+    own_table,
+    register,
+    register_labels,
+    register_model,
+    run,
+    study,
+)
+from decortex_ops.cli.admin import access, backup, db, doctor, store
 from decortex_ops.cli.output import EXIT_FAILED, err
 from decortex_ops.cli.read import (
     answers,
@@ -44,6 +54,8 @@ for _command in (access.grant, access.password, access.revoke, access.users, bac
 app.add_typer(data.app, name="import")
 register.app.command()(register_model.model)
 register.app.command()(register_model.nnfabrik)
+register.app.command()(own_table.table)
+app.command()(own_table.analyse)
 register.app.command()(register_labels.labels)
 app.add_typer(register.app, name="register")
 app.add_typer(study.app, name="study")
@@ -75,7 +87,6 @@ app.command()(doctor.doctor)
 app.command()(store.verify)
 app.command()(store.gc)
 app.command()(backup.delete)
-app.command()(stale.stale)
 
 
 def _database_errors() -> tuple[type[BaseException], ...]:
@@ -101,18 +112,6 @@ def _refusal(error: BaseException) -> str | None:
     return server_refusal(error)
 
 
-def _missing_table(error: BaseException) -> str | None:
-    """Say that DataJoint met a table that is not declared; None if it is something else."""
-    text = str(error.args[0]) if error.args else ""
-    if not (error.__class__.__name__ == "MissingTableError" or text.endswith("is not defined.")):
-        return None
-    return (
-        f"{text.rstrip('. ')}. A table is missing that this decortex has: run `decortex init` as an "
-        "administrator, which "
-        "declares it."
-    )
-
-
 def _explained(refusal: str) -> str:
     """Who one is, which role is needed, whom to ask."""
     from decortex_ops.admin import roles as access
@@ -135,7 +134,7 @@ def main() -> None:
         if os.environ.get("DECORTEX_DEBUG"):
             raise
         refused = error.__class__.__name__ == "AccessError" or error.args[:1] in [(1044,), (1142,), (1143,)]
-        told = None if refused else _refusal(error) or _missing_table(error)
+        told = None if refused else _refusal(error)
         if refused:
             message = _explained(str(error.args[1]))
         elif told:

@@ -25,7 +25,6 @@ from decortex_schemas.database import (
     database_name,
     driver_arguments,
     read_settings,
-    refuse_foreign_settings,
     schema,
 )
 
@@ -58,7 +57,6 @@ def connect_to_read() -> None:
         If the server cannot be reached or refuses, or the database holds no tables of this version.
     """
     settings = read_settings()
-    refuse_foreign_settings()
     check_server(settings)
     _remember(settings)
     dj.config["jobs.version_method"] = "none"

@@ -1,6 +1,7 @@
 from .checkpoints import register_checkpoint
 from .defaults import register_defaults
 from .label_files import register_labels
+from .neuron_tables import register_table, table_of
 from .plans import (
     EmbeddingPlan,
     FinetuningPlan,
@@ -31,6 +32,8 @@ __all__ = [
     "register_defaults",
     "register_labels",
     "register_none",
+    "register_table",
     "set_priority",
     "states_study_of",
+    "table_of",
 ]

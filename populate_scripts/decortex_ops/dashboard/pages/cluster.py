@@ -99,9 +99,7 @@ def readout_panel(centres: Sequence[Mapping[str, Any]], cluster: int, *, moved: 
     n_features = 0 if own is None else len(own["centre"])
     empty = None
     if own is None:
-        empty = Empty(
-            "No mean readout is stored for this cluster.", "decortex schedule    # then: decortex work"
-        )
+        empty = Empty("No mean readout is stored for this cluster.", "decortex work --tables Clustering")
     return Panel(
         "readout",
         "Mean readout" + (" before fine-tuning" if moved else ""),

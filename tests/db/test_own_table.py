@@ -1,0 +1,138 @@
+"""A user's own table through the tables: one dataset without recordings, clustered and judged as networks are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_lab import fill
+
+import decortex_schemas as schemas
+from decortex.analysis import analyse
+from decortex.data import TableColumns, read_table
+from decortex.errors import ConfigError, DatasetError, InputError
+from decortex_ops.table_study import TableStudy, analyse_file
+from decortex_schemas.database import computed_tables
+from decortex_schemas.register import PlanFile, declare_plan, register_table, table_of
+from decortex_schemas.tables import load_embedding, load_recordings
+
+COLUMNS = TableColumns(ids="cell", animal="donor", scores=("score",), labels=("type",))
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(0)
+    types = np.arange(150) % 3
+    table = pd.DataFrame(rng.normal(size=(150, 4)) + 9 * np.eye(3, 4)[types], columns=list("abcd"))
+    table["cell"] = [f"c{i}" for i in range(150)]
+    table["donor"] = [f"m{i % 4}" for i in range(150)]
+    table["type"] = [("ON", "OFF", "")[one] for one in types]
+    table["score"] = types + 0.1 * rng.normal(size=150)
+    path = tmp_path_factory.mktemp("own") / "My cells.csv"
+    table.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def made(database: dict[str, str], file: Path) -> Iterator[TableStudy]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("decortex_ops.table_study.run_until_empty", lambda **_: fill())
+        yield analyse_file(file, COLUMNS)
+
+
+def test_partition_types_and_answers_are_those_of_the_notebook(made: TableStudy, file: Path) -> None:
+    alone = analyse(file, COLUMNS)
+    assert (made.found.k, made.found.k_from, made.found.n_types) == (3, "types", 3)
+    assert made.found.labels.tolist() == alone.labels.tolist()
+    assert [one["answer"] for one in made.found.answers()] == [one["answer"] for one in alone.answers()]
+    written = pd.read_csv(made.partition_file)
+    assert written["id"].tolist() == [f"c{i}" for i in range(150)]
+    assert written["cluster"].tolist() == alone.labels.tolist()
+    assert made.picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_rows_say_where_the_table_came_from(made: TableStudy, file: Path) -> None:
+    key = {"dataset": made.study}
+    dataset = (schemas.Dataset & key).fetch1()
+    assert (dataset["kind"], dataset["n_neurons"]) == ("neurons_only", 150)
+    source, family = (schemas.ModelTask & key).fetch1("source", "family")
+    table = read_table(file, COLUMNS)
+    assert source == str(file.resolve())
+    assert family["table_sha256"] == table.sha256
+    animals = (schemas.Dataset.Neuron & key).to_arrays("animal", order_by="neuron_idx")
+    assert animals.tolist() == table.animals.tolist()
+    assert len(schemas.Dataset.Session & key) == 4  # an animal is a session where none is named
+    labels = (schemas.LabelSet & key).fetch1()
+    assert (labels["label_set"], labels["classes"], labels["n_labelled"]) == ("type", ["OFF", "ON"], 100)
+    assert labels["source_sha256"] == table.sha256
+    x = load_embedding((schemas.Embedding & key).fetch1("KEY"))
+    z = (table.features - table.features.mean(axis=0)) / table.features.std(axis=0)
+    np.testing.assert_allclose(x, z, atol=1e-5)  # read in single precision, as readouts are
+
+
+def test_a_registered_table_comes_back_whole(made: TableStudy, file: Path) -> None:
+    back, table = table_of(made.study), read_table(file, COLUMNS)
+    np.testing.assert_array_equal(back.features, table.features)
+    assert back.ids.tolist() == table.ids.tolist()
+    np.testing.assert_array_equal(back.scores["score"], table.scores["score"])
+    assert back.labels["type"].tolist() == table.labels["type"].tolist()
+    assert (back.feature_names, back.sha256) == (table.feature_names, table.sha256)
+    with pytest.raises(InputError, match="is no registered table"):
+        table_of("nobody")
+
+
+def test_nothing_that_needs_a_network_or_recordings_is_queued(made: TableStudy) -> None:
+    fill()
+    key = {"dataset": made.study}
+    for name in ("Performance", "RecordingSummary", "ClusterPerformance", "ContinuedTraining"):
+        table = next(one for one in computed_tables() if one.__name__ == name)
+        assert not len(table & key), name
+        assert not len(table.key_source & key), name
+    with pytest.raises(DatasetError, match="holds neurons only, no recordings"):
+        load_recordings(made.study)
+    asked = {
+        "networks": [{"dataset": made.study, "imported": made.study}],
+        "embeddings": [{"name": "raw", "params": {"kind": "raw"}}],
+        "methods": [{"method": "kmeans"}],
+        "counts": [2],
+        "finetunings": [{"name": "dec", "params": {"kind": "dec"}, "schedule": {"max_epochs": 1}}],
+    }
+    with pytest.raises(ConfigError, match="imported by their readout alone and cannot be fine-tuned"):
+        declare_plan("dec-of-a-table", PlanFile.from_params(asked))
+
+
+def test_the_same_again_changes_nothing_and_another_table_needs_another_name(
+    made: TableStudy, file: Path, tmp_path: Path
+) -> None:
+    before = len(schemas.ModelTask()), len(schemas.Dataset())
+    register_table(file, COLUMNS, name=made.study)
+    assert (len(schemas.ModelTask()), len(schemas.Dataset())) == before
+    changed = pd.read_csv(file, keep_default_na=False)
+    changed["a"] += 1.0
+    changed.to_csv(tmp_path / "other.csv", index=False)
+    with pytest.raises(DatasetError, match="is taken"):
+        register_table(tmp_path / "other.csv", COLUMNS, name=made.study)
+    changed[list("abcd")] = 1.0
+    changed.to_csv(tmp_path / "flat.csv", index=False)
+    with pytest.raises(InputError, match="all have the same features"):
+        register_table(tmp_path / "flat.csv", COLUMNS)
+
+
+def test_leiden_by_resolution_through_a_study(made: TableStudy) -> None:
+    plan = {
+        "networks": [{"dataset": made.study, "imported": made.study}],
+        "embeddings": [{"name": "zscore", "params": {"kind": "zscore"}}],
+        "methods": [{"method": "leiden", "grid": {"resolution": [0.05, 1.0]}}],
+        "counts": [40],
+        "seeds": [0],
+    }
+    declare_plan("resolutions", PlanFile.from_params(plan))
+    fill()
+    rows = (schemas.Clustering & {"dataset": made.study, "method": "leiden"}).to_dicts()
+    assert len(rows) == 2
+    assert {row["fit_status"] for row in rows} == {"ok"}
+    assert all(3 <= row["k_effective"] <= 40 for row in rows)
+    assert len(schemas.Clustering.Cluster & rows[0]) == rows[0]["k_effective"]
