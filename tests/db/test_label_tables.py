@@ -11,7 +11,7 @@ import pytest
 from small_lab import NETWORK, SCHEDULE, SMALL, TRAINING, fill, plan_for
 
 import decortex_schemas as schemas
-from decortex.data import SimulationConfig
+from decortex.data import SimulationConfig, read_anndata
 from decortex.errors import ConfigError, InputError
 from decortex.evaluation.labels import (
     LabelColumns,
@@ -21,6 +21,7 @@ from decortex.evaluation.labels import (
     label_agreement,
 )
 from decortex_ops.cli import main
+from decortex_ops.reports import export_anndata
 from decortex_schemas import queries
 from decortex_schemas.register import declare_plan, register_labels
 from decortex_schemas.tables import (
@@ -249,3 +250,17 @@ def test_without_label_sets_the_query_says_what_to_do(database: dict[str, str], 
         queries.against_labels(lab)
     with pytest.raises(ConfigError, match="no study 'nobody'"):
         queries.against_labels("nobody")
+
+
+def test_label_sets_stand_in_an_anndata_file(study: str, tmp_path: Path) -> None:
+    pytest.importorskip("anndata", reason="anndata is not installed: pip install -e '.[anndata]'")
+    path = tmp_path / "labelled.h5ad"
+    assert export_anndata(study, path).label_sets == ("cre", "true_type")
+    found = read_anndata(path)
+    classes = np.array(["Pvalb", "Sst", ""])
+    expected = classes[labels_of({"dataset": DATASET, "label_set": "cre"})]
+    np.testing.assert_array_equal(found.columns["label cre"].fillna("").to_numpy(), expected)
+    assert found.columns["label cre confidence"].notna().sum() == 18
+    sets = json.loads(found.notes["decortex"]["label_sets"])
+    assert [one["label_set"] for one in sets] == ["cre", "true_type"]
+    assert sets[0]["source"].endswith("lines.csv")

@@ -1,3 +1,4 @@
+from .anndata_file import AnnDataTable, read_anndata, write_anndata
 from .cache import (
     cached,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "ALLOWANCE_BYTES",
     "REFERENCE_SESSIONS",
     "TIERS",
+    "AnnDataTable",
     "FileTreeTrials",
     "InMemoryTrials",
     "MovieSplit",
@@ -96,6 +98,7 @@ __all__ = [
     "new_folder",
     "open_filetree",
     "open_h5_folder",
+    "read_anndata",
     "read_array",
     "read_header",
     "read_npz",
@@ -104,6 +107,7 @@ __all__ = [
     "simulate_cortex",
     "simulate_video",
     "summarise_recordings",
+    "write_anndata",
     "write_filetree",
     "write_session",
 ]

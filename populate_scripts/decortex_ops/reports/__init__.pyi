@@ -1,3 +1,4 @@
+from .anndata_export import AnnDataSummary, export_anndata
 from .export import MANIFEST, check_bundle, export_study
 from .figures import RECIPES, draw_figure, one_of
 from .k_table import curve_rows
@@ -8,11 +9,13 @@ from .report import cell, report
 __all__ = [
     "MANIFEST",
     "RECIPES",
+    "AnnDataSummary",
     "as_pdf",
     "cell",
     "check_bundle",
     "curve_rows",
     "draw_figure",
+    "export_anndata",
     "export_study",
     "find_browser",
     "flat",

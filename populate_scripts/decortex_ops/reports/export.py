@@ -259,8 +259,12 @@ def _cell(value: Any) -> Any:
 
 
 def _json(path: Path, value: Any) -> None:
-    text = json.dumps(value, indent=1, sort_keys=True, default=_plain, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_text(plain_json(value) + "\n", encoding="utf-8")
+
+
+def plain_json(value: Any) -> str:
+    """Rows as JSON: dates as text, arrays as lists, keys sorted."""
+    return json.dumps(value, indent=1, sort_keys=True, default=_plain, ensure_ascii=False)
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,146 @@
+"""AnnData files: written and read back without a change, opened by scanpy, and what is no such file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from decortex.data import read_anndata, write_anndata
+from decortex.errors import InputError, OperationError
+
+anndata = pytest.importorskip("anndata", reason="anndata is not installed: pip install -e '.[anndata]'")
+
+
+def neurons(n: int = 7) -> tuple[Any, pd.DataFrame, dict[str, Any]]:
+    """Features, columns of every kind, and a view."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, 3)) * 10.0 ** rng.integers(-12, 12, size=(n, 3))
+    x[1, 1] = np.nan
+    columns = pd.DataFrame(
+        {
+            "animal": ["m1", "m2"] * (n // 2) + ["m1"] * (n % 2),
+            "unit_id": np.arange(n) + 2**40,
+            "test_correlation": np.where(np.arange(n) == 2, np.nan, rng.random(n)),
+            "kmeans K=3 seed=0": pd.Categorical.from_codes([0, 1, 2, -1, 0, 1, 2][:n], ["0", "1", "2"]),
+        },
+        index=[f"s:{i}" for i in range(n)],
+    )
+    views = {"X_pca": rng.normal(size=(n, 2)).astype(np.float32)}
+    return x, columns, views
+
+
+def write(path: Path, **changed: Any) -> None:
+    x, columns, views = neurons()
+    given = {
+        "feature_names": ["a", "b", "c"],
+        "views": views,
+        "notes": {"decortex": {"study": "s", "format": 1}},
+    }
+    write_anndata(path, x, columns, **{**given, **changed})
+
+
+def test_the_round_trip_is_exact(tmp_path: Path) -> None:
+    path = tmp_path / "neurons.h5ad"
+    write(path)
+    x, columns, views = neurons()
+    found = read_anndata(path)
+    assert found.features.tobytes() == x.tobytes()
+    assert found.ids == tuple(columns.index)
+    assert found.feature_names == ("a", "b", "c")
+    assert list(found.columns) == list(columns)
+    for name in ("animal", "unit_id", "test_correlation"):
+        np.testing.assert_array_equal(found.columns[name].to_numpy(), columns[name].to_numpy())
+    clusters = found.columns["kmeans K=3 seed=0"]
+    assert clusters.iloc[:3].tolist() == ["0", "1", "2"]
+    assert pd.isna(clusters.iloc[3])
+    np.testing.assert_array_equal(found.views["X_pca"], views["X_pca"])
+    assert found.notes["decortex"]["study"] == "s"
+    assert len(found.sha256) == 64
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_features_come_from_a_layer_or_a_view(tmp_path: Path) -> None:
+    path = tmp_path / "neurons.h5ad"
+    x, columns, views = neurons()
+    rows, names = pd.Index(list(columns.index), dtype=object), pd.Index(["a", "b", "c"], dtype=object)
+    data = anndata.AnnData(X=x, obs=pd.DataFrame(index=rows), var=pd.DataFrame(index=names), obsm=views)
+    data.layers["doubled"] = x * 2
+    data.write_h5ad(path)
+    np.testing.assert_array_equal(read_anndata(path, layer="doubled").features, x * 2)
+    seen = read_anndata(path, view="X_pca")
+    np.testing.assert_array_equal(seen.features, views["X_pca"].astype(np.float64))
+    assert seen.feature_names == ("X_pca 1", "X_pca 2")
+    with pytest.raises(InputError, match=r"no layer 'counts'; it has doubled"):
+        read_anndata(path, layer="counts")
+    with pytest.raises(InputError, match="name one"):
+        read_anndata(path, layer="doubled", view="X_pca")
+
+
+def test_scanpy_opens_it(tmp_path: Path) -> None:
+    scanpy = pytest.importorskip("scanpy", reason="scanpy is not installed: pip install scanpy")
+    path = tmp_path / "neurons.h5ad"
+    x, columns, views = neurons()
+    write_anndata(path, np.nan_to_num(x), columns, feature_names=["a", "b", "c"], views=views)
+    data = scanpy.read_h5ad(path)
+    assert data.shape == (7, 3)
+    scanpy.pp.neighbors(data, n_neighbors=3, use_rep="X_pca")
+    scanpy.pl.embedding(data, basis="pca", color="kmeans K=3 seed=0", show=False)
+    assert "connectivities" in data.obsp
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"ends in \.h5ad"):
+        read_anndata(tmp_path / "neurons.csv")
+    with pytest.raises(InputError, match="there is no file"):
+        read_anndata(tmp_path / "neurons.h5ad")
+    broken = tmp_path / "broken.h5ad"
+    broken.write_bytes(b"not an hdf5 file")
+    with pytest.raises(InputError, match="no AnnData file that can be read"):
+        read_anndata(broken)
+    doubled = tmp_path / "doubled.h5ad"
+    names = pd.Index(["a"], dtype=object)
+    obs = pd.DataFrame(index=pd.Index(["a", "a"], dtype=object))
+    with pytest.warns(UserWarning, match="not unique"):
+        anndata.AnnData(X=np.zeros((2, 1)), obs=obs, var=pd.DataFrame(index=names)).write_h5ad(doubled)
+    with (
+        pytest.warns(UserWarning, match="not unique"),
+        pytest.raises(InputError, match=r"occur twice .* 'a'"),
+    ):
+        read_anndata(doubled)
+    empty = tmp_path / "empty.h5ad"
+    anndata.AnnData(obs=pd.DataFrame(index=names), var=pd.DataFrame(index=names)).write_h5ad(empty)
+    with pytest.raises(InputError, match="no X"):
+        read_anndata(empty)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"feature_names": ["a", "b"]}, r"\(7, 2\) features, got \(7, 3\)"),
+        ({"feature_names": ["a", "b", "b"]}, "occurs twice"),
+        ({"views": {"X/pca": np.zeros((7, 2))}}, "no slash"),
+    ],
+)
+def test_what_cannot_be_written_is_told(tmp_path: Path, changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        write(tmp_path / "neurons.h5ad", **changed)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_never_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "neurons.h5ad"
+    write(path)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="exists; name a new file"):
+        write(path)
+    assert path.read_bytes() == before
+
+
+def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "anndata", None)
+    with pytest.raises(OperationError, match=r"decortex\[anndata\]"):
+        read_anndata(tmp_path / "neurons.h5ad")
