@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 SOURCES = pipeline schemas populate_scripts tests benchmarks
 
-.PHONY: help setup demo demo-real test lint types e2e faults fuzz slurm load dashboard-load bench toy calibrate calibrate-k calibrate-splits known-types
+.PHONY: help setup demo demo-real test lint types e2e faults soak fuzz slurm load dashboard-load bench toy calibrate calibrate-k calibrate-splits known-types
 .PHONY: diagram docs clean
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make test       all tests    make lint types   style, layers, types"
 	@echo "make e2e        the dashboard in headless Chromium, on a demo (needs chromium and npm; 10 minutes the first time)"
 	@echo "make faults     kills, cuts and fills what workers rest on, each 20 times (REPEATS=n); a line a fault"
+	@echo "make soak       hours of a lab in which everything is killed at random (HOURS=1 WORKERS=8); what was lost"
 	@echo "make bench      benchmarks   make toy          fine-tuning on a problem with known centres"
 	@echo "make calibrate-k  how often the choice of K is right, one JSON object a line (SEEDS=10)"
 	@echo "make calibrate-splits  level and power of the number of types (SEEDS=20 N=700 OUT=split_power.jsonl), resumable"
@@ -44,6 +45,9 @@ test: setup
 
 faults: setup
 	REPEATS=$(or $(REPEATS),20) AWAY_SECONDS=$(or $(AWAY_SECONDS),30) $(BIN)/python -m pytest -q tests/e2e/test_faults.py
+
+soak: setup
+	$(BIN)/python benchmarks/soak.py --hours $(or $(HOURS),1) --workers $(or $(WORKERS),8)
 
 lint: setup
 	$(BIN)/ruff check $(SOURCES)

@@ -30,6 +30,12 @@ def verify(lab: ForkedLab) -> tuple[int, dict[str, list[dict[str, Any]]]]:
     return done.returncode, json.loads(done.stdout)
 
 
+def seal(path: Path, manifest: dict[str, Any]) -> None:
+    """Write a manifest and its digest, as somebody who forges one would."""
+    path.write_text(json.dumps(manifest))
+    path.with_name("manifest.sha256").write_text(hashlib.sha256(path.read_bytes()).hexdigest())
+
+
 def changed(folder: Path, name: str, change: Callable[[Path], None], to: Path) -> Path:
     """A copy of the backup with one file changed."""
     copy = to / "copy"
@@ -93,10 +99,18 @@ def test_what_is_not_this_backup_is_refused(tiny: ForkedLab, saved: Path, tmp_pa
     assert "is of database" in restore(saved, DECORTEX_DATABASE="another")
 
     def older(path: Path) -> None:
-        path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 1}))
+        seal(path, {**json.loads(path.read_text()), "schema_version": 1})
 
     copy = changed(saved, "manifest.json", older, tmp_path)
-    assert "schema version 1 (format 1), this decortex needs" in restore(copy)
+    assert "schema version 1 (format 2), this decortex takes versions 2 to 3" in restore(copy)
+    shutil.rmtree(copy)
+    copy = changed(
+        saved,
+        "manifest.json",
+        lambda path: path.write_text(path.read_text().replace("rows", "rowz", 1)),
+        tmp_path,
+    )
+    assert "manifest.json is not the file that was saved" in restore(copy)
     shutil.rmtree(copy)
     copy = changed(saved, "dump.sql.gz", lambda path: path.write_bytes(path.read_bytes()[:-9]), tmp_path)
     assert "sha256 differs" in restore(copy)
@@ -253,7 +267,7 @@ def test_a_manifest_that_names_a_file_elsewhere_is_refused(
     def escaping(path: Path) -> None:
         manifest = json.loads(path.read_text())
         manifest["files"] = {target: hashlib.sha256(b"planted").hexdigest()}
-        path.write_text(json.dumps(manifest))
+        seal(path, manifest)
 
     copy = changed(saved, "manifest.json", escaping, tmp_path)
     (tmp_path / "planted.txt").write_bytes(b"planted")

@@ -2,6 +2,7 @@ from .backup import restore, save
 from .doctor import NAMES, examine
 from .health_check import Check, duration, gigabytes
 from .saved_backups import BACKUPS, newest_backup, saved_backups
+from .upgrades import upgrade_with_backup
 
 __all__ = [
     "BACKUPS",
@@ -14,4 +15,5 @@ __all__ = [
     "restore",
     "save",
     "saved_backups",
+    "upgrade_with_backup",
 ]

@@ -19,26 +19,32 @@ import pymysql
 from pymysql.converters import escape_string
 from pymysql.cursors import SSCursor
 
-from decortex.errors import ConfigError, InputError, OperationError
+from decortex.errors import ConfigError, DatabaseError, InputError, OperationError
 from decortex_schemas.database import (
+    OLDEST_VERSION,
     SCHEMA_VERSION,
+    VERSION_TABLE,
     Reference,
     Settings,
     backend,
     check_store_path,
+    class_named,
     configure_store,
     folder_of,
+    hold_store,
     reference_of,
-    sealed_columns,
-    store_lock,
     write_object,
 )
 
 MANIFEST, DUMP, FILES = "manifest.json", "dump.sql.gz", "store"
-FORMAT = 1
+MANIFEST_DIGEST = "manifest.sha256"
+# Format 1 keeps no digest of the manifest.
+FORMAT = 2
 # Bytes of one INSERT, about; a row larger than this has one of its own.
 _STATEMENT = 2**20
 _LEASES = "worker_lease"
+# How the comment of a column begins that refers to a file of the store.
+_SEALED = ":<sealed_"
 
 
 @dataclass(frozen=True)
@@ -56,18 +62,21 @@ class Backup:
     refused : list of str
         Rows that name no file of the store, or a file by another digest than other rows: which, and why. They are
         saved like all rows; nothing is read or written in their name.
+    schema_version : int
+        Of the tables.
     """
 
     rows: int
     files: int
     damaged: list[str]
     refused: list[str] = field(default_factory=list)
+    schema_version: int = SCHEMA_VERSION
 
 
 def save(settings: Settings, folder: Path) -> Backup:
     """Save the database and the files that it refers to, both as of one moment, while workers go on.
 
-    Needs no right but SELECT, and the connection of `decortex_schemas.queries.connection.connect_to_read`.
+    Needs no right but SELECT. No table is bound to its class, so that tables of any version are saved.
 
     Parameters
     ----------
@@ -80,6 +89,8 @@ def save(settings: Settings, folder: Path) -> Backup:
     ------
     ConfigError
         If the folder exists.
+    DatabaseError
+        If the database holds no tables that this account may read.
     OperationError
         If a collection of files is under way.
     """
@@ -89,12 +100,15 @@ def save(settings: Settings, folder: Path) -> Backup:
     part = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(part, ignore_errors=True)  # of a backup that was killed
     part.mkdir(parents=True, mode=0o700)
-    with store_lock(to_read=True), _snapshot(settings) as link:
+    _refuse_empty(settings)
+    configure_store(settings.store)
+    with hold_store(settings.driver(), settings.database, to_read=True), _snapshot(settings) as link:
+        schema_version = int(_execute(link, f"SELECT MAX(version) FROM `{VERSION_TABLE}`")[0][0] or 0)
         counts = _dump(link, settings.database, part / DUMP)
         files, damaged, refused = _copy_files(link, part / FILES)
     manifest = {
         "format": FORMAT,
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": schema_version,
         "decortex_version": version("decortex"),
         "database": settings.database,
         "taken_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -106,8 +120,9 @@ def save(settings: Settings, folder: Path) -> Backup:
         "dump_sha256": _digest(part / DUMP),
     }
     (part / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    (part / MANIFEST_DIGEST).write_text(_digest(part / MANIFEST), encoding="ascii")
     part.rename(folder)
-    return Backup(sum(counts.values()), len(files), damaged, refused)
+    return Backup(sum(counts.values()), len(files), damaged, refused, schema_version)
 
 
 def restore(settings: Settings, folder: Path) -> Backup:
@@ -146,21 +161,26 @@ def restore(settings: Settings, folder: Path) -> Backup:
         len(manifest["files"]),
         manifest["damaged"],
         manifest.get("refused", []),
+        manifest["schema_version"],
     )
 
 
 def _manifest(folder: Path, database: str) -> dict[str, Any]:
+    _check_manifest(folder)
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(
             f"{folder} is no backup of decortex: {MANIFEST} cannot be read ({error})."
         ) from None
-    if manifest.get("format") != FORMAT or manifest.get("schema_version") != SCHEMA_VERSION:
+    known = manifest.get("format") in (1, FORMAT) and isinstance(manifest.get("schema_version"), int)
+    if manifest.get("format") == FORMAT and not (folder / MANIFEST_DIGEST).exists():
+        raise OperationError(f"{folder} has lost its {MANIFEST_DIGEST}; take another backup.")
+    if not known or not OLDEST_VERSION <= manifest["schema_version"] <= SCHEMA_VERSION:
         raise ConfigError(
             f"the backup is of schema version {manifest.get('schema_version')} (format {manifest.get('format')}), this "
-            f"decortex needs {SCHEMA_VERSION} (format {FORMAT}): install decortex {manifest.get('decortex_version')}, "
-            "which made it, and restore with that; CHANGELOG.md says what changed."
+            f"decortex takes versions {OLDEST_VERSION} to {SCHEMA_VERSION} (formats 1 to {FORMAT}): install decortex "
+            f"{manifest.get('decortex_version')}, which made it, and restore with that; CHANGELOG.md says what changed."
         )
     if manifest["database"] != database:
         raise ConfigError(
@@ -172,6 +192,39 @@ def _manifest(folder: Path, database: str) -> dict[str, Any]:
             f"{folder / DUMP} is not the file that was saved (sha256 differs); take another backup."
         )
     return manifest
+
+
+def _refuse_empty(settings: Settings) -> None:
+    """Refuse a database without tables."""
+    with _link(settings) as link:
+        found = _execute(
+            link,
+            "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s AND table_name = %s",
+            settings.database,
+            VERSION_TABLE,
+        )
+    if not found[0][0]:
+        raise DatabaseError(
+            f"database {settings.database!r} holds no decortex tables that user {settings.user!r} may read: "
+            "`decortex init` declares them, `decortex db grant USER --role viewer` lets a user read them."
+        )
+
+
+def _check_manifest(folder: Path) -> None:
+    """Refuse a manifest that is not the one that was written; backups of format 1 keep no digest of it."""
+    kept = folder / MANIFEST_DIGEST
+    if not kept.exists():
+        return
+    try:
+        said = kept.read_bytes()
+        same = said.decode("ascii") == _digest(folder / MANIFEST)
+    except (OSError, UnicodeDecodeError):
+        same = False
+    if not same:
+        raise OperationError(
+            f"{folder / MANIFEST} is not the file that was saved (sha256 differs from {MANIFEST_DIGEST}); take another "
+            "backup."
+        )
 
 
 def _check_files(folder: Path, manifest: dict[str, Any]) -> None:
@@ -202,9 +255,9 @@ def _snapshot(settings: Settings) -> Iterator[Any]:
         yield link
 
 
-def _execute(link: Any, sql: str) -> list[tuple[Any, ...]]:
+def _execute(link: Any, sql: str, *args: Any) -> list[tuple[Any, ...]]:
     with link.cursor() as cursor:
-        cursor.execute(sql)
+        cursor.execute(sql, args or None)
         return list(cursor.fetchall())
 
 
@@ -283,15 +336,23 @@ def _copy_files(link: Any, folder: Path) -> tuple[dict[str, str], list[str], lis
 
 
 def _references(link: Any, root: Path | None) -> Iterator[Reference]:
-    """What the rows of a snapshot refer to."""
-    for table, column in sealed_columns():
-        names = table.primary_key
-        listed = ", ".join(f"`{name}`" for name in (*names, column))
-        for *key, stored in _execute(
-            link, f"SELECT {listed} FROM {table.full_table_name} WHERE `{column}` IS NOT NULL"
-        ):
-            whole = dict(zip(names, key, strict=True))
-            yield reference_of(table, column, whole, stored=stored, root=root)
+    """What the rows of a snapshot refer to, by what its columns say of themselves: tables of any version."""
+    primary: dict[str, list[str]] = {}
+    sealed: list[tuple[str, str]] = []
+    for table, column, key, comment in _execute(
+        link,
+        "SELECT table_name, column_name, column_key, column_comment FROM information_schema.columns "
+        "WHERE table_schema = DATABASE() ORDER BY table_name, ordinal_position",
+    ):
+        if key == "PRI":
+            primary.setdefault(str(table), []).append(str(column))
+        if str(comment).startswith(_SEALED):
+            sealed.append((str(table), str(column)))
+    for table, column in sealed:
+        listed = ", ".join(f"`{name}`" for name in (*primary[table], column))
+        for *values, stored in _execute(link, f"SELECT {listed} FROM `{table}` WHERE `{column}` IS NOT NULL"):
+            whole = dict(zip(primary[table], values, strict=True))
+            yield reference_of(class_named(table), column, whole, stored=stored, root=root)
 
 
 def _copy_file(store: Any, path: str, folder: Path) -> tuple[int, str] | None:

@@ -1,6 +1,7 @@
 """A frozen study as a folder of its own: tables, arrays, provenance and checksums, readable without decortex.
 
 MANIFEST.json      what is where, with the sha256 of every file; the study's digest; the format's version
+MANIFEST.sha256    of the manifest itself
 plan.json          the study's specifications, resolved
 members.csv        one row a partition: key, statuses, environment, and where its labels lie
 labels.npz         int16 labels, one array a partition, in the order of neurons.csv
@@ -43,8 +44,10 @@ from decortex_schemas.tables import (
     partition_labels,
 )
 
-FORMAT = 1
+# Format 1 kept no digest of the manifest.
+FORMAT = 2
 MANIFEST = "MANIFEST.json"
+MANIFEST_DIGEST = "MANIFEST.sha256"
 
 
 def export_study(study: str, folder: Path) -> dict[str, Any]:
@@ -108,7 +111,7 @@ def check_bundle(folder: Path) -> dict[str, Any]:
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
         if path.is_file() or path.is_symlink()
-    } - {MANIFEST}
+    } - {MANIFEST, MANIFEST_DIGEST}
     problems = [f"{name} is missing" for name in sorted(set(files) - found)]
     problems += [f"{name} is not in the manifest" for name in sorted(found - set(files))]
     problems += [
@@ -178,6 +181,7 @@ def _write(study: str, folder: Path) -> dict[str, Any]:
         },
     }
     _json(folder / MANIFEST, manifest)
+    (folder / MANIFEST_DIGEST).write_text(_sha256(folder / MANIFEST), encoding="ascii")
     return manifest
 
 
@@ -235,11 +239,23 @@ def _check_labels(folder: Path) -> list[str]:
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        known = found["format"] == FORMAT and all(len(one["sha256"]) == 64 for one in found["files"].values())
+        known = found["format"] in (1, FORMAT) and all(
+            len(one["sha256"]) == 64 for one in found["files"].values()
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder} is not an exported study: {MANIFEST} cannot be read ({error}).") from None
     if not known:
-        raise InputError(f"{folder} is of format {found['format']!r}; this decortex reads format {FORMAT}.")
+        raise InputError(
+            f"{folder} is of format {found['format']!r}; this decortex reads formats 1 to {FORMAT}."
+        )
+    kept = folder / MANIFEST_DIGEST
+    if found["format"] == FORMAT and not kept.is_file():
+        raise InputError(f"{folder} is not the bundle that was exported: {MANIFEST_DIGEST} is missing.")
+    if kept.exists() and kept.read_bytes() != _sha256(folder / MANIFEST).encode("ascii"):
+        raise InputError(
+            f"{folder} is not the bundle that was exported: {MANIFEST} is altered (its sha256 is not that of "
+            f"{MANIFEST_DIGEST}). Export the study again."
+        )
     return dict(found)
 
 

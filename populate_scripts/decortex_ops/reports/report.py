@@ -157,6 +157,7 @@ def report(study: str) -> str:
         methods=methods_text(specifications, about["asked"]),
         parameters=_parameters(specifications),
         mixed=queries.mixed_environments(study),
+        versions=queries.computation_versions(study),
         environments=queries.environments([row["env_id"] for row in partitions]),
         recompute=_recompute(partitions[0]["key"]) if partitions else "",
     )

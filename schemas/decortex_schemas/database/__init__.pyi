@@ -7,10 +7,20 @@ from .computation import (
 )
 from .connection import (
     LabConnection,
+    declaring,
+    hold_store,
+)
+from .datajoint_guards import (
+    refuse_foreign_settings,
+)
+from .definitions import (
+    combined_digest,
+    definition_digests,
 )
 from .deletions import (
     cascade_counts,
     delete_rows,
+    delete_selected,
     frozen_studies_hit,
 )
 from .installed_code import (
@@ -44,6 +54,7 @@ from .provenance import (
     NUMERICS,
     STAMP,
     Environment,
+    UpgradeStep,
     describe_environment,
     environment_hash,
     register_row,
@@ -64,7 +75,6 @@ from .run_state import (
     state_folder,
 )
 from .schema import (
-    SCHEMA_VERSION,
     Settings,
     activate,
     check_server,
@@ -89,6 +99,7 @@ from .schema import (
 from .store import (
     Reference,
     backend,
+    class_named,
     digest_of,
     reference_of,
     sealed_columns,
@@ -103,6 +114,15 @@ from .store_paths import (
 from .tls import (
     driver_arguments,
 )
+from .versions import (
+    OLDEST_VERSION,
+    SCHEMA_VERSION,
+    VERSION_TABLE,
+    Declared,
+    declared_version,
+    record_version,
+    version_fault,
+)
 
 __all__ = [
     "ALLOW_DIRTY",
@@ -110,16 +130,20 @@ __all__ = [
     "LEASE_SECONDS",
     "LONGEST",
     "NUMERICS",
+    "OLDEST_VERSION",
     "SCHEMA_VERSION",
     "STAMP",
+    "VERSION_TABLE",
     "Changes",
     "Computation",
+    "Declared",
     "Environment",
     "KeySources",
     "LabConnection",
     "Made",
     "Reference",
     "Settings",
+    "UpgradeStep",
     "WorkerLease",
     "activate",
     "backend",
@@ -128,7 +152,9 @@ __all__ = [
     "check_server",
     "check_store_path",
     "check_version",
+    "class_named",
     "code_state",
+    "combined_digest",
     "complete",
     "compressed_tables",
     "computed_tables",
@@ -139,7 +165,11 @@ __all__ = [
     "connection_refusal",
     "database_name",
     "declare_everything",
+    "declared_version",
+    "declaring",
+    "definition_digests",
     "delete_rows",
+    "delete_selected",
     "describe_environment",
     "digest_of",
     "discard_stale_states",
@@ -150,6 +180,7 @@ __all__ = [
     "free_dead_reservations",
     "frozen_studies_hit",
     "hand_back",
+    "hold_store",
     "holds",
     "instance_of",
     "leases_can_be_trusted",
@@ -158,9 +189,11 @@ __all__ = [
     "open_connection",
     "queue_of",
     "read_settings",
+    "record_version",
     "reference_of",
     "refresh_queue",
     "refusal_of",
+    "refuse_foreign_settings",
     "register_row",
     "requeue_errors",
     "reserve",
@@ -179,5 +212,6 @@ __all__ = [
     "stored_file",
     "table_classes",
     "tables_to_free",
+    "version_fault",
     "write_object",
 ]

@@ -46,7 +46,11 @@ def cascade_counts(table_name: str, restriction: dict[str, Any]) -> dict[str, in
     ConfigError
         If there is no such table or column, or no column is given.
     """
-    rows = _rows(table_name, restriction)
+    return _cascade(table_name, _rows(table_name, restriction))
+
+
+def _cascade(table_name: str, rows: dj.QueryExpression) -> dict[str, int]:
+    """Rows that go with some rows, by table, the rows themselves first."""
     if not len(rows):
         return {}
     # A part of a row that stays cannot be taken from it: what was computed over all of a study goes too.
@@ -99,8 +103,8 @@ def delete_rows(
     """
     if not why.strip():
         raise ConfigError("a deletion needs a reason, which is kept: none was given. Say it by --why '...'.")
-    counts = cascade_counts(table_name, restriction)
-    if not counts:
+    rows = _rows(table_name, restriction)
+    if not len(rows):
         return {}
     hit = {} if break_frozen else frozen_studies_hit(table_name, restriction)
     if hit:
@@ -109,17 +113,46 @@ def delete_rows(
             f"frozen studies would lose members: {named}. Nothing was deleted; --break-frozen deletes them all the "
             "same, and every answer about these studies says from then on that they are no longer what was frozen."
         )
+    return delete_selected(table_name, rows, restriction, why)
+
+
+def delete_selected(
+    table_name: str, rows: dj.QueryExpression, meant: dict[str, Any], why: str
+) -> dict[str, int]:
+    """Delete some rows of one table and all that rests on them, and record it; both or neither.
+
+    Whether frozen studies lose members is for the caller to ask.
+
+    Parameters
+    ----------
+    table_name : str
+        Class of the table.
+    rows : QueryExpression
+        Of it.
+    meant : dict
+        Which rows these are, as it is recorded.
+    why : str
+        The reason, in words; it is kept.
+
+    Returns
+    -------
+    dict
+        Rows deleted, by table, the rows themselves first; empty where there are none.
+    """
+    counts = _cascade(table_name, rows)
+    if not counts:
+        return {}
     connection = schema.connection
     with connection.transaction:
         last = connection.query(
             f"SELECT MAX(deletion_id) FROM {Deletion().full_table_name} FOR UPDATE"
         ).fetchone()[0]
-        _rows(table_name, restriction).delete(prompt=False, part_integrity="cascade")
+        rows.delete(prompt=False, part_integrity="cascade")
         Deletion.insert1(
             {
                 "deletion_id": 1 + (last or 0),
                 "table_name": table_name,
-                "restriction": restriction,
+                "restriction": meant,
                 "counts": counts,
                 "why": why,
                 "db_user": connection.get_user(),

@@ -55,6 +55,27 @@ class SchemaVersion(dj.Lookup):
     definition = """
     # Version of the table definitions
     version : int16
+    ---
+    definitions_sha256 = '' : char(64)  # over those of all tables; empty while an upgrade is under way
+    definitions = null : json           # sha256 of every table's definition, by the name of its class
+    """
+
+
+@schema
+class UpgradeStep(dj.Manual):
+    """A step of `decortex db upgrade` that is done, and is not done again where an upgrade was interrupted."""
+
+    definition = """
+    # Finished steps of upgrades
+    to_version : int16
+    step : varchar(64)
+    ---
+    from_version : int16
+    backup : varchar(1024)           # folder of the backup that was taken before
+    decortex_version : varchar(32)
+    db_user : varchar(96)
+    seconds : float64
+    finished_at = CURRENT_TIMESTAMP : datetime
     """
 
 

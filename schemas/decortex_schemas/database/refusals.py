@@ -28,6 +28,7 @@ _WHAT_TO_DO = {
     1836: "The server runs read-only: ask its administrator, or set DJ_HOST to the one that takes writes.",
     3159: "The server takes encrypted connections alone: unset DJ_USE_TLS, or set it to true.",
     1053: "The server is shutting down: start it, or wait until it is back.",
+    1146: "A table is missing that this decortex has: run `decortex init` as an administrator, which declares it.",
     1049: "Create it (`decortex init`), or set DECORTEX_DATABASE.",
     1021: "The server's disk is full: free some of it.",
     1114: "The server's disk, or the table's file, is full: free some of it.",

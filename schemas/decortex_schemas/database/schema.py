@@ -26,16 +26,18 @@ from threadpoolctl import threadpool_limits
 
 from decortex.errors import ConfigError, DatabaseError
 from decortex_schemas.database.connection import declaring, open_lab_connection
+from decortex_schemas.database.datajoint_guards import install, refuse_foreign_settings
+from decortex_schemas.database.definitions import definition_digests
 from decortex_schemas.database.refusals import connection_refusal
 from decortex_schemas.database.tls import Tls, driver_arguments, read_tls
+from decortex_schemas.database.versions import declared_version, record_version, refuse_other_version
 
 logging.getLogger("datajoint").setLevel(os.environ.get("DJ_LOG_LEVEL", "WARNING"))
 
+install()
 schema = dj.Schema()
 _instances: dict[tuple[str, str], dj.Computed] = {}
 
-# Raised whenever a table's definition changes; CHANGELOG.md says what to do with the old ones.
-SCHEMA_VERSION = 3
 # The server's number for "this session or transaction is read only".
 _READ_ONLY = 1792
 MINIMUM_MYSQL = (8, 0, 13)
@@ -197,7 +199,7 @@ def connect(*, threads: int = 1, must_write: bool = False) -> dj.Connection:
 
     if not _is_open():
         connection = open_connection(read_settings())
-        if _recorded_version(connection, database_name()) is None:
+        if declared_version(connection, database_name()) is None:
             declare_everything(connection, anew=False)
         activate(connection)
     if not must_write and not _may_compute(schema.connection):
@@ -247,6 +249,7 @@ def open_connection(settings: Settings) -> dj.Connection:
     DatabaseError
         If the server cannot be reached, refuses the credentials, or is not MySQL 8.0.13 or newer.
     """
+    refuse_foreign_settings()
     check_server(settings)
     dj.config["database.host"] = settings.host
     dj.config["database.port"] = settings.port
@@ -331,8 +334,17 @@ def pin_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def activate(connection: dj.Connection, *, create_tables: bool = False) -> None:
+def activate(connection: dj.Connection, *, create_tables: bool = False, checked: bool = False) -> None:
     """Bind every table class to the configured database.
+
+    Parameters
+    ----------
+    connection : datajoint.Connection
+        To the server.
+    create_tables : bool
+        Whether tables that are missing are declared.
+    checked : bool
+        Whether the version of the tables is known to be right.
 
     Raises
     ------
@@ -341,39 +353,31 @@ def activate(connection: dj.Connection, *, create_tables: bool = False) -> None:
     """
     load_tables()
     name = database_name()
-    check_version(connection, name)
+    if not checked:
+        check_version(connection, name, to_declare=create_tables)
     schema.activate(name, connection=connection, create_schema=False, create_tables=create_tables)
 
 
-def check_version(connection: dj.Connection, name: str) -> None:
-    """Refuse tables that another version of decortex declared, before anything is read or declared.
+def check_version(connection: dj.Connection, name: str, *, to_declare: bool = False) -> None:
+    """Refuse tables that other definitions than this code's declared, before anything is read or declared.
 
     A database that holds no finished declaration (none, or one that was interrupted) passes.
+
+    Parameters
+    ----------
+    connection : datajoint.Connection
+        Of any user who may read.
+    name : str
+        Of the database.
+    to_declare : bool
+        Whether tables that are missing are about to be declared.
 
     Raises
     ------
     DatabaseError
-        If the database's recorded version is not this one's.
+        If the database's recorded version is not this one's, or its definitions are not.
     """
-    version = _recorded_version(connection, name)
-    if version not in (None, SCHEMA_VERSION):
-        raise DatabaseError(
-            f"the tables in database {name!r} are of schema version {version}, this decortex needs {SCHEMA_VERSION}: "
-            "install the decortex that made them, or set DECORTEX_DATABASE to a new database. CHANGELOG.md says "
-            "what changed."
-        )
-
-
-def _recorded_version(connection: dj.Connection, name: str) -> int | None:
-    """Version of a finished declaration; it is recorded last."""
-    tables = connection.query(
-        "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s AND table_name = '#schema_version'",
-        args=(name,),
-    )
-    if not tables.fetchone()[0]:
-        return None
-    row = connection.query(f"SELECT MAX(version) FROM `{name}`.`#schema_version`").fetchone()
-    return None if row[0] is None else int(row[0])
+    refuse_other_version(connection, name, definition_digests(table_classes()), to_declare=to_declare)
 
 
 def load_tables() -> None:
@@ -449,7 +453,7 @@ def queue_of(table: type[dj.Computed]) -> Any:
     return instance_of(table).jobs
 
 
-def declare_everything(connection: dj.Connection, *, anew: bool = True) -> None:
+def declare_everything(connection: dj.Connection, *, anew: bool = True, upgraded: bool = False) -> None:
     """Declare all tables and all jobs tables; one process at a time, under a lock of the server.
 
     Parameters
@@ -458,6 +462,8 @@ def declare_everything(connection: dj.Connection, *, anew: bool = True) -> None:
         Of a user who may create tables.
     anew : bool
         Whether to look at every table again where another process has declared them all.
+    upgraded : bool
+        Whether an upgrade has brought the tables that there are to this version, which is recorded at the end.
 
     Raises
     ------
@@ -466,14 +472,14 @@ def declare_everything(connection: dj.Connection, *, anew: bool = True) -> None:
     """
     name = database_name()
     with declaring(connection, name):
-        if not anew and _recorded_version(connection, name) is not None:
+        if not anew and declared_version(connection, name) is not None:
             return  # another process did while this one waited
         connection.query(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-        activate(connection, create_tables=True)
+        activate(connection, create_tables=True, checked=upgraded)
         for table in computed_tables():
             queue_of(table)  # declared when it is first looked at
         _compress(connection, name)
-        connection.query(f"INSERT IGNORE INTO `{name}`.`#schema_version` VALUES ({SCHEMA_VERSION})")
+        record_version(connection, name, definition_digests(table_classes()))
 
 
 def _compress(connection: dj.Connection, name: str) -> None:

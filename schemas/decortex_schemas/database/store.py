@@ -100,19 +100,19 @@ def references() -> list[Reference]:
         for row in table.proj(column).cursor(as_dict=True):
             stored = row.pop(column)
             if stored is not None:
-                found.append(reference_of(table, column, dict(row), stored=stored, root=root))
+                found.append(reference_of(class_name(table), column, dict(row), stored=stored, root=root))
     return found
 
 
 def reference_of(
-    table: Any, column: str, key: dict[str, Any], *, stored: object, root: Path | None
+    table: str, column: str, key: dict[str, Any], *, stored: object, root: Path | None
 ) -> Reference:
     """What one row refers to; a row that names no file of the store is marked as refused.
 
     Parameters
     ----------
-    table : Table
-        Instance of the row's table.
+    table : str
+        Class of the row's table.
     column : str
         Which refers to a file.
     key : dict
@@ -122,12 +122,11 @@ def reference_of(
     root : Path or None
         Folder of the store, if it is one (`decortex_schemas.database.store_paths.folder_of`).
     """
-    name = class_name(table)
     try:
         known = stored_file(stored, root)
     except InputError as error:
-        return Reference(name, column, key, "", 0, "", refused=str(error))
-    return Reference(name, column, key, known.path, known.size, known.sha256)
+        return Reference(table, column, key, "", 0, "", refused=str(error))
+    return Reference(table, column, key, known.path, known.size, known.sha256)
 
 
 def sealed_columns() -> list[tuple[Any, str]]:
@@ -285,6 +284,18 @@ def class_name(table: Any) -> str:
     """Name of a table, or of a part as Master.Part."""
     master = getattr(type(table), "_master", None)
     return type(table).__name__ if master is None else f"{master.__name__}.{type(table).__name__}"
+
+
+def class_named(table_name: str) -> str:
+    """Name of a table's class, by its name in MySQL; parts as Master.Part.
+
+    Examples
+    --------
+    >>> class_named("__d_e_c_finetune__epoch")
+    'DECFinetune.Epoch'
+    """
+    parts = table_name.lstrip("#_").split("__")
+    return ".".join("".join(word.capitalize() for word in part.split("_")) for part in parts)
 
 
 def _listing(store: StorageBackend) -> Iterator[tuple[str, tuple[int, float]]]:

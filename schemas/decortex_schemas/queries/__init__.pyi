@@ -20,6 +20,7 @@ from .connection import (
     connect_to_read,
 )
 from .environments import (
+    computation_versions,
     differing_numerics,
     environments,
     mixed_environments,
@@ -164,6 +165,7 @@ __all__ = [
     "cluster_profiles",
     "cluster_stimuli",
     "clusters",
+    "computation_versions",
     "confounds",
     "connect_to_read",
     "describe",

@@ -25,6 +25,7 @@ from decortex_schemas.database import (
     database_name,
     driver_arguments,
     read_settings,
+    refuse_foreign_settings,
     schema,
 )
 
@@ -57,6 +58,7 @@ def connect_to_read() -> None:
         If the server cannot be reached or refuses, or the database holds no tables of this version.
     """
     settings = read_settings()
+    refuse_foreign_settings()
     check_server(settings)
     _remember(settings)
     dj.config["jobs.version_method"] = "none"

@@ -8,7 +8,7 @@ from typing import Any
 
 import datajoint as dj
 
-from decortex_schemas.database import NUMERICS, Environment
+from decortex_schemas.database import NUMERICS, Environment, computed_tables
 from decortex_schemas.queries.overview import one_at_a_time, require_frozen
 from decortex_schemas.queries.rows import Row
 from decortex_schemas.tables import (
@@ -17,7 +17,10 @@ from decortex_schemas.tables import (
     DECFinetune,
     Embedding,
     TrainedModel,
+    current_version,
     members_of,
+    rows_of_study,
+    version_counts,
 )
 
 # What a partition rests on, in the order of the chain.
@@ -67,6 +70,35 @@ def mixed_environments(study: str) -> list[Row]:
                 found.append(
                     {"table": table.__name__, "column": column, "values": dict(sorted(values.items()))}
                 )
+    return found
+
+
+@one_at_a_time
+def computation_versions(study: str) -> list[Row]:
+    """Tables in which a study's rows are of several versions of their computation, or of another than this code's.
+
+    Parameters
+    ----------
+    study : str
+        Frozen or not.
+
+    Returns
+    -------
+    list of dict
+        ``table``, ``current`` (this code's version), ``versions`` (number of rows by stored version), in the order of
+        the chain. Empty where every row is of this code's version.
+
+    Examples
+    --------
+    >>> from decortex_schemas.queries import computation_versions
+    >>> computation_versions("v4-sweep")                           # doctest: +SKIP
+    [{'table': 'ClusterPerformance', 'current': 1, 'versions': {0: 40, 1: 8}}]
+    """
+    found: list[Row] = []
+    for table in computed_tables():
+        versions = version_counts(rows_of_study(table, study))
+        if versions.keys() - {current_version(table)}:
+            found.append({"table": table.__name__, "current": current_version(table), "versions": versions})
     return found
 
 

@@ -60,6 +60,13 @@ from .specs import (
     register_seeds,
     register_split_spec,
 )
+from .stale import (
+    current_version,
+    delete_stale,
+    rows_of_study,
+    stale,
+    version_counts,
+)
 from .stored_networks import TASK_COLUMNS, build_task, rebuild_task
 from .studies import FinetunePlan, StateStudy, Study, StudyPlan, declare_study
 from .subsamples import SubsampleClustering
@@ -131,9 +138,11 @@ __all__ = [
     "check_frozen_subsamples",
     "check_parent",
     "checkpoint_order_sha256",
+    "current_version",
     "dataset_row",
     "declare_null_datasets",
     "declare_study",
+    "delete_stale",
     "freeze_study",
     "frozen_members_of",
     "insert_label_set",
@@ -168,8 +177,11 @@ __all__ = [
     "request_stimuli",
     "request_tuning",
     "request_view",
+    "rows_of_study",
     "say_changes",
     "scored_against",
     "sessions_of",
+    "stale",
+    "version_counts",
     "warn_of_changes",
 ]

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from datajoint.storage import StorageBackend
 
-from decortex.errors import InputError
+from decortex.errors import DecortexError, InputError
 from decortex_ops.admin import backup
 from decortex_ops.reports import check_bundle
-from decortex_schemas.database import write_object
+from decortex_ops.reports.export import FORMAT, MANIFEST, MANIFEST_DIGEST
+from decortex_schemas.database import SCHEMA_VERSION, write_object
 from decortex_schemas.database.codecs import ArrayReference, SealedArray, read_object
 from decortex_schemas.database.store import digest_of
 from decortex_schemas.tables import array_sha256
@@ -77,12 +78,37 @@ def test_a_file_of_the_store_by_verify(stored: tuple[Path, dict[str, object], St
 
 
 def test_a_backup_by_the_digests_of_its_manifest(tmp_path: Path) -> None:
-    """Dump and files, as a restore compares them."""
-    files = [tmp_path / "dump.sql.gz", tmp_path / "array.npy"]
-    for i, path in enumerate(files):
-        path.write_bytes(np.random.default_rng(i).bytes(3000))
-    known = [backup._digest(path) for path in files]
-    assert count_detected(files, lambda: [backup._digest(path) for path in files] == known) == N_CHANGES
+    """Dump, files of the store, manifest and its digest, as a restore reads them before it writes anything."""
+    rng = np.random.default_rng(0)
+    stored = "_schema/lab/__embedding/array.npy"
+    files = [tmp_path / "dump.sql.gz", tmp_path / "store" / stored]
+    for path in files:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(rng.bytes(3000))
+    manifest = {
+        "format": backup.FORMAT,
+        "schema_version": SCHEMA_VERSION,
+        "decortex_version": "1.0",
+        "database": "lab",
+        "rows": {"__embedding": 1},
+        "files": {stored: hashlib.sha256(files[1].read_bytes()).hexdigest()},
+        "damaged": [],
+        "refused": [],
+        "dump_sha256": hashlib.sha256(files[0].read_bytes()).hexdigest(),
+    }
+    files += [tmp_path / backup.MANIFEST, tmp_path / backup.MANIFEST_DIGEST]
+    files[2].write_text(json.dumps(manifest, indent=1))
+    files[3].write_text(hashlib.sha256(files[2].read_bytes()).hexdigest())
+
+    def restored() -> bool:
+        try:
+            known = backup._manifest(tmp_path, "lab")
+            data = (tmp_path / "store" / stored).read_bytes()
+            return hashlib.sha256(data).hexdigest() == known["files"][stored]
+        except DecortexError:
+            return False
+
+    assert count_detected(files, restored) == N_CHANGES
 
 
 def test_labels_by_the_digest_of_their_row() -> None:
@@ -97,7 +123,7 @@ def test_labels_by_the_digest_of_their_row() -> None:
 
 
 def test_an_export_by_its_manifest(tmp_path: Path) -> None:
-    """Every file but the manifest itself."""
+    """Every file, the manifest and its digest too."""
     labels = np.random.default_rng(0).integers(0, 5, size=80).astype(np.int16)
     np.savez_compressed(tmp_path / "labels.npz", p000000=labels)
     with (tmp_path / "members.csv").open("w", newline="") as file:
@@ -107,8 +133,10 @@ def test_an_export_by_its_manifest(tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text(json.dumps({"study": {"study": "small"}}))
     files = sorted(tmp_path.iterdir())
     manifest = {
-        "format": 1,
+        "format": FORMAT,
         "files": {path.name: {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in files},
     }
-    (tmp_path / "MANIFEST.json").write_text(json.dumps(manifest))
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    (tmp_path / MANIFEST_DIGEST).write_text(hashlib.sha256((tmp_path / MANIFEST).read_bytes()).hexdigest())
+    files += [tmp_path / MANIFEST, tmp_path / MANIFEST_DIGEST]
     assert count_detected(files, lambda: not refuses(lambda: check_bundle(tmp_path))) == N_CHANGES

@@ -18,15 +18,19 @@ def backup(
 ) -> None:
     """Save the database and its store as of one moment, while workers go on. Needs the right to read only.
 
+    A database of any version of the tables is saved.
+
     Exit status 1 if a file is damaged or a row names none of the store: the rest is saved.
 
     Example: decortex db backup /backups/2026-11-21
     """
     from decortex_ops.admin import save
-    from decortex_schemas.database import read_settings
+    from decortex_schemas.database import check_server, read_settings
 
-    open_to_read()
-    found = save(read_settings(), folder)
+    open_server()
+    settings = read_settings()
+    check_server(settings)
+    found = save(settings, folder)
     if json:
         print_json({"folder": folder, **asdict(found)})
     else:
@@ -54,7 +58,7 @@ def restore(folder: Annotated[Path, typer.Argument(help="Folder that `decortex d
     Accounts and roles are the server's: grant them again. Example: decortex db restore /backups/2026-11-21
     """
     from decortex_ops.admin import restore as bring_back
-    from decortex_schemas.database import check_server, read_settings
+    from decortex_schemas.database import SCHEMA_VERSION, check_server, read_settings
 
     open_server()
     settings = read_settings()
@@ -64,6 +68,12 @@ def restore(folder: Annotated[Path, typer.Argument(help="Folder that `decortex d
         f"{found.rows} rows and {found.files} files are back in database {settings.database!r}",
         highlight=False,
     )
+    if found.schema_version < SCHEMA_VERSION:
+        out.print(
+            f"they are of schema version {found.schema_version}, this decortex needs {SCHEMA_VERSION}: "
+            "`decortex db upgrade` brings them there",
+            highlight=False,
+        )
 
 
 def delete(

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from decortex_ops.cli.output import CsvFlag, JsonFlag, choose_part, out, print_rows, said_plainly
+from decortex_ops.cli.read.results import say_versions
 from decortex_ops.cli.session import open_to_read
 
 STATS_COLUMNS = (
@@ -100,6 +101,7 @@ def stats(
         "predictability": queries.predictability(study),
         "confounds": queries.confounds(study),
     }
+    say_versions(study)
     if said_plainly(found, choose_part(found, STATS_PARTS, part), json=json, csv=csv):
         return
     print_rows(
@@ -131,6 +133,7 @@ def price(
         "front": queries.front(study),
         "states": queries.states(study) if queries.has_states(study) else [],
     }
+    say_versions(study)
     if said_plainly(found, choose_part(found, PRICE_PARTS, part), json=json, csv=csv):
         return
     print_rows(

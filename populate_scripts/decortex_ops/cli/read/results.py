@@ -158,6 +158,27 @@ def results(
         print_rows(rows, RESULT_COLUMNS, title=f"study {study}, scored against {' and '.join(against)}")
     for line in mixed_lines(queries.mixed_environments(study)):
         err.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
+    say_versions(study)
+
+
+def say_versions(study: str) -> None:
+    """Say in which tables a study's rows are of several versions of their computation, or of an older one."""
+    from decortex_schemas.queries import computation_versions
+
+    for line in version_lines(computation_versions(study)):
+        err.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+def version_lines(tables: list[dict[str, Any]]) -> list[str]:
+    """The tables of `computation_versions` in words, a line each."""
+    lines = []
+    for row in tables:
+        counts = ", ".join(f"{n} rows of version {version}" for version, n in row["versions"].items())
+        what = "mixed computations" if len(row["versions"]) > 1 else "another computation"
+        lines.append(
+            f"{what}: {row['table']} holds {counts}; this decortex computes version {row['current']}: `decortex stale`"
+        )
+    return lines
 
 
 def mixed_lines(mixed: list[dict[str, Any]]) -> list[str]:

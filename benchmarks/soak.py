@@ -1,0 +1,459 @@
+"""Hours of a lab with everything going wrong at random: what is made, lost, made twice and left behind.
+
+A server of its own, a scheduler, workers and a dashboard run on a database of their own. Studies are declared whenever
+little is left to compute. Meanwhile, at random: workers are killed or told to stop, the scheduler and the server are
+killed (and start again), and rows are deleted with all that rests on them. `/metrics` is read throughout. At the end
+the queues are drained and everything is compared: workers' logs, rows, queues, files.
+
+- ``made``: keys that a worker reported as made.
+- ``lost``: keys that a study asks for without a row or an error at the end, and rows that were reported as made, not
+  deleted, and are gone.
+- ``double``: keys reported as made twice without a deletion between.
+- ``orphaned``: reservations that nobody holds. Files without a row are counted beside: a killed worker may leave one,
+  `decortex gc` finds them.
+
+Exit status 1 if any of lost, double, orphaned or damaged files is not 0.
+
+Usage:
+
+    python benchmarks/soak.py [--hours 1] [--workers 8] [--pause 15] [--seed 0] [--folder FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pymysql
+
+from decortex_ops.server import EmbeddedServer
+
+# Fewer waiting keys than this, and the next study is declared.
+LOW_WATER = 300
+SCRAPE_SECONDS = 5.0
+DRAIN_SECONDS = 1800.0
+DECLARE = """
+import numpy as np, torch
+from pathlib import Path
+import decortex_schemas as schemas
+from decortex_schemas.register import PlanFile, declare_plan, register_checkpoint, register_defaults
+schemas.connect()
+register_defaults()
+number, folder = {number}, Path({folder!r})
+rng = np.random.default_rng(number)
+centres = rng.normal(size=(5, 8))
+path = folder / f'network-{{number}}.pth'
+torch.save({{'features': torch.tensor(centres[np.arange(240) % 5] + 0.4 * rng.normal(size=(240, 8)))}}, path)
+name = f'soak-{{number}}'
+register_checkpoint(path, name=name, embedding_key='features')
+declare_plan(name, PlanFile.from_params(dict(
+    networks=[dict(dataset=name, imported=name)],
+    embeddings=[dict(name='raw', params=dict(kind='raw')), dict(name='l2', params=dict(kind='l2'))],
+    methods=[
+        dict(method='kmeans', params=dict(n_init=1)),
+        dict(method='gmm', params=dict(covariance='diag', n_init=1)),
+    ],
+    counts=list(range(2, 12)),
+    seeds=list(range(4)),
+)))
+"""
+LOOK = """
+import json, sys
+import datajoint as dj
+import decortex_schemas as schemas
+from decortex_schemas.database import computed_tables, instance_of, queue_of
+from decortex_schemas.database.store import check_files, orphans
+schemas.connect()
+found = {'rows': {}, 'missing': {}, 'errors': [], 'reserved': 0}
+for table in computed_tables():
+    own = instance_of(table)
+    errors = queue_of(table) & "status = 'error'"
+    found['rows'][table.__name__] = own.keys()
+    found['missing'][table.__name__] = len(
+        (own.key_source - own.proj()).restrict(dj.Not(errors.proj()), semantic_check=False)
+    )
+    found['errors'] += [f"{table.__name__}: {row['error_message']}" for row in errors.to_dicts()]
+    found['reserved'] += len(queue_of(table) & "status = 'reserved'")
+faults, n_files = check_files()
+found['damaged'] = [str(fault) for fault in faults]
+found['files'] = n_files
+found['orphaned_files'] = len(orphans())
+json.dump(found, open(sys.argv[1], 'w'), default=str)
+"""
+
+
+@dataclass
+class Deletion:
+    """One deletion: which tables lost rows, which rows were meant, and when."""
+
+    tables: set[str]
+    restriction: dict[str, Any]
+    began: float
+    ended: float = float("inf")
+
+    def covers(self, table: str, key: Mapping[str, Any]) -> bool:
+        """Whether rows of this key went with it."""
+        return table in self.tables and all(
+            name not in key or str(key[name]) == str(value) for name, value in self.restriction.items()
+        )
+
+
+@dataclass
+class Watch:
+    """What /metrics said."""
+
+    scrapes: int = 0
+    unanswered: int = 0
+    without_database: int = 0
+    most_processes: int = 0
+    longest_wait: float = 0.0
+
+
+@dataclass
+class Soak:
+    """The lab under test.
+
+    Parameters
+    ----------
+    folder : Path
+        Of server, store and logs.
+    n_workers : int
+        Worker processes at any time.
+    pause : float
+        Mean seconds between two disturbances.
+    rng : random.Random
+        Draws what goes wrong, and when.
+    """
+
+    folder: Path
+    n_workers: int
+    pause: float
+    rng: random.Random
+    counts: Counter[str] = field(default_factory=Counter)
+    deletions: list[Deletion] = field(default_factory=list)
+    watch: Watch = field(default_factory=Watch)
+    studies: int = 0
+    _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _started: int = 0
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    def start(self) -> None:
+        """Start the server and declare the tables."""
+        self.server = EmbeddedServer(home=self.folder / "mysql")
+        found = self.server.start()
+        self.environment = {
+            **{
+                name: value for name, value in os.environ.items() if not name.startswith(("DJ_", "DECORTEX_"))
+            },
+            "DJ_HOST": found.host,
+            "DJ_PORT": str(found.port),
+            "DJ_USER": found.user,
+            "DJ_PASS": found.password,
+            "DECORTEX_DATABASE": "soak",
+            "DECORTEX_STORE": str(self.folder / "store"),
+            "DECORTEX_ALLOW_DIRTY": "1",
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+        self.command("init")
+
+    def command(self, *words: str) -> str:
+        """Run `decortex` to its end; returns what it prints."""
+        return self._run([sys.executable, "-m", "decortex_ops", *words])
+
+    def python(self, code: str, *words: str) -> str:
+        """Run lines of Python to their end; returns what they print."""
+        return self._run([sys.executable, "-c", code, *words])
+
+    def _run(self, words: list[str]) -> str:
+        done = subprocess.run(words, env=self.environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{words[:4]} ended with {done.returncode}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def spawn(self, name: str, *words: str) -> None:
+        """Start a process that goes on; its output is kept as a file of its own."""
+        self._started += 1
+        log = (self.folder / "logs" / f"{name}.{self._started}.log").open("wb")
+        with log:
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "decortex_ops", *words],
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def keep_up(self) -> None:
+        """Start again what is not running."""
+        wanted = {f"worker-{i}": ("work", "--log", "json") for i in range(self.n_workers)}
+        wanted["scheduler"] = ("schedule", "--every", "5", "--log", "json")
+        for name, words in wanted.items():
+            process = self._processes.get(name)
+            if process is None or process.poll() is not None:
+                if process is not None and process.returncode not in (
+                    -signal.SIGKILL,
+                    0,
+                    143,
+                    -signal.SIGTERM,
+                ):
+                    self.counts[f"{name.partition('-')[0]} ended by itself ({process.returncode})"] += 1
+                self.spawn(name, *words)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the database itself."""
+        with (
+            pymysql.connect(
+                host=self.environment["DJ_HOST"],
+                port=int(self.environment["DJ_PORT"]),
+                user=self.environment["DJ_USER"],
+                password=self.environment["DJ_PASS"],
+                database="soak",
+            ) as link,
+            link.cursor() as cursor,
+        ):
+            cursor.execute(sql)
+            return list(cursor.fetchall())
+
+    def jobs(self) -> Counter[str]:
+        """Entries of all queues by state."""
+        names = [row[0] for row in self.query("SHOW TABLES") if row[0].startswith("~~")]
+        union = " UNION ALL ".join(f"SELECT status FROM `{name}`" for name in names)
+        return Counter(dict(self.query(f"SELECT status, COUNT(*) FROM ({union}) AS every GROUP BY status")))
+
+    def declare(self) -> None:
+        """One more network, and a study of it."""
+        self.python(DECLARE.format(number=self.studies, folder=str(self.folder)))
+        self.studies += 1
+        self.counts["studies declared"] += 1
+
+    def delete(self) -> None:
+        """Delete some rows and all that rests on them."""
+        restriction: dict[str, Any] = {"dataset": f"soak-{self.rng.randrange(self.studies)}"}
+        table = self.rng.choice(["Embedding", "Clustering", "Clustering", "ClusterQuality"])
+        if table != "Embedding":
+            restriction["k"] = self.rng.randrange(2, 12)
+        words = ["delete", table, json.dumps(restriction), "--json"]
+        tables = {row["table"] for row in json.loads(self.command(*words))["rows"]}
+        if not tables:
+            return
+        # Rows that are computed between the question and the deletion may be of tables that had none.
+        tables |= {name for rows in [d.tables for d in self.deletions if table in d.tables] for name in rows}
+        gone = Deletion(tables, restriction, time.time())
+        self.deletions.append(gone)
+        done = json.loads(self.command(*words, "--why", "soak: a deletion amid everything", "--yes"))["rows"]
+        gone.ended = time.time()
+        gone.tables |= {row["table"] for row in done}
+        self.counts["deletions"] += 1
+        self.counts["rows deleted"] += sum(int(row["rows"]) for row in done)
+
+    def end(self, name: str, how: signal.Signals) -> None:
+        """Send a signal to one process."""
+        process = self._processes[name]
+        if process.poll() is None:
+            process.send_signal(how)
+            if how == signal.SIGKILL:
+                process.wait()
+            self.counts[f"{name.partition('-')[0]} {how.name}"] += 1
+
+    def kill_server(self) -> None:
+        """Kill the server, and start it again some seconds later."""
+        pid = self.server.status().pid
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+            self.counts["server SIGKILL"] += 1
+        time.sleep(self.rng.uniform(0.5, 12.0))
+        self.server.start()
+
+    def disturb(self) -> None:
+        """Do one thing that goes wrong."""
+        worker = f"worker-{self.rng.randrange(self.n_workers)}"
+        draw = self.rng.random()
+        if draw < 0.45:
+            self.end(worker, signal.SIGKILL)
+        elif draw < 0.6:
+            self.end(worker, signal.SIGTERM)
+        elif draw < 0.7:
+            self.end("scheduler", signal.SIGKILL)
+        elif draw < 0.8:
+            self.kill_server()
+        elif self.studies:
+            self.delete()
+
+    def scrape(self, port: int) -> None:
+        """Read /metrics until it is over."""
+        while not self._over.wait(SCRAPE_SECONDS):
+            self.watch.scrapes += 1
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+                    text = answer.read().decode()
+            except (urllib.error.URLError, OSError):
+                self.watch.unanswered += 1
+                continue
+            values = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
+            known = {name: float(value) for name, value in values}
+            self.watch.without_database += not known.get("decortex_database_up")
+            self.watch.most_processes = max(
+                self.watch.most_processes, int(known.get("decortex_processes", 0))
+            )
+            waits = [v for name, v in known.items() if name.startswith("decortex_oldest_waiting_seconds")]
+            self.watch.longest_wait = max(self.watch.longest_wait, *waits, 0.0)
+
+    def run(self, seconds: float, say: Any) -> dict[str, Any]:
+        """Run for so long, drain, and compare; returns the figures."""
+        (self.folder / "logs").mkdir()
+        self.start()
+        began = time.monotonic()
+        self.declare()
+        port = _free_port()
+        self.spawn("dashboard", "dashboard", "--port", str(port))
+        watching = threading.Thread(target=self.scrape, args=(port,), daemon=True)
+        watching.start()
+        try:
+            while (passed := time.monotonic() - began) < seconds:
+                self.keep_up()
+                try:
+                    waiting = self.jobs()["pending"]
+                    if waiting < LOW_WATER:
+                        self.declare()
+                    self.disturb()
+                except (pymysql.MySQLError, RuntimeError) as error:
+                    # A command that met a killed server: that is told, and tried again later.
+                    self.counts["commands that failed"] += 1
+                    say(f"{passed:.0f} s: {str(error)[-300:]}")
+                    self.server.start()
+                say(f"{passed:.0f} s: {waiting} waiting, {dict(self.counts)}")
+                time.sleep(self.rng.uniform(0.5, 1.5) * self.pause)
+            return self.compare(time.monotonic() - began, drained=self.drain())
+        finally:
+            self._over.set()
+            for process in self._processes.values():
+                process.kill()
+                process.wait()
+            self.server.stop()
+
+    def drain(self) -> bool:
+        """Let the workers finish; whether nothing was left to do in time."""
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while time.monotonic() < deadline:
+            self.keep_up()
+            jobs = self.jobs()
+            if not jobs["pending"] and not jobs["reserved"]:
+                self.command("schedule")
+                jobs = self.jobs()
+                if not jobs["pending"] and not jobs["reserved"]:
+                    return True
+            time.sleep(2)
+        return False
+
+    def compare(self, seconds: float, *, drained: bool) -> dict[str, Any]:
+        """What was made, lost, made twice and left behind."""
+        for name in [name for name in self._processes if name != "dashboard"]:
+            self.end(name, signal.SIGTERM)
+            self._processes[name].wait()
+        told = [{**vars(one), "tables": sorted(one.tables)} for one in self.deletions]
+        (self.folder / "deletions.json").write_text(json.dumps(told))
+        self.python(LOOK, str(self.folder / "found.json"))
+        found = json.loads((self.folder / "found.json").read_text())
+        made: dict[tuple[str, str], list[float]] = {}
+        keys: dict[tuple[str, str], dict[str, Any]] = {}
+        events: Counter[str] = Counter()
+        for path in (self.folder / "logs").glob("worker-*.log"):
+            for line in path.read_text(errors="replace").splitlines():
+                try:
+                    event = json.loads(line)
+                except json.JSONDecodeError:
+                    continue  # a line that a kill cut off
+                events[event["event"]] += 1
+                if event["event"] == "made":
+                    identity = (event["table"], json.dumps(event["key"], sort_keys=True, default=str))
+                    made.setdefault(identity, []).append(datetime.fromisoformat(event["time"]).timestamp())
+                    keys[identity] = event["key"]
+        rows = {
+            (table, json.dumps(key, sort_keys=True)) for table, own in found["rows"].items() for key in own
+        }
+        double = vanished = 0
+        for (table, text), times in made.items():
+            key = keys[table, text]
+            over = [one for one in self.deletions if one.covers(table, key)]
+            times.sort()
+            for first, second in pairwise(times):
+                double += not any(one.ended >= first and one.began <= second for one in over)
+            if (table, text) not in rows:
+                vanished += not any(one.ended >= times[-1] for one in over)
+        missing = {table: n for table, n in found["missing"].items() if n}
+        return {
+            "hours": round(seconds / 3600, 3),
+            "workers": self.n_workers,
+            "drained": drained,
+            "made": sum(map(len, made.values())),
+            "rows": len(rows),
+            "lost": sum(missing.values()) + vanished,
+            "double": double,
+            "orphaned": found["reserved"],
+            "damaged": len(found["damaged"]),
+            "orphaned_files": found["orphaned_files"],
+            "files": found["files"],
+            "errors": len(found["errors"]),
+            "first_errors": found["errors"][:3],
+            "missing": missing,
+            "vanished": vanished,
+            "events": dict(sorted(events.items())),
+            "disturbances": dict(sorted(self.counts.items())),
+            "metrics": vars(self.watch),
+        }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the soak and print its figures as one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--hours", type=float, default=1.0)
+    parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--pause", type=float, default=15.0, help="mean seconds between two disturbances")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, help="keep server, store and logs here; it must not exist")
+    asked = parser.parse_args(words)
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the processes started here end with this one
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = asked.folder or Path(scratch) / "soak"
+        folder.mkdir(parents=True)
+        found = Soak(folder, asked.workers, asked.pause, random.Random(asked.seed)).run(
+            asked.hours * 3600, say
+        )
+    print(json.dumps(found))
+    print(
+        f"made {found['made']}, lost {found['lost']}, double {found['double']}, orphaned {found['orphaned']}"
+    )
+    bad = found["lost"] or found["double"] or found["orphaned"] or found["damaged"] or not found["drained"]
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""Guards around DataJoint below 2.3.6: comments that run as Python, blobs that expand, settings of other owners.
+
+DataJoint 2.3.6 closes all three and is in no registry yet; raise the floor in pyproject.toml when it is, and
+remove what it makes superfluous.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import zlib
+from pathlib import Path
+from typing import Any
+
+from datajoint import blob, declare
+from datajoint.jobs import Job  # type: ignore[import-untyped]
+from datajoint.settings import config as datajoint_config  # type: ignore[import-untyped]
+
+from decortex.errors import ConfigError, DatabaseError
+
+# No blob of decortex comes near it: the largest is an array of some numbers per neuron.
+LARGEST_BLOB = 2**30
+_COMPRESSED = b"ZL123\0"
+# What may stand behind the arrow of a foreign key: a class, or one of a module that is in scope, and columns renamed.
+_RENAMED = r"\s*[A-Za-z]\w*\s*=\s*(?:'\w+'|\"\w+\")\s*"
+_CLASS = re.compile(rf"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\.proj\({_RENAMED}(,{_RENAMED})*\))?")
+# What a type of DataJoint or MySQL looks like, in one line: int32, varchar(8), decimal(6,2), enum('a','b'), <blob>.
+_TYPE = re.compile(r"<?[A-Za-z_]\w*(@\w*)?>?( ?\([\w ,.'\-+]*\))?( (unsigned|zerofill))*")
+
+
+def install() -> None:
+    """Put the guards into DataJoint; once a process, again without effect."""
+    if declare.compile_foreign_key is _guarded_foreign_key:
+        return
+    declare.compile_foreign_key = _guarded_foreign_key
+    Job._get_fk_derived_pk_attrs = _guarded_key
+    vars(blob)["compression"][_COMPRESSED] = expand
+
+
+_compile = declare.compile_foreign_key
+_key_types = Job._get_fk_derived_pk_attrs
+
+
+def _guarded_foreign_key(line: str, context: dict[str, Any], *rest: Any, **options: Any) -> Any:
+    """Refuse a foreign key that names no class; DataJoint hands whatever stands there to ``eval``."""
+    named = re.sub(r"^->\s*(\[[^\]]*\])?", "", line.partition("#")[0].strip()).strip()
+    if not _CLASS.fullmatch(named):
+        raise DatabaseError(
+            f"a definition refers to {named[:80]!r}, which is no name of a table; nothing was declared."
+        )
+    return _compile(line, context, *rest, **options)
+
+
+def _guarded_key(jobs: Any) -> list[tuple[str, str]]:
+    """Refuse a queue whose key's types, which DataJoint reads from the comments of columns, are none."""
+    found: list[tuple[str, str]] = _key_types(jobs)
+    for name, kind in found:
+        if not _TYPE.fullmatch(str(kind)):
+            raise DatabaseError(
+                f"the comment of column {name!r} of {jobs._target.full_table_name} says that its type is "
+                f"{str(kind)[:80]!r}, which is none: somebody altered it. Nothing of it was run or declared; an "
+                "administrator restores the column's comment."
+            )
+    return found
+
+
+def expand(compressed: bytes) -> bytes:
+    """Expand a compressed blob, up to `LARGEST_BLOB` bytes.
+
+    Parameters
+    ----------
+    compressed : bytes
+        As zlib wrote it.
+
+    Raises
+    ------
+    DatabaseError
+        If it is larger, before the memory is taken, or cut off.
+    zlib.error
+        If it is not of zlib.
+    """
+    engine = zlib.decompressobj()
+    whole = engine.decompress(compressed, LARGEST_BLOB + 1)
+    if len(whole) > LARGEST_BLOB:
+        raise DatabaseError(
+            f"a stored value of {len(compressed)} bytes expands to more than {LARGEST_BLOB} bytes, which no value of "
+            "decortex does; it was not read. Delete its row and compute it again."
+        )
+    if not engine.eof:
+        raise DatabaseError(
+            f"a stored value of {len(compressed)} bytes is cut off; delete its row and compute it again."
+        )
+    return whole
+
+
+def refuse_foreign_settings() -> None:
+    """Refuse settings that DataJoint read from files which another account may write.
+
+    DataJoint looks for ``datajoint.json`` and ``.secrets`` in the current folder and all above it. decortex takes
+    nothing from them and tells DataJoint so when it is imported first; where DataJoint was imported before, or
+    ``DJ_IGNORE_CONFIG_FILE`` is set to false, they must belong to this account or to root, and nobody else may write
+    them or their folder.
+
+    Raises
+    ------
+    ConfigError
+        If one does not; the message names it and the way out.
+    """
+    config: Any = datajoint_config
+    for path in (getattr(config, "_config_path", None), getattr(config, "_secrets_dir", None)):
+        if path is None:
+            continue
+        for one in (Path(path).absolute(), Path(path).absolute().parent):
+            fault = _foreign(one)
+            if fault:
+                raise ConfigError(
+                    f"DataJoint read its settings from {Path(path).absolute()}, and {one} {fault}: whoever wrote them "
+                    "decides where data go. Set DJ_IGNORE_CONFIG_FILE=true (decortex needs no such file), or take "
+                    "the right to write from others."
+                )
+
+
+def _foreign(path: Path) -> str:
+    """Why others decide what stands in a file or folder; empty if they do not."""
+    status = path.stat()
+    if status.st_uid not in (os.getuid(), 0):
+        return f"belongs to another account (number {status.st_uid})"
+    sticky_folder = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not sticky_folder:
+        return f"may be written by others (mode {stat.S_IMODE(status.st_mode):o})"
+    return ""

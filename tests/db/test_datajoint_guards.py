@@ -1,0 +1,144 @@
+"""What DataJoint below 2.3.6 would run, expand or read, and does not here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import datajoint as dj
+import numpy as np
+import pytest
+from datajoint import declare
+from datajoint.blob import pack, unpack
+from datajoint.jobs import Job
+from datajoint.settings import config as datajoint_config
+
+import decortex_schemas as schemas
+from decortex.errors import ConfigError, DatabaseError
+from decortex_schemas.database import datajoint_guards, refuse_foreign_settings
+
+ATTACK = "__import__('pathlib').Path({path!r}).touch()"
+
+
+def test_a_comment_of_a_column_is_not_run_when_a_queue_is_declared(
+    database: dict[str, str], tmp_path: Path
+) -> None:
+    """The comment of a key's column holds its type, and a new line in it began a foreign key, which was evaluated."""
+    mark = tmp_path / "ran"
+    table = schemas.Embedding()
+    name = f"`{database['DECORTEX_DATABASE']}`.`{table.table_name}`"
+    connection = schemas.schema.connection
+    before = connection.query(
+        "SELECT column_comment FROM information_schema.columns WHERE table_schema = %s AND table_name = %s AND "
+        "column_name = 'model_seed'",
+        args=(database["DECORTEX_DATABASE"], table.table_name),
+    ).fetchone()[0]
+    kind = connection.query(f"SHOW COLUMNS FROM {name} LIKE 'model_seed'").fetchone()[1]
+    altered = "ALTER TABLE " + name + " MODIFY model_seed " + kind + " NOT NULL COMMENT %s"
+    connection.query("SET FOREIGN_KEY_CHECKS = 0")
+    try:
+        connection.query(altered, args=(f":int32\n    -> {ATTACK.format(path=str(mark))}:",))
+        with pytest.raises(DatabaseError, match=r"column 'model_seed' .* somebody altered it"):
+            Job(dj.FreeTable(connection, name))
+        # Without the guard of queues that of foreign keys would still hold.
+        with pytest.raises(DatabaseError, match="which is no name of a table"):
+            declare.prepare_declare(f"-> {ATTACK.format(path=str(mark))}", {}, connection.adapter)
+    finally:
+        connection.query(altered, args=(before,))
+        connection.query("SET FOREIGN_KEY_CHECKS = 1")
+    assert not mark.exists()
+    assert "model_seed : int" in Job(dj.FreeTable(connection, name)).definition
+
+
+def test_names_of_tables_are_taken() -> None:
+    """A class, one of a module, and options before it."""
+    for line in (
+        "-> Environment",
+        "-> [nullable] Environment  # a comment",
+        "->Study.Model",
+        "-> Seed.proj(a='seed')",
+    ):
+        with pytest.raises(dj.errors.DataJointError, match="could not be resolved"):
+            declare.prepare_declare(line, {}, None)
+
+
+def test_a_blob_expands_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.arange(5000.0)
+    stored = pack(values)
+    assert stored.startswith(b"ZL123\0")
+    np.testing.assert_array_equal(unpack(stored), values)
+    monkeypatch.setattr(datajoint_guards, "LARGEST_BLOB", 10_000)
+    with pytest.raises(DatabaseError, match="expands to more than 10000 bytes"):
+        unpack(stored)
+
+
+def test_a_blob_that_would_fill_the_memory_is_refused_early() -> None:
+    """2 GiB of zeros, whatever size it says it has."""
+    engine = zlib.compressobj(9)
+    body = b"".join(engine.compress(bytes(2**24)) for _ in range(128)) + engine.flush()
+    code = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_DATA, (2**31, 2**31))\n"
+        "import decortex_schemas.database.datajoint_guards as guards\n"
+        "guards.install()\n"
+        "guards.LARGEST_BLOB = 2**26\n"
+        "from datajoint.blob import unpack\n"
+        "try:\n"
+        "    unpack(sys.stdin.buffer.read())\n"
+        "except Exception as error:\n"
+        "    print(type(error).__name__, str(error)[:40])\n"
+    )
+    stored = b"ZL123\0" + (2**31).to_bytes(8, "little") + body
+    done = subprocess.run([sys.executable, "-c", code], input=stored, capture_output=True, check=True)
+    assert done.stdout.startswith(b"DatabaseError a stored value of")
+
+
+def test_a_blob_that_is_cut_off_is_refused() -> None:
+    with pytest.raises(DatabaseError, match="is cut off"):
+        unpack(pack(np.arange(5000.0))[:-8])
+
+
+def test_settings_in_folders_above_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "datajoint.json").write_text('{"database.host": "elsewhere.example", "safemode": false}')
+    code = (
+        "import decortex_schemas.database, datajoint as dj\n"
+        "print(dj.config['database.host'], dj.config._config_path)"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("DJ_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "elsewhere.example" not in done.stdout
+    assert done.stdout.split()[-1] == "None"
+
+
+def test_settings_that_others_may_write_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """DataJoint was imported first, and found a file."""
+    file = tmp_path / "datajoint.json"
+    file.write_text("{}")
+    file.chmod(0o600)
+    tmp_path.chmod(0o700)
+    config: Any = datajoint_config
+    monkeypatch.setattr(config, "_config_path", file)
+    refuse_foreign_settings()
+    file.chmod(0o666)
+    with pytest.raises(ConfigError, match=r"may be written by others \(mode 666\)"):
+        refuse_foreign_settings()
+    file.chmod(0o600)
+    tmp_path.chmod(0o777)
+    with pytest.raises(ConfigError, match="may be written by others"):
+        refuse_foreign_settings()
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(os, "getuid", lambda: os.stat(file).st_uid + 1)
+    if os.stat(file).st_uid:
+        with pytest.raises(ConfigError, match="belongs to another account"):
+            refuse_foreign_settings()
