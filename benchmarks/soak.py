@@ -154,6 +154,8 @@ class Soak:
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _started: int = 0
     _over: threading.Event = field(default_factory=threading.Event)
+    _closing: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> None:
         """Start the server and declare the tables."""
@@ -217,6 +219,12 @@ class Soak:
                     self.counts[f"{name.partition('-')[0]} ended by itself ({process.returncode})"] += 1
                 self.spawn(name, *words)
 
+    def keep(self) -> None:
+        """Keep processes running until the end, whatever command is being waited for meanwhile."""
+        while not self._closing.wait(1.0):
+            with self._lock:
+                self.keep_up()
+
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the database itself."""
         with (
@@ -266,8 +274,10 @@ class Soak:
 
     def end(self, name: str, how: signal.Signals) -> None:
         """Send a signal to one process."""
-        process = self._processes[name]
-        if process.poll() is None:
+        with self._lock:
+            process = self._processes.get(name)
+            if process is None or process.poll() is not None:
+                return
             process.send_signal(how)
             if how == signal.SIGKILL:
                 process.wait()
@@ -326,9 +336,11 @@ class Soak:
         self.spawn("dashboard", "dashboard", "--port", str(port))
         watching = threading.Thread(target=self.scrape, args=(port,), daemon=True)
         watching.start()
+        keeping = threading.Thread(target=self.keep, daemon=True)
+        keeping.start()
         try:
             while (passed := time.monotonic() - began) < seconds:
-                self.keep_up()
+                waiting = -1
                 try:
                     waiting = self.jobs()["pending"]
                     if waiting < LOW_WATER:
@@ -341,9 +353,14 @@ class Soak:
                     self.server.start()
                 say(f"{passed:.0f} s: {waiting} waiting, {dict(self.counts)}")
                 time.sleep(self.rng.uniform(0.5, 1.5) * self.pause)
-            return self.compare(time.monotonic() - began, drained=self.drain())
+            lasted, drained = time.monotonic() - began, self.drain()
+            self._closing.set()
+            keeping.join()
+            return self.compare(lasted, drained=drained)
         finally:
             self._over.set()
+            self._closing.set()
+            keeping.join()
             for process in self._processes.values():
                 process.kill()
                 process.wait()
@@ -353,7 +370,6 @@ class Soak:
         """Let the workers finish; whether nothing was left to do in time."""
         deadline = time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < deadline:
-            self.keep_up()
             jobs = self.jobs()
             if not jobs["pending"] and not jobs["reserved"]:
                 self.command("schedule")
@@ -366,7 +382,7 @@ class Soak:
     def compare(self, seconds: float, *, drained: bool) -> dict[str, Any]:
         """What was made, lost, made twice and left behind."""
         for name in [name for name in self._processes if name != "dashboard"]:
-            self.end(name, signal.SIGTERM)
+            self._processes[name].terminate()
             self._processes[name].wait()
         told = [{**vars(one), "tables": sorted(one.tables)} for one in self.deletions]
         (self.folder / "deletions.json").write_text(json.dumps(told))
