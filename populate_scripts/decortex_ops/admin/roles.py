@@ -88,7 +88,7 @@ def table_rights(table: str, role: Role) -> tuple[str, ...]:
         return ("INSERT", "UPDATE", "DELETE")
     if table.startswith("_") or table == "environment":
         return ("INSERT",)
-    if role != "author" or table.startswith("~") or table in ("#schema_version", "deletion"):
+    if role != "author" or table.startswith("~") or table in ("#schema_version", "deletion", "upgrade_step"):
         return ()
     if table == "k_choice":  # a person's own, which may be replaced
         return ("INSERT", "DELETE")

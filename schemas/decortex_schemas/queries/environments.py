@@ -18,6 +18,7 @@ from decortex_schemas.tables import (
     Embedding,
     TrainedModel,
     current_version,
+    has_stale,
     members_of,
     rows_of_study,
     version_counts,
@@ -96,7 +97,7 @@ def computation_versions(study: str) -> list[Row]:
     """
     found: list[Row] = []
     for table in computed_tables():
-        versions = version_counts(rows_of_study(table, study))
+        versions = version_counts(rows_of_study(table, study)) if has_stale(table) else {}
         if versions.keys() - {current_version(table)}:
             found.append({"table": table.__name__, "current": current_version(table), "versions": versions})
     return found

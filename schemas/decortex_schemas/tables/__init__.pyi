@@ -63,6 +63,7 @@ from .specs import (
 from .stale import (
     current_version,
     delete_stale,
+    has_stale,
     rows_of_study,
     stale,
     version_counts,
@@ -145,6 +146,7 @@ __all__ = [
     "delete_stale",
     "freeze_study",
     "frozen_members_of",
+    "has_stale",
     "insert_label_set",
     "insert_neurons",
     "is_registered",
