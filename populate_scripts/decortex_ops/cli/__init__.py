@@ -11,3 +11,156 @@ import pymysql
 import typer
 
 from decortex.errors import DecortexError
+from decortex_ops.cli import (
+    dashboard,
+    data,
+    demo,
+    own_table,
+    register,
+    register_labels,
+    register_model,
+    run,
+    study,
+)
+from decortex_ops.cli.admin import access, backup, db, doctor, stale, store
+from decortex_ops.cli.output import EXIT_FAILED, err
+from decortex_ops.cli.read import (
+    answers,
+    clusters,
+    compare,
+    evaluate,
+    export,
+    figure,
+    labels,
+    recompute,
+    report,
+    results,
+    split_test,
+    tree,
+    view,
+)
+
+app = typer.Typer(
+    name="decortex",
+    help="Functional cell types of visual cortex: cluster the readout embeddings of predictive networks.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(demo.demo)
+app.add_typer(db.app, name="db")
+app.command()(db.init)
+for _command in (access.grant, access.password, access.revoke, access.users, backup.backup, backup.restore):
+    db.app.command()(_command)
+app.add_typer(data.app, name="import")
+register.app.command()(register_model.model)
+register.app.command()(register_model.nnfabrik)
+register.app.command()(own_table.table)
+app.command()(own_table.analyse)
+register.app.command()(register_labels.labels)
+app.add_typer(register.app, name="register")
+app.add_typer(study.app, name="study")
+app.add_typer(view.app, name="view")
+app.command()(run.work)
+app.command()(run.schedule)
+app.command()(answers.answers)
+app.command()(results.status)
+app.command()(results.results)
+app.command()(results.agreement)
+app.command("best-k")(results.best_k)
+app.command()(tree.tree)
+app.command()(clusters.clusters)
+app.command("test-split")(split_test.given_partition)
+app.command()(labels.labels)
+app.command()(evaluate.stats)
+app.command()(evaluate.price)
+app.command()(compare.compare)
+app.command()(figure.figure)
+app.command()(report.report)
+app.command()(results.errors)
+app.command()(run.retry)
+app.command()(results.provenance)
+app.command()(recompute.recompute)
+app.add_typer(export.app, name="export")
+app.command("check-export")(export.check_export)
+app.command()(dashboard.dashboard)
+app.command()(doctor.doctor)
+app.command()(store.verify)
+app.command()(store.gc)
+app.command()(backup.delete)
+app.command()(stale.stale)
+
+
+def _database_errors() -> tuple[type[BaseException], ...]:
+    """Errors of the database layer, if a command has loaded it."""
+    datajoint = sys.modules.get("datajoint.errors")
+    return (pymysql.MySQLError, *([datajoint.DataJointError] if datajoint else []))
+
+
+_show_others = warnings.showwarning
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
+    """Say as a message what decortex warns of; other warnings are Python's."""
+    if category.__name__ == "FrozenStudyChanged":
+        err.print(f"warning: {message}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    else:
+        _show_others(message, category, *where, **options)
+
+
+def _refusal(error: BaseException) -> str | None:
+    from decortex_schemas.database import server_refusal
+
+    return server_refusal(error)
+
+
+def _missing_table(error: BaseException) -> str | None:
+    """Say that DataJoint met a table that is not declared; None if it is something else."""
+    text = str(error.args[0]) if error.args else ""
+    if not (error.__class__.__name__ == "MissingTableError" or text.endswith("is not defined.")):
+        return None
+    return (
+        f"{text.rstrip('. ')}. A table is missing that this decortex has: run `decortex init` as an "
+        "administrator, which "
+        "declares it."
+    )
+
+
+def _explained(refusal: str) -> str:
+    """Who one is, which role is needed, whom to ask."""
+    from decortex_ops.admin import roles as access
+    from decortex_schemas.database import read_settings
+
+    return access.explain_refusal(read_settings(), refusal)
+
+
+def main() -> None:
+    """Run a command; what decortex reports itself becomes one message and exit status 1."""
+    warnings.showwarning = _show_warning
+    try:
+        app()
+    except DecortexError as error:
+        if os.environ.get("DECORTEX_DEBUG"):
+            raise
+        err.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(EXIT_FAILED)
+    except _database_errors() as error:
+        if os.environ.get("DECORTEX_DEBUG"):
+            raise
+        refused = error.__class__.__name__ == "AccessError" or error.args[:1] in [(1044,), (1142,), (1143,)]
+        told = None if refused else _refusal(error) or _missing_table(error)
+        if refused:
+            message = _explained(str(error.args[1]))
+        elif told:
+            message = f"the server refused: {told}"
+        else:
+            message = f"the database refused or was lost: {error.__class__.__name__}: {error}"
+        err.print(
+            message,
+            style="red",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        sys.exit(EXIT_FAILED)
+    except BrokenPipeError:
+        sys.exit(EXIT_FAILED)
