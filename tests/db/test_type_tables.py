@@ -56,6 +56,18 @@ def test_the_command_says_the_sentence_first(lab: str, monkeypatch: Any, capsys:
     assert rows[0]["sentence"] in " ".join(capsys.readouterr().out.split())
 
 
+def test_what_the_count_costs_is_told(lab: str, monkeypatch: Any, capsys: Any) -> None:
+    counted = len(queries.types(lab))
+    cost = queries.selection_cost(lab)
+    assert cost["types"] == {"jobs": counted, "done": counted, "seconds_left": 0.0}
+    assert cost["jobs"] == 0
+    monkeypatch.setattr("sys.argv", ["decortex", "study", "cost", lab])
+    with pytest.raises(SystemExit):
+        main()
+    line = f"number of types: {counted} of {counted} jobs done; time left: 0 s on one core"
+    assert capsys.readouterr().out.strip() == line
+
+
 def said(capsys: Any, monkeypatch: Any, *words: str) -> Any:
     monkeypatch.setattr("sys.argv", ["decortex", "test-split", *words, "--json"])
     with pytest.raises(SystemExit) as end:

@@ -66,7 +66,7 @@ def cost(
     json: JsonFlag = False,
     csv: CsvFlag = False,
 ) -> None:
-    """Show what choosing the number of clusters costs: jobs, clusterings, and the time that is left.
+    """Show what counting types and choosing K cost: jobs, clusterings, and the time that is left.
 
     Example: decortex study cost v4-sweep
     """
@@ -79,20 +79,28 @@ def cost(
 
 
 def _say_cost(name: str) -> None:
-    """Say what the choice of K of a study costs; nothing where it has none."""
+    """Say what the count of types and the choice of K of a study cost; nothing of what it does not ask for."""
     from decortex_schemas import queries
 
     found = queries.selection_cost(name)
-    if not found["jobs"]:
-        return
-    fits = ", ".join(f"{n:,} of {what}" for what, n in found["fits"].items())
-    left = found["seconds_left"]
-    time = "unknown until some are done" if left is None else f"{left:,.0f} s on one core"
-    out.print(
-        f"choice of K: {found['done']:,} of {found['jobs']:,} jobs done; clusterings: {fits}; time left: {time}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    types, lines = found["types"], []
+    if types["jobs"]:
+        lines.append(
+            f"number of types: {types['done']:,} of {types['jobs']:,} jobs done; time left:"
+            f" {_time(types['seconds_left'])}"
+        )
+    if found["jobs"]:
+        fits = ", ".join(f"{n:,} of {what}" for what, n in found["fits"].items())
+        lines.append(
+            f"choice of K: {found['done']:,} of {found['jobs']:,} jobs done; clusterings: {fits}; time left:"
+            f" {_time(found['seconds_left'])}"
+        )
+    for line in lines:
+        out.print(line, highlight=False, soft_wrap=True)
+
+
+def _time(seconds: float | None) -> str:
+    return "unknown until some are done" if seconds is None else f"{seconds:,.0f} s on one core"
 
 
 @app.command()

@@ -9,7 +9,7 @@ from decortex.errors import ConfigError
 from decortex.evaluation import selection
 from decortex_schemas.queries.overview import one_at_a_time, require_frozen
 from decortex_schemas.queries.types import types
-from decortex_schemas.tables import ClusteringMethod, EmbeddingSpec, ModelSpec, Study
+from decortex_schemas.tables import ClusteringMethod, EmbeddingSpec, ModelSpec, SplitSpec, Study
 from decortex_schemas.tables.evaluation import (
     SELECTION,
     KChoice,
@@ -17,6 +17,7 @@ from decortex_schemas.tables.evaluation import (
     KSelection,
     NullFit,
     SeedNullFit,
+    TypeCount,
     asked_criteria,
     asked_nulls,
     asked_seed_nulls,
@@ -114,14 +115,15 @@ def best_k(study: str, key: Mapping[str, Any] | None = None) -> list[dict[str, A
 
 @one_at_a_time
 def selection_cost(study: str) -> dict[str, Any]:
-    """What choosing K costs in a study: jobs asked for and done, and the clusterings they take.
+    """What choosing K and counting types cost in a study: jobs asked for and done, and the clusterings they take.
 
     Returns
     -------
     dict
         ``jobs``, ``done``; ``fits``: clusterings of the data, of uniform references and of surrogates;
         ``seconds_left``: what is not done yet, at the mean time of the jobs of this study that are, on one
-        core; None before the first.
+        core; None before the first. ``types``: ``jobs``, ``done`` and ``seconds_left`` of the count of types, which
+        every study asks for.
     """
     tables = {
         KCriteria: asked_criteria(study),
@@ -135,11 +137,12 @@ def selection_cost(study: str) -> dict[str, Any]:
     left: float | None = 0.0
     done = 0
     for table, asked in tables.items():
-        seconds = (table & asked).to_arrays("seconds")
-        done += len(seconds)
-        waiting = len(asked) - len(seconds)
-        if waiting:
-            left = None if left is None or not len(seconds) else left + waiting * float(seconds.mean())
+        n_done, own = _time_left(table & asked, len(asked))
+        done += n_done
+        left = None if left is None or own is None else left + own
+    networks = Study.Model.proj() * Study.Embedding.proj() & of
+    n_types = len(networks) * len(SplitSpec())
+    types_done, types_left = _time_left(TypeCount & networks, n_types)
     each = one["surrogates"] // (len(SELECTION.nulls) * SELECTION.n_surrogates)
     return {
         "jobs": n_criteria + n_nulls + n_joint,
@@ -150,7 +153,17 @@ def selection_cost(study: str) -> dict[str, Any]:
             "surrogates": n_nulls * each + n_joint * grid,
         },
         "seconds_left": left,
+        "types": {"jobs": n_types, "done": types_done, "seconds_left": types_left},
     }
+
+
+def _time_left(rows: Any, n_asked: int) -> tuple[int, float | None]:
+    """Rows that are done, and seconds for the others at the mean of these; None before the first."""
+    seconds = rows.to_arrays("seconds")
+    waiting = n_asked - len(seconds)
+    if not waiting:
+        return len(seconds), 0.0
+    return len(seconds), waiting * float(seconds.mean()) if len(seconds) else None
 
 
 def _curves(key: dict[str, Any]) -> dict[str, Any]:
