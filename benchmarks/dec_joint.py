@@ -4,7 +4,7 @@
     python benchmarks/dec_joint.py --out dec_joint.jsonl --summary                # what stands in the file, as a table
 
 Simulated cortex. For every core, spread and generator three networks are trained on the same neurons (Adam at .008,
-the rate falling to .3 of itself where validation stands still, 30 epochs, the best epoch kept). One training gives
+the rate falling to .3 of itself where validation stands still, --epochs of them, the best one kept). One training gives
 the state after every epoch m and the control; from each m every variant trains on jointly, core and readouts, with
 optimiser, rates and batches going on. Each state is clustered by every method at equal K. Embeddings are L2-normalised
 readouts, of the equivariant core their Fourier magnitudes over orientation, inside which agreement does not follow
@@ -12,8 +12,8 @@ orientation.
 
 One JSON object a line, appended to --out; what stands there is not computed again. `part` is
 
-- 'state': core, spread, generator, surrogate, network, m, k, variant, state, method, labels, truth (adjusted Rand
-  index), validation and test (mean correlation to average), moved (share of labels that left their start), status;
+- 'state': core, spread, generator, surrogate, epochs, network, m, k, variant, state, method, labels, truth (adjusted
+  Rand index), validation and test (mean correlation to average), moved (share of labels that left their start), status;
 - with --summary, from these rows: 'summary' (core, spread, m, k, role of the generators, variant, state, method:
   agreement of networks, truth, retained share of the control's correlation, labels moved) and 'choice': the variant
   whose own labels agree best between networks on the generators to choose by, among those that keep 99 % of the
@@ -89,7 +89,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "tell 1": {"kind": "tell", "beta_rule": "balanced", "beta": 1.0},
     CONSENSUS: {**DECEMBER, "beta": 1.0},
 }
-PLATEAU = {"schedule": "plateau", "learning_rate": 8e-3, "keep": "best", "max_epochs": EPOCHS}
+PLATEAU = {"schedule": "plateau", "learning_rate": 8e-3, "keep": "best"}
 KEEP = 0.99
 
 Row = dict[str, Any]
@@ -105,6 +105,7 @@ class Case:
     generator: int
     surrogate: int | None
     recordings: Recordings
+    epochs: int
 
     @property
     def names(self) -> Row:
@@ -115,6 +116,7 @@ class Case:
             "spread": self.spread,
             "generator": self.generator,
             "surrogate": self.surrogate,
+            "epochs": self.epochs,
         }
 
 
@@ -125,7 +127,9 @@ class Trained:
         """Train from the beginning to the end, handing the run over at every m."""
         config, training = RECIPES[CORES[case.core]]()
         self.case, self.seed = case, seed
-        self.training = TrainingConfig.from_params({**training.resolved(), **PLATEAU})
+        self.training = TrainingConfig.from_params(
+            {**training.resolved(), **PLATEAU, "max_epochs": case.epochs}
+        )
         network = Network.build(config, case.recordings, seed=seed)
         self.starts: dict[int, tuple[dict[str, Any], Handover]] = {}
         after = None
@@ -207,16 +211,22 @@ def state_rows(
     ]
 
 
-def population(core: str, spread: float, generator: int, n_neurons: int, surrogate: int | None) -> Case:
+def population(
+    core: str, spread: float, generator: int, *, n_neurons: int, surrogate: int | None, epochs: int
+) -> Case:
     """Simulate recordings; as a surrogate, responses of a network of them whose readout features hold no types."""
     recordings = simulate_cortex(SimulationConfig(spread=spread, n_neurons=n_neurons), generator).recordings
     if surrogate is None:
-        return Case(core, spread, generator, None, recordings)
+        return Case(core, spread, generator, None, recordings, epochs)
     # The generator is a network of its own seed; networks on the drawn responses train their own cores.
-    teacher = Trained(Case(core, spread, generator, None, recordings), max(NETWORKS) + 1, (1,)).control
+    teacher = Trained(
+        Case(core, spread, generator, None, recordings, epochs), max(NETWORKS) + 1, (1,)
+    ).control
     draw = draw_null(teacher, recordings, "gaussian", seed=surrogate, device="cpu")
     digest = config_hash([recordings.content_sha256, surrogate])
-    return Case(core, spread, generator, surrogate, null_recordings(recordings, draw.responses, digest))
+    return Case(
+        core, spread, generator, surrogate, null_recordings(recordings, draw.responses, digest), epochs
+    )
 
 
 def rows_of(case: Case, asked: argparse.Namespace, kept: set[str]) -> Iterator[list[Row]]:
@@ -278,7 +288,7 @@ def rows_of(case: Case, asked: argparse.Namespace, kept: set[str]) -> Iterator[l
 def name_of(row: Row) -> str:
     """Name of the piece of work that a row is of."""
     names = ("core", "spread", "generator", "surrogate", "network", "m", "k", "variant")
-    return json.dumps([row[name] for name in names])
+    return json.dumps([*(row[name] for name in names), row.get("epochs", EPOCHS)])
 
 
 def summarise(rows: Iterable[Row]) -> list[Row]:
@@ -286,29 +296,30 @@ def summarise(rows: Iterable[Row]) -> list[Row]:
     populations: dict[tuple[Any, ...], dict[int, Row]] = defaultdict(dict)
     for row in rows:
         where = ("core", "spread", "surrogate", "m", "k", "generator", "variant", "state", "method")
-        populations[tuple(row[name] for name in where)][row["network"]] = row
+        key = (row.get("epochs", EPOCHS), *(row[name] for name in where))
+        populations[key][row["network"]] = row
     controls = {
-        (key[:6], network): row
+        (key[:7], network): row
         for key, found in populations.items()
-        if key[7:] == ("control", "kmeans")
+        if key[8:] == ("control", "kmeans")
         for network, row in found.items()
     }
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for key, found in populations.items():
-        core, spread, surrogate, m, k, generator, variant, state, method = key
+        epochs, core, spread, surrogate, m, k, generator, variant, state, method = key
         labels = [row["labels"] for _, row in sorted(found.items())]
         pairs = [adjusted_rand_score(a, b) for a, b in combinations(labels, 2)]
         members = list(found.items())
         retained = {
             tier: [
-                row[tier] / controls[key[:6], network][tier]
+                row[tier] / controls[key[:7], network][tier]
                 for network, row in members
-                if (key[:6], network) in controls
+                if (key[:7], network) in controls
             ]
             for tier in ("validation", "test")
         }
         role = "choose" if generator in CHOOSE else "judge"
-        groups[core, spread, surrogate is not None, m, k, role, variant, state, method].append(
+        groups[epochs, core, spread, surrogate is not None, m, k, role, variant, state, method].append(
             {
                 "agreement": _mean(pairs),
                 "truth": _mean([row["truth"] for _, row in members]),
@@ -319,7 +330,7 @@ def summarise(rows: Iterable[Row]) -> list[Row]:
                 "n_networks": len(members),
             }
         )
-    names = ("core", "spread", "surrogate", "m", "k", "role", "variant", "state", "method")
+    names = ("epochs", "core", "spread", "surrogate", "m", "k", "role", "variant", "state", "method")
     figures = ("agreement", "truth", "moved", "retained_validation", "retained")
     return [
         {
@@ -340,7 +351,7 @@ def choose(summary: Iterable[Row]) -> list[Row]:
     for row in summary:
         own = row["method"] == OWN_LABELS and row["variant"] != CONSENSUS
         if own and row["role"] == "choose" and not row["surrogate"]:
-            groups[row["core"], row["spread"], row["m"], row["k"]].append(row)
+            groups[row["epochs"], row["core"], row["spread"], row["m"], row["k"]].append(row)
     chosen = []
     for key, found in sorted(groups.items()):
         fine = [
@@ -354,7 +365,7 @@ def choose(summary: Iterable[Row]) -> list[Row]:
         chosen.append(
             {
                 "part": "choice",
-                **dict(zip(("core", "spread", "m", "k"), key, strict=True)),
+                **dict(zip(("epochs", "core", "spread", "m", "k"), key, strict=True)),
                 "variant": None if best is None else best["variant"],
                 "agreement": None if best is None else best["agreement"],
                 "n_generators": found[0]["n_generators"],
@@ -380,6 +391,7 @@ def main() -> None:
     parser.add_argument("--counts", nargs="+", type=int, default=list(COUNTS))
     parser.add_argument("--variants", nargs="+", choices=tuple(VARIANTS), default=list(VARIANTS))
     parser.add_argument("--neurons", type=int, default=240)
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of the whole training")
     parser.add_argument("--surrogates", type=int, default=0, help="populations without types a generator")
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -394,7 +406,14 @@ def main() -> None:
         for core in asked.cores:
             for generator in asked.generators:
                 for surrogate in [None, *range(asked.surrogates)]:
-                    case = population(core, spread, generator, asked.neurons, surrogate)
+                    case = population(
+                        core,
+                        spread,
+                        generator,
+                        n_neurons=asked.neurons,
+                        surrogate=surrogate,
+                        epochs=asked.epochs,
+                    )
                     for piece in rows_of(case, asked, kept):
                         # One write for a piece, so that an interrupted run leaves all of it or nothing.
                         with asked.out.open("a") as file:

@@ -24,14 +24,25 @@ def study(monkeypatch):
     monkeypatch.setitem(sys.modules, "dec_joint", module)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "SimulationConfig", partial(SimulationConfig, **TINY))
-    monkeypatch.setitem(module.PLATEAU, "max_epochs", 3)
     monkeypatch.setattr(module, "METHODS", {"kmeans": ("kmeans", {"n_init": 2})})
     return module
 
 
 def run(module, monkeypatch, out, *words, networks=("0", "1")):
     asked = ["dec_joint", "--out", str(out), "--cores", "plain", "--spreads", "0", "--generators", "0"]
-    asked += ["--networks", *networks, "--start-epochs", "1", "2", "--counts", "3", "--neurons", "24"]
+    asked += [
+        "--networks",
+        *networks,
+        "--start-epochs",
+        "1",
+        "2",
+        "--counts",
+        "3",
+        "--neurons",
+        "24",
+        "--epochs",
+        "3",
+    ]
     monkeypatch.setattr("sys.argv", [*asked, *words])
     module.main()
 
@@ -66,6 +77,14 @@ def test_the_study_goes_on_where_it_stopped_and_shares_one_training(study, monke
     assert {row["state"] for row in summary} == {"start", "control", "fine_tuned", "fine_tuned_afresh"}
     assert all(row["n_networks"] == 2 for row in summary)
     assert [row["retained"] for row in summary if row["state"] == "control"] == [1.0, 1.0]
+
+
+def test_trainings_of_other_lengths_are_never_averaged(study):
+    rows = [*rows_of("good", 0.9), *({**row, "epochs": 15} for row in rows_of("good", 0.4))]
+    own = [row for row in study.summarise(rows) if row["state"] == "fine_tuned"]
+    assert {row["epochs"] for row in own} == {15, study.EPOCHS}  # rows of before the column are of 30
+    assert own[0]["agreement"] != own[1]["agreement"]
+    assert len(study.choose(study.summarise(rows))) == 2
 
 
 def test_a_population_without_types_is_drawn_and_has_no_truth(study, monkeypatch, tmp_path):
