@@ -42,6 +42,8 @@ VARIANTS = {
     "dec_joint": FinetuneConfig(kind="dec_joint", tolerance=0.0),
     "dec_joint scaled": FinetuneConfig(kind="dec_joint", kernel="scaled", tolerance=0.0),
     "dec_joint pca10": FinetuneConfig(kind="dec_joint", kernel="pca10", tolerance=0.0),
+    "dec_joint balanced": FinetuneConfig(kind="dec_joint", kernel="scaled", tolerance=0.0, target="balanced"),
+    "tell": FinetuneConfig(kind="tell"),
     "dec_undetached": FinetuneConfig(kind="dec_undetached"),
     "december": FinetuneConfig(kind="december"),
     "december learned": FinetuneConfig(kind="december", learn_nu=True, learn_weights=True),

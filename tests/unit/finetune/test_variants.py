@@ -285,3 +285,27 @@ def test_variants_that_had_rows_keep_their_hash(kind):
 def test_what_a_variant_does_not_use_is_refused(params, message):
     with pytest.raises(ConfigError, match=message):
         FinetuneConfig.from_params(params)
+
+
+@pytest.mark.parametrize("method", ["sec", "ldmgi", "spectral"])
+def test_the_first_centres_are_the_means_of_whatever_partition_is_the_start(
+    network, recordings, schedule, method
+):
+    """A partition of a graph has no centres of its own; a loss starts from the means of its members."""
+    embedding = fit_map(network.embedding().detach().numpy(), EmbeddingConfig(kind="l2"))
+    points = embedding.apply(network.embedding().detach().numpy())
+    labels = fit(points, method, n_clusters=2, seed=0, n_neighbors=6).labels
+    means = [np.mean([points[i] for i in range(len(points)) if labels[i] == j], axis=0) for j in (0, 1)]
+    start = StartPoints(torch.as_tensor(points), torch.as_tensor(labels, dtype=torch.int64), 2)
+    for term in (
+        DECTerm(identity, start, FinetuneConfig(kind="dec_joint")),
+        TELLTerm(identity, start, FinetuneConfig(kind="tell")),
+        DECEMberTerm(identity, start, FinetuneConfig(kind="december")),
+    ):
+        centres = term.cluster_parameters(start.points, np.arange(2))["centres"]
+        np.testing.assert_allclose(centres, means, rtol=1e-5)
+    config = FinetuneConfig(kind="december", beta=0.1)
+    result = finetune(
+        network, recordings, embedding, labels, config, schedule, n_clusters=2, seed=0, device="cpu"
+    )
+    assert result.status == "ok"

@@ -10,6 +10,7 @@ from .indices import (
     table_agreement,
 )
 from .mutual_information import expected_mutual_information, mutual_information
+from .networks import pairs_interval
 from .rand_matrix import rand_matrix
 from .stability import Stability, draw_subsample, stability
 from .subsamples import Clusterer, adjusted_rand, subsample_stability, subsamples
@@ -29,6 +30,7 @@ __all__ = [
     "match_table",
     "matched_confusion",
     "mutual_information",
+    "pairs_interval",
     "pairwise_agreement",
     "rand_matrix",
     "stability",

@@ -1,0 +1,61 @@
+"""How sure is a mean agreement over pairs of networks: an interval with networks, not pairs, as the sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from decortex.errors import InputError
+from decortex.evaluation.performance import t_interval
+
+
+def pairs_interval(
+    pairs: Mapping[tuple[int, int], float], level: float = 0.95
+) -> tuple[float | None, float | None]:
+    r"""Interval of a mean over all pairs of networks, by the jackknife over networks.
+
+    Pairs that share a network are not independent: three networks are three pairs, but a sample of three networks.
+    With :math:`\theta` the mean over all pairs and :math:`\theta_{(i)}` that without network i, the pseudo-values
+    :math:`n\theta - (n - 1)\theta_{(i)}` have :math:`\theta` as their mean; the interval is Student's on them.
+
+    Parameters
+    ----------
+    pairs : mapping of (int, int) to float
+        Agreement of every pair of networks, each pair once.
+    level : float
+        Of the interval.
+
+    Returns
+    -------
+    tuple of float or None
+        Ends, not clipped to what an index can be; (None, None) below three networks, whose single pair has no spread.
+
+    Raises
+    ------
+    InputError
+        If a pair is missing or there twice.
+
+    Notes
+    -----
+    Arvesen, "Jackknifing U-statistics", Ann. Math. Stat. 40, 1969. With three networks it has two degrees of
+    freedom and is wide.
+
+    Examples
+    --------
+    >>> low, high = pairs_interval({(0, 1): 0.5, (0, 2): 0.6, (1, 2): 0.7})
+    >>> round(low, 3), round(high, 3)
+    (0.103, 1.097)
+    """
+    networks = sorted({network for pair in pairs for network in pair})
+    n = len(networks)
+    unordered = {frozenset(pair) for pair in pairs}
+    if len(unordered) != len(pairs) or len(pairs) != n * (n - 1) // 2:
+        raise InputError(
+            f"expected every pair of {n} networks once, {n * (n - 1) // 2} in all, got {len(pairs)}: {sorted(pairs)}."
+        )
+    if n < 3:
+        return None, None
+    whole = float(np.mean(list(pairs.values())))
+    without = [np.mean([value for pair, value in pairs.items() if one not in pair]) for one in networks]
+    return t_interval(n * whole - (n - 1) * np.array(without, dtype=np.float64), level)
