@@ -96,7 +96,8 @@ def test_association_shows_what_the_tables_hold(visit: Visit, study: str, sql: S
     visit.open(f"/association?study={study}&k=8")
     stored = sql(
         "SELECT AVG(a.omega2_partial) AS omega2 FROM __cluster_association a JOIN `#covariate_set` c USING "
-        "(covariate_set_id) WHERE a.method = 'kmeans' AND a.k = 8 AND a.finetune_id = 1 AND covariate_set = 'all known'"
+        "(covariate_set_id) WHERE a.model_spec_id = 1 AND method = 'kmeans' AND k = 8 AND finetune_id = 1 "
+        "AND covariate_set = 'all known'"
     )[0]["omega2"]
     assert visit.tile("omega², all known held fixed").startswith(f"{stored:.3f} [")
     assert "at least five animals or sessions are needed" in visit.tile("population, animals as units")

@@ -21,6 +21,7 @@ from decortex_schemas.database import delete_rows, frozen_studies_hit
 from decortex_schemas.tables import FrozenStudyChanged, changes_since_freezing, members_of, recompute_frozen
 
 READERS = {
+    "answers": queries.answers,
     "results": queries.results,
     "agreement": queries.agreement,
     "stats": queries.predictability,
@@ -87,6 +88,9 @@ def test_pages_and_the_report_say_so_where_they_are_read(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FrozenStudyChanged)
         assert "No longer what was frozen" in report(lab)
+        for row in queries.answers(lab):
+            assert row["sentence"].startswith("Of a study that is no longer what was frozen: ")
+            assert "1 of its members missing" in row["missing"]
         with pytest.raises(ConfigError, match="not those that were frozen"):
             export_study(lab, tmp_path / "bundle")
 

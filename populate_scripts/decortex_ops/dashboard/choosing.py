@@ -23,6 +23,8 @@ FINETUNE = Field("ft", "int", low=0)
 NETWORK = (DATASET, MODEL, NET)
 PARTITION = (STUDY, *NETWORK, EMBEDDING, METHOD, K, SEED, FINETUNE)
 
+# What a network without recordings is scored against begins so.
+NO_RECORDINGS = "nothing: no recordings"
 NO_STUDY = Empty(
     "No study is declared in this database yet.",
     "decortex study create my-sweep plan.json    # or: decortex demo",

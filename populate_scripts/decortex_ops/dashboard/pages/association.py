@@ -164,7 +164,7 @@ def estimands_panel(here: Sequence[Mapping[str, Any]]) -> Panel:
         if here
         else Empty(
             "Performance is not compared between these clusters yet; networks without recordings have no scores.",
-            "decortex schedule    # then: decortex work --tables ClusterAssociation,GridAssociation",
+            "decortex schedule    # then: decortex work",
         ),
         note="p is never below one over the permutations. Partitions of the same neurons are not independent.",
     )
@@ -233,7 +233,7 @@ def units_panel(units: Sequence[Mapping[str, Any]]) -> Panel:
             },
         ),
         rows=list(units),
-        empty=None if units else Empty("Not tested yet.", "decortex work --tables ClusterAssociation"),
+        empty=None if units else Empty("Not tested yet.", "decortex schedule    # then: decortex work"),
         note="Below five animals or sessions there is no answer: a limit of the recordings, not of the neurons.",
         width="half",
     )
@@ -249,11 +249,7 @@ def confounds_panel(follows: Sequence[Mapping[str, Any]]) -> Panel:
             follows, [("k", "K"), *CONFOUNDS], caption="How far clusters follow sessions and animals"
         ),
         rows=list(follows),
-        empty=None
-        if follows
-        else Empty(
-            "Not compared yet.", "decortex schedule    # then: decortex work --tables ClusterConfound"
-        ),
+        empty=None if follows else Empty("Not compared yet.", "decortex schedule    # then: decortex work"),
         note="Kept when left out: share of an animal's neurons that stay nearest to their own cluster.",
     )
 
@@ -279,5 +275,7 @@ def recordings_panel(read: Sequence[Mapping[str, Any]]) -> Panel:
             caption="Recordings behind scores and covariates",
         ),
         rows=list(read),
-        empty=None if read else Empty("No recordings were read.", "decortex work --tables RecordingSummary"),
+        empty=None
+        if read
+        else Empty("No recordings were read.", "decortex schedule    # then: decortex work"),
     )

@@ -99,7 +99,9 @@ def readout_panel(centres: Sequence[Mapping[str, Any]], cluster: int, *, moved: 
     n_features = 0 if own is None else len(own["centre"])
     empty = None
     if own is None:
-        empty = Empty("No mean readout is stored for this cluster.", "decortex work --tables Clustering")
+        empty = Empty(
+            "No mean readout is stored for this cluster.", "decortex schedule    # then: decortex work"
+        )
     return Panel(
         "readout",
         "Mean readout" + (" before fine-tuning" if moved else ""),

@@ -59,7 +59,7 @@ def render(state: State, source: Source) -> View:
     key = partition_key(chosen)
     found = source(queries.finetuning, key)
     if found is None:
-        command = "decortex schedule    # then: decortex work --tables DECFinetune"
+        command = "decortex schedule    # then: decortex work"
         problem = Panel("losses", "Losses", empty=Empty("This fine-tuning is not computed yet.", command))
         return View(state, chosen.choices, [problem], LEAD)
     untouched = next(row["finetune_id"] for row in chosen.options["finetunings"] if row["kind"] == "none")
@@ -239,7 +239,7 @@ def price_panel(found: Mapping[str, Any]) -> Panel:
         return Panel(
             "price",
             "Before and after",
-            empty=Empty("Its price is not computed yet.", "decortex work --tables RetainedPerformance"),
+            empty=Empty("Its price is not computed yet.", "decortex schedule    # then: decortex work"),
             width="half",
         )
     clusters = price["clusters"]

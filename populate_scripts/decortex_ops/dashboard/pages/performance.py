@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from decortex_ops.dashboard.choosing import PARTITION, against, choose_partition, partition_key
+from decortex_ops.dashboard.choosing import NO_RECORDINGS, PARTITION, against, choose_partition, partition_key
 from decortex_ops.dashboard.parts import Empty, Panel, View, number_tiles
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
@@ -23,6 +23,7 @@ LEAD = "Is a neuron's predictability tied to its cluster? Effect sizes first; ne
 FIELDS = PARTITION
 CARRIED = PARTITION
 _GRID = 96
+WORK = "decortex schedule    # then: decortex work"
 
 
 def render(state: State, source: Source) -> View:
@@ -33,8 +34,15 @@ def render(state: State, source: Source) -> View:
     key = partition_key(chosen)
     found = source(queries.performance_by_cluster, key)
     if found is None:
-        command = "decortex schedule    # then: decortex work --tables ClusterPerformance"
-        empty = Empty("Performance by cluster is not computed yet for this partition.", command)
+        words = against(chosen)
+        empty = (
+            Empty(
+                f"This network has no scores, and work will make none.{words}",
+                "decortex register dataset FOLDER",
+            )
+            if NO_RECORDINGS in words
+            else Empty("Performance by cluster is not computed yet for this partition.", WORK)
+        )
         return View(
             chosen.state, chosen.choices, [Panel("violins", "Performance by cluster", empty=empty)], LEAD
         )
@@ -92,7 +100,9 @@ def violins_panel(
         rows=rows,
         empty=None
         if groups
-        else Empty("The network was not scored on test trials.", "decortex work --tables Performance"),
+        else Empty(
+            "The network was not scored on test trials.", "decortex schedule    # then: decortex work"
+        ),
         note="Line: median; thick bar: half of the neurons. "
         f"{found['n_excluded']} neurons have no defined score.",
     )

@@ -23,7 +23,7 @@ LEGEND = (
     ("established", "beyond these animals"),
     ("in these sessions", "of these neurons"),
     ("not established", "compared, not shown"),
-    ("undecided", "not comparable yet"),
+    ("undecided", "not comparable"),
     ("not asked", "not in the plan"),
 )
 # Where each answer's rows are shown, in the order of the answers, and what its number is called.
@@ -34,6 +34,8 @@ PAGES = (
     ("/fine-tune", "change of the agreement between networks"),
     ("/cluster", "agreement with known types, animals or sessions"),
 )
+# Where the tuning of clusters is measured, their answer is of that.
+TUNED = ("/tuning", "range of clusters in the index that tells them best")
 # What a whole number line spans; the change of an agreement is centred on none.
 _SPANS = ((1.0, None), (0.0, 1.0), (0.0, None), (None, None), (None, 1.0))
 
@@ -48,7 +50,7 @@ def render(state: State, source: Source) -> View:
     about = source(queries.study_facts, study)
     told = source(queries.answers, study)
     where = source(queries.reference, study)
-    cards = [card(i, row, link(PAGES[i][0], study, where)) for i, row in enumerate(told)]
+    cards = [card(i, row, study, where) for i, row in enumerate(told)]
     return View(
         state,
         chosen.choices,
@@ -105,8 +107,11 @@ def link(path: str, study: str, where: Mapping[str, Any] | None) -> str:
     return path + encode((), {}, values)
 
 
-def card(i: int, row: Mapping[str, Any], href: str) -> html.Section:
+def card(i: int, row: Mapping[str, Any], study: str, where: Mapping[str, Any] | None) -> html.Section:
     """One answer: verdict as text and mark, number with its comparison, sentence, what is missing."""
+    tuned = PAGES[i][0] == "/cluster" and row["answer"] != "not asked"
+    path, name = TUNED if tuned else PAGES[i]
+    href = link(path, study, where)
     low, high = _SPANS[i]
     heading = f"answer-{i}"
     figure: list[Any] = []
@@ -115,7 +120,7 @@ def card(i: int, row: Mapping[str, Any], href: str) -> html.Section:
             html.P(
                 [
                     html.Strong(number(row["effect"], 0 if i == 0 else 3)),
-                    html.Span(f" {PAGES[i][1]}; compared with {row['compared_with']}"),
+                    html.Span(f" {name}; compared with {row['compared_with']}"),
                 ],
                 className="effect",
             ),

@@ -63,7 +63,7 @@ def render(state: State, source: Source) -> View:
     try:
         rows = source(queries.cluster_profiles, state["study"], method=method, k=state["k"])
         why = "The networks were not shown anything yet."
-        command = "decortex schedule    # then: decortex work --tables InSilicoTuning"
+        command = "decortex schedule    # then: decortex work"
     except ConfigError as error:
         rows, why = [], str(error)
         command = f"decortex clusters {state['study']} --method {method} -k {state['k']} --ask"

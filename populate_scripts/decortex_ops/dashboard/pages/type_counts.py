@@ -87,7 +87,7 @@ def counts_panel(found: Sequence[Mapping[str, Any]]) -> Panel:
         if done
         else Empty(
             "The types are not counted yet for these networks.",
-            "decortex schedule    # then: decortex work --tables TypeCount",
+            "decortex schedule    # then: decortex work",
         ),
         note="Types that overlap would not be seen: 'none' does not show that there are none.",
     )
@@ -129,7 +129,7 @@ def levels_panel(found: Sequence[Mapping[str, Any]]) -> Panel:
         if rows
         else Empty(
             "No number of types was tested: there are too few neurons, or nothing is counted yet.",
-            "decortex work --tables TypeCount",
+            "decortex schedule    # then: decortex work",
         ),
         width="half",
     )

@@ -63,7 +63,7 @@ def render(state: State, source: Source) -> View:
     if not found:
         empty = Empty(
             "The choice of K is not computed yet for these networks and this method.",
-            "decortex schedule    # then: decortex work --tables KSelection",
+            "decortex schedule    # then: decortex work",
         )
         return View(state, chosen.choices, [Panel("decision", "Decision", empty=empty)], LEAD)
     one = found[0]

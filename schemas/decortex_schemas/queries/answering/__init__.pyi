@@ -12,6 +12,7 @@ from .facts import (
     NetworkTypes,
     NullComparison,
     PopulationFacts,
+    ProfileFacts,
     Sample,
     TypeFacts,
 )
@@ -20,6 +21,7 @@ from .of_association import association_answer
 from .of_cluster import cluster_answer
 from .of_finetuning import finetuning_answer
 from .of_types import types_answer
+from .profiles import profile_facts
 from .study_answers import answers, reference
 from .words import STATUS_TEXTS, p_text
 
@@ -38,6 +40,7 @@ __all__ = [
     "NetworkTypes",
     "NullComparison",
     "PopulationFacts",
+    "ProfileFacts",
     "Sample",
     "TypeFacts",
     "agreement_answer",
@@ -46,6 +49,7 @@ __all__ = [
     "cluster_answer",
     "finetuning_answer",
     "p_text",
+    "profile_facts",
     "reference",
     "types_answer",
 ]

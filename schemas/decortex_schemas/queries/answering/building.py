@@ -39,8 +39,9 @@ def made(
     if sample.mixed:
         wants.append("rows of one environment (these are of several: equal in substance, not in every bit)")
     if sample.changed:
-        sentence = f"Before the study changed: {starting_small(sentence)}"
-        wants.append(f"a study that still is what was frozen ({sample.changed.rstrip('.')})")
+        sentence = f"Of a study that is no longer what was frozen: {starting_small(sentence)}"
+        again = f"`decortex recompute FrozenStudy study={sample.study}`"
+        wants.append(f"what was frozen ({sample.changed}; {again} computes it again)")
     effect, low, high = number
     return Answer(
         question=question,

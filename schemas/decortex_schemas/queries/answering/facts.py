@@ -292,6 +292,32 @@ class FinetuningFacts:
 
 
 @dataclass(frozen=True)
+class ProfileFacts:
+    """In-silico tuning of clusters, as far as it is measured.
+
+    Parameters
+    ----------
+    n_clusters, n_networks : int
+        Clusters with a profile, and the fewest networks behind one; 0 where nothing is measured yet.
+    index : str
+        The index of tuning in which clusters differ most, for the spread of the networks.
+    lowest, highest, spread : float or None
+        Its smallest and largest cluster, and the mean standard deviation over networks.
+    n_discriminated, n_stimuli : int
+        Clusters and networks in which the cluster's own stimulus drives it more than any other, of those with stimuli.
+    """
+
+    n_clusters: int = 0
+    n_networks: int = 0
+    index: str = ""
+    lowest: float | None = None
+    highest: float | None = None
+    spread: float | None = None
+    n_discriminated: int = 0
+    n_stimuli: int = 0
+
+
+@dataclass(frozen=True)
 class ClusterFacts:
     """What is stored about the clusters of one method at one K.
 
@@ -304,6 +330,8 @@ class ClusterFacts:
         Adjusted mutual information of clusters with sessions and with animals: 0 is chance.
     kept : float or None
         Share of a left-out animal's neurons that stay nearest to their own cluster.
+    profile : ProfileFacts or None
+        What clusters answer to; None where nobody asked.
     """
 
     method: str
@@ -312,6 +340,7 @@ class ClusterFacts:
     session: float | None = None
     animal: float | None = None
     kept: float | None = None
+    profile: ProfileFacts | None = None
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,19 @@
-"""What is a cluster? What is stored of it: known types, sessions, animals. What drives its neurons, no table says."""
+"""What is a cluster? What its neurons answer to in the networks; how clusters lie to types, sessions and animals."""
 
 from __future__ import annotations
 
-from decortex_schemas.queries.answering.building import CLUSTER, made
-from decortex_schemas.queries.answering.facts import Answer, ClusterFacts, Sample
-from decortex_schemas.queries.answering.words import figure, listed, sentence_case
+from decortex_schemas.queries.answering.building import CLUSTER, Number, made, more
+from decortex_schemas.queries.answering.facts import Answer, ClusterFacts, ProfileFacts, Sample
+from decortex_schemas.queries.answering.words import count, figure, interval, listed, sentence_case
 
-MISSING = "stimuli and tuning of every cluster; until then the pages Map and Cluster of `decortex dashboard`"
+# Clusters differ in an index where they are further apart than so many standard deviations over networks.
+APART = 2.0
+NOT_APART = "No index of tuning tells clusters apart beyond the networks' spread"
+WORK = "`decortex schedule`, then `decortex work`"
 
 
 def cluster_answer(sample: Sample, facts: ClusterFacts | None) -> Answer:
-    """Put what is known of the clusters in words; the question itself is not asked by any table.
+    """Put what is known of the clusters in words.
 
     Parameters
     ----------
@@ -22,25 +25,73 @@ def cluster_answer(sample: Sample, facts: ClusterFacts | None) -> Answer:
     Returns
     -------
     Answer
-        Its number is the agreement with known types, else with animals, else with sessions.
+        Its number is how far apart clusters are in the index of tuning that tells them best; where the tuning was not
+        asked for, their agreement with known types, else with animals, else with sessions.
     """
-    said, number = [], None
-    if facts is not None:
-        if facts.truth is not None:
-            said.append(f"clusters agree {figure(facts.truth)} with the known types (adjusted Rand index)")
-        follows = ((facts.animal, "animals"), (facts.session, "sessions"))
-        told = [f"{figure(value)} with {name}" for value, name in follows if value is not None]
-        if told:
-            said.append(f"they agree {listed(told)} (adjusted mutual information)")
-        number = next((one for one in (facts.truth, facts.animal, facts.session) if one is not None), None)
-        if facts.kept is not None:
-            said.append(f"{facts.kept:.0%} of a left-out animal's neurons stay nearest to their own cluster")
-    known = (
-        ""
-        if facts is None or not said
-        else f"At K = {facts.k} of {facts.method}: {', '.join(said)}; chance is 0."
+    profile = None if facts is None else facts.profile
+    if facts is not None and profile is not None and profile.n_clusters:
+        return _tuned(sample, facts, profile)
+    known, number = _known(facts)
+    if profile is not None:
+        text = f"What clusters answer to is asked and not measured yet. {known}"
+        return made(
+            CLUSTER, "undecided", text, sample, (number, None, None), compared="chance (0)", missing=WORK
+        )
+    text = f"Not asked: what the neurons of a cluster answer to. {known}"
+    ask = f"`decortex clusters {sample.study} --ask`, then {WORK}"
+    return made(CLUSTER, "not asked", text, sample, (number, None, None), compared="chance (0)", missing=ask)
+
+
+def _tuned(sample: Sample, facts: ClusterFacts, profile: ProfileFacts) -> Answer:
+    known, _ = _known(facts)
+    where = f"at K = {facts.k} of {facts.method}"
+    drives = (
+        f"; a cluster's own stimulus drives it most in {profile.n_discriminated} of {profile.n_stimuli} cases "
+        f"(chance is one in {profile.n_clusters})"
+        if profile.n_stimuli
+        else ""
     )
-    text = f"Not asked: no table says what the neurons of a cluster respond to. {sentence_case(known)}"
+    low, high, spread = profile.lowest, profile.highest, profile.spread
+    if low is None or high is None or spread is None:
+        clusters = count(profile.n_clusters, "cluster")
+        text = f"In one network the tuning of {clusters} is measured {where}{drives}. {known}"
+        return made(CLUSTER, "undecided", text, sample, missing="the tuning of a second network")
+    number: Number = (high - low, None, None)
+    name = profile.index.replace("_", " ")
+    text = (
+        f"clusters {where} range from {interval(low, high)} in {name} (standard deviation over "
+        f"{count(profile.n_networks, 'network')} {figure(spread)}){drives}. {known}"
+    )
+    apart = high - low > APART * spread
+    text = (
+        sentence_case(text)
+        if apart
+        else f"No index of tuning tells clusters apart beyond the networks' spread: {text}"
+    )
     return made(
-        CLUSTER, "not asked", text, sample, (number, None, None), compared="chance (0)", missing=MISSING
+        CLUSTER,
+        "in these sessions" if apart else "not established",
+        text,
+        sample,
+        number,
+        compared=f"the spread over networks ({figure(spread)})",
+        missing=more(sample),
     )
+
+
+def _known(facts: ClusterFacts | None) -> tuple[str, float | None]:
+    """How clusters lie to known types, animals and sessions, and the first of these numbers."""
+    if facts is None:
+        return "", None
+    said = []
+    if facts.truth is not None:
+        said.append(f"clusters agree {figure(facts.truth)} with the known types (adjusted Rand index)")
+    follows = ((facts.animal, "animals"), (facts.session, "sessions"))
+    told = [f"{figure(value)} with {name}" for value, name in follows if value is not None]
+    if told:
+        said.append(f"they agree {listed(told)} (adjusted mutual information)")
+    if facts.kept is not None:
+        said.append(f"{facts.kept:.0%} of a left-out animal's neurons stay nearest to their own cluster")
+    number = next((one for one in (facts.truth, facts.animal, facts.session) if one is not None), None)
+    known = f"At K = {facts.k} of {facts.method}: {', '.join(said)}; chance is 0." if said else ""
+    return known, number

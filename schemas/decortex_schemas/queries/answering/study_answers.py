@@ -35,9 +35,10 @@ from decortex_schemas.queries.answering.of_association import association_answer
 from decortex_schemas.queries.answering.of_cluster import cluster_answer
 from decortex_schemas.queries.answering.of_finetuning import finetuning_answer
 from decortex_schemas.queries.answering.of_types import types_answer
+from decortex_schemas.queries.answering.profiles import profile
 from decortex_schemas.queries.environments import mixed_environments
 from decortex_schemas.queries.k_selection import best_k
-from decortex_schemas.queries.overview import frozen_changes, one_at_a_time, worst_status
+from decortex_schemas.queries.overview import one_at_a_time, worst_status
 from decortex_schemas.queries.performance import confounds, predictability
 from decortex_schemas.queries.retained import improvement, price
 from decortex_schemas.queries.rows import Names, Row, average, defined
@@ -50,13 +51,11 @@ from decortex_schemas.tables import (
     FinetuneSpec,
     FrozenStudy,
     Study,
+    TuningRequest,
+    changes_since_freezing,
     members_of,
 )
-from decortex_schemas.tables.evaluation import (
-    ClusterAssociation,
-    GridAssociation,
-    SeedAgreement,
-)
+from decortex_schemas.tables.evaluation import ClusterAssociation, GridAssociation, SeedAgreement
 
 _FAMILY = ("dataset", "model_spec_id", "embedding_spec_id")
 _UNRECORDED = "neurons_only"
@@ -86,8 +85,7 @@ def answers(study: str) -> list[Row]:
 
     Examples
     --------
-    >>> from decortex_schemas import queries
-    >>> [row["sentence"] for row in queries.answers("v4-sweep")]    # doctest: +SKIP
+    >>> [row["sentence"] for row in answers("v4-sweep")]    # doctest: +SKIP
     """
     of = {"study": study}
     if not len(Study & of):
@@ -170,10 +168,19 @@ def _sample(study: str) -> Sample:
         n_sessions=len(Dataset.Session & datasets.proj()),
         n_animals=len(animals),
         frozen=frozen,
-        changed=frozen_changes(study) if frozen else "",
+        changed=_changed(study) if frozen else "",
         mixed=bool(mixed_environments(study)) if frozen else False,
         recorded=any(kind != _UNRECORDED for kind in datasets.to_arrays("kind")),
     )
+
+
+def _changed(study: str) -> str:
+    """How many members of a frozen study are missing or changed; empty where none is."""
+    changes = changes_since_freezing(study)
+    missing = sum(one["problem"] == "missing" for one in changes)
+    parts = [f"{missing} of its members missing"] if missing else []
+    parts += [f"{len(changes) - missing} groups of members changed"] if len(changes) > missing else []
+    return ", ".join(parts)
 
 
 def _reference(study: str, sample: Sample) -> _Reference | None:
@@ -389,4 +396,5 @@ def _cluster(study: str, reference: _Reference, found: Mapping[str, Any]) -> Clu
         session=follows.get("ami_session"),
         animal=follows.get("ami_animal"),
         kept=follows.get("transfer_share_kept"),
+        profile=profile(study, reference) if len(TuningRequest & {"study": study}) else None,
     )
