@@ -1,8 +1,7 @@
 """The five answers about a study: reads the stored numbers that each rests on. Read only, as `queries` is.
 
-Which numbers speak for a study is fixed before they are seen: the first family of networks (dataset, network,
-embedding) and the first method of its plan, at the K that the rule for K supports, else at a K that the plan
-fine-tunes, else at the middle one.
+Which numbers speak is fixed before they are seen: the first family of networks and the first method of the plan, at the
+K that the rule for K supports, else at one that the plan fine-tunes, else at the middle one.
 """
 
 from __future__ import annotations
