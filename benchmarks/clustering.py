@@ -75,6 +75,7 @@ def graphs(n: int) -> dict[str, Cell]:
         f"sklearn brute-force neighbours n={n}": Cell(n, sides.brute_force),
         f"sec grid n={n}": Cell(n, sides.our_grid("sec", **ONE_START)),
         f"ldmgi grid n={n}": Cell(n, sides.our_grid("ldmgi", **ONE_START)),
+        f"leiden resolutions n={n}": Cell(n, sides.leiden_resolutions),
         **{f"{m} grid, defaults n={n}": Cell(n, sides.our_grid(m)) for m in ("sec", "ldmgi")},
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -92,6 +93,26 @@ def our_grid(method: str, **params: Any) -> Work:
         return {**row, "discretisation": round(float(np.mean(found)), 6)} if found else row
 
     return work
+
+
+def leiden_resolutions(x: np.ndarray, truth: np.ndarray) -> Row:
+    """Leiden at sixteen resolutions, K an outcome; seconds of the neighbour search and of all that follows it."""
+    cache = MemoryCache()
+    started = time.process_time()
+    nearest_neighbours(Points(x, cache), 9)
+    searched = time.process_time()
+    resolutions = 2.0 ** np.arange(-5, 3, 0.5)
+    results = [
+        fit(x, "leiden", n_clusters=1000, seed=0, resolution=float(r), cache=cache) for r in resolutions
+    ]
+    best = max(results, key=lambda one: adjusted_rand_score(truth, one.labels))
+    return {
+        "fits": len(results),
+        "search_s": round(searched - started, 1),
+        "resolutions_s": round(time.process_time() - searched, 1),
+        "k": {f"{r:.3g}": one.k_effective for r, one in zip(resolutions, results, strict=True)},
+        **quality(truth, best.labels),
+    }
 
 
 def some_fits(fit_one: Callable[[np.ndarray, int], tuple[float, np.ndarray]], k: int) -> Work:

@@ -69,15 +69,8 @@ def demo(
 
     open_tables(declare=True)
     register_defaults()
-    with Progress(
-        TextColumn("{task.description:<20}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=err,
-        disable=not err.is_terminal,
-    ) as bars:
-        found = run_demo(data=data, video=video, workers=workers, on_round=_Bars(bars))
+    with progress_bars() as bars:
+        found = run_demo(data=data, video=video, workers=workers, on_round=Bars(bars))
     if json:
         print_json(found)
     else:
@@ -87,7 +80,19 @@ def demo(
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-class _Bars:
+def progress_bars() -> Progress:
+    """Bars for the tables of a chain, on the error stream; nothing moves where that is no terminal."""
+    return Progress(
+        TextColumn("{task.description:<20}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=err,
+        disable=not err.is_terminal,
+    )
+
+
+class Bars:
     """One progress bar a table that has anything to do; plain lines where there is no terminal."""
 
     def __init__(self, bars: Progress) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from decortex.errors import ConfigError
+from decortex_ops.cli.demo import Bars, progress_bars
 from decortex_ops.cli.output import JsonFlag, err, out, print_json
 from decortex_ops.cli.session import open_tables
 
@@ -95,7 +96,16 @@ def analyse(
     read_table(file, columns, wide=wide)  # a bad table is told before a server starts
     open_tables(declare=True)
     register_defaults()
-    made = analyse_file(file, columns, n_clusters=k, wide=wide, folder=out_folder, workers=workers)
+    with progress_bars() as bars:
+        made = analyse_file(
+            file,
+            columns,
+            n_clusters=k,
+            wide=wide,
+            folder=out_folder,
+            workers=workers,
+            on_round=Bars(bars),
+        )
     answers = made.found.answers()
     if json:
         about = {"study": made.study, "k": made.found.k, "partition_file": str(made.partition_file)}
