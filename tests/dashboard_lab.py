@@ -132,6 +132,7 @@ class Lab:
             "frozen_changes": "",
             "agreement": {part: [] for part in ("partitions", "subsamples", "methods", "models", "nulls")},
             "exists": True,
+            "label_sets": [],
             "labels": LABELS,
             "scores": SCORES,
             "neurons": neurons,

@@ -17,7 +17,8 @@ LogOption = Annotated[
 
 def work(
     tables: Annotated[
-        list[str] | None, typer.Option("--tables", help="Only these tables; repeat the option for several.")
+        list[str] | None,
+        typer.Option("--tables", help="Only these tables, commas between them; or repeat it."),
     ] = None,
     *,
     max_calls: Annotated[int | None, typer.Option(min=1, help="Stop after this many keys.")] = None,
@@ -126,7 +127,10 @@ def schedule(
 
 
 def retry(
-    tables: Annotated[list[str] | None, typer.Option("--tables", help="Only these tables.")] = None,
+    tables: Annotated[
+        list[str] | None,
+        typer.Option("--tables", help="Only these tables, commas between them; or repeat it."),
+    ] = None,
     match: Annotated[str, typer.Option(help="Only errors whose message holds this text.")] = "",
 ) -> None:
     """Queue failed keys again. Example: decortex retry --match 'No space left'."""

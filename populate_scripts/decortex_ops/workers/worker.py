@@ -60,6 +60,8 @@ class WorkSummary:
 def choose_tables(names: Sequence[str] | None) -> list[type[dj.Computed]]:
     """Computed tables by name, in chain order; all of them where no name is given.
 
+    A name may be several with commas between them.
+
     Raises
     ------
     ConfigError
@@ -69,6 +71,7 @@ def choose_tables(names: Sequence[str] | None) -> list[type[dj.Computed]]:
     if not names:
         return tables
     known = {table.__name__ for table in tables}
+    names = [one.strip() for name in names for one in name.split(",") if one.strip()]
     unknown = sorted(set(names) - known)
     if unknown:
         raise ConfigError(

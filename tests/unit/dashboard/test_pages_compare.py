@@ -255,3 +255,33 @@ def test_a_study_that_is_no_longer_what_was_frozen_says_so_first() -> None:
     view = router.view_of(agreement, "", lab(frozen_changes=said))
     assert view.panels[0].name == "changed"
     assert view.panels[0].empty.why == said
+
+
+def labelled(**changed: Any) -> dict[str, Any]:
+    """A row of both parts of `against_labels`."""
+    row = {"dataset": "v4", "model": "cnn", "embedding": "l2", "method": "kmeans", "k": 8, "label_set": "cre"}
+    numbers = {
+        "n_neurons": 50,
+        "ari": 0.31,
+        "ari_null": 0.02,
+        "p_ari": 0.0001,
+        "purity": 0.7,
+        "verdict": "nearer",
+    }
+    return {**row, **numbers, "finetune": "dec", "ari_gain": 0.05, **changed}
+
+
+def test_clusters_stand_beside_external_labels_where_there_are_some() -> None:
+    found = {"partitions": [labelled(), labelled(k=9)], "answers": [labelled(), labelled(model="other")]}
+    own = lab(label_sets=[{"label_set": "cre"}], against_labels=found)
+    panels = {panel.name: panel for panel in router.view_of(agreement, "", own).panels}
+    assert [len(panels[f"labels-{part}"].rows) for part in ("partitions", "answers")] == [1, 1]
+    assert "0.31" in text_of(panels["labels-partitions"].content)
+    assert "nearer" in text_of(panels["labels-answers"].content)
+    waiting = lab(label_sets=[{"label_set": "cre"}], against_labels={"partitions": [], "answers": []})
+    (panel,) = [
+        one for one in router.view_of(agreement, "", waiting).panels if one.name.startswith("labels-")
+    ]
+    assert panel.empty is not None
+    without = router.view_of(agreement, "", lab())
+    assert not [one for one in without.panels if one.name.startswith("labels-")]

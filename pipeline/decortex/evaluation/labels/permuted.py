@@ -42,7 +42,8 @@ class LabelAgreement:
     ari_null, ami_null, purity_null : float or None
         Means of the same under labels shuffled within blocks: what blocks alone make of them.
     p_ari, p_ami, p_purity : float or None
-        One-sided: share of the shuffles that reach the observed value, (1 + count)/(1 + n_permutations).
+        One-sided: share of the shuffles that reach the observed value, (1 + count)/(1 + n_permutations). Of shuffles
+        of equal purity those reach it that put as many pairs together.
     n_permutations : int
     """
 
@@ -145,9 +146,12 @@ def label_agreement(
         return values
     reached, total = np.zeros(3, dtype=np.int64), np.zeros(3)
     fixed = whole - np.sum(free, axis=0)
+    n_cells = about["n_neurons"] ** 2 + 1
+    ordered = _ordered(observed[:, None], n_cells)[:, 0]
+    ordered[1] -= _TOLERANCE * abs(ordered[1])
     for drawn in _random_tables(free, fixed, seed, n_permutations):
         null = _statistics(drawn)
-        reached += (null >= observed[:, None] - _TOLERANCE * np.abs(observed[:, None])).sum(axis=1)
+        reached += (_ordered(null, n_cells) >= ordered[:, None]).sum(axis=1)
         total += null.sum(axis=1)
     p = (1 + reached) / (1 + n_permutations)
     ari, ami, purity = _null_means(whole, total / n_permutations, observed, found.ami)
@@ -175,6 +179,15 @@ def _statistics(tables: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.stack(
         [(cells**2).sum(axis=(1, 2)), xlogy(cells, cells).sum(axis=(1, 2)), cells.max(axis=2).sum(axis=1)]
     )
+
+
+def _ordered(statistics: NDArray[np.float64], above_pairs: int) -> NDArray[np.float64]:
+    """The statistics as they are compared: of equal purity, which is a count with many ties, more pairs are more.
+
+    Ties count as reached, and would make p of purity too large.
+    """
+    pairs, information, largest = statistics
+    return np.stack([pairs, information, largest * above_pairs + pairs])
 
 
 def _random_tables(

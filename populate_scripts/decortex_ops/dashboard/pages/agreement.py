@@ -24,6 +24,7 @@ from decortex_ops.dashboard.choosing import (
     choose_network,
     choose_study,
 )
+from decortex_ops.dashboard.label_panels import label_panels
 from decortex_ops.dashboard.parts import Choice, Empty, Panel, View
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
@@ -72,6 +73,7 @@ def render(state: State, source: Source) -> View:
         contingency_panel(found, pair),
         curves_panel(chosen, curves, state),
         *stored_panels(chosen, source),
+        *label_panels(chosen, source),
     ]
     return View(state, choices, panels, LEAD)
 

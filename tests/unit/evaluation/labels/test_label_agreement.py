@@ -34,8 +34,8 @@ def test_the_indices_are_those_of_scikit_learn_on_the_labelled_neurons() -> None
 
 
 def test_the_null_is_the_average_over_all_shuffles_within_blocks() -> None:
-    clusters = np.array([0, 0, 1, 1, 0, 1, 2])
-    types = np.array([0, 0, 1, 1, 1, 0, 1])
+    clusters = np.array([1, 2, 0, 1, 2, 0, 0])
+    types = np.array([0, 1, 1, 1, 0, 1, 1])
     blocks = np.array([0, 0, 0, 0, 1, 1, 1])
     every = []
     for first in itertools.permutations(types[:4]):
@@ -49,7 +49,13 @@ def test_the_null_is_the_average_over_all_shuffles_within_blocks() -> None:
     np.testing.assert_allclose(got, values.mean(axis=0), atol=0.01)
     observed = np.array([found.ari, found.ami, found.purity])
     exact = (values >= observed - 1e-9).mean(axis=0)
-    np.testing.assert_allclose((found.p_ari, found.p_ami, found.p_purity), exact, atol=0.01)
+    np.testing.assert_allclose((found.p_ari, found.p_ami), exact[:2], atol=0.01)
+    # Purity has many ties; of equal purity those reach the observed labels that put as many pairs together.
+    more = values[:, 2] > observed[2] + 1e-9
+    as_pure = np.abs(values[:, 2] - observed[2]) < 1e-9
+    reached = (more | (as_pure & (values[:, 0] >= observed[0] - 1e-9))).mean()
+    assert reached < exact[2] - 0.02
+    assert found.p_purity == pytest.approx(reached, abs=0.01)
 
 
 def test_animals_that_differ_in_labels_and_clusters_make_no_effect() -> None:

@@ -1,0 +1,35 @@
+"""Tables of a worker by name: as the option is repeated, or with commas as the dashboard advises."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from decortex.errors import ConfigError
+from decortex_ops.workers import choose_tables
+
+OPERATIONS = Path(__file__).resolve().parents[3] / "populate_scripts" / "decortex_ops"
+
+
+def names(given: list[str]) -> list[str]:
+    return [table.__name__ for table in choose_tables(given)]
+
+
+def test_commas_separate_tables_as_repeating_the_option_does() -> None:
+    assert names(["Clustering,LabelAgreement"]) == names(["LabelAgreement", "Clustering"])
+    assert names(["Clustering, LabelAgreement,"]) == ["Clustering", "LabelAgreement"]
+    with pytest.raises(ConfigError, match="no computed table Nothing; there are"):
+        choose_tables(["Clustering,Nothing"])
+
+
+def test_every_command_that_a_page_advises_names_tables_that_there_are() -> None:
+    advised = [
+        found
+        for path in OPERATIONS.rglob("*.py")
+        for found in re.findall(r"decortex work --tables ([A-Za-z,]+)", path.read_text("utf-8"))
+    ]
+    assert len(advised) > 4
+    for one in advised:
+        assert names([one])
