@@ -110,6 +110,17 @@ _DATA = (
         comment="dotted path of the state dict, where the file holds several",
     ),
 )
+_IMAGES = (
+    Column(
+        "__recording_summary",
+        "n_repeated_images",
+        "int32",
+        "int NOT NULL",
+        "n_shared_images",
+        rows="-1",
+        comment="test images shown twice or more, fewest of a session: FEV rests on them",
+    ),
+)
 _TESTS = (
     Column(
         "__cluster_association",
@@ -216,6 +227,11 @@ MIGRATION = Migration(
             "every computed row gets the version of its computation; existing rows 0 where today's code computes "
             "otherwise (`decortex stale` lists them), else 1",
             _computation_versions,
+        ),
+        Step(
+            "repeated images",
+            "summaries of recordings get the number of images that FEV rests on; existing rows -1, not counted",
+            add_columns(_IMAGES),
         ),
         Step(
             "programs", "leases get a column for what holds them: worker or scheduler", add_columns(_PROGRAMS)
