@@ -54,4 +54,5 @@ def read_plan(named: str) -> dict[str, Any]:
         raise ConfigError(f"the plan {path} cannot be read as JSON: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"the plan {path} should be a JSON object, but is a {type(values).__name__}.")
+    values.pop("$schema", None)  # for editors
     return values

@@ -5,19 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pymysql
 import pytest
 
 from decortex.errors import DatabaseError
+from decortex_ops.admin import folder_store
 from decortex_ops.cli import main
+from decortex_ops.workers import trouble_of
 from decortex_schemas.database import (
     Settings,
     check_server,
     connection_refusal,
     read_settings,
+    server_disk_is_full,
     server_refusal,
+    write_object,
 )
 
 ACCOUNTS = {
@@ -117,3 +122,76 @@ def test_silence_is_no_refusal(args: tuple[Any, ...]) -> None:
     error = pymysql.OperationalError(*args)
     assert connection_refusal(error, "there", "me") is None
     assert server_refusal(error) is None
+
+
+def test_a_full_disk_of_the_server_is_told_as_that(
+    accounts: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the error of a table that takes no more, which the server raises for a full disk too."""
+
+    def fill() -> None:
+        with (
+            pymysql.connect(**accounts.driver(), database=accounts.database, autocommit=True) as link,
+            link.cursor() as cursor,
+        ):
+            cursor.execute("SET SESSION max_heap_table_size = 16384")
+            cursor.execute("CREATE TEMPORARY TABLE filled (a CHAR(255)) ENGINE=MEMORY")
+            for _ in range(1000):
+                cursor.execute("INSERT INTO filled VALUES (REPEAT('x', 255))")
+
+    monkeypatch.setattr("decortex_ops.cli.app", fill)
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("the disk of the server is full: The table 'filled' is full (error 1114). ")
+    assert "decortex study remove" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        ((1021, "Disk full (/tmp/x); waiting"), True),
+        ((1026, "Error writing file '/tmp/x' (OS errno 28 - No space left on device)"), True),
+        ((1030, "Got error 28 - 'No space left on device' from storage engine"), True),
+        ((1030, "Got error 168 from storage engine"), False),
+        ((1026, "Error writing file '/tmp/x' (OS errno 5 - Input/output error)"), False),
+    ],
+)
+def test_only_a_full_disk_is_told_as_full(error: tuple[int, str], full: bool) -> None:
+    raised = pymysql.OperationalError(*error)
+    assert server_disk_is_full(raised) is full
+    assert str(server_refusal(raised)).startswith("the disk of the server is full") is full
+    assert (trouble_of(raised) == "server full") is full
+
+
+def test_a_full_disk_here_is_told_as_that(
+    database: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+
+    def write() -> None:
+        with open("/dev/full", "w") as file:
+            file.write("x")
+
+    def write_to_the_store() -> None:
+        store = folder_store(tmp_path)
+        monkeypatch.setattr("decortex_schemas.database.codecs.os.fsync", lambda handle: write())
+        write_object(store, "_schema/x/y/z.bin", b"x")
+
+    for command, told in (
+        (write, "error: the disk of the output is full ([Errno 28] No space left on device): make room"),
+        (write_to_the_store, f"error: the disk of the store {tmp_path} is full ([Errno 28]"),
+    ):
+        monkeypatch.setattr("decortex_ops.cli.app", command)
+        with pytest.raises(SystemExit) as caught:
+            main()
+        assert caught.value.code == 1
+        said = capsys.readouterr().err
+        assert said.startswith(told)
+        assert said.count("\n") == 1

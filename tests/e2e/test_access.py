@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pymysql
 import pytest
@@ -324,3 +326,36 @@ def test_passwords_are_changed_by_their_owner_and_told_as_what_they_are(tiny: Fo
             assert "Traceback" not in done.stderr
     finally:
         tiny.query("DROP USER %s@%s", name, "%")
+
+
+ACCESS = Path(__file__).resolve().parents[2] / "docs" / "access.md"
+
+
+def test_the_table_of_refusals_is_what_each_account_hears(
+    tiny: ForkedLab, people: dict[str, ForkedLab], tmp_path: Path
+) -> None:
+    rows = re.findall(r"^\| ([a-z ]+) \| `decortex (.+?)` \| (.+?) \|$", ACCESS.read_text(), flags=re.M)
+    assert len(rows) == 24
+    tiny.query("CREATE USER stranger IDENTIFIED BY %s", PASSWORD)
+    accounts = {
+        **people,
+        "without a role": replace(
+            tiny, environment={**tiny.environment, "DJ_USER": "stranger", "DJ_PASS": PASSWORD}
+        ),
+        "a wrong password": replace(tiny, environment={**tiny.environment, "DJ_PASS": "wrong"}),
+    }
+    before = dump(tiny)
+    names = {"network.pth": str(tiny.folder / "network.pth"), "eve.password": str(tmp_path / "eve.password")}
+    other = []
+    try:
+        for account, command, told in rows:
+            words = [names.get(word, word) for word in command.split()]
+            done = accounts[account].run(*words, check=False, DECORTEX_ADMIN="grace@lab.example")
+            said = done.stderr.replace("\n", " ")
+            asks = "grace@lab.example for `decortex db grant" in said or "It takes the role" not in said
+            if done.returncode != 1 or told not in said or not asks or "Traceback" in said:
+                other.append((account, command, done.returncode, said[-600:]))
+    finally:
+        tiny.query("DROP USER stranger")
+    assert other == []
+    assert dump(tiny) == before

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
+import re
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from forked_commands import ForkedLab
+from tiny_chain import dump
 
 # Disks of this machine are not what is tested: half of 100 GB is free.
 ROOMY = """
@@ -160,3 +166,206 @@ def test_a_viewer_sees_what_a_viewer_may(tiny: ForkedLab, examined: Examined) ->
         assert f"decortex db grant {name} --role viewer" in bad["account"]["todo"]
     finally:
         tiny.query("DROP USER %s@%s", name, "%")
+
+
+def untouchable(lab: ForkedLab) -> tuple[object, ...]:
+    """The live tables, the live store, and what stands beside them."""
+    with lab.link() as link, link.cursor() as cursor:
+        cursor.execute("SHOW TABLES")
+        names = ", ".join(f"`{name}`" for (name,) in cursor.fetchall())
+        cursor.execute(f"CHECKSUM TABLE {names}")
+        tables = cursor.fetchall()
+        cursor.execute("SHOW DATABASES LIKE %s", (f"{lab.environment['DECORTEX_DATABASE']}%",))
+        databases = cursor.fetchall()
+    store = Path(lab.environment["DECORTEX_STORE"])
+    files = [(path, path.stat().st_mtime_ns, path.stat().st_size) for path in sorted(store.rglob("*"))]
+    return tables, databases, files, sorted(store.parent.iterdir())
+
+
+@pytest.fixture
+def administrator(tiny: ForkedLab) -> Iterator[ForkedLab]:
+    """The lab as the role admin sees it, which has no right on the server itself."""
+    name = f"admin_{uuid.uuid4().hex[:8]}"
+    tiny.run("db", "grant", name, "--role", "admin", DECORTEX_NEW_PASSWORD="keep")
+    yield replace(tiny, environment={**tiny.environment, "DJ_USER": name, "DJ_PASS": "keep"})
+    tiny.query("DROP USER %s@%s", name, "%")
+
+
+def test_a_rehearsal_says_equal_and_touches_nothing(
+    tiny: ForkedLab, administrator: ForkedLab, backups: Path
+) -> None:
+    before = untouchable(tiny)
+    found = json.loads(administrator.run("db", "rehearse", "--json", DECORTEX_BACKUPS=str(backups)).stdout)
+    assert untouchable(tiny) == before
+    assert (found["equal"], found["differing"], found["files"]) == (True, [], 4)
+    assert found["rows"] > 100
+    tiny.query("INSERT INTO `#seed` VALUES (4711)")
+    said = administrator.run("db", "rehearse", str(backups / "first")).stdout
+    assert said.startswith("equal: ")
+    assert re.search(r"changed since: .*#seed: 1 added", said)
+    tiny.query("DELETE FROM `#seed` WHERE seed = 4711")
+
+
+def test_who_may_not_rehearse_hears_it(tiny: ForkedLab, backups: Path) -> None:
+    name = f"viewer_{uuid.uuid4().hex[:8]}"
+    tiny.run("db", "grant", name, "--role", "viewer", DECORTEX_NEW_PASSWORD="look")
+    before = untouchable(tiny)
+    done = tiny.run("db", "rehearse", str(backups / "first"), check=False, DJ_USER=name, DJ_PASS="look")
+    tiny.query("DROP USER %s@%s", name, "%")
+    assert done.returncode == 1
+    assert "It takes the role admin" in done.stderr
+    assert untouchable(tiny) == before
+
+
+def with_dump(folder: Path, change: Callable[[str], str], to: Path) -> Path:
+    """A copy of a backup whose dump somebody changed, digest and all."""
+    shutil.copytree(folder, to)
+    text = gzip.decompress((to / "dump.sql.gz").read_bytes()).decode()
+    assert change(text) != text
+    (to / "dump.sql.gz").write_bytes(gzip.compress(change(text).encode()))
+    manifest = json.loads((to / "manifest.json").read_text())
+    manifest["dump_sha256"] = hashlib.sha256((to / "dump.sql.gz").read_bytes()).hexdigest()
+    (to / "manifest.json").write_text(json.dumps(manifest))
+    (to / "manifest.sha256").write_text(hashlib.sha256((to / "manifest.json").read_bytes()).hexdigest())
+    return to
+
+
+def test_a_backup_that_differs_is_told_and_touches_nothing(
+    tiny: ForkedLab, backups: Path, tmp_path: Path
+) -> None:
+    before = untouchable(tiny)
+    first, database = backups / "first", tiny.environment["DECORTEX_DATABASE"]
+
+    def rehearsed(folder: Path) -> str:
+        done = tiny.run("db", "rehearse", str(folder), check=False)
+        assert done.returncode == 1
+        assert untouchable(tiny) == before
+        return done.stdout + done.stderr
+
+    def other(text: str) -> str:
+        return text.replace("('tiny','','", "('tiny','x','")
+
+    said = rehearsed(with_dump(first, other, tmp_path / "altered"))
+    assert "NOT EQUAL" in said
+    assert "study: the content of its 1 rows differs" in said
+
+    def fewer(text: str) -> str:
+        return re.sub(r"INSERT INTO `#seed` .*\n", "", text)
+
+    assert "#seed: " in rehearsed(with_dump(first, fewer, tmp_path / "fewer"))
+
+    def hostile(text: str) -> str:
+        return f"{text}DELETE FROM `{database}`.`study`;\n"
+
+    assert "holds a statement that no backup" in rehearsed(with_dump(first, hostile, tmp_path / "hostile"))
+    shutil.copytree(first, tmp_path / "torn")
+    (path,) = list((tmp_path / "torn").rglob("embedding_spec_id=1/array_*.npy"))
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "is not the file that was saved" in rehearsed(tmp_path / "torn")
+    path.unlink()
+    assert "array_" in rehearsed(tmp_path / "torn")
+
+
+def test_a_backup_comes_back_beside_the_live_database(
+    tiny: ForkedLab, administrator: ForkedLab, backups: Path
+) -> None:
+    before, name = untouchable(tiny), f"{tiny.environment['DECORTEX_DATABASE']}__tried"
+    first = str(backups / "first")
+    store = Path(tiny.environment["DECORTEX_STORE"])
+    for words, reason in (
+        (("--as", tiny.environment["DECORTEX_DATABASE"]), "exists"),
+        (("--as", "mysql"), "It takes more than a role of this database gives"),
+        (("--as", "no; name"), "letters, digits and underscores"),
+        (("--as", name, "--store", str(store / "inside")), "live store"),
+        (("--as", name, "--store", str(store.parent)), "live store"),
+        (("--as", name, "--store", str(backups)), "not empty"),
+    ):
+        done = administrator.run("db", "restore", first, *words, check=False)
+        assert (done.returncode, reason in done.stderr) == (1, True), done.stderr
+    assert untouchable(tiny) == before
+    administrator.run("db", "restore", first, "--as", name)
+    copy = replace(
+        tiny,
+        environment={
+            **tiny.environment,
+            "DECORTEX_DATABASE": name,
+            "DECORTEX_STORE": str(store.with_name(f"store-{name}")),
+        },
+    )
+    try:
+        assert dump(copy) == dump(tiny)  # declares the tables again: nothing in the copy names the live one
+        assert json.loads(copy.run("verify", "--json").stdout)["faults"] == []
+    finally:
+        tiny.query(f"DROP DATABASE `{name}`")
+        shutil.rmtree(copy.environment["DECORTEX_STORE"])
+    assert untouchable(tiny)[1:] == before[1:]
+
+
+PLAN = {
+    "networks": [{"dataset": "tiny", "imported": "tiny"}],
+    "embeddings": [{"name": "raw", "params": {"kind": "raw"}}, {"name": "cosine", "params": {"kind": "l2"}}],
+    "methods": [{"method": "kmeans"}],
+    "counts": [2, 4],
+    "seeds": [0],
+}
+
+
+def test_a_study_is_removed_with_what_only_it_needs(
+    tiny: ForkedLab, administrator: ForkedLab, tmp_path: Path
+) -> None:
+    before = dump(tiny)
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps(PLAN))
+    said = administrator.run("study", "create", "trial", str(plan), "--dry-run").stdout
+    assert re.search(r"study trial would take \d+ jobs, about .* hours of one worker, .* in the store", said)
+    assert "trial" not in administrator.run("study", "list").stdout
+    said = administrator.run("study", "create", "trial", str(plan)).stdout
+    assert "4 partitions asked for, 2 done" in said  # of K = 2
+    assert re.search(r"study trial takes \d+ jobs", said)
+    assert "study trial is now other" in administrator.run("study", "rename", "trial", "other").stdout
+    for words, reason in (
+        (("trial", "new"), "there is no study"),
+        (("other", "tiny"), "exists"),
+        (("other", " "), "printable"),
+    ):
+        done = administrator.run("study", "rename", *words, check=False)
+        assert (done.returncode, reason in done.stderr) == (1, True), done.stderr
+    shown = administrator.run("study", "show", "other").stdout
+    assert re.search(r"^counts +2, 4$", shown, flags=re.M)
+    administrator.run("study", "rename", "other", "trial")
+    tiny.python("from small_lab import fill; fill()")
+    listed = administrator.run("study", "remove", "trial").stdout
+    assert "nothing is removed without --yes and --why" in listed
+    shown = json.loads(administrator.run("study", "cost", "trial", "--json").stdout)
+    own = {row["table"]: row["own_rows"] for row in shown["tables"] if row["own_rows"]}
+    assert own == {"Clustering": 2, "DECFinetune": 2, "ClusterQuality": 2, "ClusterConfound": 2}
+    assert shown["left"]["jobs"] == 0
+    done = administrator.run("study", "remove", "trial", "--yes", check=False)
+    assert (done.returncode, "needs a reason" in done.stderr) == (1, True)
+    administrator.run("study", "freeze", "trial")
+    done = administrator.run("study", "remove", "trial", "--yes", "--why", "over", check=False)
+    assert (done.returncode, "is frozen" in done.stderr) == (1, True)
+    done = administrator.run("study", "rename", "trial", "new", check=False)
+    assert (done.returncode, "is frozen" in done.stderr) == (1, True)
+    removed = administrator.run(
+        "study", "remove", "trial", "--yes", "--why", "over", "--break-frozen", "--json"
+    )
+    counts = json.loads(removed.stdout)["rows"]
+    assert counts == {**own, "Study": 1}
+    assert dump(tiny) == before
+    ((table, why, kept),) = tiny.query("SELECT table_name, why, counts FROM deletion")
+    assert (table, why, json.loads(kept)) == ("Study", "over", counts)
+    tiny.query("DELETE FROM deletion")
+    assert administrator.run("study", "remove", "trial", check=False).returncode == 1
+    assert "0 queued" in tiny.run("schedule").stdout  # nothing is asked for again
+
+
+def test_who_may_not_remove_hears_it(tiny: ForkedLab) -> None:
+    name = f"author_{uuid.uuid4().hex[:8]}"
+    tiny.run("db", "grant", name, "--role", "author", DECORTEX_NEW_PASSWORD="write")
+    words = ("study", "remove", "tiny", "--yes", "--why", "mistake")
+    done = tiny.run(*words, check=False, DJ_USER=name, DJ_PASS="write")
+    tiny.query("DROP USER %s@%s", name, "%")
+    assert done.returncode == 1
+    assert "It takes the role admin" in done.stderr
+    assert tiny.query("SELECT COUNT(*) FROM `__clustering`") == [(8,)]

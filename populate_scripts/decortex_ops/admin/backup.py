@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import platform
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,23 +17,21 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
-from pymysql.converters import escape_string
+from datajoint.storage import StorageBackend
 from pymysql.cursors import SSCursor
 
 from decortex.errors import ConfigError, DatabaseError, InputError, OperationError
+from decortex_ops.admin.saved_files import copy_files
+from decortex_ops.admin.table_rows import NO_ROWS, dump_rows, execute
 from decortex_schemas.database import (
     OLDEST_VERSION,
     SCHEMA_VERSION,
     VERSION_TABLE,
-    Reference,
     Settings,
     backend,
     check_store_path,
-    class_named,
     configure_store,
-    folder_of,
     hold_store,
-    reference_of,
     write_object,
 )
 
@@ -40,11 +39,10 @@ MANIFEST, DUMP, FILES = "manifest.json", "dump.sql.gz", "store"
 MANIFEST_DIGEST = "manifest.sha256"
 # Format 1 keeps no digest of the manifest.
 FORMAT = 2
-# Bytes of one INSERT, about; a row larger than this has one of its own.
-_STATEMENT = 2**20
 _LEASES = "worker_lease"
-# How the comment of a column begins that refers to a file of the store.
-_SEALED = ":<sealed_"
+# What a dump consists of. Nothing in it may name another database than the one it is run in.
+_STATEMENT_OF_OURS = re.compile(r"(?:CREATE TABLE `[^`]+` \(|INSERT INTO `[^`]+` VALUES )")
+_ELSEWHERE = re.compile(r"REFERENCES `[^`]+`\s*\.")
 
 
 @dataclass(frozen=True)
@@ -103,9 +101,9 @@ def save(settings: Settings, folder: Path) -> Backup:
     _refuse_empty(settings)
     configure_store(settings.store)
     with hold_store(settings.driver(), settings.database, to_read=True), _snapshot(settings) as link:
-        schema_version = int(_execute(link, f"SELECT MAX(version) FROM `{VERSION_TABLE}`")[0][0] or 0)
-        counts = _dump(link, settings.database, part / DUMP)
-        files, damaged, refused = _copy_files(link, part / FILES)
+        schema_version = int(execute(link, f"SELECT MAX(version) FROM `{VERSION_TABLE}`")[0][0] or 0)
+        counts, digests = _dump(link, settings.database, part / DUMP)
+        files, damaged, refused = copy_files(link, part / FILES)
     manifest = {
         "format": FORMAT,
         "schema_version": schema_version,
@@ -114,6 +112,7 @@ def save(settings: Settings, folder: Path) -> Backup:
         "taken_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "host_name": platform.node(),
         "rows": counts,
+        "rows_sha256": digests,
         "files": files,
         "damaged": damaged,
         "refused": refused,
@@ -125,8 +124,22 @@ def save(settings: Settings, folder: Path) -> Backup:
     return Backup(sum(counts.values()), len(files), damaged, refused, schema_version)
 
 
-def restore(settings: Settings, folder: Path) -> Backup:
+def restore(
+    settings: Settings, folder: Path, *, name: str | None = None, store_folder: Path | None = None
+) -> Backup:
     """Bring a backup back, into a database that does not exist or is empty; keys in work are queued again.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the server and the database that the backup is of.
+    folder : Path
+        The backup.
+    name : str, optional
+        Another database of the same server to bring it back into, which must not exist; the one it is of, and its
+        store, are then neither read nor written.
+    store_folder : Path, optional
+        With ``name``: the folder of its own that takes the files; must be empty or not there.
 
     Raises
     ------
@@ -134,27 +147,32 @@ def restore(settings: Settings, folder: Path) -> Backup:
         If the folder is no backup, is of another database or another version of the tables, or the database
         holds tables.
     OperationError
-        If the backup is damaged. The database is then as it was.
+        If the backup is damaged, or other rows come back than were saved. The database is then as it was.
     """
-    manifest = _manifest(folder, settings.database)
+    manifest = read_manifest(folder, settings.database)
+    database = settings.database if name is None else name
     with _link(settings) as link, link.cursor() as cursor:
-        cursor.execute(
-            "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s", (settings.database,)
-        )
+        cursor.execute("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s", (database,))
         if int(cursor.fetchone()[0]):
             raise ConfigError(
-                f"database {settings.database!r} holds tables; a backup is brought back into an empty one. Drop it "
+                f"database {database!r} holds tables; a backup is brought back into an empty one. Drop it "
                 "first if you mean to replace it, or use another server."
             )
-        _restore_files(settings, folder / FILES, manifest["files"])
+        _restore_files(
+            _own_store(settings) if store_folder is None else folder_store(store_folder), folder, manifest
+        )
         try:
-            _run(cursor, settings.database, folder / DUMP)
-            _queue_again(cursor, settings.database)
-            found = {name: _count(cursor, name) for name in manifest["rows"]}
-            if found != manifest["rows"]:
-                raise OperationError(f"the backup {folder} holds other rows than it says; it is damaged.")
+            _run(cursor, database, folder / DUMP)
+            with _snapshot(settings, database) as reading:
+                other = _differences(reading, manifest)
+            if other:
+                raise OperationError(
+                    f"the backup {folder} brings back other rows than were saved: {'; '.join(other)}. Take another."
+                )
+            _queue_again(cursor, database)
+            _rename_lineage(cursor, settings.database, database)
         except BaseException:
-            cursor.execute(f"DROP DATABASE IF EXISTS `{settings.database}`")
+            cursor.execute(f"DROP DATABASE IF EXISTS `{database}`")
             raise
     return Backup(
         sum(manifest["rows"].values()),
@@ -165,7 +183,21 @@ def restore(settings: Settings, folder: Path) -> Backup:
     )
 
 
-def _manifest(folder: Path, database: str) -> dict[str, Any]:
+def _differences(link: Any, manifest: dict[str, Any]) -> list[str]:
+    """Tables whose rows are not those that were saved, by number and by digest."""
+    found = []
+    for name, n_rows in manifest["rows"].items():
+        n_now, digest = dump_rows(link, name, None) if name != _LEASES else (0, NO_ROWS)
+        saved = manifest.get("rows_sha256", {}).get(name)  # backups of before have none
+        if n_now != n_rows:
+            found.append(f"{name}: {n_rows} rows were saved, {n_now} came back")
+        elif saved is not None and digest != saved:
+            found.append(f"{name}: the content of its {n_rows} rows differs")
+    return found
+
+
+def read_manifest(folder: Path, database: str) -> dict[str, Any]:
+    """What a backup says of itself, checked: of this database and version, and its dump as it was written."""
     _check_manifest(folder)
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -197,7 +229,7 @@ def _manifest(folder: Path, database: str) -> dict[str, Any]:
 def _refuse_empty(settings: Settings) -> None:
     """Refuse a database without tables."""
     with _link(settings) as link:
-        found = _execute(
+        found = execute(
             link,
             "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s AND table_name = %s",
             settings.database,
@@ -246,144 +278,46 @@ def _link(settings: Settings, **options: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def _snapshot(settings: Settings) -> Iterator[Any]:
+def _snapshot(settings: Settings, database: str | None = None) -> Iterator[Any]:
     """A connection that sees the database as it is now until it is closed, every value as MySQL writes it."""
-    with _link(settings, cursorclass=SSCursor, conv={}, database=settings.database) as link:
-        _execute(link, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        _execute(link, "SET SESSION TIME_ZONE = '+00:00'")
-        _execute(link, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+    with _link(settings, cursorclass=SSCursor, conv={}, database=database or settings.database) as link:
+        execute(link, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        execute(link, "SET SESSION TIME_ZONE = '+00:00'")
+        execute(link, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         yield link
 
 
-def _execute(link: Any, sql: str, *args: Any) -> list[tuple[Any, ...]]:
-    with link.cursor() as cursor:
-        cursor.execute(sql, args or None)
-        return list(cursor.fetchall())
-
-
-def _dump(link: Any, database: str, path: Path) -> dict[str, int]:
-    """Write every table as SQL, a statement a line; returns the rows of each."""
-    tables = sorted(str(row[0]) for row in _execute(link, "SHOW FULL TABLES WHERE Table_type = 'BASE TABLE'"))
-    counts = {}
+def _dump(link: Any, database: str, path: Path) -> tuple[dict[str, int], dict[str, str]]:
+    """Write every table as SQL, a statement a line; returns the rows of each, and their digests."""
+    tables = sorted(str(row[0]) for row in execute(link, "SHOW FULL TABLES WHERE Table_type = 'BASE TABLE'"))
+    counts, digests = {}, {}
     with gzip.open(path, "wt", encoding="utf-8", newline="\n", compresslevel=4) as out:
         out.write(f"-- decortex database {database}, one statement a line\n")
         for name in tables:
-            created = str(_execute(link, f"SHOW CREATE TABLE `{name}`")[0][1])
+            created = str(execute(link, f"SHOW CREATE TABLE `{name}`")[0][1])
             out.write(" ".join(created.split("\n")) + ";\n")
         for name in tables:
-            counts[name] = 0 if name == _LEASES else _dump_rows(link, name, out)
-    return counts
+            counts[name], digests[name] = (0, NO_ROWS) if name == _LEASES else dump_rows(link, name, out)
+    return counts, digests
 
 
-def _dump_rows(link: Any, name: str, out: Any) -> int:
-    n_rows, size = 0, 0
-    values: list[str] = []
-
-    def write() -> None:
-        if values:
-            out.write(f"INSERT INTO `{name}` VALUES {','.join(values)};\n")
-            values.clear()
-
-    with link.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM `{name}`")
-        while row := cursor.fetchone():
-            text = f"({','.join(_literal(value) for value in row)})"
-            if size + len(text) > _STATEMENT:
-                write()
-                size = 0
-            values.append(text)
-            size += len(text)
-            n_rows += 1
-    write()
-    return n_rows
+def folder_store(folder: Path) -> StorageBackend:
+    """A store in a folder of its own, apart from the one that is configured."""
+    return StorageBackend({"protocol": "file", "location": str(folder)})
 
 
-def _literal(value: Any) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, bytes):
-        return f"0x{value.hex()}" if value else "''"
-    return f"'{escape_string(str(value))}'"
-
-
-def _copy_files(link: Any, folder: Path) -> tuple[dict[str, str], list[str], list[str]]:
-    """Copy what the snapshot's rows refer to; returns the digests, the damaged files, and the rows that are refused."""
-    store = backend()
-    wanted: dict[str, list[Reference]] = {}
-    refused = []
-    for reference in _references(link, folder_of(store)):
-        if reference.refused:
-            refused.append(f"{_row(reference)}: {reference.refused}")
-        else:
-            wanted.setdefault(reference.path, []).append(reference)
-    files, damaged = {}, []
-    for path, rows in sorted(wanted.items()):
-        # Of rows that name one file the one with its digest is right: another one must not keep it from being saved.
-        found = _copy_file(store, path, folder)
-        right = [row for row in rows if found is not None and (row.size, row.sha256) == found]
-        if not right or found is None:
-            damaged.append(path)
-            if found is not None:
-                (folder / path).unlink()
-            continue
-        files[path] = found[1]
-        refused += [
-            f"{_row(row)}: names {path} by another size or sha256 than {_row(right[0])} and the file itself"
-            for row in rows
-            if row not in right
-        ]
-    return files, damaged, refused
-
-
-def _references(link: Any, root: Path | None) -> Iterator[Reference]:
-    """What the rows of a snapshot refer to, by what its columns say of themselves: tables of any version."""
-    primary: dict[str, list[str]] = {}
-    sealed: list[tuple[str, str]] = []
-    for table, column, key, comment in _execute(
-        link,
-        "SELECT table_name, column_name, column_key, column_comment FROM information_schema.columns "
-        "WHERE table_schema = DATABASE() ORDER BY table_name, ordinal_position",
-    ):
-        if key == "PRI":
-            primary.setdefault(str(table), []).append(str(column))
-        if str(comment).startswith(_SEALED):
-            sealed.append((str(table), str(column)))
-    for table, column in sealed:
-        listed = ", ".join(f"`{name}`" for name in (*primary[table], column))
-        for *values, stored in _execute(link, f"SELECT {listed} FROM `{table}` WHERE `{column}` IS NOT NULL"):
-            whole = dict(zip(primary[table], values, strict=True))
-            yield reference_of(class_named(table), column, whole, stored=stored, root=root)
-
-
-def _copy_file(store: Any, path: str, folder: Path) -> tuple[int, str] | None:
-    """Copy one file of the store into a backup; returns size and sha256 of the copy, None where there is no file."""
-    target = folder / check_store_path(path)
-    digest, size = hashlib.sha256(), 0
-    try:
-        with store.open(path) as source:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("xb") as out:  # never a file that exists
-                while block := source.read(2**22):
-                    digest.update(block)
-                    size += out.write(block)
-    except (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError):
-        return None
-    return size, digest.hexdigest()
-
-
-def _row(reference: Reference) -> str:
-    return f"{reference.table} {json.dumps(reference.key, default=str)[:300]}"
-
-
-def _restore_files(settings: Settings, folder: Path, files: dict[str, str]) -> None:
+def _own_store(settings: Settings) -> StorageBackend:
     if isinstance(settings.store, Path):
         settings.store.mkdir(parents=True, exist_ok=True, mode=0o700)
     configure_store(settings.store)
-    store = backend()
-    for path, sha256 in files.items():
-        data = (folder / check_store_path(path, folder)).read_bytes()
+    return backend()
+
+
+def _restore_files(store: StorageBackend, folder: Path, manifest: dict[str, Any]) -> None:
+    for path, sha256 in manifest["files"].items():
+        data = (folder / FILES / check_store_path(path, folder / FILES)).read_bytes()
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise OperationError(f"{folder / path} is not the file that was saved (sha256 differs).")
+            raise OperationError(f"{folder / FILES / path} is not the file that was saved (sha256 differs).")
         write_object(store, path, data)
 
 
@@ -394,8 +328,14 @@ def _run(cursor: Any, database: str, path: Path) -> None:
     cursor.execute("SET SESSION sql_mode = 'NO_ENGINE_SUBSTITUTION'")
     with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
         for line in lines:
-            if not line.startswith("--"):
-                cursor.execute(line.rstrip(";\n"))
+            if line.startswith("--"):
+                continue
+            created = line.startswith("CREATE")
+            if not _STATEMENT_OF_OURS.match(line) or (created and _ELSEWHERE.search(line)):
+                raise OperationError(
+                    f"{path} holds a statement that no backup of decortex holds ({line[:60]!r}); nothing was restored."
+                )
+            cursor.execute(line.rstrip(";\n"))
     cursor.execute("SET FOREIGN_KEY_CHECKS = 1, UNIQUE_CHECKS = 1")
 
 
@@ -406,9 +346,15 @@ def _queue_again(cursor: Any, database: str) -> None:
         cursor.execute(f"UPDATE `{name}` SET status = 'pending' WHERE status = 'reserved'")
 
 
-def _count(cursor: Any, name: str) -> int:
-    cursor.execute(f"SELECT COUNT(*) FROM `{name}`")
-    return int(cursor.fetchone()[0])
+def _rename_lineage(cursor: Any, old: str, new: str) -> None:
+    """Say the new database's name where DataJoint keeps which column comes from which table."""
+    cursor.execute("SHOW TABLES LIKE '~lineage'")
+    if old != new and cursor.fetchall():
+        cursor.execute(
+            "UPDATE `~lineage` SET lineage = CONCAT(%s, SUBSTRING(lineage, CHAR_LENGTH(%s) + 1)) "
+            "WHERE LEFT(lineage, CHAR_LENGTH(%s)) = %s",
+            (f"{new}.", f"{old}.", f"{old}.", f"{old}."),
+        )
 
 
 def _digest(path: Path) -> str:

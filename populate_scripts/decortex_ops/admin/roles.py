@@ -41,7 +41,7 @@ _KEY_COLUMNS = {
 _CODES = {
     1227: "this account may not manage users (it needs CREATE USER and GRANT OPTION, as the server's root has)",
     1044: "this account may not grant rights on this database (it needs GRANT OPTION)",
-    1142: "this account may not grant rights on these tables (it needs GRANT OPTION)",
+    1142: "this account may not manage accounts (it needs CREATE USER and GRANT OPTION, as the server's root has)",
     1410: "this account may not grant rights (it needs GRANT OPTION)",
     1819: "the server's password policy refuses this password",
 }
@@ -108,6 +108,8 @@ def refresh_roles(settings: Settings) -> None:
             cursor.execute("CREATE ROLE IF NOT EXISTS %s", (own,))
             rights = "ALL PRIVILEGES" if role == "admin" else "SELECT"
             cursor.execute(f"GRANT {rights} ON `{_pattern(name)}`.* TO %s", (own,))
+            if role == "admin":  # databases beside this one: backups that are tried
+                cursor.execute(f"GRANT {rights} ON `{_pattern(name + '__')}%%`.* TO %s", (own,))
             if role in ("worker", "author"):
                 for table in tables:
                     for right in table_rights(table, role):
@@ -275,16 +277,34 @@ def role_needed(refusal: str) -> Role:
     return "admin"
 
 
-def explain_refusal(settings: Settings, refusal: str) -> str:
-    """Say who one is, which role a refused statement takes, and who gives it."""
-    needed = role_needed(refusal)
+def explain_refusal(settings: Settings, refusal: str, *, least: str | None = None) -> str:
+    """Say who one is, which role a refused statement takes, and who gives it.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the account.
+    refusal : str
+        The server's message.
+    least : str, optional
+        The least role that the whole command takes, where it is known.
+    """
+    needed: str = role_needed(refusal)
+    if least is not None:
+        needed = max(needed, least, key=[str(role) for role in ROLES].index)
     try:
         user, role = whoami(settings)
     except DatabaseError:
         user, role = settings.user, None
     asked = os.environ.get(ADMINISTRATOR) or "an administrator of this database"
+    who = f"you are {user}, {f'role {role}' if role else 'without a role'} of database {settings.database!r}"
+    if role == "admin":
+        return (
+            f"{who}, and may not do that ({refusal}). It takes more than a role of this database gives, as "
+            f"the server's root has it: ask {asked} (docs/access.md)."
+        )
     return (
-        f"you are {user}, {f'role {role}' if role else 'without a role'} of database {settings.database!r}, and may "
+        f"{who}, and may "
         f"not do that ({refusal}). It takes the role {needed}: ask {asked} for "
         f"`decortex db grant {settings.user} --role {needed}` (docs/access.md)."
     )

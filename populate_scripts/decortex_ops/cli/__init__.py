@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pymysql
@@ -16,6 +17,7 @@ from decortex_ops.cli import (
     data,
     demo,
     own_table,
+    plan,
     register,
     register_labels,
     register_model,
@@ -39,6 +41,7 @@ from decortex_ops.cli.read import (
     tree,
     view,
 )
+from decortex_ops.cli.session import least_role
 
 app = typer.Typer(
     name="decortex",
@@ -49,8 +52,11 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.add_typer(db.app, name="db")
 app.command()(db.init)
-for _command in (access.grant, access.password, access.revoke, access.users, backup.backup, backup.restore):
+for _command in (access.grant, access.password, access.revoke, access.users):
     db.app.command()(_command)
+db.app.command()(backup.backup)
+db.app.command()(backup.restore)
+db.app.command()(backup.rehearse)
 app.add_typer(data.app, name="import")
 register.app.command()(register_model.model)
 register.app.command()(register_model.nnfabrik)
@@ -58,6 +64,7 @@ register.app.command()(own_table.table)
 app.command()(own_table.analyse)
 register.app.command()(register_labels.labels)
 app.add_typer(register.app, name="register")
+app.command()(plan.plan)
 app.add_typer(study.app, name="study")
 app.add_typer(view.app, name="view")
 app.command()(run.work)
@@ -130,7 +137,24 @@ def _explained(refusal: str) -> str:
     from decortex_ops.admin import roles as access
     from decortex_schemas.database import read_settings
 
-    return access.explain_refusal(read_settings(), refusal)
+    return access.explain_refusal(read_settings(), refusal, least=least_role())
+
+
+def _full_disk(error: OSError) -> str | None:
+    """Say which disk of this machine is full; None if the error is another one."""
+    from decortex_schemas.database import disk_is_full, store_folder
+
+    if not disk_is_full(error):
+        return None
+    name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
+    of_store = bool(name) and Path(name).absolute().is_relative_to(store_folder())
+    if of_store:
+        todo = "make room (`decortex gc --delete`, `decortex study remove NAME`), or give it a larger disk"
+    else:
+        todo = "make room, or write to another one"
+    return (
+        f"error: the disk of {'the store' if of_store else name or 'the output'} is full ({error}): {todo}."
+    )
 
 
 def main() -> None:
@@ -151,7 +175,7 @@ def main() -> None:
         if refused:
             message = _explained(str(error.args[1]))
         elif told:
-            message = f"the server refused: {told}"
+            message = told if told.startswith("the disk of") else f"the server refused: {told}"
         else:
             message = f"the database refused or was lost: {error.__class__.__name__}: {error}"
         err.print(
@@ -163,4 +187,10 @@ def main() -> None:
         )
         sys.exit(EXIT_FAILED)
     except BrokenPipeError:
+        sys.exit(EXIT_FAILED)
+    except OSError as error:
+        told = _full_disk(error)
+        if told is None or os.environ.get("DECORTEX_DEBUG"):
+            raise
+        err.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(EXIT_FAILED)

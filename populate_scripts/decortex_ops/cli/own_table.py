@@ -44,7 +44,7 @@ def table(
     from decortex_schemas.register import register_table
 
     columns = TableColumns(ids, animal, session, tuple(score or ()), tuple(label or ()), tuple(ignore or ()))
-    open_tables()
+    open_tables(role="author")
     key, found = register_table(file, columns, name=name, wide=wide)
     out.print(
         f"dataset {key['dataset']}: {len(found)} neurons x {found.features.shape[1]} features, file sha256 "

@@ -41,7 +41,7 @@ def dataset(
     """Register recordings of images or movies. Example: decortex register dataset recordings/v4 --species macaque."""
     from decortex_schemas.tables import register_folder, register_h5_folder
 
-    open_tables()
+    open_tables(role="author")
     name = name or folder.resolve().name
     if (folder / "stimuli").is_dir():
         from decortex.data import MovieSplit
@@ -83,11 +83,11 @@ def simulation(
         ) from None
     if video:
         movies = VideoSimulationConfig.from_params(values)
-        open_tables()
+        open_tables(role="author")
         register_simulated_video(name, movies, seed)
     else:
         config = SimulationConfig.from_params(values)
-        open_tables()
+        open_tables(role="author")
         register_simulation(name, config, seed)
     _say_dataset(name)
 

@@ -52,7 +52,7 @@ def labels(
             "labels come from a file and two of its columns: FILE.csv --id COLUMN --label COLUMN (or --true-types, of "
             "a simulated dataset)."
         )
-    open_tables()
+    open_tables(role="author")
     if file is None or id_ is None or label is None:
         register_true_types(dataset, name)
     else:

@@ -128,7 +128,7 @@ def register(checkpoint: Path, **options: Any) -> None:
     from decortex_schemas.register import register_checkpoint
     from decortex_schemas.tables import Dataset, scored_against
 
-    open_tables()
+    open_tables(role="author")
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always", UserWarning)
         key = register_checkpoint(checkpoint, **options)

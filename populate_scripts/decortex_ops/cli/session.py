@@ -19,8 +19,27 @@ def open_server() -> None:
     EmbeddedServer(progress=_Say()).start()
 
 
-def open_tables(*, threads: int = 1, declare: bool = False) -> None:
-    """Connect; the server is started and, if asked, the tables are declared."""
+_least: list[str] = []
+
+
+def least_role() -> str | None:
+    """The least role that the command which runs takes, where it has said so."""
+    return _least[-1] if _least else None
+
+
+def open_tables(*, threads: int = 1, declare: bool = False, role: str = "worker") -> None:
+    """Connect; the server is started and, if asked, the tables are declared.
+
+    Parameters
+    ----------
+    threads : int
+        Threads of the numerical libraries.
+    declare : bool
+        Whether the tables are declared.
+    role : str
+        The least role that the command takes: a refusal names it.
+    """
+    _least[:] = ["admin" if declare else role]
     from decortex_schemas.database import connect, declare_everything, open_connection, read_settings
 
     open_server()

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from decortex.errors import ConfigError
-from decortex_ops.cli.output import CsvFlag, JsonFlag, out, print_json, print_rows, said_plainly
+from decortex_ops.cli.output import CsvFlag, JsonFlag, err, out, print_json, print_rows, said_plainly
 from decortex_ops.cli.session import open_tables, open_to_read
 
 app = typer.Typer(
@@ -21,6 +21,13 @@ COLUMNS = ["study", "networks", "methods", "counts", "seeds", "members", "done",
 def create(
     name: Annotated[str, typer.Argument(help="Name of the study.")],
     plan: Annotated[str, typer.Argument(help="JSON file (docs/studies.md shows one), or example:NAME.")],
+    *,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Only say what it would take: jobs, hours, gigabytes, disks; declare nothing."
+        ),
+    ] = False,
     cost: Annotated[
         bool, typer.Option("--cost", help="Only say what the fine-tuned null would cost; declare nothing.")
     ] = False,
@@ -28,14 +35,24 @@ def create(
 ) -> None:
     """Declare a study from a JSON plan, or from one that comes with decortex.
 
-    Example: decortex study create v4-k example:v4-k
+    Example: decortex study create v4-k example:v4-k --dry-run
     """
     from decortex_ops.plan_files import read_plan
     from decortex_schemas import queries
     from decortex_schemas.register import PlanFile, declare_plan, plan_cost
 
     parsed = PlanFile.from_params(read_plan(plan))
-    open_tables()
+    if len(parsed.counts) == 2 and abs(parsed.counts[1] - parsed.counts[0]) > 1:
+        least, most = sorted(parsed.counts)
+        err.print(
+            f'counts {least} and {most}: two numbers of clusters; a range is written "{least}..{most}"',
+            highlight=False,
+            markup=False,
+        )
+    open_tables(role="author")
+    if dry_run:
+        _say_forecasts(queries.forecast_plan(name, parsed), json=json, tense="would take")
+        return
     rows = plan_cost(parsed)
     if rows and not json:
         _print_null_cost(rows)
@@ -46,7 +63,51 @@ def create(
         print_json({"study": row, "null_cost": rows})
     elif row is not None:
         out.print(f"study {name}: {row['members']} partitions asked for, {row['done']} done", highlight=False)
+        _say_forecasts([queries.forecast(name)], json=False, tense="takes", table=False)
         _say_cost(name)
+
+
+def _say_forecasts(found: list[dict[str, Any]], *, json: bool, tense: str, table: bool = True) -> None:
+    """Print what studies take: jobs, hours, bytes, and whether the disks hold them."""
+    if json:
+        print_json(found)
+        return
+    for one in found:
+        if table:
+            rows = [
+                {
+                    **row,
+                    "hours": None if row["seconds"] is None else row["seconds"] / 3600,
+                    "database": _size(row["bytes"]),
+                    "store": _size(row["file_bytes"]),
+                }
+                for row in one["tables"]
+            ]
+            print_rows(rows, ["table", "asked", "exist", "jobs", "hours", "database", "store"])
+        unknown = f"; not known before some exist: {', '.join(one['unknown'])}" if one["unknown"] else ""
+        about = "at least" if one["unknown"] else "about"
+        left = [
+            f"{_size(free)} free for the {what}"
+            for what, free in (("database", one["server_free"]), ("store", one["store_free"]))
+            if free is not None
+        ]
+        if one["server_free"] is None:
+            left.append("the server's disk is not seen from here")
+        word = {True: "the disks hold it", False: "THE DISKS DO NOT HOLD IT", None: "not all is known"}
+        out.print(
+            f"study {one['study']} {tense} {one['jobs']:,} jobs, {about} {one['seconds'] / 3600:,.1f} hours of one "
+            f"worker, {_size(one['bytes'])} in the database and {_size(one['file_bytes'])} in the store{unknown}; "
+            f"{', '.join(left)}: {word[one['holds']]}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _size(n: float | None) -> str | None:
+    from decortex_ops.admin import gigabytes
+
+    return None if n is None else gigabytes(n)
 
 
 def _print_null_cost(rows: list[dict[str, Any]]) -> None:
@@ -66,16 +127,97 @@ def cost(
     json: JsonFlag = False,
     csv: CsvFlag = False,
 ) -> None:
-    """Show what counting types and choosing K cost: jobs, clusterings, and the time that is left.
+    """Show what a study takes: rows and bytes by table, its own and shared ones, and what is still to come.
 
-    Example: decortex study cost v4-sweep
+    Own rows are those that no other study needs. Example: decortex study cost v4-sweep
     """
     from decortex_schemas import queries
 
     open_to_read()
-    found = queries.selection_cost(name)
-    if not said_plainly(found, [found], json=json, csv=csv):
-        _say_cost(name)
+    rows = queries.study_rows(name)
+    left = queries.forecast(name)
+    selection = queries.selection_cost(name)
+    if said_plainly({**selection, "tables": rows, "left": left}, rows, json=json, csv=csv):
+        return
+    _print_size(rows)
+    _say_forecasts([left], json=False, tense="still takes", table=False)
+    _say_cost(name)
+
+
+def _print_size(rows: list[dict[str, Any]], *, own_only: bool = False) -> None:
+    """Print rows and bytes by table."""
+    told = [
+        {
+            "table": row["table"],
+            "rows": row["rows"],
+            "own": row["own_rows"],
+            "database": _size(row["bytes"]),
+            "own database": _size(row["own_bytes"]),
+            "store": _size(row["file_bytes"]),
+            "own store": _size(row["own_file_bytes"]),
+        }
+        for row in rows
+        if row["own_rows"] or not own_only
+    ]
+    columns = ["table", "own", "own database", "own store"]
+    if not own_only:
+        columns = ["table", "rows", "own", "database", "own database", "store", "own store"]
+    print_rows(told, columns, empty="no row of it is computed" + (" that only it needs" if own_only else ""))
+    total = {part: sum(row[part] for row in rows) for part in ("own_rows", "own_bytes", "own_file_bytes")}
+    out.print(
+        f"only this study needs {total['own_rows']:,} rows, {_size(total['own_bytes'])} in the database and "
+        f"{_size(total['own_file_bytes'])} in the store",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def remove(
+    name: Annotated[str, typer.Argument(help="Name of the study.")],
+    why: Annotated[str, typer.Option(help="The reason, in words; it is kept.")] = "",
+    *,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Remove; without it, only say what would be removed.")
+    ] = False,
+    break_frozen: Annotated[bool, typer.Option("--break-frozen", help="Remove a frozen study too.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """List the rows and bytes that only this study needs; with --yes and --why, remove them and the study.
+
+    Recordings, networks and specifications stay, and so does what another study needs. It takes the role admin; the
+    files go with `decortex gc --delete`. Example: decortex study remove v4-trial --why "superseded by v4-sweep" --yes
+    """
+    from decortex_schemas import queries
+    from decortex_schemas.register import remove_study, resting_on
+
+    if not yes:
+        open_to_read()
+    else:
+        open_tables(role="admin")
+    rows = queries.study_rows(name)
+    row = next(one for one in queries.studies() if one["study"] == name)
+    others = resting_on(name)
+    counts = remove_study(name, why, break_frozen=break_frozen) if yes else {}
+    if json:
+        told = {"removed": yes, "tables": rows, "frozen_at": row["frozen_at"], "resting_on_it": others}
+        print_json({**told, "rows": counts})
+        return
+    _print_size(rows, own_only=True)
+    if yes:
+        out.print(
+            f"study {name} is removed with these rows; `decortex gc --delete` removes their files",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return
+    if row["frozen_at"] is not None:
+        out.print(
+            f"study {name} is frozen: removing it takes --break-frozen", highlight=False, style="yellow"
+        )
+    if others:
+        out.print(f"made from it, to be removed first: {', '.join(others)}", highlight=False, style="yellow")
+    out.print("nothing is removed without --yes and --why", highlight=False)
 
 
 def _say_cost(name: str) -> None:
@@ -121,7 +263,7 @@ def choose(
     """
     from decortex_schemas.tables.evaluation import record_choice
 
-    open_tables()
+    open_tables(role="author")
     pairs = [text.partition("=") for text in where or ()]
     if not all(column and value for column, _, value in pairs):
         raise ConfigError(f"--where takes column=value, got {where}.")
@@ -144,7 +286,7 @@ def priority(
     from decortex_schemas.database import computed_tables
     from decortex_schemas.register import apply_priorities, set_priority
 
-    open_tables()
+    open_tables(role="author")
     set_priority(name, number)
     changed = apply_priorities(computed_tables())
     out.print(
@@ -159,7 +301,7 @@ def freeze(name: Annotated[str, typer.Argument(help="Name of the study.")], json
     """Freeze a complete study, so that what compares across it can be computed. Example: decortex study freeze demo."""
     from decortex_schemas.tables import freeze_study
 
-    open_tables()
+    open_tables(role="author")
     if not json:
         _say_cost(name)
     row = freeze_study(name)
@@ -171,12 +313,54 @@ def freeze(name: Annotated[str, typer.Argument(help="Name of the study.")], json
         )
 
 
-@app.command()
-def show(json: JsonFlag = False, csv: CsvFlag = False) -> None:
-    """List the studies: what they ask for and how much of it exists. Example: decortex study show --csv."""
+@app.command("list")
+def every(json: JsonFlag = False, csv: CsvFlag = False) -> None:
+    """List the studies: what they ask for and how much of it exists. Example: decortex study list --csv."""
     from decortex_schemas import queries
 
     open_to_read()
     rows = queries.studies()
     if not said_plainly(rows, rows, json=json, csv=csv):
         print_rows(rows, COLUMNS, empty="no study yet; `decortex study create NAME plan.json` declares one")
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Name of the study; left out: all are listed.")] = "",
+    json: JsonFlag = False,
+    csv: CsvFlag = False,
+) -> None:
+    """Show what one study asks for: networks, embeddings, methods, K, seeds, fine-tunings.
+
+    Without a name, all studies are listed as `decortex study list` does. Example: decortex study show v4
+    """
+    from decortex_schemas import queries
+
+    if not name:
+        every(json=json, csv=csv)
+        return
+    open_to_read()
+    found = queries.about_declared(name)
+    if said_plainly(found, [found], json=json, csv=csv):
+        return
+    for what, value in found.items():
+        told = ", ".join(str(one) for one in value) if isinstance(value, list) else value
+        out.print(
+            f"{what:<18}{'-' if told in (None, '') else told}", highlight=False, markup=False, soft_wrap=True
+        )
+
+
+@app.command()
+def rename(
+    name: Annotated[str, typer.Argument(help="Name of the study until now.")],
+    new: Annotated[str, typer.Argument(help="Another name, which no study has.")],
+) -> None:
+    """Give a study another name; a frozen one keeps its own. It takes the role admin.
+
+    Example: decortex study rename trial v4-k
+    """
+    from decortex_schemas.register import rename_study
+
+    open_tables(role="admin")
+    rename_study(name, new)
+    out.print(f"study {name} is now {new}", highlight=False, markup=False)

@@ -13,9 +13,9 @@ import datajoint as dj
 import pymysql
 
 from decortex.errors import StoreError
-from decortex_schemas.database import state_folder, store_folder
+from decortex_schemas.database import disk_is_full, server_disk_is_full, state_folder, store_folder
 
-Trouble = Literal["database", "store", "store full", "busy"]
+Trouble = Literal["database", "server full", "store", "store full", "busy"]
 
 # The server is away, ends, has no connection left, or does not answer (MySQL's and the driver's numbers).
 _AWAY = {
@@ -43,7 +43,6 @@ _AWAY = {
     4031,
 }
 _BUSY = {1205, 1213}  # a lock was not had in time; a deadlock was broken
-_DISK_FULL = {1021, 1026, 1114, 3019}
 # The store is not there, or refuses this worker: of the machine it runs on, not of the key.
 _REFUSED = {
     errno.EACCES,
@@ -55,7 +54,6 @@ _REFUSED = {
     errno.EHOSTDOWN,
     errno.ETIMEDOUT,
 }
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 FIRST_WAIT = 0.2
 LONGEST_WAIT = 30.0
@@ -85,7 +83,7 @@ def _trouble(error: BaseException) -> Trouble | None:
         return "database"
     if isinstance(error, pymysql.MySQLError):
         return _trouble_of_server(error)
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if disk_is_full(error):
         return "store full"
     if isinstance(error, StoreError) and _trouble(error.__cause__ or Exception()) is None:
         return "store"
@@ -100,7 +98,7 @@ def _trouble_of_server(error: pymysql.MySQLError) -> Trouble | None:
         return "database"
     if number in _BUSY:
         return "busy"
-    return "store full" if number in _DISK_FULL else None
+    return "server full" if server_disk_is_full(error) else None
 
 
 def _is_of_the_store(name: object) -> bool:

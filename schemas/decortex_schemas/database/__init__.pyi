@@ -1,4 +1,5 @@
 from .codecs import (
+    SealedCodec,
     write_object,
 )
 from .computation import (
@@ -18,6 +19,7 @@ from .definitions import (
     definition_digests,
 )
 from .deletions import (
+    Deletion,
     cascade_counts,
     delete_rows,
     delete_selected,
@@ -66,7 +68,9 @@ from .queues import (
 )
 from .refusals import (
     connection_refusal,
+    disk_is_full,
     refusal_of,
+    server_disk_is_full,
     server_refusal,
 )
 from .run_state import (
@@ -114,6 +118,10 @@ from .store_paths import (
 from .tls import (
     driver_arguments,
 )
+from .transactions import (
+    one_transaction,
+    tried_only,
+)
 from .versions import (
     OLDEST_VERSION,
     SCHEMA_VERSION,
@@ -137,11 +145,13 @@ __all__ = [
     "Changes",
     "Computation",
     "Declared",
+    "Deletion",
     "Environment",
     "KeySources",
     "LabConnection",
     "Made",
     "Reference",
+    "SealedCodec",
     "Settings",
     "UpgradeStep",
     "WorkerLease",
@@ -173,6 +183,7 @@ __all__ = [
     "describe_environment",
     "digest_of",
     "discard_stale_states",
+    "disk_is_full",
     "driver_arguments",
     "environment_hash",
     "folder_of",
@@ -186,6 +197,7 @@ __all__ = [
     "leases_can_be_trusted",
     "load_tables",
     "object_store",
+    "one_transaction",
     "open_connection",
     "queue_of",
     "read_settings",
@@ -202,6 +214,7 @@ __all__ = [
     "say_program",
     "schema",
     "sealed_columns",
+    "server_disk_is_full",
     "server_refusal",
     "source_digest",
     "sources_of",
@@ -212,6 +225,7 @@ __all__ = [
     "stored_file",
     "table_classes",
     "tables_to_free",
+    "tried_only",
     "version_fault",
     "write_object",
 ]

@@ -19,6 +19,7 @@ from datajoint.storage import StorageBackend
 
 from decortex.data import array_from_bytes
 from decortex.errors import InputError, OperationError, StoreError
+from decortex_schemas.database.refusals import disk_is_full
 from decortex_schemas.database.store_paths import AREA, check_store_path, folder_of, stored_file
 
 # Ends the name of a file that is being written; nothing refers to such a file.
@@ -245,6 +246,12 @@ def store_access(backend: StorageBackend, path: str) -> Iterator[None]:
             raise StoreError(f"the store {where} holds nothing of the database of {path}: {hint}.") from None
         raise
     except OSError as error:
+        if disk_is_full(error):
+            raise StoreError(
+                f"the disk of the store {where} is full ({error}): make room (`decortex gc --delete`, `decortex study "
+                "remove NAME`) or give it a larger disk; what failed meanwhile is queued again by `decortex retry "
+                "--match 'No space left'`."
+            ) from error
         raise StoreError(f"the store {where} failed at {path} ({error}): {hint}.") from error
     except Exception as error:
         if type(error).__module__.split(".")[0] not in _OBJECT_STORES:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import re
+
 # Number of the server's error -> what to do. The server's own message stands before it.
 _WHAT_TO_DO = {
     1040: "It has no connection left: wait until another program ends, start fewer workers, or let its administrator"
@@ -30,10 +33,17 @@ _WHAT_TO_DO = {
     1053: "The server is shutting down: start it, or wait until it is back.",
     1146: "A table is missing that this decortex has: run `decortex init` as an administrator, which declares it.",
     1049: "Create it (`decortex init`), or set DECORTEX_DATABASE.",
-    1021: "The server's disk is full: free some of it.",
-    1114: "The server's disk, or the table's file, is full: free some of it.",
 }
+# Nothing that was committed is lost when the server's disk is full.
+_FULL = (1021, 1026, 1030, 1114, 3019, 14)
+_MAKE_ROOM = (
+    "Nothing is lost that was there: make room (`decortex study remove NAME` removes what only that study needs; old"
+    " binary logs: PURGE BINARY LOGS), or give the server a larger disk; workers wait meanwhile."
+)
+_ERRNO_28 = re.compile(r"\b(?:errno:?|error:?|error number) ?28\b|No space left", re.IGNORECASE)
 _ACCESS_DENIED = (1044, 1045, 1698)
+# The system's numbers for a disk, a quota or a file that takes no more.
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Errors of the driver itself, and of connections that were lost: no server answered.
 _CLIENT = range(2000, 3000)
 
@@ -61,9 +71,33 @@ def server_refusal(error: BaseException) -> str | None:
     True
     """
     code, words = _number_and_words(error)
+    if server_disk_is_full(error):
+        return f"the disk of the server is full: {words.rstrip('. ')} (error {code}). {_MAKE_ROOM}"
     if code not in _WHAT_TO_DO:
         return None
     return f"{words.rstrip('. ')} (error {code}). {_WHAT_TO_DO[code]}"
+
+
+def server_disk_is_full(error: BaseException) -> bool:
+    """Whether this is what a server says whose disk is full, or a table's file as large as it may be.
+
+    Examples
+    --------
+    >>> import pymysql
+    >>> server_disk_is_full(pymysql.OperationalError(1114, "The table '__clustering' is full"))
+    True
+    >>> server_disk_is_full(pymysql.OperationalError(1030, "Got error 168 from storage engine"))
+    False
+    """
+    code, words = _number_and_words(error)
+    if code in (1026, 1030, 14):  # any failure to read or write a file
+        return bool(_ERRNO_28.search(words))
+    return code in _FULL
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Whether this is what the system says of a disk of this machine, or a quota on it, that is full."""
+    return isinstance(error, OSError) and error.errno in FULL_DISK
 
 
 def connection_refusal(error: BaseException, where: str, user: str) -> str | None:

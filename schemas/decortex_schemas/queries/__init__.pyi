@@ -19,13 +19,22 @@ from .browse import (
 from .connection import (
     connect_to_read,
 )
+from .cost_forecast import (
+    asked_rows,
+    forecast,
+    forecast_plan,
+)
 from .environments import (
     computation_versions,
     differing_numerics,
     environments,
     mixed_environments,
 )
-from .external_labels import PARTS, against_labels, label_sets
+from .external_labels import (
+    PARTS,
+    against_labels,
+    label_sets,
+)
 from .figure_rows import (
     CHOICE,
     about_study,
@@ -108,6 +117,10 @@ from .states import (
     has_states,
     states,
 )
+from .study_size import (
+    about_declared,
+    study_rows,
+)
 from .tuning import (
     PROFILE,
     cluster_fields,
@@ -151,12 +164,14 @@ __all__ = [
     "Names",
     "Points",
     "Row",
+    "about_declared",
     "about_study",
     "against_labels",
     "agreement",
     "agreement_by_count",
     "agreement_pairs",
     "answers",
+    "asked_rows",
     "before_and_after",
     "best_k",
     "bin_seconds",
@@ -181,6 +196,8 @@ __all__ = [
     "finetuned_nulls",
     "finetuning",
     "first_partition",
+    "forecast",
+    "forecast_plan",
     "front",
     "frozen_changes",
     "has_states",
@@ -220,6 +237,7 @@ __all__ = [
     "studies",
     "study_counts",
     "study_facts",
+    "study_rows",
     "surrogates",
     "test_performance",
     "throughput",

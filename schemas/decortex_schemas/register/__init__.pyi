@@ -1,7 +1,21 @@
-from .checkpoints import register_checkpoint
-from .defaults import register_defaults
-from .label_files import register_labels
-from .neuron_tables import register_table, table_of
+from .checkpoints import (
+    register_checkpoint,
+)
+from .defaults import (
+    register_defaults,
+)
+from .label_files import (
+    register_labels,
+)
+from .needs import (
+    asked_by,
+    own_condition,
+    parts_of,
+)
+from .neuron_tables import (
+    register_table,
+    table_of,
+)
 from .plans import (
     EmbeddingPlan,
     FinetuningPlan,
@@ -13,9 +27,20 @@ from .plans import (
     declare_plan,
     plan_cost,
     register_none,
+    selection_study_of,
 )
-from .priorities import apply_priorities, set_priority
-from .state_plans import states_study_of
+from .priorities import (
+    apply_priorities,
+    set_priority,
+)
+from .removal import (
+    remove_study,
+    rename_study,
+    resting_on,
+)
+from .state_plans import (
+    states_study_of,
+)
 
 __all__ = [
     "EmbeddingPlan",
@@ -26,13 +51,20 @@ __all__ = [
     "SelectionPlan",
     "ViewPlan",
     "apply_priorities",
+    "asked_by",
     "declare_plan",
+    "own_condition",
+    "parts_of",
     "plan_cost",
     "register_checkpoint",
     "register_defaults",
     "register_labels",
     "register_none",
     "register_table",
+    "remove_study",
+    "rename_study",
+    "resting_on",
+    "selection_study_of",
     "set_priority",
     "states_study_of",
     "table_of",

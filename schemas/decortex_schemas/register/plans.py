@@ -15,7 +15,9 @@ from decortex.evaluation.nulls import NULL_KINDS, NullKind
 from decortex.finetune import ROTATION_KINDS, FinetuneConfig
 from decortex.models.training import TrainingConfig
 from decortex.tuning import TuningConfig
+from decortex_schemas.database import one_transaction, schema, tried_only
 from decortex_schemas.register.null_plans import FinetunedNullPlan, check_null, declare_null, null_cost
+from decortex_schemas.register.ranges import Numbers
 from decortex_schemas.register.state_plans import States, check_states, declare_states
 from decortex_schemas.tables import (
     NETWORK_SEED,
@@ -47,7 +49,7 @@ class NetworksPlan(Config):
         None, description="TrainingConfig, or what differs from the recipe's"
     )
     imported: str | None = Field(None, description="Name of an imported family: all its registered seeds")
-    seeds: tuple[int, ...] = Field(default=(0,), description="Seeds to train with")
+    seeds: Numbers = Field(default=(0,), description="Seeds to train with")
     joint_from: int | None = Field(
         None,
         ge=1,
@@ -97,8 +99,8 @@ class FinetuningPlan(Config):
         0, description="Seed of the order of batches, shared with the control; 'model': each network's own"
     )
     methods: tuple[str, ...] = Field(default=(), description="Names of the starting methods; all if empty")
-    counts: tuple[int, ...] = Field(default=(), description="K of the starts; all if empty")
-    seeds: tuple[int, ...] = Field(default=(), description="Clustering seeds of the starts; all if empty")
+    counts: Numbers = Field(default=(), description="K of the starts; all if empty")
+    seeds: Numbers = Field(default=(), description="Clustering seeds of the starts; all if empty")
 
 
 class SelectionPlan(Config):
@@ -113,6 +115,15 @@ class SelectionPlan(Config):
         le=10_000,
         description="Surrogates a null model and embedding; below 19 no p reaches .05",
     )
+    methods: tuple[str, ...] = Field(
+        default=(), description="Names of the methods that are judged; all if empty"
+    )
+    counts: Numbers = Field(default=(), description="K that are judged; all if empty")
+
+    @property
+    def limited(self) -> bool:
+        """Whether not all methods and K are judged; the choice is then a study of its own, NAME-selection."""
+        return bool(self.methods or self.counts)
 
 
 class ViewPlan(Config):
@@ -144,8 +155,8 @@ class PlanFile(Config):
     networks: tuple[NetworksPlan, ...] = Field(min_length=1)
     embeddings: tuple[EmbeddingPlan, ...] = Field(min_length=1)
     methods: tuple[MethodPlan, ...] = Field(min_length=1)
-    counts: tuple[int, ...] = Field(min_length=1, description="Numbers of clusters")
-    seeds: tuple[int, ...] = Field(default=(0,), description="Clustering seeds")
+    counts: Numbers = Field(min_length=1, description="Numbers of clusters: a list, or '2..30'")
+    seeds: Numbers = Field(default=(0,), description="Clustering seeds")
     subsamples: int = Field(
         0, ge=0, le=1000, description="Random subsamples of 80 percent of the neurons, clustered at every K"
     )
@@ -177,8 +188,14 @@ def declare_plan(name: str, plan: PlanFile) -> None:
     Raises
     ------
     ConfigError
-        If a dataset, recipe, method or parameter is unknown, or the name is taken by another plan.
+        If a dataset, recipe, method or parameter is unknown, or the name is taken by another plan. Nothing is
+        registered or declared then.
     """
+    with one_transaction(schema.connection):
+        _declare(name, plan)
+
+
+def _declare(name: str, plan: PlanFile) -> None:
     views = [(one, embedding_maps.ViewConfig.from_params(one.params)) for one in plan.views]
     shown = None if plan.tuning is None else TuningConfig.from_params(plan.tuning.params)
     if plan.finetuned_null is not None and any(one.joint_from is not None for one in plan.networks):
@@ -195,6 +212,12 @@ def declare_plan(name: str, plan: PlanFile) -> None:
     if plan.states != "none":
         check_states(name, trained)
     declare_study(name, resolved, description=plan.description)
+    if plan.selection is not None and plan.selection.limited:
+        declare_study(
+            selection_study_of(name),
+            _selection(plan, plan.selection, resolved),
+            description=f"choice of K of study {name}",
+        )
     for one, config in views:
         request_view(name, one.name or config.kind, config, seed=one.seed)
     if plan.tuning is not None and shown is not None:
@@ -207,13 +230,44 @@ def declare_plan(name: str, plan: PlanFile) -> None:
         declare_states(name, trained, plan.states)
 
 
+def selection_study_of(name: str) -> str:
+    """Name of the study that chooses K for another, where only some methods or K are judged."""
+    return f"{name}-selection"
+
+
+def _selection(plan: PlanFile, selection: SelectionPlan, resolved: StudyPlan) -> StudyPlan:
+    """The part of a plan whose methods and K are judged, with the surrogates for that and without fine-tunings."""
+    names = [name for one in plan.methods for name in one.variants()]
+    ids = dict(zip(names, resolved.method_ids, strict=True))
+    for what, asked, known in (
+        ("methods", selection.methods, names),
+        ("counts", selection.counts, plan.counts),
+    ):
+        unknown = [one for one in asked if one not in known]
+        if unknown:
+            raise ConfigError(
+                f"the selection judges {what} {unknown}, which the plan does not have ({list(known)})."
+            )
+    return resolved.model_copy(
+        update={
+            "method_ids": tuple(ids[name] for name in selection.methods or names),
+            "counts": selection.counts or plan.counts,
+            "subsample_seeds": (),
+            "nulls": selection.nulls,
+            "n_surrogates": selection.surrogates,
+            "finetunings": resolved.finetunings[:1],  # 'none'
+        }
+    )
+
+
 def plan_cost(plan: PlanFile) -> list[dict[str, Any]]:
-    """What a plan's fine-tuned null would cost, see `null_cost`; empty where it has none. Declares no study."""
+    """What a plan's fine-tuned null would cost, see `null_cost`; empty where it has none. Registers nothing."""
     if plan.finetuned_null is None:
         return []
-    repeated = repeated_on_nulls(plan, resolve_plan(plan))
-    check_null("", repeated, plan.finetuned_null)
-    return null_cost(repeated, plan.finetuned_null)
+    with tried_only(schema.connection):
+        repeated = repeated_on_nulls(plan, resolve_plan(plan))
+        check_null("", repeated, plan.finetuned_null)
+        return null_cost(repeated, plan.finetuned_null)
 
 
 def repeated_on_nulls(plan: PlanFile, resolved: StudyPlan) -> StudyPlan:
@@ -248,6 +302,7 @@ def resolve_plan(plan: PlanFile) -> StudyPlan:
         raise ConfigError('two methods of the plan have the same name; give each its own "name".')
     finetunings = [FinetunePlan(finetune_id=register_none(), methods=(), counts=(), seeds=())]
     finetunings += [_finetuning(one, methods, plan.networks[0]) for one in plan.finetunings]
+    whole = None if plan.selection is None or plan.selection.limited else plan.selection
     return StudyPlan(
         models=tuple(key for networks in plan.networks for key in _networks(networks)),
         embedding_spec_ids=tuple(
@@ -258,8 +313,8 @@ def resolve_plan(plan: PlanFile) -> StudyPlan:
         counts=plan.counts,
         seeds=plan.seeds,
         subsample_seeds=tuple(range(plan.subsamples)),
-        nulls=plan.selection.nulls if plan.selection else (),
-        n_surrogates=plan.selection.surrogates if plan.selection else 0,
+        nulls=whole.nulls if whole else (),
+        n_surrogates=whole.surrogates if whole else 0,
         finetunings=tuple(finetunings),
     )
 

@@ -9,21 +9,10 @@ import datajoint as dj
 
 from decortex.errors import ConfigError
 from decortex_schemas.database import queue_of, schema
-from decortex_schemas.tables import FinetuneSpec, Study, ViewRequest
+from decortex_schemas.register.needs import asked_by
+from decortex_schemas.tables import Study
 
 MOST_URGENT, USUAL, LEAST_URGENT = 0, 5, 9
-# Parts of a study, each of which must hold a key's columns that it has too. Fine-tunings are asked for one by one,
-# and only of a key that names one.
-_PARTS = (
-    Study.Model,
-    Study.Embedding,
-    Study.Method,
-    Study.Count,
-    Study.Restart,
-    Study.Subsample,
-    Study.Null,
-    ViewRequest,
-)
 # Keys a statement: a few hundred kilobytes of SQL.
 _BATCH = 1000
 
@@ -77,7 +66,7 @@ def _apply(queue: Any, studies: list[tuple[str, int]], usual: int) -> int:
     ).fetchone()[0]
     if not studies and not odd:
         return 0
-    asked, n_named = _asked_by(queue)
+    asked, n_named = asked_by(queue.primary_key)
     # The most urgent first: CASE takes the first that holds.
     case = " ".join(f"WHEN {asked} THEN {priority:d}" for _, priority in studies)
     case = f"CASE {case} ELSE {usual:d} END" if studies else f"{usual:d}"
@@ -103,36 +92,3 @@ def _apply(queue: Any, studies: list[tuple[str, int]], usual: int) -> int:
             )
             changed += int(done.rowcount)
     return changed
-
-
-def _asked_by(queue: Any) -> tuple[str, int]:
-    """Condition that a study asks for a queue's key, and how often it names the study."""
-    own = set(queue.primary_key)
-    if "study" in own:
-        return "q.`study` = %s", 1
-    parts: list[Any] = [part() for part in _PARTS]
-    if "finetune_id" in own:
-        parts.append(Study.Finetuning())
-    conditions = []
-    for part in parts:
-        shared = [name for name in part.primary_key if name != "study" and name in own]
-        if shared:
-            same = " AND ".join(f"part.`{name}` = q.`{name}`" for name in shared)
-            conditions.append(
-                f"EXISTS (SELECT 1 FROM {part.full_table_name} AS part WHERE part.study = %s AND {same})"
-            )
-    if {"schedule_id", "control_seed"} <= own:  # the control of a fine-tuning, whatever its method and K
-        conditions.append(
-            f"EXISTS (SELECT 1 FROM {Study.Finetuning().full_table_name} AS part JOIN "
-            f"{FinetuneSpec().full_table_name} AS spec USING (finetune_id) WHERE part.study = %s AND "
-            "spec.schedule_id = q.schedule_id AND spec.control_seed = q.control_seed)"
-        )
-    if "k" in own and not own & {
-        "seed",
-        "subsample_seed",
-        "null_seed",
-    }:  # criteria of K, for studies that choose one
-        conditions.append(
-            f"EXISTS (SELECT 1 FROM {Study.Null().full_table_name} AS part WHERE part.study = %s)"
-        )
-    return (" AND ".join(conditions), len(conditions)) if conditions else ("FALSE", 0)

@@ -1,4 +1,6 @@
-from .clustering import Clustering
+from .clustering import (
+    Clustering,
+)
 from .datasets import (
     OPENERS,
     OWN_KIND,
@@ -15,8 +17,16 @@ from .datasets import (
     scored_against,
     sessions_of,
 )
-from .embeddings import Embedding, array_sha256, load_embedding
-from .finetuning import ContinuedTraining, DECFinetune, partition_labels
+from .embeddings import (
+    Embedding,
+    array_sha256,
+    load_embedding,
+)
+from .finetuning import (
+    ContinuedTraining,
+    DECFinetune,
+    partition_labels,
+)
 from .frozen import (
     FrozenStudy,
     asked_members,
@@ -33,10 +43,31 @@ from .frozen_state import (
     say_changes,
     warn_of_changes,
 )
-from .label_sets import LabelSet, dataset_row, insert_label_set, labels_of, register_true_types
-from .network_states import NetworkState, register_state
-from .networks import ModelTask, Performance, TrainedModel, load_network, raw_embedding
-from .null_networks import NullRecordings, NullStudy, check_parent, declare_null_datasets
+from .label_sets import (
+    LabelSet,
+    dataset_row,
+    insert_label_set,
+    labels_of,
+    register_true_types,
+)
+from .network_states import (
+    NetworkState,
+    register_state,
+)
+from .networks import (
+    SCORED_TIERS,
+    ModelTask,
+    Performance,
+    TrainedModel,
+    load_network,
+    raw_embedding,
+)
+from .null_networks import (
+    NullRecordings,
+    NullStudy,
+    check_parent,
+    declare_null_datasets,
+)
 from .specs import (
     DEFAULT_COVARIATES,
     NETWORK_SEED,
@@ -68,9 +99,21 @@ from .stale import (
     stale,
     version_counts,
 )
-from .stored_networks import TASK_COLUMNS, build_task, rebuild_task
-from .studies import FinetunePlan, StateStudy, Study, StudyPlan, declare_study
-from .subsamples import SubsampleClustering
+from .stored_networks import (
+    TASK_COLUMNS,
+    build_task,
+    rebuild_task,
+)
+from .studies import (
+    FinetunePlan,
+    StateStudy,
+    Study,
+    StudyPlan,
+    declare_study,
+)
+from .subsamples import (
+    SubsampleClustering,
+)
 from .tuning import (
     ClusterStimuli,
     InSilicoTuning,
@@ -94,6 +137,7 @@ __all__ = [
     "OPENERS",
     "OWN_KIND",
     "SCORED_AGAINST",
+    "SCORED_TIERS",
     "TASK_COLUMNS",
     "ClusterStimuli",
     "Clustering",

@@ -18,7 +18,14 @@ from decortex import data, finetune
 from decortex.config import config_hash
 from decortex.errors import ConfigError, DatasetError
 from decortex.evaluation.nulls import NULL_KINDS
-from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
+from decortex_schemas.database import (  # noqa: F401  (foreign key)
+    STAMP,
+    Computation,
+    Environment,
+    Made,
+    one_transaction,
+    schema,
+)
 from decortex_schemas.tables.datasets import OPENERS, Dataset, load_recordings
 from decortex_schemas.tables.embeddings import array_sha256
 from decortex_schemas.tables.networks import ModelTask, TrainedModel, load_network
@@ -271,7 +278,7 @@ def _register(null: dict[str, Any], parent: dict[str, Any], digest: str) -> None
             "neuron_order_sha256",
         )
     }
-    with schema.connection.transaction:
+    with one_transaction(schema.connection):
         Dataset.insert1({**name, "kind": KIND, **kept, "content_sha256": digest})
         Dataset.Session.insert({**one, **name} for one in (Dataset.Session & source).to_dicts())
         Dataset.Neuron.insert(

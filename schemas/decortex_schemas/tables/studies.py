@@ -16,7 +16,7 @@ from decortex.errors import ConfigError
 from decortex.evaluation.nulls import NullKind
 from decortex.models import training as network_training
 from decortex.models.training import TrainingConfig
-from decortex_schemas.database import schema
+from decortex_schemas.database import one_transaction, schema
 from decortex_schemas.tables.datasets import Dataset
 from decortex_schemas.tables.network_states import NetworkState
 from decortex_schemas.tables.networks import ModelTask
@@ -191,7 +191,7 @@ def declare_study(name: str, plan: StudyPlan, *, description: str = "") -> None:
             *(int(key["model_seed"]) for key in plan.models),
         ]
     )
-    with schema.connection.transaction:
+    with one_transaction(schema.connection):
         Study.insert1(
             {
                 "study": name,

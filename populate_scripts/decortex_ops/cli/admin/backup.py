@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -52,21 +56,44 @@ def backup(
         raise typer.Exit(EXIT_FAILED)
 
 
-def restore(folder: Annotated[Path, typer.Argument(help="Folder that `decortex db backup` made.")]) -> None:
+StoreOption = Annotated[
+    Path | None,
+    typer.Option("--store", help="Folder for the files; default: a new one beside the store."),
+]
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(help="Folder that `decortex db backup` made.")],
+    name: Annotated[
+        str, typer.Option("--as", help="Another, new database of this server; the live one is not touched.")
+    ] = "",
+    store: StoreOption = None,
+) -> None:
     """Bring a backup back into a database that does not exist or is empty; keys in work are queued again.
 
     Accounts and roles are the server's: grant them again. Example: decortex db restore /backups/2026-11-21
     """
+    from decortex_ops.admin import default_store, restore_beside
     from decortex_ops.admin import restore as bring_back
     from decortex_schemas.database import SCHEMA_VERSION, check_server, read_settings
 
+    if store is not None and not name:
+        raise typer.BadParameter("goes with --as; the live store is DECORTEX_STORE.", param_hint="--store")
     open_server()
     settings = read_settings()
     check_server(settings)
-    found = bring_back(settings, folder)
+    if name:
+        found = restore_beside(settings, folder, name, store_folder=store)
+        where = default_store(settings, name) if store is None else store.expanduser().resolve()
+        look = f"; DECORTEX_DATABASE={name} DECORTEX_STORE={where} looks into it"
+    else:
+        found = bring_back(settings, folder)
+        look = ""
     out.print(
-        f"{found.rows} rows and {found.files} files are back in database {settings.database!r}",
+        f"{found.rows} rows and {found.files} files are back in database {name or settings.database!r}{look}",
         highlight=False,
+        markup=False,
+        soft_wrap=True,
     )
     if found.schema_version < SCHEMA_VERSION:
         out.print(
@@ -74,6 +101,61 @@ def restore(folder: Annotated[Path, typer.Argument(help="Folder that `decortex d
             "`decortex db upgrade` brings them there",
             highlight=False,
         )
+
+
+def rehearse(
+    folder: Annotated[
+        Path | None, typer.Argument(help="A backup; default: the last one in the folder DECORTEX_BACKUPS.")
+    ] = None,
+    store: StoreOption = None,
+    json: JsonFlag = False,
+) -> None:
+    """Bring the last backup back under a temporary name, compare every row and file, and remove it again.
+
+    Prints "equal", or what differs with exit status 1. The live database is only read. It takes the role admin.
+    Example: decortex db rehearse
+    """
+    from decortex.errors import ConfigError
+    from decortex_ops.admin import BACKUPS, newest_backup
+    from decortex_ops.admin import rehearse as try_out
+    from decortex_schemas.database import read_settings
+
+    open_to_read()
+    settings = read_settings()
+    if folder is None:
+        last = newest_backup(settings.database)
+        if last is None:
+            raise ConfigError(
+                f"there is no backup of {settings.database!r}: {BACKUPS} should name the folder in which backups lie, "
+                "or name one (decortex db rehearse FOLDER)."
+            )
+        folder = last.folder
+    with end_cleanly():
+        found = try_out(settings, folder, store_folder=store)
+    if json:
+        print_json({**asdict(found), "equal": found.equal})
+    else:
+        what = f"{found.rows} rows in {found.tables} tables and {found.files} files"
+        told = f"equal: {folder} of {found.taken_at} brings back {what} as they were"
+        if not found.equal:
+            told = f"NOT EQUAL: {folder} of {found.taken_at} does not bring back what was there"
+        for line in (told, *found.differing):
+            out.print(line, highlight=False, markup=False, soft_wrap=True)
+        since = found.since or ["no row"]
+        if found.equal:
+            out.print(f"changed since: {'; '.join(since)}", highlight=False, markup=False, soft_wrap=True)
+    if not found.equal:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@contextmanager
+def end_cleanly() -> Iterator[None]:
+    """Take SIGTERM as an exception, so that what was begun is removed."""
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def delete(
@@ -99,7 +181,7 @@ def delete(
 
     restriction = parse_key(key)
     if yes:
-        open_tables()
+        open_tables(role="admin")
         counts = delete_rows(table, restriction, why, break_frozen=break_frozen)
         hit = {}
     else:

@@ -50,7 +50,7 @@ def add(
     from decortex_schemas.tables import request_view
 
     config = ViewConfig.from_params({"kind": kind, **_parameters(param or [])})
-    open_tables()
+    open_tables(role="author")
     key = request_view(study, name or kind, config, seed=seed)
     if json:
         print_json(key)

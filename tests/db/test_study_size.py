@@ -1,0 +1,154 @@
+"""What studies take: forecasts against rows, own rows against shared ones, and no row left of a refused plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from small_lab import CHOICE, NETWORK, SMALL, TRAINING, plan_for
+
+from decortex.data.simulation import SimulationConfig
+from decortex.errors import ConfigError, InputError
+from decortex_schemas import queries
+from decortex_schemas.database import computed_tables, schema
+from decortex_schemas.register import asked_by, declare_plan, plan_cost
+from decortex_schemas.tables import register_simulation
+
+
+@pytest.fixture(scope="module")
+def cells(database: dict[str, str]) -> str:
+    """A simulated cortex that no study asks for."""
+    register_simulation("sized", SimulationConfig.from_params(SMALL), seed=8)
+    return "sized"
+
+
+def contents() -> dict[str, int]:
+    """Rows of every table but the queues and leases."""
+    names = schema.connection.query(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = %s", args=(schema.database,)
+    ).fetchall()
+    return {
+        name: schema.connection.query(f"SELECT COUNT(*) FROM `{schema.database}`.`{name}`").fetchone()[0]
+        for (name,) in names
+        if not name.startswith("~") and name != "worker_lease"
+    }
+
+
+NULL = {"kinds": ["gaussian"], "surrogates": 2}
+DEC: dict[str, Any] = {"name": "sized dec", "params": {"kind": "dec", "alpha": 1.5}}
+REFUSED = {
+    "K exceeds the neurons": {"counts": [2, 3000]},
+    "a network that is not known": {
+        "networks": [
+            {"dataset": "sized", "network": NETWORK, "training": {**TRAINING, "max_epochs": 3}},
+            {"dataset": "nobody", "network": NETWORK, "training": TRAINING},
+        ]
+    },
+    "no recipe": {"networks": [{"dataset": "sized", "recipe": "nobody"}]},
+    "a fine-tuning of nothing": {"finetunings": [{**DEC, "methods": ["nobody"]}]},
+    "a K that the study has not": {"finetunings": [{**DEC, "counts": [9]}]},
+    "the null of nothing": {"finetunings": [], "finetuned_null": NULL},
+    "states of nothing": {"finetunings": [], "states": "all"},
+    "a choice among methods that it has not": {"selection": {**CHOICE, "methods": ["nobody"]}},
+    "a choice among K that it has not": {"selection": {**CHOICE, "counts": [9]}},
+    "a view of no kind": {"views": [{"name": "x", "params": {"kind": "nobody"}}]},
+    "a name twice": {"seeds": [0, 0]},
+}
+
+
+@pytest.mark.parametrize("changed", REFUSED.values(), ids=REFUSED)
+def test_a_refused_plan_leaves_no_row(cells: str, changed: dict[str, Any]) -> None:
+    new = {"embeddings": [{"name": "sized raw", "params": {"kind": "raw"}}], "seeds": [0, 7711]}
+    plan = plan_for(cells, **{**new, **changed})
+    before = contents()
+    with pytest.raises(InputError):
+        declare_plan("refused", plan)
+    assert contents() == before
+    with pytest.raises(InputError):
+        queries.forecast_plan("refused", plan)
+    assert contents() == before
+
+
+def test_a_forecast_leaves_no_row_and_what_it_says_is_then_asked_for(cells: str) -> None:
+    schedule = {"schedule": {"max_epochs": 2}, "methods": ["kmeans"], "counts": [2], "seeds": [0]}
+    plan = plan_for(
+        cells,
+        embeddings=[{"name": "sized raw", "params": {"kind": "raw"}}],
+        selection=CHOICE,
+        subsamples=2,
+        finetunings=[{**DEC, **schedule}],
+        finetuned_null=NULL,
+        states="controls",
+    )
+    before = contents()
+    said = queries.forecast_plan("sized-study", plan)
+    assert plan_cost(plan)
+    assert contents() == before
+    assert [one["study"] for one in said] == ["sized-study", "sized-study-null", "sized-study-states"]
+    declare_plan("sized-study", plan)
+    again = [queries.forecast(one["study"]) for one in said]
+    assert [one["jobs"] for one in again] == [one["jobs"] for one in said]
+    asked = {row["table"]: row["asked"] for row in said[0]["tables"]}
+    # Two networks, one embedding, two methods, K of 2 and 3, two seeds, four surrogates, two subsamples.
+    assert {
+        name: asked[name] for name in ("TrainedModel", "Clustering", "SubsampleClustering", "NullFit")
+    } == {
+        "TrainedModel": 2,
+        "Clustering": 16,
+        "SubsampleClustering": 16,
+        "NullFit": 32,
+    }
+    assert (asked["ContinuedTraining"], asked["DECFinetune"], asked["SeedNullFit"]) == (2, 18, 8)
+    declare_plan("sized-study", plan)  # nothing new
+
+
+@pytest.mark.parametrize("fixture", ["lab", "selection"])
+def test_a_forecast_is_what_was_computed(fixture: str, request: pytest.FixtureRequest) -> None:
+    study = request.getfixturevalue(fixture)
+    asked = queries.asked_rows(study)
+    for table in computed_tables():
+        if "study" in table().primary_key and table.__name__ != "SeedNullFit":
+            continue  # of the frozen study
+        where, n_named = asked_by(table().primary_key)
+        made = schema.connection.query(
+            f"SELECT COUNT(*) FROM {table().full_table_name} AS q WHERE {where}", args=[study] * n_named
+        ).fetchone()[0]
+        assert made == asked.get(table.__name__, 0), table.__name__
+    found = queries.forecast(study)
+    assert (found["jobs"], found["seconds"], found["unknown"]) == (0, 0, [])
+    assert all(row["seconds_each"] > 0 and row["bytes_each"] > 0 for row in found["tables"])
+    assert any(row["file_bytes_each"] > 0 for row in found["tables"])
+
+
+def test_what_two_studies_need_is_shared(lab: str, selection: str) -> None:
+    rows = {row["table"]: row for row in queries.study_rows(selection)}
+    assert rows["TrainedModel"]["rows"] == 2
+    assert rows["TrainedModel"]["own_rows"] == rows["Clustering"]["own_rows"] == 0
+    assert rows["KCriteria"]["own_rows"] == rows["KCriteria"]["rows"] > 0
+    assert rows["KSelection"]["own_rows"] == rows["KSelection"]["rows"] > 0
+    other = {row["table"]: row for row in queries.study_rows(lab)}
+    assert 0 < other["Clustering"]["own_rows"] < other["Clustering"]["rows"]
+    assert other["ContinuedTraining"]["own_file_bytes"] == other["ContinuedTraining"]["file_bytes"] > 0
+    with pytest.raises(ConfigError, match="there is no study 'nobody'"):
+        queries.study_rows("nobody")
+
+
+def test_a_choice_of_k_is_limited_to_methods_and_counts(cells: str) -> None:
+    choice = {**CHOICE, "methods": ["gmm"], "counts": [3]}
+    plan = plan_for(cells, finetunings=[], selection=choice)
+    before = contents()
+    whole, own = queries.forecast_plan("limited", plan)
+    assert contents() == before
+    assert (whole["study"], own["study"]) == ("limited", "limited-selection")
+    assert {row["table"] for row in whole["tables"]}.isdisjoint({"KCriteria", "NullFit", "SeedNullFit"})
+    # Two networks, one embedding, one method, one K, two surrogates of two null models.
+    assert {row["table"]: row["asked"] for row in own["tables"]} == {
+        "SeedNullFit": 4,
+        "KCriteria": 2,
+        "NullFit": 8,
+    }
+    declare_plan("limited", plan)
+    asked = queries.asked_rows("limited-selection")
+    assert (asked["Clustering"], asked["KCriteria"]) == (4, 2)
+    with pytest.raises(ConfigError, match="is a study of its own: ask 'limited-selection'"):
+        queries.best_k("limited")
