@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -64,6 +65,8 @@ DECODING = (
     "chance_accuracy",
     "p_decoding",
 )
+# Names that stand in the title where all rows share them.
+NAMES = ("label_set", "dataset", "model", "embedding", "left_out")
 TITLES = {
     "answers": "clusters against labels, before and after fine-tuning",
     "partitions": "clusters against labels, without fine-tuning",
@@ -102,5 +105,13 @@ def labels(
     for name, columns in (("answers", ANSWERS), ("partitions", PARTITIONS), ("decoding", DECODING)):
         if found[name]:
             out.print()
-            print_rows(found[name], list(columns), title=f"study {study}: {TITLES[name]}")
+            shown, same = differing(found[name], columns)
+            print_rows(found[name], shown, title=f"study {study}: {TITLES[name]} ({same})")
     out.print(NOTE, highlight=False, markup=False, soft_wrap=True, style="dim")
+
+
+def differing(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> tuple[list[str], str]:
+    """Columns of a table without names that all rows share, and these in words."""
+    same = [name for name in columns if name in NAMES and len({row[name] for row in rows}) == 1]
+    words = ", ".join(f"{name.replace('_', ' ')} {rows[0][name]}" for name in same)
+    return [name for name in columns if name not in same], words or "several datasets"
