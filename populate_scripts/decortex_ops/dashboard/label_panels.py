@@ -76,7 +76,7 @@ def label_panels(chosen: Chosen, source: Source) -> list[Panel]:
                     if rows
                     else Empty(
                         "Nothing is compared with the labels at this K yet.",
-                        "decortex schedule    # then: decortex work --tables LabelAgreement,LabelDecoding",
+                        "decortex schedule    # then: decortex work",
                     ),
                 )
             )
