@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from decortex.data import read_anndata, write_anndata
+from decortex.data import TableColumns, read_anndata, read_table, write_anndata
 from decortex.errors import InputError, OperationError
 
 anndata = pytest.importorskip("anndata", reason="anndata is not installed: pip install -e '.[anndata]'")
@@ -144,3 +144,15 @@ def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(__import__("sys").modules, "anndata", None)
     with pytest.raises(OperationError, match=r"decortex\[anndata\]"):
         read_anndata(tmp_path / "neurons.h5ad")
+
+
+def test_a_file_is_a_table_to_register_too(tmp_path: Path) -> None:
+    """What `decortex export anndata` writes, `decortex register table` reads, without the package anndata."""
+    path = tmp_path / "neurons.h5ad"
+    x, columns, _ = neurons()
+    write_anndata(path, np.nan_to_num(x), columns, feature_names=["a", "b", "c"])
+    table = read_table(path, TableColumns(animal="animal"))
+    assert table.features.tobytes() == np.nan_to_num(x).tobytes()
+    assert list(table.ids) == list(columns.index)
+    assert table.animals is not None
+    assert list(table.animals) == list(columns["animal"])
