@@ -139,7 +139,8 @@ def test_what_the_docs_read_with_is_read_here(
         if words[0] in ("results", "agreement", "stats", "price", "best-k", "report"):
             own[1] = study
         elif words[0] == "figure" and "--list" not in words:
-            chosen = ("method=kmeans", "k=3", "model_seed=0", "seed=0", "finetune=none")
+            of_partition = ["method=kmeans", "k=3", "model_seed=0", "seed=0", "finetune=none"]
+            chosen = ["model_seed=0"] if words[1] == "tree" else of_partition
             where = [word for one in chosen for word in ("--where", one)]
             own = ["figure", words[1], study, *where, "-o", "drawn.pdf"]
         monkeypatch.setattr("sys.argv", ["decortex", *own])
