@@ -9,12 +9,21 @@ from small_lab import NETWORK, SMALL, fill, plan_for
 import decortex_schemas as schemas
 from decortex.data import SimulationConfig
 from decortex.embeddings import EmbeddingConfig, fit_map
-from decortex.errors import ConfigError
+from decortex.errors import ConfigError, InputError
 from decortex.finetune import continue_training
 from decortex.models.training import TrainingConfig
+from decortex_ops.workers import queues_empty, sweep, work
 from decortex_schemas import queries
+from decortex_schemas.database import computed_tables, queue_of
 from decortex_schemas.register import declare_plan
-from decortex_schemas.tables import load_embedding, load_network, load_recordings, register_simulation
+from decortex_schemas.tables import (
+    finetuning,
+    freeze_study,
+    load_embedding,
+    load_network,
+    load_recordings,
+    register_simulation,
+)
 
 TRAINING = {"max_epochs": 3, "batch_size": 32, "schedule": "plateau", "keep": "last"}
 START = {"counts": [3], "seeds": [0], "methods": ["kmeans"], "control_seed": "model"}
@@ -179,6 +188,40 @@ def test_what_cannot_go_on_is_refused_when_it_is_declared(
     with pytest.raises(ConfigError, match=message):
         declare_plan("refused", joint_plan(**changed))
     assert not len(schemas.Study & {"study": "refused"})
+
+
+def test_a_state_of_a_failed_fine_tuning_has_failed_with_it(
+    joint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its key can never be made, and has no error of its own: the study of states could not be frozen."""
+    broken = {"name": "broken", "params": {"kind": "december", "beta": 0.2}, **START}
+    declare_plan("broken", joint_plan(finetunings=[broken]))
+    whole = finetuning.finetuning.finetune
+
+    def of_one_network_alone(*given: object, **how: object) -> object:
+        if how["seed"] == 1:
+            raise InputError("a neuron without a place")
+        return whole(*given, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(finetuning.finetuning, "finetune", of_one_network_alone)
+        failed = []
+        while sweep().added or not queues_empty():
+            failed += work(computed_tables(), stop_when_idle=0.0).failed
+    assert len(failed) == 1
+    own = freeze_study("broken")
+    assert [(one["failed_at"], one["key"]["model_seed"]) for one in own["failed"]] == [("DECFinetune", 1)]
+    states = freeze_study("broken-states")
+    (spec,) = (i for i, row in specs_of("fine_tuned").items() if name_of(row) == "broken")
+    assert [
+        (one["failed_at"], one["key"]["model_spec_id"], one["key"]["model_seed"]) for one in states["failed"]
+    ] == [("DECFinetune", spec, 1)] * 2  # by both methods of the plan
+    (schemas.Study & [{"study": "broken"}, {"study": "broken-states"}]).delete(prompt=False)
+    queue_of(schemas.DECFinetune).errors.delete(prompt=False)
+
+
+def name_of(state: dict[str, object]) -> str:
+    return (schemas.FinetuneSpec & {"finetune_id": state["finetune_id"]}).fetch1("finetune")
 
 
 def test_a_result_that_changes_under_a_state_is_refused_and_the_same_one_is_not(joint: str) -> None:

@@ -10,9 +10,7 @@ import datajoint as dj
 
 from decortex.config import config_hash
 from decortex.errors import ConfigError
-from decortex_schemas.database import INTERRUPTED, queue_of, schema
-from decortex_schemas.tables.clustering import Clustering
-from decortex_schemas.tables.embeddings import Embedding
+from decortex_schemas.database import schema
 from decortex_schemas.tables.evaluation import (
     KCriteria,
     NullFit,
@@ -21,8 +19,8 @@ from decortex_schemas.tables.evaluation import (
     asked_nulls,
     asked_seed_nulls,
 )
+from decortex_schemas.tables.failures import failures
 from decortex_schemas.tables.finetuning import DECFinetune
-from decortex_schemas.tables.networks import TrainedModel
 from decortex_schemas.tables.studies import Study
 from decortex_schemas.tables.subsamples import SubsampleClustering, asked_subsamples
 
@@ -139,7 +137,7 @@ def freeze_study(study: str) -> dict[str, Any]:
         (SeedNullFit, asked_seed_nulls(study)),
     ):
         missing = (asked - table.proj()).to_dicts()
-        own = _failures(missing)
+        own = failures(missing)
         failed += own
         n_asked += len(asked)
         waiting += len(missing) - len(own)
@@ -299,34 +297,3 @@ def _changed(study: str) -> str:
         f"studies. `decortex recompute FrozenStudy study={study}` computes again what is missing; where that is not "
         "the same, declare and freeze a new study."
     )
-
-
-def _failures(missing: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Members that cannot come, because a step of theirs ended in an error: their keys and that step."""
-    failed = []
-    errors = [
-        (
-            table.__name__,
-            queue_of(table).primary_key,
-            (queue_of(table).errors - INTERRUPTED).proj().to_dicts(),
-        )
-        for table in (
-            TrainedModel,
-            Embedding,
-            Clustering,
-            SubsampleClustering,
-            KCriteria,
-            NullFit,
-            SeedNullFit,
-            DECFinetune,
-        )
-    ]
-    for key in missing:
-        for name, columns, rows in errors:
-            if set(columns) <= set(key) and any(
-                all(row[column] == key[column] for column in columns) for row in rows
-            ):
-                plain = {column: _plain(value) for column, value in key.items() if column != "study"}
-                failed.append({"key": plain, "failed_at": name})
-                break
-    return failed

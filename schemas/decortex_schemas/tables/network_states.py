@@ -108,15 +108,20 @@ def source_of(key: Mapping[str, Any]) -> dict[str, Any] | None:
     row = found[0]
     if row["state"] == "epoch":
         return {"state": "epoch", "epoch": int(row["epoch"])}
-    parent = {
-        "dataset": key["dataset"],
-        "model_spec_id": int(row["parent_spec_id"]),
-        "model_seed": int(key["model_seed"]),
-    }
-    at = {**parent, **{name: row[name] for name in _NAMES[row["state"]]}}
+    at = parent_key(key, row)
     columns = ("checkpoint_sha256", "n_epochs", "kept_epoch", "stop_reason")
     values = (_table(row["state"]) & at).fetch1(*columns)
     return {"state": row["state"], "key": at, **dict(zip(columns, values, strict=True))}
+
+
+def parent_key(key: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
+    """Key of the row that a network was taken from, given its own key and its `NetworkState` (not of an 'epoch')."""
+    return {
+        "dataset": key["dataset"],
+        "model_spec_id": int(state["parent_spec_id"]),
+        "model_seed": int(key["model_seed"]),
+        **{name: state[name] for name in _NAMES[state["state"]]},
+    }
 
 
 def state_row(source: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ its readout anew. From there on everything is an ordinary row, of a dataset of k
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -162,8 +162,17 @@ def core_donor(key: dict[str, Any]) -> dict[str, Any] | None:
     found = (NullDataset & {"dataset": key["dataset"]}).to_dicts()
     if not found:
         return None
-    donor = {**generator_of(found[0]), "model_seed": key["model_seed"]}
+    donor = donor_of(found[0], key)
     return {"key": donor, "checkpoint_sha256": (TrainedModel & donor).fetch1("checkpoint_sha256")}
+
+
+def donor_of(row: Mapping[str, Any], key: Mapping[str, Any]) -> dict[str, Any]:
+    """Key of the network whose core a network ``key`` of a null dataset takes: the recordings' of the same seed."""
+    return {
+        "dataset": row["parent_dataset"],
+        "model_spec_id": int(key["model_spec_id"]),
+        "model_seed": int(key["model_seed"]),
+    }
 
 
 def tasks_to_wait_for() -> Any:
