@@ -53,7 +53,7 @@ def study(lab: str) -> str:
 
 
 def nulls() -> list[dict[str, Any]]:
-    return (schemas.NullDataset & "parent_dataset = 'small'").to_dicts(order_by="null_seed")
+    return (schemas.NullDataset & {"parent_dataset": "small", "cores": "kept"}).to_dicts(order_by="null_seed")
 
 
 def test_the_chain_is_filled_on_every_null(study: str) -> None:

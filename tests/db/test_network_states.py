@@ -15,7 +15,7 @@ from decortex.models.training import TrainingConfig
 from decortex_ops.workers import queues_empty, sweep, work
 from decortex_schemas import queries
 from decortex_schemas.database import computed_tables, queue_of
-from decortex_schemas.register import declare_plan
+from decortex_schemas.register import declare_plan, plan_cost
 from decortex_schemas.tables import (
     finetuning,
     freeze_study,
@@ -43,9 +43,12 @@ def joint_plan(**changed: object) -> object:
         "counts": [3],
         "seeds": [0],
         "finetunings": [{"name": name, "params": params, **START} for name, params in variants.items()],
+        "finetuned_null": {"kinds": ["gaussian"], "surrogates": 1, "finetunings": ["tell"]},
         "states": "all",
         "views": [],
     }
+    if "finetunings" in changed:
+        plan["finetuned_null"] = None  # it names one of those above
     return plan_for("small", **{**plan, **changed})
 
 
@@ -58,10 +61,14 @@ def joint(database: dict[str, str]) -> str:
         "whole", plan_for("small", networks=networks(), counts=[3], seeds=[0], finetunings=[], views=[])
     )
     fill()
-    for study in ("joint", "joint-states", "whole"):
+    for study in ("joint", "joint-states", "joint-null", "joint-null-states", "whole"):
         schemas.freeze_study(study)
     fill()
     return "joint"
+
+
+def null_dataset() -> dict[str, object]:
+    return (schemas.NullDataset & {"parent_dataset": "small", "cores": "own"}).fetch1()
 
 
 def specs_of(state: str) -> dict[int, dict[str, object]]:
@@ -87,7 +94,9 @@ def test_the_control_from_an_epoch_is_the_plain_training_to_the_bit(joint: str) 
     (control,) = specs_of("control")
     for seed in (0, 1):
         weights = [
-            load_network(schemas.TrainedModel & {"model_spec_id": spec, "model_seed": seed}).state_dict()
+            load_network(
+                schemas.TrainedModel & {"dataset": "small", "model_spec_id": spec, "model_seed": seed}
+            ).state_dict()
             for spec in (control, *plain)
         ]
         for one, other in zip(weights[0].values(), weights[1].values(), strict=True):
@@ -104,14 +113,14 @@ def test_a_state_holds_the_network_that_its_row_says(joint: str) -> None:
     schedule = TrainingConfig.from_params({**TRAINING, "optimiser_state": "carried"})
     continue_training(network, load_recordings("small"), schedule, seed=1, after=handover)
     expected = network.embedding().detach().numpy()
-    stored = (schemas.ContinuedTraining & {"model_spec_id": start, "model_seed": 1}).fetch1("embedding")
+    stored = (schemas.ContinuedTraining & key).fetch1("embedding")
     np.testing.assert_array_equal(stored.load(), expected)
     (control,) = specs_of("control")
-    embedded = load_embedding((schemas.Embedding & {"model_spec_id": control, "model_seed": 1}).keys()[0])
+    embedded = load_embedding((schemas.Embedding & {**key, "model_spec_id": control}).keys()[0])
     np.testing.assert_allclose(embedded, fit_map(expected, EmbeddingConfig(kind="l2")).apply(expected))
     for spec, state in specs_of("fine_tuned").items():
-        moved = schemas.DECFinetune & {"finetune_id": state["finetune_id"], "model_seed": 1}
-        afresh = schemas.TrainedModel & {"model_spec_id": spec, "model_seed": 1}
+        moved = schemas.DECFinetune & key & {"finetune_id": state["finetune_id"]}
+        afresh = schemas.TrainedModel & {**key, "model_spec_id": spec}
         assert moved.fetch1("checkpoint_sha256") == afresh.fetch1("checkpoint_sha256")
 
 
@@ -136,9 +145,90 @@ def test_four_states_are_compared_in_one_query(joint: str) -> None:
     controls = {row["test_correlation"] for row in rows if row["state"] == "control"}
     assert len(controls) == 1
     own = next(row for row in rows if (row["state"], row["finetune"]) == ("fine_tuned", "tell"))
-    retained = schemas.RetainedPerformance * schemas.FinetuneSpec.proj("finetune") & {"finetune": "tell"}
+    retained = schemas.RetainedPerformance * schemas.FinetuneSpec.proj("finetune") & {
+        "finetune": "tell",
+        "dataset": "small",
+    }
     np.testing.assert_allclose(own["test_correlation"], np.mean(retained.to_arrays("after")))
     np.testing.assert_allclose(controls.pop(), np.mean(retained.to_arrays("control")))
+
+
+def test_the_null_of_a_joint_study_is_trained_as_its_networks_are(joint: str) -> None:
+    """Drawn from the same training's end, with cores of its own, handed over after the epoch and trained on."""
+    null = null_dataset()
+    (whole,) = {int(i) for i in (schemas.Study.Model & {"study": "whole"}).to_arrays("model_spec_id")}
+    assert (null["parent_spec_id"], null["generator_seed"], null["cores"]) == (whole, 0, "own")
+    (start,) = specs_of("epoch")
+    key = {"dataset": null["dataset"], "model_spec_id": start, "model_seed": 1}
+    assert (schemas.TrainedModel & key).fetch1("stop_reason") == "handed_over"
+    weights, recorded = (
+        load_network(schemas.TrainedModel & {**key, "dataset": name}).core.state_dict()
+        for name in (null["dataset"], "small")
+    )
+    assert any(not (weights[name] == recorded[name]).all() for name in weights)
+    for table, n in ((schemas.ContinuedTraining, 2), (schemas.DECFinetune & "beta IS NOT NULL", 2)):
+        assert len(table & {"dataset": null["dataset"]}) == n
+    # Control and fine-tuned network of the null are networks too, clustered by both methods as the start is.
+    assert len(schemas.Clustering & {"dataset": null["dataset"]}) == 2 * 3 * 2
+
+
+def test_every_state_has_its_excess_over_the_null_beside_it(joint: str) -> None:
+    rows = {(row["state"], row["method"]): row for row in queries.states(joint) if row["finetune"] == "tell"}
+    for state, study in (("fine_tuned", "joint-null"), ("control", "joint-null-states")):
+        row = rows[state, {"fine_tuned": "own"}.get(state, "kmeans")]
+        spec = next(iter(specs_of("control" if state == "control" else "epoch")))
+        agreed = schemas.SeedAgreement * schemas.FinetuneSpec.proj("finetune") & {
+            "study": study,
+            "model_spec_id": spec,
+            "method": "kmeans",
+            "finetune": "tell" if state == "fine_tuned" else "none",
+        }
+        value = agreed.fetch1("ari_seeds")
+        assert (row["null"], row["n_null"]) == ("gaussian", 1)
+        assert row["ari_networks_null"] == pytest.approx(value)
+        assert row["ari_networks_excess"] == pytest.approx(row["ari_networks"] - value)
+        assert row["ari_networks_p"] in (0.5, 1.0)
+    assert all(row["n_null"] == 1 for row in rows.values())
+    unrepeated = [row for row in queries.states(joint) if row["finetune"] == "december"]
+    assert {row["n_null"] for row in unrepeated if row["state"] == "fine_tuned"} == {0}
+
+
+def test_intervals_take_networks_as_the_sample(joint: str) -> None:
+    rows = queries.states(joint)
+    for row in rows:
+        # Two networks are one pair: their agreement has no interval, their mean figures have one.
+        assert row["ari_networks_low"] is None
+        assert row["silhouette_low"] <= row["silhouette"] <= row["silhouette_high"]
+        assert row["correlation_low"] <= row["correlation_change"] <= row["correlation_high"]
+    changes = [row["correlation_change"] for row in rows if row["state"] == "control"]
+    assert set(changes) == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("null", "message"),
+    [
+        ({"cores": "kept"}, "train their own cores"),
+        ({"generator": {"dataset": "other", "recipe": "simulated_cortex"}}, "the same neurons and images"),
+        (
+            {"generator": {"dataset": "small", "recipe": "simulated_cortex", "joint_from": 1}},
+            "a finished network",
+        ),
+    ],
+)
+def test_a_null_that_does_not_fit_a_joint_study_is_refused(
+    joint: str, null: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        declare_plan("refused", joint_plan(finetuned_null={"surrogates": 1, **null}))
+    assert not len(schemas.Study & {"study": "refused"})
+
+
+def test_the_cost_of_a_null_counts_its_states(joint: str) -> None:
+    rows = {row["table"]: row["rows"] for row in plan_cost(joint_plan())}
+    stored = {"dataset": null_dataset()["dataset"]}
+    for table in (schemas.NullRecordings, schemas.ContinuedTraining, schemas.Clustering, schemas.Embedding):
+        assert rows[table.__name__] == len(table & stored), table.__name__
+    assert rows["TrainedModel"] + rows["TrainedModel of states"] == len(schemas.TrainedModel & stored)
 
 
 def test_a_study_without_states_says_so(joint: str) -> None:
@@ -226,7 +316,8 @@ def name_of(state: dict[str, object]) -> str:
 
 def test_a_result_that_changes_under_a_state_is_refused_and_the_same_one_is_not(joint: str) -> None:
     """Last: it deletes a control and computes it again."""
-    control = schemas.ContinuedTraining & {"model_spec_id": next(iter(specs_of("epoch"))), "model_seed": 0}
+    of_start = {"dataset": "small", "model_spec_id": next(iter(specs_of("epoch"))), "model_seed": 0}
+    control = schemas.ContinuedTraining & of_start
     (key,) = control.keys()
     digest = control.fetch1("checkpoint_sha256")
     control.delete(prompt=False)

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from decortex.errors import ConfigError
+import numpy as np
+
+from decortex.errors import ConfigError, InputError
+from decortex.evaluation import agreement, performance
+from decortex.evaluation.nulls import excess_over_null
 from decortex_schemas.queries.grouped import grouped
 from decortex_schemas.queries.overview import one_at_a_time, require_frozen
 from decortex_schemas.queries.rows import Key, Names, Row, average
@@ -14,12 +18,16 @@ from decortex_schemas.tables import (
     FinetuneSpec,
     FrozenStudy,
     NetworkState,
+    NullDataset,
+    NullStudy,
     Performance,
     StateStudy,
     Study,
 )
 from decortex_schemas.tables.evaluation import MAIN_METRIC, MAIN_TIER, ClusterQuality, SeedAgreement
 
+# What has a null; nobody knows types of surrogates, and their performance is of other responses.
+NULL_FIGURES = ("ari_networks", "silhouette", "silhouette_moved")
 # A partition's group, but for the network and what made it.
 _WHERE = ("dataset", "model_spec_id", "embedding_spec_id", "method_id", "k", "finetune_id")
 OWN_LABELS = "own"
@@ -29,12 +37,21 @@ OWN_LABELS = "own"
 def states(study: str) -> list[Row]:
     """Compare four states of the networks that a frozen study fine-tunes.
 
-    One row a dataset, embedding, start of a fine-tuning (its method, K and clustering seed), fine-tuning, state and
-    method. ``state`` is 'start' (from where fine-tuning went on), 'control' (trained as long without a clustering loss,
-    clustered afresh), 'fine_tuned' (its own labels; ``method`` 'own') or 'fine_tuned_afresh'. ``ari_networks``: between
-    networks trained from other seeds, over all clustering seeds of the study; ``ari_truth``: with the known types;
-    ``silhouette``: in the embedding that was clustered (of own labels: that of the start, the yardstick, with
-    ``silhouette_moved`` beside it); ``test_correlation``: mean over networks.
+    One row a dataset, embedding, start of a fine-tuning (its method, K and clustering seed), fine-tuning, state, method
+    and null model. ``state`` is 'start' (from where fine-tuning went on), 'control' (trained as long without a
+    clustering loss, clustered afresh), 'fine_tuned' (its own labels; ``method`` 'own') or 'fine_tuned_afresh'.
+
+    - ``ari_networks``: between networks trained from other seeds, over all clustering seeds of the study, with
+      ``ari_networks_low`` and ``_high``, 95 % by the jackknife over **networks** (None below three);
+    - ``ari_truth``: with the known types;
+    - ``silhouette``: in the embedding that was clustered (of own labels: that of the start, the yardstick, with
+      ``silhouette_moved`` beside it), with ``silhouette_low`` and ``_high``, t over networks;
+    - ``test_correlation``: mean over networks; ``correlation_change``: against the control of the same network, with
+      ``correlation_low`` and ``_high``, t over networks;
+    - ``n_networks``: networks that have this state, without those whose training failed;
+    - ``null``: kind of surrogate, None where the study has no frozen null (docs/nulls.md); then ``n_null`` surrogates
+      that went the same way to the same state, and of every figure in `NULL_FIGURES` ``_null`` (their mean),
+      ``_excess`` (above it) and ``_p``, never below 1/(n_null + 1).
 
     Raises
     ------
@@ -51,17 +68,16 @@ def states(study: str) -> list[Row]:
     companion = str(companions[0])
     require_frozen(companion)
     figures = _figures(study) | _figures(companion)
+    surrogates = _surrogates(study)
     networks = (Study.Model & {"study": study}).to_dicts()
     specs = states_by_name()
     names, methods = Names(), {int(r["method_id"]): r["method_name"] for r in ClusteringMethod.to_dicts()}
     finetunings = {int(row["finetune_id"]): row for row in FinetuneSpec.to_dicts()}
     none = next(i for i, row in finetunings.items() if row["kind"] == "none")
-    counts = dict.fromkeys({(str(one["dataset"]), int(one["model_spec_id"])) for one in networks}, 0)
-    for one in networks:
-        counts[str(one["dataset"]), int(one["model_spec_id"])] += 1
+    families = sorted({(str(one["dataset"]), int(one["model_spec_id"])) for one in networks})
     found = []
     for part in _trained(study):
-        for (dataset, parent), n_networks in sorted(counts.items()):
+        for dataset, parent in families:
             tied = finetunings[part["finetune_id"]]
             start = {"embedding_spec_id": part["embedding_spec_id"], "dataset": dataset, "k": part["k"]}
             label = names.of({**part, "dataset": dataset, "model_spec_id": parent})
@@ -81,19 +97,18 @@ def states(study: str) -> list[Row]:
                     afresh = {**start, "model_spec_id": spec, "method_id": method_id, "finetune_id": none}
                     rows.append((state, methods[method_id], afresh, spec))
             for state, method, where, spec in rows:
-                figure = figures.get(tuple(where[name] for name in _WHERE))
+                key = tuple(where[name] for name in _WHERE)
+                figure = figures.get(key)
                 if spec is None or figure is None:
                     continue
-                found.append(
-                    {
-                        **shared,
-                        "state": state,
-                        "method": method,
-                        "n_networks": n_networks,
-                        **figure,
-                        "test_correlation": _correlation(dataset, spec),
-                    }
-                )
+                row = {
+                    **shared,
+                    "state": state,
+                    "method": method,
+                    **figure,
+                    **_performance(dataset, spec, control),
+                }
+                found += [{**row, **null} for null in _against_nulls(dataset, key, figure, surrogates)]
     order = ("start", "control", "fine_tuned", "fine_tuned_afresh")
     return sorted(
         found,
@@ -104,6 +119,7 @@ def states(study: str) -> list[Row]:
             ),
             order.index(row["state"]),
             row["method"],
+            row["null"] or "",
         ),
     )
 
@@ -137,31 +153,122 @@ def states_by_name() -> dict[tuple[Any, ...], int]:
 
 
 def _figures(study: str) -> dict[Key, Row]:
-    """Agreement, truth and silhouettes of every group of a study."""
+    """Agreement, truth and silhouettes of every group of a study, with intervals over networks."""
     found: dict[Key, Row] = {}
+    pairs: dict[Key, dict[tuple[int, int], float]] = {}
+    compared = SeedAgreement.Pair & {"study": study, "pair_kind": "model_seeds"}
+    by_pair = grouped(compared, (*_WHERE, "model_seed_a", "model_seed_b"), value="AVG(ari)")
+    for (*key, one, other), row in by_pair.items():
+        pairs.setdefault(tuple(key), {})[int(one), int(other)] = row["value"]
     for row in (SeedAgreement & {"study": study}).to_dicts():
         key = tuple(row[name] if name == "dataset" else int(row[name]) for name in _WHERE)
+        low, high = _interval_of_pairs(pairs.get(key, {}))
         found[key] = {
+            "n_networks": 0,
             "ari_networks": row["ari_seeds"],
+            "ari_networks_low": low,
+            "ari_networks_high": high,
             "ari_truth": row["ari_truth"],
             "silhouette": None,
+            "silhouette_low": None,
+            "silhouette_high": None,
             "silhouette_moved": None,
         }
     asked = Study.Model.proj() * Study.Embedding.proj() * Study.Finetuning.proj() & {"study": study}
     for name, space in (("silhouette", "untouched"), ("silhouette_moved", "moved")):
         rows = ClusterQuality.Space & asked.proj() & {"space": space}
-        for key, row in grouped(rows, _WHERE, value="AVG(silhouette)").items():
-            if key in found:
-                found[key][name] = row["value"]
+        by_network: dict[Key, list[float | None]] = {}
+        for (*key, _), row in grouped(rows, (*_WHERE, "model_seed"), value="AVG(silhouette)").items():
+            by_network.setdefault(tuple(key), []).append(row["value"])
+        for key, values in by_network.items():
+            if key not in found:
+                continue
+            found[key][name] = average(values)
+            if name == "silhouette":
+                low, high = performance.t_interval(np.array([one for one in values if one is not None]))
+                found[key] |= {
+                    "n_networks": len(values),
+                    "silhouette_low": low,
+                    "silhouette_high": high,
+                }
     return found
 
 
-def _correlation(dataset: str, spec: int) -> float | None:
-    """Mean over networks of the mean test correlation of one specification."""
+def _interval_of_pairs(pairs: dict[tuple[int, int], float]) -> tuple[float | None, float | None]:
+    try:
+        return agreement.pairs_interval(pairs)
+    except InputError:  # a network failed under some clustering seeds: no balanced sample of networks
+        return None, None
+
+
+def _performance(dataset: str, spec: int, control: int | None) -> Row:
+    """Mean test correlation of one specification's networks, and its change against their controls."""
+    own = _correlations(dataset, spec)
+    beside = {} if control is None else _correlations(dataset, control)
+    changes = np.array([own[seed] - beside[seed] for seed in sorted(own) if seed in beside])
+    low, high = performance.t_interval(changes)
+    return {
+        "test_correlation": average(list(own.values())),
+        "correlation_change": float(changes.mean()) if len(changes) else None,
+        "correlation_low": low,
+        "correlation_high": high,
+    }
+
+
+def _correlations(dataset: str, spec: int) -> dict[int, float]:
+    """Mean test correlation of every network of one specification, by seed."""
     at: Mapping[str, Any] = {
         "dataset": dataset,
         "model_spec_id": spec,
         "tier": MAIN_TIER,
         "metric": MAIN_METRIC,
     }
-    return average((Performance.Score & at).to_arrays("mean").tolist())
+    rows = (Performance.Score & at & "mean IS NOT NULL").proj("mean").to_dicts()
+    return {int(row["model_seed"]): float(row["mean"]) for row in rows}
+
+
+class _Surrogates:
+    """Figures of a study's frozen null, and which null datasets are of which recordings."""
+
+    def __init__(self, figures: dict[Key, Row], datasets: list[tuple[str, str, str]]) -> None:
+        self.figures = figures
+        self.datasets = datasets
+
+    def of(self, dataset: str, key: Key) -> dict[str, list[Row]]:
+        """Figures of the same state on every surrogate of some recordings, by kind."""
+        found: dict[str, list[Row]] = {}
+        for null, parent, kind in self.datasets:
+            figure = self.figures.get((null, *key[1:]))
+            if parent == dataset and figure is not None:
+                found.setdefault(kind, []).append(figure)
+        return found
+
+
+def _surrogates(study: str) -> _Surrogates:
+    frozen = FrozenStudy.proj()
+    nulls = NullStudy & {"study": study}
+    figures: dict[Key, Row] = {}
+    for null in nulls.to_arrays("null_study"):
+        companions = (StateStudy & {"study": null}).to_arrays("states_study")
+        for name in (str(null), *(str(one) for one in companions)):
+            if len(frozen & {"study": name}):
+                figures |= _figures(name)
+    rows = NullDataset.proj("parent_dataset", "null_kind").to_dicts()
+    datasets = [(str(row["dataset"]), str(row["parent_dataset"]), str(row["null_kind"])) for row in rows]
+    return _Surrogates(figures, datasets)
+
+
+def _against_nulls(dataset: str, key: Key, figure: Row, surrogates: _Surrogates) -> list[Row]:
+    """Columns of the null, one set a kind; one set of None where there is no null."""
+    found = []
+    for kind, rows in sorted(surrogates.of(dataset, key).items()) or [(None, [])]:
+        columns: Row = {"null": kind, "n_null": len(rows)}
+        for name in NULL_FIGURES:
+            excess = excess_over_null(figure[name], [row[name] for row in rows])
+            columns |= {
+                f"{name}_null": excess.null_mean,
+                f"{name}_excess": excess.excess,
+                f"{name}_p": excess.p,
+            }
+        found.append(columns)
+    return found

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from decortex import embeddings as embedding_maps
-from decortex import models
 from decortex.config import Config
 from decortex.errors import ConfigError
 from decortex.evaluation.nulls import NULL_KINDS, NullKind
@@ -16,45 +15,23 @@ from decortex.finetune import ROTATION_KINDS, FinetuneConfig
 from decortex.models.training import TrainingConfig
 from decortex.tuning import TuningConfig
 from decortex_schemas.database import one_transaction, schema, tried_only
+from decortex_schemas.register.network_plans import NetworksPlan, network_configs, network_keys
 from decortex_schemas.register.null_plans import FinetunedNullPlan, check_null, declare_null, null_cost
 from decortex_schemas.register.ranges import Numbers
 from decortex_schemas.register.state_plans import States, check_states, declare_states
 from decortex_schemas.tables import (
     NETWORK_SEED,
-    Dataset,
     FinetunePlan,
-    ModelSpec,
-    ModelTask,
     StudyPlan,
     declare_study,
     register_embedding_spec,
     register_finetune,
     register_method,
-    register_model_spec,
     register_schedule,
-    register_state,
     request_stimuli,
     request_tuning,
     request_view,
 )
-
-
-class NetworksPlan(Config):
-    """Networks of one dataset: trained here by a recipe or by full configurations, or imported."""
-
-    dataset: str = Field(description="Name of a registered dataset")
-    recipe: str | None = Field(None, description="A ready specification, see decortex.models.presets")
-    network: dict[str, Any] | None = Field(None, description="NetworkConfig, instead of a recipe")
-    training: dict[str, Any] | None = Field(
-        None, description="TrainingConfig, or what differs from the recipe's"
-    )
-    imported: str | None = Field(None, description="Name of an imported family: all its registered seeds")
-    seeds: Numbers = Field(default=(0,), description="Seeds to train with")
-    joint_from: int | None = Field(
-        None,
-        ge=1,
-        description="Take the networks as they are after this epoch; fine-tunings and controls go on from there",
-    )
 
 
 class EmbeddingPlan(Config):
@@ -198,16 +175,10 @@ def declare_plan(name: str, plan: PlanFile) -> None:
 def _declare(name: str, plan: PlanFile) -> None:
     views = [(one, embedding_maps.ViewConfig.from_params(one.params)) for one in plan.views]
     shown = None if plan.tuning is None else TuningConfig.from_params(plan.tuning.params)
-    if plan.finetuned_null is not None and any(one.joint_from is not None for one in plan.networks):
-        raise ConfigError(
-            "a fine-tuned null trains readouts over cores that stay, so that a training that goes on with its core has"
-            f" none in the tables: leave finetuned_null or joint_from out of plan {name!r} (benchmarks/dec_joint.py"
-            " --surrogates makes one)."
-        )
     resolved = resolve_plan(plan)
     repeated = None if plan.finetuned_null is None else repeated_on_nulls(plan, resolved)
     if plan.finetuned_null is not None and repeated is not None:
-        check_null(name, repeated, plan.finetuned_null)
+        check_null(name, repeated, plan.finetuned_null, plan.states)
     trained = resolved.model_copy(update={"finetunings": resolved.finetunings[1:]})  # the first is 'none'
     if plan.states != "none":
         check_states(name, trained)
@@ -225,7 +196,9 @@ def _declare(name: str, plan: PlanFile) -> None:
         for stimuli in plan.tuning.stimuli:
             request_stimuli(name, stimuli.method, stimuli.counts)
     if plan.finetuned_null is not None and repeated is not None:
-        declare_null(name, repeated, plan.finetuned_null)
+        null_study, null_plan = declare_null(name, repeated, plan.finetuned_null, plan.states)
+        if plan.states != "none":
+            declare_states(null_study, null_plan, plan.states)
     if plan.states != "none":
         declare_states(name, trained, plan.states)
 
@@ -266,8 +239,8 @@ def plan_cost(plan: PlanFile) -> list[dict[str, Any]]:
         return []
     with tried_only(schema.connection):
         repeated = repeated_on_nulls(plan, resolve_plan(plan))
-        check_null("", repeated, plan.finetuned_null)
-        return null_cost(repeated, plan.finetuned_null)
+        check_null("", repeated, plan.finetuned_null, plan.states)
+        return null_cost(repeated, plan.finetuned_null, plan.states)
 
 
 def repeated_on_nulls(plan: PlanFile, resolved: StudyPlan) -> StudyPlan:
@@ -304,7 +277,7 @@ def resolve_plan(plan: PlanFile) -> StudyPlan:
     finetunings += [_finetuning(one, methods, plan.networks[0]) for one in plan.finetunings]
     whole = None if plan.selection is None or plan.selection.limited else plan.selection
     return StudyPlan(
-        models=tuple(key for networks in plan.networks for key in _networks(networks)),
+        models=tuple(key for networks in plan.networks for key in network_keys(networks)),
         embedding_spec_ids=tuple(
             register_embedding_spec(one.name, embedding_maps.EmbeddingConfig.from_params(one.params))
             for one in plan.embeddings
@@ -332,7 +305,7 @@ def _finetuning(
         raise ConfigError(
             f"fine-tuning {plan.name!r} starts from {unknown}; the plan's methods are {list(methods)}."
         )
-    own = None if networks.imported is not None else _configs(networks)[2].resolved()
+    own = None if networks.imported is not None else network_configs(networks)[2].resolved()
     carried = {} if networks.joint_from is None else {"optimiser_state": "carried"}
     schedule = TrainingConfig.from_params({**(own or networks.training or {}), **carried, **plan.schedule})
     config = FinetuneConfig.from_params(plan.params)
@@ -355,42 +328,3 @@ def _finetuning(
         counts=plan.counts,
         seeds=plan.seeds,
     )
-
-
-def _networks(plan: NetworksPlan) -> list[dict[str, Any]]:
-    if not len(Dataset & {"dataset": plan.dataset}):
-        raise ConfigError(f"no dataset {plan.dataset!r} is registered; `decortex register dataset` does.")
-    if plan.imported is not None:
-        if plan.joint_from is not None:
-            raise ConfigError(
-                f"networks {plan.imported!r} are imported: their training is not known and cannot go on jointly from "
-                f"epoch {plan.joint_from}; leave joint_from out."
-            )
-        family = (ModelSpec & {"model_name": plan.imported, "core": "imported"}).proj()
-        keys: list[dict[str, Any]] = (ModelTask & family & {"dataset": plan.dataset}).proj().to_dicts()
-        if not keys:
-            raise ConfigError(
-                f"no imported network {plan.imported!r} is registered for dataset {plan.dataset!r}; "
-                "`decortex register model` does."
-            )
-        return keys
-    name, network, training = _configs(plan)
-    spec = register_model_spec(name, network, training)
-    if plan.joint_from is not None:
-        spec = register_state(spec, "epoch", epoch=plan.joint_from)
-    return [{"dataset": plan.dataset, "model_spec_id": spec, "model_seed": seed} for seed in plan.seeds]
-
-
-def _configs(plan: NetworksPlan) -> tuple[str, models.NetworkConfig, TrainingConfig]:
-    if plan.recipe is not None:
-        if plan.recipe not in models.RECIPES:
-            raise ConfigError(f"no recipe {plan.recipe!r}; there are {', '.join(models.RECIPES)}.")
-        network, training = models.RECIPES[plan.recipe]()
-        changed = {**training.resolved(), **(plan.training or {})}
-        return plan.recipe, network, TrainingConfig.from_params(changed)
-    if plan.network is None or plan.training is None:
-        raise ConfigError(
-            f"networks of {plan.dataset!r} need a recipe ({', '.join(models.RECIPES)}), or both network and "
-            "training, or the name of an imported family."
-        )
-    return "custom", models.NetworkConfig.from_params(plan.network), TrainingConfig.from_params(plan.training)

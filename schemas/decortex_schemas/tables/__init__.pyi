@@ -63,6 +63,7 @@ from .networks import (
     raw_embedding,
 )
 from .null_networks import (
+    NullDataset,
     NullRecordings,
     NullStudy,
     check_parent,
@@ -159,6 +160,7 @@ __all__ = [
     "ModelSpec",
     "ModelTask",
     "NetworkState",
+    "NullDataset",
     "NullRecordings",
     "NullStudy",
     "Performance",

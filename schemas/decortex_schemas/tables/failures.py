@@ -96,7 +96,8 @@ class _Known:
         null = self.nulls.get(str(key["dataset"]))
         if null is not None:
             yield generator_of(null)
-            yield donor_of(null, key)
+            if null["cores"] == "kept" and (state is None or state["state"] == "epoch"):
+                yield donor_of(null, key)
 
 
 def _plain(value: Any) -> str | int:

@@ -1,8 +1,9 @@
 """Null datasets: recordings drawn from a network with surrogate readouts, to fine-tune what has no types.
 
 A null dataset is declared like any other, before its network is trained; `NullRecordings` draws it. Networks on it
-are ordinary `ModelTask` rows: each takes the core of the recordings' network of the same seed as it is, and trains
-its readout anew. From there on everything is an ordinary row, of a dataset of kind 'null'.
+are ordinary `ModelTask` rows: each takes the core of the recordings' network of the same specification and seed as it
+is, and trains its readout anew, or (`cores` 'own') trains whole, to an epoch where the recordings' networks go on from
+one. From there on everything is an ordinary row, of a dataset of kind 'null'.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from decortex_schemas.database import (  # noqa: F401  (foreign key)
 )
 from decortex_schemas.tables.datasets import OPENERS, Dataset, load_recordings
 from decortex_schemas.tables.embeddings import array_sha256
+from decortex_schemas.tables.network_states import NetworkState
 from decortex_schemas.tables.networks import ModelTask, TrainedModel, load_network
 from decortex_schemas.tables.specs import ModelSpec, NullModel, Seed, register_seeds  # noqa: F401  (foreign keys)
 from decortex_schemas.tables.studies import Study  # noqa: F401  (foreign key)
@@ -51,6 +53,7 @@ class NullDataset(dj.Manual):
     -> NullModel                         # surrogate of the readout features
     -> Seed.proj(null_seed='seed')
     noise : varchar(16)                  # 'auto', 'poisson', 'gamma'
+    cores : varchar(8)                   # of networks trained on it: 'kept', the recordings' networks', or 'own'
     """
 
 
@@ -152,15 +155,18 @@ def generator_of(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def core_donor(key: dict[str, Any]) -> dict[str, Any] | None:
-    """Network whose core a network of a null dataset takes; None for a network of recordings.
+    """Network whose core a network of a null dataset takes.
+
+    None for a network of recordings, one that trains its own core, and a control or fine-tuned network, which is taken
+    whole from its own row.
 
     Returns
     -------
     dict or None
         ``key`` of `TrainedModel` and its ``checkpoint_sha256``.
     """
-    found = (NullDataset & {"dataset": key["dataset"]}).to_dicts()
-    if not found:
+    found = (NullDataset & {"dataset": key["dataset"], "cores": "kept"}).to_dicts()
+    if not found or len(_taken_whole() & {"model_spec_id": key["model_spec_id"]}):
         return None
     donor = donor_of(found[0], key)
     return {"key": donor, "checkpoint_sha256": (TrainedModel & donor).fetch1("checkpoint_sha256")}
@@ -177,23 +183,36 @@ def donor_of(row: Mapping[str, Any], key: Mapping[str, Any]) -> dict[str, Any]:
 
 def tasks_to_wait_for() -> Any:
     """Keys of `ModelTask` on null datasets that are not drawn yet, or whose core is not trained yet."""
-    tasks = ModelTask.proj() * NullDataset.proj(*_PARENT)
-    ready = tasks & NullRecordings.proj() & TrainedModel.proj(**_PARENT)
+    tasks = (ModelTask.proj() - _taken_whole()) * NullDataset.proj("parent_dataset", "cores")
+    drawn = tasks & NullRecordings.proj()
+    ready = drawn & [TrainedModel.proj(parent_dataset="dataset"), "cores = 'own'"]
     return tasks.proj() - ready.proj()
 
 
+def _taken_whole() -> Any:
+    """Specifications of controls and fine-tuned networks, which are not trained."""
+    return (NetworkState & "state != 'epoch'").proj()
+
+
 def declare_null_datasets(
-    parent: dict[str, Any], model_seeds: Sequence[int], *, kind: str, n_surrogates: int, noise: str
+    parent: dict[str, Any],
+    model_seeds: Sequence[int],
+    *,
+    kind: str,
+    n_surrogates: int,
+    noise: str,
+    cores: str = "kept",
+    generators: Sequence[Mapping[str, Any]] | None = None,
 ) -> list[dict[str, Any]]:
     """Register the null datasets of one network specification on one dataset.
 
-    Surrogate s is drawn from the network with the seed at place s modulo their number, so that no core is
-    favoured; networks of every seed are trained on each.
+    Surrogate s is drawn from the generator at place s modulo their number, so that no core is favoured; networks of
+    every seed are trained on each.
 
     Parameters
     ----------
     parent : dict
-        ``dataset`` and ``model_spec_id``.
+        ``dataset`` and ``model_spec_id`` of the networks that are trained on each.
     model_seeds : sequence of int
         Seeds of the recordings' networks; they are registered as tasks already.
     kind : {'gaussian', 't', 'permuted', 'copula'}
@@ -202,6 +221,10 @@ def declare_null_datasets(
         Null seeds 0 to n_surrogates - 1.
     noise : {'auto', 'poisson', 'gamma'}
         See `decortex.finetune.null.draw_null`.
+    cores : {'kept', 'own'}
+        Whether the networks take the core of the recordings' network of the same seed, or train their own.
+    generators : sequence of mapping, optional
+        Keys of the networks to draw from, which are registered as tasks; the recordings' own by default.
 
     Returns
     -------
@@ -213,13 +236,16 @@ def declare_null_datasets(
     ConfigError
         If the dataset is itself a null or holds no recordings, its networks are imported, or the kind is unknown.
     """
-    check_parent(parent, kind)
+    drawn_from = [dict(one) for one in generators or [{**parent, "model_seed": seed} for seed in model_seeds]]
+    check_parent(drawn_from[0], kind)
     row = (Dataset & {"dataset": parent["dataset"]}).fetch1()
-    spec_hash = (ModelSpec & {"model_spec_id": parent["model_spec_id"]}).fetch1("spec_hash")
-    register_seeds(list(range(n_surrogates)))
+    spec_hash = (ModelSpec & {"model_spec_id": drawn_from[0]["model_spec_id"]}).fetch1("spec_hash")
+    register_seeds([*range(n_surrogates), *(int(one["model_seed"]) for one in drawn_from)])
+    ModelTask.insert(drawn_from, skip_duplicates=True)
     keys = []
     for null_seed in range(n_surrogates):
-        generator = model_seeds[null_seed % len(model_seeds)]
+        source = drawn_from[null_seed % len(drawn_from)]
+        generator = source["model_seed"]
         recipe = {
             "null_of": row["content_sha256"],
             "order": row["neuron_order_sha256"],
@@ -229,16 +255,18 @@ def declare_null_datasets(
             "null_seed": null_seed,
             "noise": noise,
             "version": DRAW_VERSION,
+            **({} if cores == "kept" else {"cores": cores}),
         }
         digest = config_hash(recipe)
         name = f"{KIND}-{kind}-{null_seed}-{digest[:10]}"
         null = {
             "dataset": name,
-            **{column: parent[original] for column, original in _PARENT.items()},
+            **{column: source[original] for column, original in _PARENT.items()},
             "generator_seed": generator,
             "null_kind": kind,
             "null_seed": null_seed,
             "noise": noise,
+            "cores": cores,
         }
         if not len(Dataset & {"dataset": name}):
             _register(null, row, digest)

@@ -78,10 +78,19 @@ STATES_COLUMNS = (
     "method",
     "n_networks",
     "ari_networks",
+    "ari_networks_low",
+    "ari_networks_high",
+    "ari_networks_excess",
+    "ari_networks_p",
     "ari_truth",
     "silhouette",
+    "silhouette_excess",
     "silhouette_moved",
-    "test_correlation",
+    "correlation_change",
+    "correlation_low",
+    "correlation_high",
+    "null",
+    "n_null",
 )
 NOTHING = "nothing compared yet; `decortex work` does once the scheduler has queued it"
 

@@ -96,10 +96,8 @@ class FinetunedNull(Computation):
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch the members of the recordings and of every null dataset; they must be those that were frozen."""
         own = {name: key[name] for name in _GROUP}
-        drawn = (NullDataset & NullRecordings.proj()) & {
-            "parent_dataset": key["dataset"],
-            "parent_spec_id": key["model_spec_id"],
-        }
+        trained = Study.Model & {"study": key["null_study"], "model_spec_id": key["model_spec_id"]}
+        drawn = NullDataset & NullRecordings.proj() & {"parent_dataset": key["dataset"]} & trained.proj()
         nulls = drawn.proj("null_kind").to_dicts(order_by="dataset")
         members = [_members(key["study"], {**own, "dataset": key["dataset"]})]
         members += [_members(key["null_study"], {**own, "dataset": null["dataset"]}) for null in nulls]
