@@ -163,6 +163,7 @@ def _write(study: str, folder: Path) -> dict[str, Any]:
         "confounds": queries.confounds,
         "price": queries.price,
         "improvement": queries.improvement,
+        **({"states": queries.states} if queries.has_states(study) else {}),
     }
     for name, answer in answers.items():
         _json(folder / "answers" / f"{name}.json", answer(study))

@@ -67,6 +67,27 @@ SUMMARY_COLUMNS = (
     "ari_networks_low",
     "ari_networks_high",
 )
+STATES_COLUMNS = (
+    "start_method",
+    "k",
+    "finetune",
+    "state",
+    "method",
+    "n_networks",
+    "ari_networks",
+    "ari_networks_low",
+    "ari_networks_high",
+    "ari_truth",
+    "silhouette",
+    "silhouette_moved",
+    "correlation_change",
+    "correlation_low",
+    "correlation_high",
+    "null",
+    "ari_networks_excess",
+    "ari_networks_p",
+    "silhouette_excess",
+)
 
 
 @dataclass(frozen=True)
@@ -149,6 +170,8 @@ def report(study: str) -> str:
         tuned=bool(improved),
         improved=improved,
         summary_columns=SUMMARY_COLUMNS,
+        states=queries.states(study) if queries.has_states(study) else [],
+        states_columns=STATES_COLUMNS,
         price=_price(study, partitions) if improved else [],
         stats=queries.predictability(study),
         stats_columns=STATS_COLUMNS,

@@ -34,7 +34,7 @@ OWN_LABELS = "own"
 
 
 @one_at_a_time
-def states(study: str) -> list[Row]:
+def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
     """Compare four states of the networks that a frozen study fine-tunes.
 
     One row a dataset, embedding, start of a fine-tuning (its method, K and clustering seed), fine-tuning, state, method
@@ -52,6 +52,14 @@ def states(study: str) -> list[Row]:
     - ``null``: kind of surrogate, None where the study has no frozen null (docs/nulls.md); then ``n_null`` surrogates
       that went the same way to the same state, and of every figure in `NULL_FIGURES` ``_null`` (their mean),
       ``_excess`` (above it) and ``_p``, never below 1/(n_null + 1).
+
+    Parameters
+    ----------
+    study : str
+        A frozen study, its states frozen too.
+    key : mapping, optional
+        Columns of one fine-tuned partition: rows of its dataset, network specification, embedding, start and
+        fine-tuning alone.
 
     Raises
     ------
@@ -75,8 +83,12 @@ def states(study: str) -> list[Row]:
     finetunings = {int(row["finetune_id"]): row for row in FinetuneSpec.to_dicts()}
     none = next(i for i, row in finetunings.items() if row["kind"] == "none")
     families = sorted({(str(one["dataset"]), int(one["model_spec_id"])) for one in networks})
+    parts = _trained(study)
+    if key is not None:
+        families = [one for one in families if one == (str(key["dataset"]), int(key["model_spec_id"]))]
+        parts = [part for part in parts if all(part[name] == int(key[name]) for name in _CHOSEN)]
     found = []
-    for part in _trained(study):
+    for part in parts:
         for dataset, parent in families:
             tied = finetunings[part["finetune_id"]]
             start = {"embedding_spec_id": part["embedding_spec_id"], "dataset": dataset, "k": part["k"]}
@@ -97,8 +109,8 @@ def states(study: str) -> list[Row]:
                     afresh = {**start, "model_spec_id": spec, "method_id": method_id, "finetune_id": none}
                     rows.append((state, methods[method_id], afresh, spec))
             for state, method, where, spec in rows:
-                key = tuple(where[name] for name in _WHERE)
-                figure = figures.get(key)
+                group = tuple(where[name] for name in _WHERE)
+                figure = figures.get(group)
                 if spec is None or figure is None:
                     continue
                 row = {
@@ -108,7 +120,7 @@ def states(study: str) -> list[Row]:
                     **figure,
                     **_performance(dataset, spec, control),
                 }
-                found += [{**row, **null} for null in _against_nulls(dataset, key, figure, surrogates)]
+                found += [{**row, **null} for null in _against_nulls(dataset, group, figure, surrogates)]
     order = ("start", "control", "fine_tuned", "fine_tuned_afresh")
     return sorted(
         found,
@@ -130,6 +142,7 @@ def has_states(study: str) -> bool:
     return bool(len(FrozenStudy.proj(states_study="study") & (StateStudy & {"study": study}).proj()))
 
 
+_CHOSEN = ("embedding_spec_id", "method_id", "k", "seed", "finetune_id")
 _FINE_TUNED = ("embedding_spec_id", "method_id", "k", "seed", "finetune_id")
 
 

@@ -168,8 +168,41 @@ def tuned(**changed: Any) -> dict[str, Any]:
     }
 
 
-def tuned_lab(**changed: Any) -> Lab:
+def state_row(state: str, method: str, **changed: Any) -> dict[str, Any]:
+    """A row of `queries.states`."""
+    figures = {"ari_truth": 0.4, "silhouette": 0.21, "silhouette_moved": None, "n_networks": 3}
+    ends = {
+        "ari_networks_low": 0.1,
+        "ari_networks_high": 0.9,
+        "correlation_low": None,
+        "correlation_high": None,
+    }
+    null = {"null": "gaussian", "n_null": 19, "ari_networks_p": 0.05, "silhouette_excess": 0.01}
+    return {
+        "state": state,
+        "method": method,
+        "ari_networks": 0.5,
+        "correlation_change": -0.0012,
+        "ari_networks_excess": 0.123,
+        **figures,
+        **ends,
+        **null,
+        **changed,
+    }
+
+
+STATES = [
+    state_row("start", "kmeans"),
+    state_row("control", "gmm"),
+    state_row("fine_tuned", "own", ari_networks=0.75),
+    state_row("fine_tuned_afresh", "kmeans"),
+]
+
+
+def tuned_lab(states: Any = None, **changed: Any) -> Lab:
     return Lab(
+        has_states=states is not None,
+        states=states,
         finetuning=tuned(**changed),
         describe=lambda keys, study: [run_row(**key) for key in keys],
         before_and_after={"n_pairs": 3, "ari_seeds_before": 0.724, "ari_seeds_after": 0.727},
@@ -202,6 +235,34 @@ def test_agreement_before_and_after_is_of_the_same_pairs() -> None:
     assert "ARI between networks, mean of 3 pairs" in text
     row = pd.read_csv(io.StringIO(router.csv_of("fine-tune", "compared", "", tuned_lab()))).iloc[0]
     assert (row["before"], row["after"]) == (0.724, 0.727)
+
+
+def test_four_states_are_beside_each_other_with_their_null() -> None:
+    asked = []
+    lab_of_states = tuned_lab(
+        states=lambda study, key: asked.append((study, key["finetune_id"], key["k"])) or STATES
+    )
+    text = text_of(router.show("/fine-tune", "", lab_of_states).main)
+    assert asked == [("sweep", 3, 8)]  # of the fine-tuning that is shown
+    for words in (
+        "control, clustered afresh",
+        "fine-tuned, own labels",
+        "0.750 [0.100, 0.900]",
+        "-0.0012",
+        "0.123",
+    ):
+        assert words in text, words
+    assert "n = 3 networks, 19 surrogates a null model" in text
+    table = pd.read_csv(io.StringIO(router.csv_of("fine-tune", "states", "", lab_of_states)))
+    assert list(table["state"]) == [row["state"] for row in STATES]
+    without = [{**row, "null": None, "n_null": 0} for row in STATES]
+    assert "above the null" not in text_of(router.show("/fine-tune", "", tuned_lab(states=without)).main)
+
+
+def test_a_study_without_states_is_told_how_to_ask_for_them() -> None:
+    text = text_of(router.show("/fine-tune", "", tuned_lab()).main)
+    assert '"states": "all"' in text
+    assert "decortex study freeze sweep-states" in text
 
 
 def test_an_undefined_interval_is_no_bar() -> None:

@@ -21,6 +21,7 @@ from decortex_ops.dashboard.choosing import (
     choose_study,
     partition_key,
 )
+from decortex_ops.dashboard.four_states import states_panel
 from decortex_ops.dashboard.parts import Empty, Panel, View, number_tiles
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
@@ -73,8 +74,13 @@ def render(state: State, source: Source) -> View:
         price_panel(found),
         compared_panel(both, found, source(queries.before_and_after, state["study"], key)),
         *null_panels(chosen, source),
+        states_panel(_states(state["study"], key, source), str(state["study"])),
     ]
     return View(state, chosen.choices, panels, LEAD + against(chosen))
+
+
+def _states(study: str, key: Mapping[str, Any], source: Source) -> Any:
+    return source(queries.states, study, key) if source(queries.has_states, study) else []
 
 
 def _choose_tuned(chosen: Chosen) -> Chosen:
@@ -330,7 +336,7 @@ def compared_panel(
             caption="The partition before and after fine-tuning",
         ),
         rows=rows,
-        note="The control is the same network trained as long without a clustering loss; it has no partition. "
+        note="The control is the same network trained as long without a clustering loss; its partitions are below. "
         "Agreement is over the pairs of networks that were both fine-tuned at equal starts, and over the same pairs "
         "before; all else is of this network and start.",
         width="half",

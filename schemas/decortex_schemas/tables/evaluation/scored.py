@@ -23,6 +23,7 @@ from decortex_schemas.tables.evaluation.quality import (
 )
 from decortex_schemas.tables.finetuning import DECFinetune
 from decortex_schemas.tables.networks import Performance, TrainedModel, raw_embedding
+from decortex_schemas.tables.null_networks import NullDataset, NullRecordings
 from decortex_schemas.tables.studies import Study
 
 FloatArray = NDArray[np.float64]
@@ -47,8 +48,9 @@ class RecordingSummary(Computation):
 
     @property
     def key_source(self) -> Any:
-        """Datasets with recordings that a study asks for."""
-        return (Dataset & "kind != 'neurons_only'").proj() & Study.Model.proj()
+        """Datasets with recordings that a study asks for, null datasets once their responses are drawn."""
+        undrawn = NullDataset.proj() - NullRecordings.proj()
+        return ((Dataset & "kind != 'neurons_only'").proj() & Study.Model.proj()) - undrawn
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch the recordings' digest."""

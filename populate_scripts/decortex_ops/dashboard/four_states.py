@@ -1,0 +1,83 @@
+"""Four states of fine-tuned networks as one panel: start, control, own labels, clustered afresh."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from decortex_ops.dashboard.parts import Empty, Panel
+from decortex_ops.dashboard.tables import table
+from decortex_ops.dashboard.theme import number
+
+STATE_NAMES = {
+    "start": "start",
+    "control": "control, clustered afresh",
+    "fine_tuned": "fine-tuned, own labels",
+    "fine_tuned_afresh": "fine-tuned, clustered afresh",
+}
+_COLUMNS = [
+    ("state", "state"),
+    ("method", "method"),
+    ("n_networks", "networks"),
+    ("agreement", "ARI between networks [95 %]"),
+    ("ari_truth", "ARI with the types"),
+    ("silhouette", "silhouette"),
+    ("silhouette_moved", "silhouette, moved embedding"),
+    ("correlation", "Δ test correlation against control [95 %]"),
+]
+_NULL = [
+    ("null", "null"),
+    ("ari_networks_excess", "ARI above the null"),
+    ("ari_networks_p", "p"),
+    ("silhouette_excess", "silhouette above the null"),
+]
+
+
+def states_panel(rows: Sequence[Mapping[str, Any]], study: str) -> Panel:
+    """Rows of `queries.states` of one fine-tuning; empty where the study clusters no states afresh."""
+    if not rows:
+        return Panel(
+            "states",
+            "Four states",
+            empty=Empty(
+                "No state is clustered afresh, so that what training alone did is not told from what the clustering "
+                'loss did: a plan asks for it with "states": "all" (docs/finetuning.md), and both studies are frozen.',
+                f"decortex study freeze {study}-states",
+            ),
+        )
+    shown = [
+        {
+            **row,
+            "state": STATE_NAMES[row["state"]],
+            "agreement": _with_interval(row, "ari_networks", "ari_networks"),
+            "correlation": _with_interval(row, "correlation_change", "correlation", digits=4),
+        }
+        for row in rows
+    ]
+    with_null = any(row["null"] is not None for row in rows)
+    figures = {name: number for name, _ in _COLUMNS + _NULL if name.startswith(("ari", "silhouette"))}
+    surrogates = max(row["n_null"] for row in rows)
+    return Panel(
+        "states",
+        "Four states",
+        f"n = {max(row['n_networks'] for row in rows)} networks"
+        + (f", {surrogates} surrogates a null model" if with_null else "")
+        + "; no unit",
+        content=table(
+            shown,
+            _COLUMNS + (_NULL if with_null else []),
+            caption="Four states by every method",
+            cells=figures,
+        ),
+        rows=rows,
+        note="Judge the fine-tuned network against its start and against the control clustered afresh by the method "
+        "named beforehand. Silhouettes are in the embedding that was clustered; of own labels in the start's, with the moved "
+        "one beside it, which rises by construction. Intervals take networks as the sample: agreement by the jackknife "
+        "(three networks or more), the change of correlation by t.",
+    )
+
+
+def _with_interval(row: Mapping[str, Any], name: str, ends: str, *, digits: int = 3) -> str:
+    low, high = row[f"{ends}_low"], row[f"{ends}_high"]
+    told = number(row[name], digits)
+    return told if low is None else f"{told} [{number(low, digits)}, {number(high, digits)}]"
