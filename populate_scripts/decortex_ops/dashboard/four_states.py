@@ -72,8 +72,8 @@ def states_panel(rows: Sequence[Mapping[str, Any]], study: str) -> Panel:
         rows=rows,
         note="Judge the fine-tuned network against its start and against the control clustered afresh by the method "
         "named beforehand. Silhouettes are in the embedding that was clustered; of own labels in the start's, with the "
-        "moved one beside it, which rises by construction. Intervals take networks as the sample: agreement by the jackknife "
-        "(three networks or more), the change of correlation by t.",
+        "moved one beside it, which rises by construction. Intervals take networks as the sample: agreement by the "
+        "jackknife (three networks or more), the change of correlation by t.",
     )
 
 
