@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from decortex_ops.dashboard.parts import Empty, Panel
+from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
 from decortex_ops.dashboard.theme import number
+from decortex_schemas import queries
 
 STATE_NAMES = {
     "start": "start",
@@ -33,8 +35,9 @@ _NULL = [
 ]
 
 
-def states_panel(rows: Sequence[Mapping[str, Any]], study: str) -> Panel:
-    """Rows of `queries.states` of one fine-tuning; empty where the study clusters no states afresh."""
+def states_panel(study: str, key: Mapping[str, Any], source: Source) -> Panel:
+    """The states of one fine-tuning's networks; empty where the study clusters no states afresh."""
+    rows = source(queries.states, study, key) if source(queries.has_states, study) else []
     if not rows:
         return Panel(
             "states",

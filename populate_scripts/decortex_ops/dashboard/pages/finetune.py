@@ -74,13 +74,9 @@ def render(state: State, source: Source) -> View:
         price_panel(found),
         compared_panel(both, found, source(queries.before_and_after, state["study"], key)),
         *null_panels(chosen, source),
-        states_panel(_states(state["study"], key, source), str(state["study"])),
+        states_panel(str(state["study"]), key, source),
     ]
     return View(state, chosen.choices, panels, LEAD + against(chosen))
-
-
-def _states(study: str, key: Mapping[str, Any], source: Source) -> Any:
-    return source(queries.states, study, key) if source(queries.has_states, study) else []
 
 
 def _choose_tuned(chosen: Chosen) -> Chosen:
@@ -355,8 +351,6 @@ _NULL = (
     ("change_p", "p of the change"),
     ("n_null", "surrogates"),
 )
-
-
 _DRAWN = (
     ("dataset", "surrogate"),
     ("noise_drawn", "noise"),
