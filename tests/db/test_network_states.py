@@ -307,7 +307,7 @@ def test_a_state_of_a_failed_fine_tuning_has_failed_with_it(
         (one["failed_at"], one["key"]["model_spec_id"], one["key"]["model_seed"]) for one in states["failed"]
     ] == [("DECFinetune", spec, 1)] * 2  # by both methods of the plan
     (schemas.Study & [{"study": "broken"}, {"study": "broken-states"}]).delete(prompt=False)
-    queue_of(schemas.DECFinetune).errors.delete(prompt=False)
+    queue_of(schemas.DECFinetune).errors.delete_quick()
 
 
 def name_of(state: dict[str, object]) -> str:
