@@ -121,6 +121,17 @@ _IMAGES = (
         comment="test images shown twice or more, fewest of a session: FEV rests on them",
     ),
 )
+_NULLS = (
+    Column(
+        "null_dataset",
+        "cores",
+        "varchar(8)",
+        "varchar(8) NOT NULL",
+        "noise",
+        rows="'kept'",
+        comment="of networks trained on it: 'kept', the recordings' networks', or 'own'",
+    ),
+)
 _TESTS = (
     Column(
         "__cluster_association",
@@ -232,6 +243,11 @@ MIGRATION = Migration(
             "repeated images",
             "summaries of recordings get the number of images that FEV rests on; existing rows -1, not counted",
             add_columns(_IMAGES),
+        ),
+        Step(
+            "cores of null networks",
+            "null datasets say whose core networks on them take; existing ones 'kept', that of the recordings' network",
+            add_columns(_NULLS),
         ),
         Step(
             "programs", "leases get a column for what holds them: worker or scheduler", add_columns(_PROGRAMS)

@@ -171,8 +171,8 @@ def _figures(study: str) -> dict[Key, Row]:
     pairs: dict[Key, dict[tuple[int, int], float]] = {}
     compared = SeedAgreement.Pair & {"study": study, "pair_kind": "model_seeds"}
     by_pair = grouped(compared, (*_WHERE, "model_seed_a", "model_seed_b"), value="AVG(ari)")
-    for (*key, one, other), row in by_pair.items():
-        pairs.setdefault(tuple(key), {})[int(one), int(other)] = row["value"]
+    for pair, row in by_pair.items():
+        pairs.setdefault(pair[:-2], {})[int(pair[-2]), int(pair[-1])] = row["value"]
     for row in (SeedAgreement & {"study": study}).to_dicts():
         key = tuple(row[name] if name == "dataset" else int(row[name]) for name in _WHERE)
         low, high = _interval_of_pairs(pairs.get(key, {}))
@@ -191,8 +191,8 @@ def _figures(study: str) -> dict[Key, Row]:
     for name, space in (("silhouette", "untouched"), ("silhouette_moved", "moved")):
         rows = ClusterQuality.Space & asked.proj() & {"space": space}
         by_network: dict[Key, list[float | None]] = {}
-        for (*key, _), row in grouped(rows, (*_WHERE, "model_seed"), value="AVG(silhouette)").items():
-            by_network.setdefault(tuple(key), []).append(row["value"])
+        for network, row in grouped(rows, (*_WHERE, "model_seed"), value="AVG(silhouette)").items():
+            by_network.setdefault(network[:-1], []).append(row["value"])
         for key, values in by_network.items():
             if key not in found:
                 continue
@@ -274,7 +274,8 @@ def _surrogates(study: str) -> _Surrogates:
 def _against_nulls(dataset: str, key: Key, figure: Row, surrogates: _Surrogates) -> list[Row]:
     """Columns of the null, one set a kind; one set of None where there is no null."""
     found = []
-    for kind, rows in sorted(surrogates.of(dataset, key).items()) or [(None, [])]:
+    by_kind: list[tuple[str | None, list[Row]]] = [*sorted(surrogates.of(dataset, key).items())]
+    for kind, rows in by_kind or [(None, [])]:
         columns: Row = {"null": kind, "n_null": len(rows)}
         for name in NULL_FIGURES:
             excess = excess_over_null(figure[name], [row[name] for row in rows])

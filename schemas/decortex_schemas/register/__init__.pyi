@@ -12,6 +12,9 @@ from .needs import (
     own_condition,
     parts_of,
 )
+from .network_plans import (
+    NetworksPlan,
+)
 from .neuron_tables import (
     register_table,
     table_of,
@@ -20,7 +23,6 @@ from .plans import (
     EmbeddingPlan,
     FinetuningPlan,
     MethodPlan,
-    NetworksPlan,
     PlanFile,
     SelectionPlan,
     ViewPlan,
