@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--worlds", nargs="*", help="names, families or targets of worlds; default all")
     parser.add_argument("--seeds", type=int, default=100, help="number of seeds (default 100)")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help=f"default {FIRST_SEED}")
-    parser.add_argument("--n", type=int, nargs="+", default=[640], help="numbers of neurons")
+    parser.add_argument("--n", type=int, nargs="+", default=[800], help="numbers of neurons")
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings of the comparison"
     )

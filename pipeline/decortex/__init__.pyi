@@ -1,6 +1,7 @@
 from . import clustering, data, embeddings, evaluation, figures, finetune, models, tuning
 from .analysis import analyse
 from .evaluation.agreement import agreement, consensus
+from .evaluation.assignment import assign
 from .evaluation.selection import choose_k
 from .evaluation.splits import count_types, split_test
 from .evaluation.types_or_axes import types_or_axes
@@ -22,6 +23,7 @@ __version__: str
 __all__ = [
     "agreement",
     "analyse",
+    "assign",
     "association",
     "choose_k",
     "cluster",

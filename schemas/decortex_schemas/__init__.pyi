@@ -20,6 +20,7 @@ from .tables.evaluation.scored import RecordingSummary
 from .tables.evaluation.seed_agreement import SeedAgreement
 from .tables.evaluation.stability import ConsensusPartition, SubsampleStability
 from .tables.evaluation.types import TypeCount
+from .tables.evaluation.types_or_axes import AxesSpec, TypesOrAxes
 from .tables.finetuning import ContinuedTraining, DECFinetune
 from .tables.frozen import FrozenStudy, freeze_study
 from .tables.label_sets import LabelSet, register_true_types
@@ -46,6 +47,7 @@ from .tables.views import EmbeddingView, ViewRequest, ViewSpec, request_view
 
 __all__ = [
     "AdjustedPValue",
+    "AxesSpec",
     "ClusterAssociation",
     "ClusterConfound",
     "ClusterCount",
@@ -100,6 +102,7 @@ __all__ = [
     "TrainedModel",
     "TrainingSchedule",
     "TypeCount",
+    "TypesOrAxes",
     "ViewRequest",
     "ViewSpec",
     "WorkerLease",

@@ -101,6 +101,7 @@ def test_read_checkpoint_is_where_a_notebook_looks_for_it() -> None:
 VERBS = {
     "agreement": "(a, b)",
     "analyse": "(source, columns, *, method, n_clusters, embedding, seed, wide, **given)",
+    "assign": "(new, reference, labels, *, groups, seed, config)",
     "association": "(scores, labels, *, sessions, seed, n_permutations)",
     "choose_k": "(x, method, *, counts, config, raw, donors, progress, **params)",
     "cluster": "(x, method, *, n_clusters, seed, **params)",

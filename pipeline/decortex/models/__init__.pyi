@@ -1,6 +1,9 @@
 from .checkpoints.read import (
     read_checkpoint,
 )
+from .core_digest import (
+    core_sha256,
+)
 from .initialisation import (
     contrast_energy,
     training_statistics,
@@ -48,6 +51,7 @@ __all__ = [
     "SessionGeometry",
     "check_images",
     "contrast_energy",
+    "core_sha256",
     "frames_skipped",
     "macaque_v4_large_spec",
     "macaque_v4_rotation_spec",

@@ -28,6 +28,8 @@ from decortex_ops.cli.admin import access, backup, db, doctor, stale, store
 from decortex_ops.cli.output import EXIT_FAILED, err
 from decortex_ops.cli.read import (
     answers,
+    assign,
+    axes,
     clusters,
     compare,
     evaluate,
@@ -76,6 +78,8 @@ app.command()(results.agreement)
 app.command("best-k")(results.best_k)
 app.command()(tree.tree)
 app.command()(clusters.clusters)
+app.command()(axes.axes)
+app.command()(assign.assign)
 app.command("test-split")(split_test.given_partition)
 app.command()(labels.labels)
 app.command()(evaluate.stats)

@@ -71,6 +71,11 @@ from .neurons import (
     performance_by_cluster,
     scores,
 )
+from .new_neurons import (
+    AssignedTo,
+    NewNeurons,
+    assign_new,
+)
 from .overview import (
     AVERAGED,
     JOB_STATES,
@@ -132,6 +137,9 @@ from .tuning import (
 from .types import (
     types,
 )
+from .types_or_axes import (
+    types_or_axes,
+)
 from .views import (
     VIEW_KEY,
     view_points,
@@ -161,7 +169,9 @@ __all__ = [
     "SORTABLE",
     "START",
     "VIEW_KEY",
+    "AssignedTo",
     "Names",
+    "NewNeurons",
     "Points",
     "Row",
     "about_declared",
@@ -172,6 +182,7 @@ __all__ = [
     "agreement_pairs",
     "answers",
     "asked_rows",
+    "assign_new",
     "before_and_after",
     "best_k",
     "bin_seconds",
@@ -242,6 +253,7 @@ __all__ = [
     "test_performance",
     "throughput",
     "types",
+    "types_or_axes",
     "view_points",
     "views",
     "watched",

@@ -44,6 +44,7 @@ from .frozen_state import (
     warn_of_changes,
 )
 from .label_sets import (
+    TRUE_TYPES,
     LabelSet,
     dataset_row,
     insert_label_set,
@@ -140,6 +141,7 @@ __all__ = [
     "SCORED_AGAINST",
     "SCORED_TIERS",
     "TASK_COLUMNS",
+    "TRUE_TYPES",
     "ClusterStimuli",
     "Clustering",
     "ClusteringMethod",

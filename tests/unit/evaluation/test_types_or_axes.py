@@ -314,11 +314,11 @@ def test_the_error_of_a_contrast_is_that_of_equal_blocks_means() -> None:
 def test_decisions(explained: float, clusters: float, axes: float, answer: str) -> None:
     noise = np.tile([-0.1, 0.1], 50)
     parts = [np.full(100, value) + (noise if value else noise[::-1]) for value in (explained, clusters, axes)]
-    assert decide(*parts, blocks=None, alpha=0.025, margin=0.1)[0] == answer
+    assert decide(*parts, blocks=None, alpha=0.025, margin=0.2)[0] == answer
 
 
 def test_one_that_adds_beside_one_that_may_is_undecided() -> None:
     rng = np.random.default_rng(0)
     sure, unsure = 1 + 0.1 * rng.normal(size=100), 0.3 + 3 * rng.normal(size=100)
     unsure += 0.3 - unsure.mean()
-    assert decide(sure, sure, unsure, blocks=None, alpha=0.025, margin=0.1) == ("undecided", "too_close")
+    assert decide(sure, sure, unsure, blocks=None, alpha=0.025, margin=0.2) == ("undecided", "too_close")

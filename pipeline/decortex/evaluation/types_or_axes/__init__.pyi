@@ -27,6 +27,7 @@ from .result import (
     Answer,
     Increment,
     TypesOrAxes,
+    axes_sentence,
 )
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "Smooth",
     "TypesOrAxes",
     "TypesOrAxesConfig",
+    "axes_sentence",
     "contrast",
     "decide",
     "fold_predictions",

@@ -39,7 +39,7 @@ class TypesOrAxesConfig(Config):
     )
     alpha: float = Field(default=0.025, gt=0, lt=0.5, description="level of every one-sided test")
     margin: float = Field(
-        default=0.1,
+        default=0.2,
         gt=0,
         lt=1,
         description="a description that adds less than this share of what the other adds does not count as adding",

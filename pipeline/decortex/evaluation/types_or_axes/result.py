@@ -80,25 +80,37 @@ class TypesOrAxes:
     @property
     def sentence(self) -> str:
         """The answer in words."""
-        whose = f"{self.n_neurons} neurons" + ("" if self.n_blocks is None else f" in {self.n_blocks} blocks")
-        if self.reason == "too_few":
-            return f"Undecided: too few neurons to compare clusters and axes ({whose})."
-        if self.reason == "not_predicted":
-            return (
-                f"Undecided: neither clusters nor axes predict the target ({whose}; held-out R2 "
-                f"{_share(self.r2_both)})."
-            )
-        shares = (
-            f"held-out R2: clusters {_share(self.r2_clusters)}, axes of equal freedom {_share(self.r2_axes)}, "
-            f"both {_share(self.r2_both)}"
+        return axes_sentence(
+            self.answer,
+            self.reason,
+            n_neurons=self.n_neurons,
+            blocks=None if self.n_blocks is None else f"{self.n_blocks} blocks",
+            r2=(self.r2_clusters, self.r2_axes, self.r2_both),
         )
-        words = {
-            "clusters": "Clusters predict the target, axes add nothing to them",
-            "axes": "Axes predict the target, clusters add nothing to them",
-            "both": "Clusters and axes each add to the other",
-            "undecided": "Undecided: clusters and axes cannot be told apart by this target",
-        }
-        return f"{words[self.answer]} ({whose}; {shares})."
+
+
+def axes_sentence(
+    answer: str,
+    reason: str,
+    *,
+    n_neurons: int,
+    blocks: str | None,
+    r2: tuple[float | None, float | None, float | None],
+) -> str:
+    """Answer of a comparison in words; ``r2`` of clusters, axes of equal freedom, and both."""
+    whose = f"{n_neurons} neurons" + ("" if blocks is None else f" in {blocks}")
+    clusters, axes, both = map(_share, r2)
+    if reason == "too_few":
+        return f"Undecided: too few neurons to compare clusters and axes ({whose})."
+    if reason == "not_predicted":
+        return f"Undecided: neither clusters nor axes predict the target ({whose}; held-out R2 {both})."
+    words = {
+        "clusters": "Clusters predict the target, axes add nothing to them",
+        "axes": "Axes predict the target, clusters add nothing to them",
+        "both": "Clusters and axes each add to the other",
+        "undecided": "Undecided: clusters and axes cannot be told apart by this target",
+    }
+    return f"{words[answer]} ({whose}; held-out R2: clusters {clusters}, axes of equal freedom {axes}, both {both})."
 
 
 def _share(value: float | None) -> str:

@@ -26,6 +26,7 @@ from .scored import (
 from .seed_agreement import SeedAgreement
 from .stability import ConsensusPartition, SubsampleStability
 from .types import TypeCount
+from .types_or_axes import AxesSpec, TypesOrAxes, register_axes_spec
 
 __all__ = [
     "EVALUATION_SEED",
@@ -36,6 +37,7 @@ __all__ = [
     "SELECTION",
     "STATES",
     "AdjustedPValue",
+    "AxesSpec",
     "ClusterAssociation",
     "ClusterConfound",
     "ClusterPerformance",
@@ -57,6 +59,7 @@ __all__ = [
     "SeedNullFit",
     "SubsampleStability",
     "TypeCount",
+    "TypesOrAxes",
     "animals_of",
     "asked_criteria",
     "asked_nulls",
@@ -64,6 +67,7 @@ __all__ = [
     "associated",
     "comparison",
     "record_choice",
+    "register_axes_spec",
     "scores_after",
     "scores_before",
     "scores_of_control",
