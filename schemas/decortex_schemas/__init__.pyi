@@ -43,6 +43,7 @@ from .tables.specs import (
 )
 from .tables.studies import StateStudy, Study, StudyPlan, declare_study
 from .tables.subsamples import SubsampleClustering
+from .tables.tuning import ClusterStimuli, InSilicoTuning
 from .tables.views import EmbeddingView, ViewRequest, ViewSpec, request_view
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "ClusterCount",
     "ClusterPerformance",
     "ClusterQuality",
+    "ClusterStimuli",
     "Clustering",
     "ClusteringMethod",
     "ConsensusPartition",
@@ -69,6 +71,7 @@ __all__ = [
     "FinetunedNull",
     "FrozenStudy",
     "GridAssociation",
+    "InSilicoTuning",
     "KChoice",
     "KCriteria",
     "KSelection",
