@@ -79,7 +79,9 @@ def test_a_grid_with_one_bad_entry_computes_nothing():
 
 @pytest.mark.parametrize("method", ["ward", "KMEANS", 3, None])
 def test_an_unknown_method_lists_those_there_are(method):
-    with pytest.raises(ConfigError, match="kmeans, gmm, tmixture, spectral, sec, ldmgi, rotation_tmixture"):
+    with pytest.raises(
+        ConfigError, match="kmeans, gmm, tmixture, spectral, leiden, sec, ldmgi, rotation_tmixture"
+    ):
         fit(points(), method, n_clusters=2)
 
 
