@@ -259,7 +259,7 @@ except Exception as error:
     [
         ("viewer", ("work", "--stop-when-idle", "0"), "worker"),
         ("viewer", ("schedule",), "worker"),
-        ("viewer", ("study", "create", "x", "{plan}"), "worker"),
+        ("viewer", ("study", "create", "x", "{plan}"), "author"),
         ("worker", ("study", "create", "x", "{plan}"), "author"),
         ("viewer", ("gc", "--delete"), "admin"),
         ("worker", ("gc", "--delete"), "admin"),
