@@ -30,7 +30,9 @@ START = {"counts": [3], "seeds": [0], "methods": ["kmeans"], "control_seed": "mo
 
 
 def networks(**changed: object) -> list[dict[str, object]]:
-    return [{"dataset": "small", "network": NETWORK, "training": TRAINING, "seeds": [0, 1], **changed}]
+    return [
+        {"dataset": "small-jointly", "network": NETWORK, "training": TRAINING, "seeds": [0, 1], **changed}
+    ]
 
 
 def joint_plan(**changed: object) -> object:
@@ -49,16 +51,17 @@ def joint_plan(**changed: object) -> object:
     }
     if "finetunings" in changed:
         plan["finetuned_null"] = None  # it names one of those above
-    return plan_for("small", **{**plan, **changed})
+    return plan_for("small-jointly", **{**plan, **changed})
 
 
 @pytest.fixture(scope="module")
 def joint(database: dict[str, str]) -> str:
     """A study of joint training from epoch 1, its states, and the plain networks beside it; all computed."""
-    register_simulation("small", SimulationConfig.from_params(SMALL), seed=3)
+    register_simulation("small-jointly", SimulationConfig.from_params(SMALL), seed=3)
     declare_plan("joint", joint_plan())
     declare_plan(
-        "whole", plan_for("small", networks=networks(), counts=[3], seeds=[0], finetunings=[], views=[])
+        "whole",
+        plan_for("small-jointly", networks=networks(), counts=[3], seeds=[0], finetunings=[], views=[]),
     )
     fill()
     for study in ("joint", "joint-states", "joint-null", "joint-null-states", "whole"):
@@ -68,7 +71,7 @@ def joint(database: dict[str, str]) -> str:
 
 
 def null_dataset() -> dict[str, object]:
-    return (schemas.NullDataset & {"parent_dataset": "small", "cores": "own"}).fetch1()
+    return (schemas.NullDataset & {"parent_dataset": "small-jointly", "cores": "own"}).fetch1()
 
 
 def specs_of(state: str) -> dict[int, dict[str, object]]:
@@ -95,7 +98,7 @@ def test_the_control_from_an_epoch_is_the_plain_training_to_the_bit(joint: str) 
     for seed in (0, 1):
         weights = [
             load_network(
-                schemas.TrainedModel & {"dataset": "small", "model_spec_id": spec, "model_seed": seed}
+                schemas.TrainedModel & {"dataset": "small-jointly", "model_spec_id": spec, "model_seed": seed}
             ).state_dict()
             for spec in (control, *plain)
         ]
@@ -105,13 +108,13 @@ def test_the_control_from_an_epoch_is_the_plain_training_to_the_bit(joint: str) 
 
 def test_a_state_holds_the_network_that_its_row_says(joint: str) -> None:
     (start,) = specs_of("epoch")
-    key = {"dataset": "small", "model_spec_id": start, "model_seed": 1}
+    key = {"dataset": "small-jointly", "model_spec_id": start, "model_seed": 1}
     row = (schemas.TrainedModel & key).fetch1()
     assert (row["n_epochs"], row["kept_epoch"], row["stop_reason"]) == (1, 1, "handed_over")
     handover = schemas.tables.network_states.handover_of(key)
     network = load_network(schemas.TrainedModel & key)
     schedule = TrainingConfig.from_params({**TRAINING, "optimiser_state": "carried"})
-    continue_training(network, load_recordings("small"), schedule, seed=1, after=handover)
+    continue_training(network, load_recordings("small-jointly"), schedule, seed=1, after=handover)
     expected = network.embedding().detach().numpy()
     stored = (schemas.ContinuedTraining & key).fetch1("embedding")
     np.testing.assert_array_equal(stored.load(), expected)
@@ -147,7 +150,7 @@ def test_four_states_are_compared_in_one_query(joint: str) -> None:
     own = next(row for row in rows if (row["state"], row["finetune"]) == ("fine_tuned", "tell"))
     retained = schemas.RetainedPerformance * schemas.FinetuneSpec.proj("finetune") & {
         "finetune": "tell",
-        "dataset": "small",
+        "dataset": "small-jointly",
     }
     np.testing.assert_allclose(own["test_correlation"], np.mean(retained.to_arrays("after")))
     np.testing.assert_allclose(controls.pop(), np.mean(retained.to_arrays("control")))
@@ -163,7 +166,7 @@ def test_the_null_of_a_joint_study_is_trained_as_its_networks_are(joint: str) ->
     assert (schemas.TrainedModel & key).fetch1("stop_reason") == "handed_over"
     weights, recorded = (
         load_network(schemas.TrainedModel & {**key, "dataset": name}).core.state_dict()
-        for name in (null["dataset"], "small")
+        for name in (null["dataset"], "small-jointly")
     )
     assert any(not (weights[name] == recorded[name]).all() for name in weights)
     for table, n in ((schemas.ContinuedTraining, 2), (schemas.DECFinetune & "beta IS NOT NULL", 2)):
@@ -210,7 +213,7 @@ def test_intervals_take_networks_as_the_sample(joint: str) -> None:
         ({"cores": "kept"}, "train their own cores"),
         ({"generator": {"dataset": "other", "recipe": "simulated_cortex"}}, "the same neurons and images"),
         (
-            {"generator": {"dataset": "small", "recipe": "simulated_cortex", "joint_from": 1}},
+            {"generator": {"dataset": "small-jointly", "recipe": "simulated_cortex", "joint_from": 1}},
             "a finished network",
         ),
     ],
@@ -316,7 +319,7 @@ def name_of(state: dict[str, object]) -> str:
 
 def test_a_result_that_changes_under_a_state_is_refused_and_the_same_one_is_not(joint: str) -> None:
     """Last: it deletes a control and computes it again."""
-    of_start = {"dataset": "small", "model_spec_id": next(iter(specs_of("epoch"))), "model_seed": 0}
+    of_start = {"dataset": "small-jointly", "model_spec_id": next(iter(specs_of("epoch"))), "model_seed": 0}
     control = schemas.ContinuedTraining & of_start
     (key,) = control.keys()
     digest = control.fetch1("checkpoint_sha256")

@@ -84,7 +84,12 @@ def test_a_forecast_leaves_no_row_and_what_it_says_is_then_asked_for(cells: str)
     said = queries.forecast_plan("sized-study", plan)
     assert plan_cost(plan)
     assert contents() == before
-    assert [one["study"] for one in said] == ["sized-study", "sized-study-null", "sized-study-states"]
+    assert [one["study"] for one in said] == [
+        "sized-study",
+        "sized-study-null",
+        "sized-study-null-states",
+        "sized-study-states",
+    ]
     declare_plan("sized-study", plan)
     again = [queries.forecast(one["study"]) for one in said]
     assert [one["jobs"] for one in again] == [one["jobs"] for one in said]

@@ -7,23 +7,28 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_lab import fill
+from small_lab import SMALL, fill, plan_for
 
 import decortex
 import decortex_schemas as schemas
+from decortex.data.simulation import SimulationConfig
 from decortex.errors import ConfigError
 from decortex.tuning import INDICES, TuningConfig, discriminative_stimuli, linear_fields
 from decortex_ops.cli import main
 from decortex_schemas import queries
+from decortex_schemas.register import declare_plan
 from decortex_schemas.tables import (
     ClusterStimuli,
     InSilicoTuning,
     TuningRequest,
+    freeze_study,
     load_network,
+    register_simulation,
     request_stimuli,
     request_tuning,
 )
 
+DATASET = "tuned"
 FEW = TuningConfig(n_angles=8, n_periods=3, n_radii=2, n_phases=4)
 
 
@@ -35,8 +40,19 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
 
 
 @pytest.fixture(scope="module")
+def lab(database: dict[str, str]) -> str:
+    """A study of its own: what is asked of networks here is asked of no other test's."""
+    register_simulation(DATASET, SimulationConfig.from_params(SMALL), seed=3)
+    declare_plan("tuned-study", plan_for(DATASET, finetunings=[]))
+    fill()
+    freeze_study("tuned-study")
+    fill()
+    return "tuned-study"
+
+
+@pytest.fixture(scope="module")
 def shown(lab: str) -> str:
-    """The small study, whose networks were shown gratings, and two K of its k-means."""
+    """The study, whose networks were shown gratings, and two K of its k-means."""
     with pytest.raises(ConfigError, match="was not asked for"):
         queries.cluster_profiles(lab, method="kmeans", k=2)
     request_tuning(lab, FEW)
@@ -46,7 +62,7 @@ def shown(lab: str) -> str:
 
 
 def test_every_network_is_shown_the_stimuli(shown: str) -> None:
-    rows = (InSilicoTuning & {"dataset": "small"}).to_dicts()
+    rows = (InSilicoTuning & {"dataset": DATASET}).to_dicts()
     assert [row["model_seed"] for row in rows] == [0, 1]
     for row in rows:
         network = load_network(
@@ -78,9 +94,9 @@ def test_profiles_are_means_of_medians_over_matched_clusters(shown: str) -> None
     rows = queries.cluster_profiles(shown, method="kmeans", k=3)
     assert [row["cluster"] for row in rows] == [0, 1, 2]
     seed = min(int(one) for one in (schemas.Study.Restart & {"study": shown}).to_arrays("seed"))
-    at = {"dataset": "small", "k": 3, "seed": seed, "method": "kmeans"}
+    at = {"dataset": DATASET, "k": 3, "seed": seed, "method": "kmeans"}
     first = (schemas.Clustering & at & {"model_seed": 0}).fetch1("labels")
-    tuned = (InSilicoTuning & {"dataset": "small", "model_seed": 0}).fetch1("period")
+    tuned = (InSilicoTuning & {"dataset": DATASET, "model_seed": 0}).fetch1("period")
     alone = queries.profile_rows(
         [{"labels": first.astype(int), "indices": dict.fromkeys(queries.PROFILE, tuned), "confusion": None}]
     )
@@ -136,7 +152,7 @@ def test_a_plan_asks_for_them(lab: str) -> None:
 
     plan = PlanFile.from_params(
         {
-            "networks": [{"dataset": "small", "recipe": "simulated_cortex"}],
+            "networks": [{"dataset": DATASET, "recipe": "simulated_cortex"}],
             "embeddings": [{"name": "l2", "params": {"kind": "l2"}}],
             "methods": [{"method": "kmeans", "name": "kmeans"}],
             "counts": [3],

@@ -8,10 +8,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import datajoint as dj
 
+from decortex_schemas import register
 from decortex_schemas.database import (
     computed_tables,
     connection_info,
@@ -23,17 +24,22 @@ from decortex_schemas.database import (
 from decortex_schemas.queries.connection import name_of
 from decortex_schemas.queries.overview import one_at_a_time
 from decortex_schemas.queries.study_size import bytes_each, file_bytes
-from decortex_schemas.register import PlanFile, asked_by, declare_plan, selection_study_of
+from decortex_schemas.register import asked_by
 from decortex_schemas.tables import (
     SCORED_TIERS,
     CovariateSet,
     Dataset,
     FinetuneSpec,
+    LabelSet,
     ModelTask,
     SplitSpec,
     Study,
     ViewRequest,
 )
+from decortex_schemas.tables.evaluation import AxesSpec
+
+if TYPE_CHECKING:
+    from decortex_schemas.register import PlanFile
 
 # What a choice of K adds to the partitions that a study holds anyway.
 _CHOICE = ("KCriteria", "NullFit", "SeedNullFit")
@@ -74,6 +80,7 @@ def asked_rows(study: str) -> dict[str, int]:
         family = (str(row["dataset"]), int(row["model_spec_id"]))
         families[family] = families.get(family, 0) + 1
     partitions = e * len(finetunings)
+    n_labelled = len(models * LabelSet.proj())
     found = {
         "TrainedModel": n,
         "Performance": scored * len(SCORED_TIERS),
@@ -90,11 +97,29 @@ def asked_rows(study: str) -> dict[str, int]:
         "ClusterAssociation": scored * partitions * len(CovariateSet()),
         "RetainedPerformance": scored * e * len(trained),
         "TypeCount": n * e * len(SplitSpec()),
+        "TypesOrAxes": e * _axes_targets(models, predicting & recorded),
+        "LabelAgreement": partitions * n_labelled,
+        "LabelDecoding": e * n_labelled,
         "KCriteria": n * e * methods * several if nulls else 0,
         "NullFit": n * e * methods * several * nulls,
         "SeedNullFit": sum(size > 1 for size in families.values()) * e * methods * nulls if several else 0,
     }
     return {name: number for name, number in found.items() if number}
+
+
+def _axes_targets(models: Any, scored: Any) -> int:
+    """Targets of types or axes over the networks of a study: scores, other networks, label sets; per embedding."""
+    total = 0
+    for spec in AxesSpec.to_dicts():
+        if spec["target_kind"] == "scores":
+            total += len(scored)
+        elif spec["target_kind"] == "labels":
+            total += len(models * (LabelSet & {"label_set": spec["target_labels"]}).proj())
+        else:
+            seed = int(spec["target_seed"])
+            there = ModelTask.proj(other="model_seed") & {"other": seed}
+            total += len(models & there.proj() & f"model_seed <> {seed}") if len(there) else 0
+    return total
 
 
 @one_at_a_time
@@ -179,9 +204,9 @@ def forecast_plan(name: str, plan: PlanFile) -> list[dict[str, Any]]:
     """
     with tried_only(schema.connection):
         known = {str(study) for study in Study().to_arrays("study")}
-        declare_plan(name, plan)
+        register.declare_plan(name, plan)
         new = {str(study) for study in Study().to_arrays("study")} - known
-        added = {selection_study_of(name): _CHOICE}
+        added = {register.selection_study_of(name): _CHOICE}
         return [forecast(study, only=added.get(study)) for study in (name, *sorted(new - {name}))]
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from decortex.errors import ConfigError
 from decortex.evaluation import selection
+from decortex_schemas import register
 from decortex_schemas.queries.overview import one_at_a_time, require_frozen
 from decortex_schemas.queries.types import types
-from decortex_schemas.register import selection_study_of
 from decortex_schemas.tables import ClusteringMethod, EmbeddingSpec, ModelSpec, SplitSpec, Study
 from decortex_schemas.tables.evaluation import (
     SELECTION,
@@ -59,7 +59,7 @@ def best_k(study: str, key: Mapping[str, Any] | None = None) -> list[dict[str, A
     if not len(Study & {"study": study}):
         raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
     if not len(Study.Null & {"study": study}):
-        choosing = selection_study_of(study)
+        choosing = register.selection_study_of(study)
         if len(Study & {"study": choosing}):
             raise ConfigError(f"the choice of K of study {study!r} is a study of its own: ask {choosing!r}.")
         raise ConfigError(

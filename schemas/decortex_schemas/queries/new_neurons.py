@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from decortex import embeddings, models
 from decortex.errors import ConfigError, InputError
-from decortex.evaluation.assignment import Assignment, AssignmentConfig, assign
+from decortex.evaluation import assignment as assigning
 from decortex_schemas.queries.overview import one_at_a_time
 from decortex_schemas.queries.points import network_points
 from decortex_schemas.tables import (
@@ -22,6 +22,9 @@ from decortex_schemas.tables import (
     partition_labels,
     raw_embedding,
 )
+
+if TYPE_CHECKING:
+    from decortex.evaluation.assignment import Assignment
 
 
 @dataclass(frozen=True)
@@ -105,12 +108,12 @@ def assign_new(
         "min_separation": min_separation,
         "n_orientations": params.get("n_orientations"),
     }
-    found = assign(
+    found = assigning.assign(
         x,
         points.x[labels >= 0],
         labels[labels >= 0],
         groups=animals if several else None,
-        config=AssignmentConfig.from_params({k: v for k, v in settings.items() if v is not None}),
+        config=assigning.AssignmentConfig.from_params({k: v for k, v in settings.items() if v is not None}),
     )
     return AssignedTo(found, "animals" if several else "folds of neurons", same_core)
 

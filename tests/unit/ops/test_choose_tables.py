@@ -30,6 +30,6 @@ def test_every_command_that_a_page_advises_names_tables_that_there_are() -> None
         for path in OPERATIONS.rglob("*.py")
         for found in re.findall(r"decortex work --tables ([A-Za-z,]+)", path.read_text("utf-8"))
     ]
-    assert len(advised) > 4
+    assert advised
     for one in advised:
         assert names([one])

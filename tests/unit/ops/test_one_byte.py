@@ -102,7 +102,7 @@ def test_a_backup_by_the_digests_of_its_manifest(tmp_path: Path) -> None:
 
     def restored() -> bool:
         try:
-            known = backup._manifest(tmp_path, "lab")
+            known = backup.read_manifest(tmp_path, "lab")
             data = (tmp_path / "store" / stored).read_bytes()
             return hashlib.sha256(data).hexdigest() == known["files"][stored]
         except DecortexError:
