@@ -20,9 +20,7 @@ class TuningConfig(Config):
     longest_period: float | None = Field(
         None, gt=2.0, description="longest period, pixels; null: half the shorter side of the image"
     )
-    n_phases: int = Field(
-        8, ge=4, le=64, description="phases of a static grating; of movies, frames per cycle tried"
-    )
+    n_phases: int = Field(8, ge=4, le=64, description="phases of a static grating and of a patch")
     temporal_frequencies: tuple[float, ...] = Field(
         (0.0625, 0.125),
         description="of movies: cycles per frame of drifting gratings, each above 0 and at most .5",

@@ -33,6 +33,7 @@ from decortex_schemas.tables import (
     array_sha256,
     load_embedding,
     partition_labels,
+    require_study,
 )
 from decortex_schemas.tables.evaluation import MAIN_METRIC, MAIN_TIER, TypeCount
 
@@ -138,8 +139,7 @@ def export_anndata(study: str, path: Path, **chosen: Any) -> AnnDataSummary:
 
 def _choose(study: str, chosen: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[int, ...]]:
     """Key of the embedding that is meant, with names; and the other network seeds."""
-    if not len(Study & {"study": study}):
-        raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
+    require_study(study)
     asked = Study.Model.proj() * Study.Embedding.proj() & {"study": study}
     named = asked * ModelSpec.proj(network="model_name") * EmbeddingSpec.proj(embedding="embedding_name")
     rows = [{**row, "network_seed": int(row["model_seed"])} for row in named.to_dicts(order_by="KEY")]

@@ -97,7 +97,7 @@ def study_facts(study: str) -> Row:
         (study,),
     )
     if not found:
-        raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
+        raise ConfigError(f"there is no study {study!r}; `decortex study list` lists them.")
     inside = f"dataset IN (SELECT dataset FROM {name_of(Study.Model)} WHERE study = %s)"
     counted = rows(
         "SELECT COUNT(*) AS n_neurons, COUNT(DISTINCT dataset, NULLIF(animal, '')) AS n_animals, "

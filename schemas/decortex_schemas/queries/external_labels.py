@@ -13,7 +13,7 @@ from decortex.evaluation import performance
 from decortex_schemas.queries.overview import one_at_a_time
 from decortex_schemas.queries.rows import GROUP, PARTITION, Key, Names, Row, defined, mean, middle, pick
 from decortex_schemas.queries.states import states_by_name
-from decortex_schemas.tables import Embedding, FinetuneSpec, LabelSet, StateStudy, Study
+from decortex_schemas.tables import Embedding, FinetuneSpec, LabelSet, StateStudy, Study, require_study
 from decortex_schemas.tables.evaluation import LabelAgreement, LabelDecoding
 
 INDICES = ("ari", "ami", "purity", "balanced_accuracy", "macro_f1")
@@ -130,8 +130,7 @@ def label_sets(dataset: str | None = None) -> list[Row]:
 
 def _label_sets(study: str, label_set: str | None) -> list[dict[str, str]]:
     """Keys of the label sets of a study's datasets."""
-    if not len(Study & {"study": study}):
-        raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
+    require_study(study)
     datasets = sorted({str(one) for one in (Study.Model & {"study": study}).to_arrays("dataset")})
     chosen = LabelSet.proj() & [{"dataset": one} for one in datasets]
     keys = [

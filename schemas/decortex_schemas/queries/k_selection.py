@@ -10,7 +10,14 @@ from decortex.evaluation import selection
 from decortex_schemas import register
 from decortex_schemas.queries.overview import one_at_a_time, require_frozen
 from decortex_schemas.queries.types import types
-from decortex_schemas.tables import ClusteringMethod, EmbeddingSpec, ModelSpec, SplitSpec, Study
+from decortex_schemas.tables import (
+    ClusteringMethod,
+    EmbeddingSpec,
+    ModelSpec,
+    SplitSpec,
+    Study,
+    require_study,
+)
 from decortex_schemas.tables.evaluation import (
     SELECTION,
     KChoice,
@@ -56,8 +63,7 @@ def best_k(study: str, key: Mapping[str, Any] | None = None) -> list[dict[str, A
     ConfigError
         If the study is not frozen or did not ask for a choice of K.
     """
-    if not len(Study & {"study": study}):
-        raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
+    require_study(study)
     if not len(Study.Null & {"study": study}):
         choosing = register.selection_study_of(study)
         if len(Study & {"study": choosing}):

@@ -5,7 +5,6 @@ One lock guards the connection, because DataJoint's is not safe under threads.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import threading
 from collections import Counter
@@ -30,6 +29,7 @@ from decortex_schemas.tables import (
     Performance,
     Study,
     changes_since_freezing,
+    require_study,
     say_changes,
     scored_against,
     warn_of_changes,
@@ -235,11 +235,7 @@ def require_frozen(study: str) -> None:
         If there is no such study, or it is not frozen.
     """
     if not len(FrozenStudy & {"study": study}):
-        if not len(Study & {"study": study}):
-            known = sorted(str(name) for name in Study().to_arrays("study"))
-            near = difflib.get_close_matches(study, known, n=1)
-            meant = f" Did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.{meant}")
+        require_study(study)
         raise ConfigError(
             f"study {study!r} is not frozen; `decortex study freeze {study}` does when it is complete."
         )

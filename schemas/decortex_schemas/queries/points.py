@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.errors import ConfigError
 from decortex_schemas.queries.overview import one_at_a_time
-from decortex_schemas.tables import Embedding, EmbeddingSpec, ModelSpec, Study, load_embedding
+from decortex_schemas.tables import Embedding, EmbeddingSpec, ModelSpec, Study, load_embedding, require_study
 from decortex_schemas.tables.evaluation import animals_of
 
 # What an embedding is called by in words.
@@ -46,8 +45,7 @@ def embeddings(study: str) -> list[dict[str, Any]]:
         If there is no such study.
     """
     of_study = {"study": study}
-    if not len(Study & of_study):
-        raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
+    require_study(study)
     models = {int(row["model_spec_id"]): row["model_name"] for row in ModelSpec.to_dicts()}
     specs = {int(row["embedding_spec_id"]): row["embedding_name"] for row in EmbeddingSpec.to_dicts()}
     asked = (Study.Model & of_study).proj() * (Study.Embedding & of_study).proj()

@@ -19,6 +19,7 @@ from decortex_schemas.tables import (
     ModelSpec,
     Study,
     TuningRequest,
+    require_study,
 )
 
 Row = dict[str, Any]
@@ -65,8 +66,7 @@ def cluster_profiles(study: str, *, method: str, k: int) -> list[Row]:
         If there is no such study, or nobody asked for the tuning of its networks.
     """
     of_study = {"study": study}
-    if not len(Study & of_study):
-        raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
+    require_study(study)
     if not len(TuningRequest & of_study):
         raise ConfigError(
             f'the tuning of study {study!r} was not asked for: `decortex clusters {study} --ask`, or "tuning": {{}}'
@@ -167,8 +167,7 @@ def first_partition(study: str, *, method: str | None = None, k: int | None = No
         If there is no such study, method or K.
     """
     of_study = {"study": study}
-    if not len(Study & of_study):
-        raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
+    require_study(study)
     named = (Study.Method.proj() * ClusteringMethod.proj("method_name") & of_study).to_dicts()
     names = [str(row["method_name"]) for row in sorted(named, key=lambda row: int(row["method_id"]))]
     counts = sorted(int(one) for one in (Study.Count & of_study).to_arrays("k"))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from decortex.errors import ConfigError
 from decortex_schemas.queries.overview import one_at_a_time
-from decortex_schemas.tables import Embedding, EmbeddingSpec, ModelSpec, SplitSpec, Study
+from decortex_schemas.tables import Embedding, EmbeddingSpec, ModelSpec, SplitSpec, Study, require_study
 from decortex_schemas.tables.evaluation import TypeCount
 
 _NUMBERS = ("n_types", "p_two", "p_smallest", "n_neurons", "n_deciding", "n_set_aside", "n_animals")
@@ -36,8 +35,7 @@ def types(study: str) -> list[dict[str, Any]]:
         If there is no such study.
     """
     of_study = {"study": study}
-    if not len(Study & of_study):
-        raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
+    require_study(study)
     models = {int(row["model_spec_id"]): row["model_name"] for row in ModelSpec.to_dicts()}
     embeddings = {int(row["embedding_spec_id"]): row["embedding_name"] for row in EmbeddingSpec.to_dicts()}
     settings = SplitSpec.to_dicts()

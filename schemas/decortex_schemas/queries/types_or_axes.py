@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from decortex.errors import ConfigError
 from decortex.evaluation.types_or_axes import axes_sentence
 from decortex_schemas.queries.overview import one_at_a_time
-from decortex_schemas.tables import Embedding, EmbeddingSpec, ModelSpec, Study
+from decortex_schemas.tables import Embedding, EmbeddingSpec, ModelSpec, Study, require_study
 from decortex_schemas.tables.evaluation import AxesSpec, TypesOrAxes
 
 _COLUMNS = (
@@ -49,8 +48,7 @@ def types_or_axes(study: str) -> list[dict[str, Any]]:
         If there is no such study.
     """
     of_study = {"study": study}
-    if not len(Study & of_study):
-        raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
+    require_study(study)
     models = {int(row["model_spec_id"]): row["model_name"] for row in ModelSpec.to_dicts()}
     embeddings = {int(row["embedding_spec_id"]): row["embedding_name"] for row in EmbeddingSpec.to_dicts()}
     specs = {int(row["axes_spec_id"]): row["axes_spec"] for row in AxesSpec.to_dicts()}

@@ -17,6 +17,7 @@ from decortex_schemas.tables import (
     Study,
     ViewRequest,
     ViewSpec,
+    require_study,
 )
 
 VIEW_KEY = ("dataset", "model_spec_id", "model_seed", "embedding_spec_id", "view_spec_id", "view_seed")
@@ -38,8 +39,7 @@ def views(study: str) -> list[dict[str, Any]]:
     ConfigError
         If there is no such study.
     """
-    if not len(Study & {"study": study}):
-        raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
+    require_study(study)
     of_study = {"study": study}
     models = {int(r["model_spec_id"]): r["model_name"] for r in ModelSpec.to_dicts()}
     embeddings = {int(r["embedding_spec_id"]): r["embedding_name"] for r in EmbeddingSpec.to_dicts()}

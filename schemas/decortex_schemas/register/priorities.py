@@ -10,7 +10,7 @@ import datajoint as dj
 from decortex.errors import ConfigError
 from decortex_schemas.database import queue_of, schema
 from decortex_schemas.register.needs import asked_by
-from decortex_schemas.tables import Study
+from decortex_schemas.tables import Study, require_study
 
 MOST_URGENT, USUAL, LEAST_URGENT = 0, 5, 9
 # Keys a statement: a few hundred kilobytes of SQL.
@@ -34,8 +34,7 @@ def set_priority(study: str, priority: int) -> None:
     """
     if not MOST_URGENT <= priority <= LEAST_URGENT:
         raise ConfigError(f"a priority is {MOST_URGENT} (most urgent) to {LEAST_URGENT}, got {priority}.")
-    if not len(Study & {"study": study}):
-        raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
+    require_study(study)
     Study.update1({"study": study, "priority": priority})
 
 

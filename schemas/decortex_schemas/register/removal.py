@@ -10,7 +10,15 @@ import datajoint as dj
 from decortex.errors import ConfigError
 from decortex_schemas.database import Deletion, computed_tables, one_transaction, schema
 from decortex_schemas.register.needs import own_condition, parts_of
-from decortex_schemas.tables import FrozenStudy, ModelTask, NullStudy, StateStudy, Study, TrainedModel
+from decortex_schemas.tables import (
+    FrozenStudy,
+    ModelTask,
+    NullStudy,
+    StateStudy,
+    Study,
+    TrainedModel,
+    require_study,
+)
 
 
 def resting_on(study: str) -> list[str]:
@@ -47,8 +55,7 @@ def remove_study(study: str, why: str, *, break_frozen: bool = False) -> dict[st
     ConfigError
         If there is no such study or no reason, it is frozen and that is not allowed, or others were made from it.
     """
-    if not len(Study & {"study": study}):
-        raise ConfigError(f"there is no study {study!r}; `decortex study list` lists them.")
+    require_study(study)
     if not why.strip():
         raise ConfigError("a removal needs a reason, which is kept: none was given. Say it by --why '...'.")
     others = resting_on(study)
@@ -133,8 +140,7 @@ def rename_study(study: str, name: str) -> None:
         If there is no such study, the name is taken or none, the study is frozen (its digest holds the name, and others
         may refer to it), or a null or states of it are called after it.
     """
-    if not len(Study & {"study": study}):
-        raise ConfigError(f"there is no study {study!r}; `decortex study list` lists them.")
+    require_study(study)
     if not 0 < len(name) <= 64 or not name.isprintable() or name != name.strip():
         raise ConfigError(f"a study's name has 1 to 64 printable characters, got {name[:80]!r}.")
     if len(Study & {"study": name}):

@@ -112,6 +112,7 @@ from .studies import (
     Study,
     StudyPlan,
     declare_study,
+    require_study,
 )
 from .subsamples import (
     SubsampleClustering,
@@ -227,6 +228,7 @@ __all__ = [
     "request_stimuli",
     "request_tuning",
     "request_view",
+    "require_study",
     "rows_of_study",
     "say_changes",
     "scored_against",

@@ -21,7 +21,7 @@ from decortex_schemas.tables.evaluation import (
 )
 from decortex_schemas.tables.failures import failures
 from decortex_schemas.tables.finetuning import DECFinetune
-from decortex_schemas.tables.studies import Study
+from decortex_schemas.tables.studies import Study, require_study
 from decortex_schemas.tables.subsamples import SubsampleClustering, asked_subsamples
 
 
@@ -125,8 +125,7 @@ def freeze_study(study: str) -> dict[str, Any]:
     ConfigError
         If the study is unknown, members are still missing, or it was frozen with other members.
     """
-    if not len(Study & {"study": study}):
-        raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
+    require_study(study)
     n_asked = waiting = 0
     failed: list[dict[str, Any]] = []
     for table, asked in (

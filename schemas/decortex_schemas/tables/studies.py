@@ -6,6 +6,7 @@ trained, and a recomputed row cannot shrink it. Computed tables fill what the st
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 import datajoint as dj
@@ -330,3 +331,18 @@ def _check_carried(finetune_ids: list[int], models: list[dict[str, Any]]) -> Non
             )
         for schedule in carried:
             network_training.check_carried(training, int(epochs[0]), schedule)
+
+
+def require_study(study: str) -> None:
+    """Refuse a name that no study has.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such study; the message names the one that was probably meant.
+    """
+    if len(Study & {"study": study}):
+        return
+    near = difflib.get_close_matches(study, sorted(str(name) for name in Study().to_arrays("study")), n=1)
+    meant = f" Did you mean {near[0]!r}?" if near else ""
+    raise ConfigError(f"there is no study {study!r}; `decortex study list` lists them.{meant}")

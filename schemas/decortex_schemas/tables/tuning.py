@@ -18,7 +18,7 @@ from decortex_schemas.database import STAMP, Computation, Environment, Made, reg
 from decortex_schemas.tables.clustering import Clustering
 from decortex_schemas.tables.networks import TrainedModel, load_network
 from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod  # noqa: F401  (foreign key)
-from decortex_schemas.tables.studies import Study
+from decortex_schemas.tables.studies import Study, require_study
 
 _NETWORKS = (
     "source_kind = 'decortex'"  # trained here or rebuilt: stimuli have its pixel unit, neurons a position
@@ -172,7 +172,7 @@ def request_tuning(study: str, config: tuning.TuningConfig | None = None) -> int
     ConfigError
         If there is no such study.
     """
-    _check_study(study)
+    require_study(study)
     params = (config or tuning.TuningConfig()).resolved()
     identity = {"spec_hash": config_hash(params)}
     spec = register_row(TuningSpec, "tuning_spec_id", identity, {"params": params})
@@ -188,7 +188,7 @@ def request_stimuli(study: str, method: str, counts: Iterable[int]) -> None:
     ConfigError
         If there is no such study, or it has no such method or K.
     """
-    _check_study(study)
+    require_study(study)
     named = Study.Method.proj() * ClusteringMethod.proj("method_name") & {"study": study}
     methods = {
         str(row["method_name"]): {"method": row["method"], "method_id": row["method_id"]}
@@ -205,8 +205,3 @@ def request_stimuli(study: str, method: str, counts: Iterable[int]) -> None:
             f"study {study!r} is asked for K = {wanted}; it has K = {', '.join(map(str, sorted(known)))}."
         )
     StimuliRequest.insert(({"study": study, **methods[method], "k": k} for k in wanted), skip_duplicates=True)
-
-
-def _check_study(study: str) -> None:
-    if not len(Study & {"study": study}):
-        raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")

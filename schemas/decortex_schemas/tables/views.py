@@ -14,12 +14,11 @@ import numpy as np
 
 from decortex import embeddings
 from decortex.config import config_hash
-from decortex.errors import ConfigError
 from decortex_schemas.database import STAMP, Computation, Environment, Made, register_row, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import shared_work
 from decortex_schemas.tables.embeddings import Embedding, load_embedding
 from decortex_schemas.tables.specs import Seed, register_seeds, version_fault
-from decortex_schemas.tables.studies import Study
+from decortex_schemas.tables.studies import Study, require_study
 
 
 @schema
@@ -139,8 +138,7 @@ def request_view(study: str, name: str, config: embeddings.ViewConfig, *, seed: 
     ConfigError
         If there is no such study.
     """
-    if not len(Study & {"study": study}):
-        raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
+    require_study(study)
     register_seeds([seed])
     key = {"study": study, "view_spec_id": register_view_spec(name, config), "view_seed": seed}
     ViewRequest.insert1(key, skip_duplicates=True)

@@ -10,7 +10,12 @@ import pytest
 from decortex.errors import ConfigError
 from decortex_ops.workers import choose_tables
 
-OPERATIONS = Path(__file__).resolve().parents[3] / "populate_scripts" / "decortex_ops"
+ROOT = Path(__file__).resolve().parents[3]
+ADVISING = (
+    *(ROOT / "populate_scripts" / "decortex_ops").rglob("*.py"),
+    *(ROOT / "docs").rglob("*.md"),
+    ROOT / "README.md",
+)
 
 
 def names(given: list[str]) -> list[str]:
@@ -24,12 +29,12 @@ def test_commas_separate_tables_as_repeating_the_option_does() -> None:
         choose_tables(["Clustering,Nothing"])
 
 
-def test_every_command_that_a_page_advises_names_tables_that_there_are() -> None:
+def test_every_command_that_a_page_or_the_docs_advise_names_tables_that_there_are() -> None:
     advised = [
         found
-        for path in OPERATIONS.rglob("*.py")
+        for path in ADVISING
         for found in re.findall(r"decortex work --tables ([A-Za-z,]+)", path.read_text("utf-8"))
     ]
-    assert advised
+    assert {"Clustering", "SeedAgreement", "LabelAgreement,LabelDecoding"} <= set(advised)
     for one in advised:
         assert names([one])

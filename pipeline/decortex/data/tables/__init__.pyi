@@ -1,10 +1,9 @@
-from .h5ad import read_h5ad
-from .read import NeuronTable, TableColumns, neuron_table, read_table
+from .read import MISSING_WORDS, NeuronTable, TableColumns, neuron_table, read_table
 
 __all__ = [
+    "MISSING_WORDS",
     "NeuronTable",
     "TableColumns",
     "neuron_table",
-    "read_h5ad",
     "read_table",
 ]

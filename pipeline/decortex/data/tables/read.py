@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from decortex.data.anndata_file import read_anndata
 from decortex.data.npy import read_array
-from decortex.data.tables.h5ad import Matrix, read_h5ad
 from decortex.errors import InputError, OperationError
 
 # Fields that say "no value", beside the empty one: how pandas, R and spreadsheets write it.
-MISSING = ("", "NA", "N/A", "NaN", "nan", "None", "none", "null", "NULL", "<NA>")
+MISSING_WORDS = ("NA", "N/A", "NaN", "nan", "None", "none", "null", "NULL", "<NA>")
+_MISSING = ("", *MISSING_WORDS)
+Matrix = tuple[NDArray[np.float64], Sequence[str]]
 SUFFIXES = (".csv", ".tsv", ".npy", ".parquet", ".h5ad")
 WIDE = 5.0  # features per neuron above which a table is taken for one with neurons as columns
 
@@ -166,6 +168,11 @@ def _npy(path: Path) -> tuple[pd.DataFrame, Matrix]:
     )
 
 
+def _h5ad(path: Path) -> tuple[pd.DataFrame, Matrix]:
+    found = read_anndata(path)
+    return found.columns, (found.features, found.feature_names)
+
+
 def _table(
     frame: pd.DataFrame,
     features: Matrix | None,
@@ -182,7 +189,7 @@ def _table(
         ids = _ids(frame, columns, path)
         values = np.column_stack([_numbers(frame[name], name, ids) for name in names])
     else:
-        values, names = features
+        values, names = features[0], list(features[1])
         _check_shape(values.shape[0], values.shape[1], path, wide=wide)
         ids = _ids(frame, columns, path)
     _check_finite(values, names, ids)
@@ -203,7 +210,7 @@ _READERS: Mapping[str, Any] = {
     ".tsv": _text,
     ".parquet": _parquet,
     ".npy": _npy,
-    ".h5ad": read_h5ad,
+    ".h5ad": _h5ad,
 }
 
 
@@ -267,8 +274,8 @@ def _numbers(column: pd.Series[Any], name: str, ids: NDArray[np.str_]) -> NDArra
     if column.dtype.kind in "biuf":
         return column.to_numpy(dtype=np.float64)
     words = column.map(_word)
-    numbers = pd.to_numeric(words.where(~words.isin(MISSING), "nan"), errors="coerce").to_numpy(np.float64)
-    wrong = np.flatnonzero(np.isnan(numbers) & ~words.isin(MISSING).to_numpy())
+    numbers = pd.to_numeric(words.where(~words.isin(_MISSING), "nan"), errors="coerce").to_numpy(np.float64)
+    wrong = np.flatnonzero(np.isnan(numbers) & ~words.isin(_MISSING).to_numpy())
     if len(wrong):
         raise InputError(
             f"column {name!r} should hold numbers, but holds {words.iloc[wrong[0]]!r} in row {wrong[0] + 1} (id"
@@ -280,7 +287,7 @@ def _numbers(column: pd.Series[Any], name: str, ids: NDArray[np.str_]) -> NDArra
 
 def _words(frame: pd.DataFrame, name: str, ids: NDArray[np.str_], *, needed: bool) -> NDArray[np.str_]:
     words = np.array([_word(one) for one in frame[name]], dtype=str)
-    words[np.isin(words, MISSING)] = ""
+    words[np.isin(words, _MISSING)] = ""
     without = np.flatnonzero(words == "")
     if needed and len(without):
         raise InputError(

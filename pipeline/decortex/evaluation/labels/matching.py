@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from decortex.data.tables import MISSING_WORDS
 from decortex.errors import InputError
 from decortex.labels import NOT_ASSIGNED
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
-# Fields that say "no label", beside the empty one: how pandas, R and spreadsheets write a missing value.
-MISSING = ("NA", "N/A", "NaN", "nan", "None", "none", "null", "NULL", "<NA>")
 _SHOWN = 5
 _LONGEST_CLASS = 128
 
@@ -157,7 +156,7 @@ def match_labels(
     where = _positions(rows, neurons, columns, by)
     labels = rows[columns.label].str.strip().to_numpy(dtype=object)
     notes = []
-    missing = np.isin(labels.astype(str), MISSING)
+    missing = np.isin(labels.astype(str), MISSING_WORDS)
     if missing.any():
         words = ", ".join(sorted({str(one) for one in labels[missing]}))
         notes.append(
@@ -235,7 +234,7 @@ def _key(identity: object, session: object) -> tuple[str, ...]:
 
 def _confidences(rows: pd.DataFrame, column: str) -> NDArray[np.float64]:
     text = rows[column].str.strip()
-    text = text.where(~text.isin(MISSING), "")
+    text = text.where(~text.isin(MISSING_WORDS), "")
     values = pd.to_numeric(text.replace("", "nan"), errors="coerce").to_numpy(dtype=np.float64)
     wrong = (np.isnan(values) & (text != "").to_numpy()) | (values < 0) | (values > 1)
     if wrong.any():

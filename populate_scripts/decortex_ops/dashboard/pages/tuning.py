@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from decortex.errors import ConfigError
@@ -170,22 +171,7 @@ def stimuli_figure(found: Mapping[str, Any]) -> go.Figure:
         subplot_titles=[f"cluster {c}" for c in clusters],
     )
     for place in range(n):
-        image = found["stimuli"][place, -1]
-        limit = float(np.abs(image).max()) or 1.0
-        made.add_trace(
-            go.Heatmap(
-                z=image[::-1],
-                colorscale="Greys_r",
-                zmin=-limit,
-                zmax=limit,
-                showscale=False,
-                hoverinfo="skip",
-            ),
-            row=1,
-            col=place + 1,
-        )
-        made.update_xaxes(visible=False, row=1, col=place + 1)
-        made.update_yaxes(visible=False, row=1, col=place + 1)
+        _add_image(made, found["stimuli"][place, -1], place, colours="Greys_r")
     names = [str(c) for c in found["clusters"]]
     made.add_trace(
         go.Heatmap(
@@ -255,21 +241,7 @@ def spatial_figure(shown: Sequence[Mapping[str, Any]]) -> go.Figure:
         subplot_titles=[f"cluster {row['cluster']}, neuron {row['neuron']}" for row in shown],
     )
     for place, row in enumerate(shown):
-        limit = float(np.abs(row["spatial"]).max()) or 1.0
-        made.add_trace(
-            go.Heatmap(
-                z=row["spatial"][::-1],
-                colorscale="Cividis",
-                zmin=-limit,
-                zmax=limit,
-                showscale=False,
-                hoverinfo="skip",
-            ),
-            row=1,
-            col=place + 1,
-        )
-        made.update_xaxes(visible=False, row=1, col=place + 1)
-        made.update_yaxes(visible=False, row=1, col=place + 1)
+        _add_image(made, row["spatial"], place, colours="Cividis")
     return _styled(made, height=220)
 
 
@@ -289,6 +261,17 @@ def temporal_figure(shown: Sequence[Mapping[str, Any]]) -> go.Figure:
     return figure(
         *traces, x="frame, 0: the one that is answered to", y="response per s.d. of a pixel, unit length"
     )
+
+
+def _add_image(made: go.Figure, image: NDArray[np.floating[Any]], place: int, *, colours: str) -> None:
+    """Draw an image around grey in the first row of subplots, its first row of pixels on top."""
+    limit = float(np.abs(image).max()) or 1.0
+    shown = go.Heatmap(
+        z=image[::-1], colorscale=colours, zmin=-limit, zmax=limit, showscale=False, hoverinfo="skip"
+    )
+    made.add_trace(shown, row=1, col=place + 1)
+    made.update_xaxes(visible=False, row=1, col=place + 1)
+    made.update_yaxes(visible=False, row=1, col=place + 1)
 
 
 def _styled(made: go.Figure, *, height: int) -> go.Figure:

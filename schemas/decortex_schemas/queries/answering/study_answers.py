@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from decortex.errors import ConfigError
 from decortex.evaluation import performance
 from decortex_schemas.queries.agreement import agreement
 from decortex_schemas.queries.answering import costs
@@ -53,6 +52,7 @@ from decortex_schemas.tables import (
     TuningRequest,
     changes_since_freezing,
     members_of,
+    require_study,
 )
 from decortex_schemas.tables.evaluation import ClusterAssociation, GridAssociation, SeedAgreement
 
@@ -87,8 +87,7 @@ def answers(study: str) -> list[Row]:
     >>> [row["sentence"] for row in answers("v4-sweep")]    # doctest: +SKIP
     """
     of = {"study": study}
-    if not len(Study & of):
-        raise ConfigError(f"there is no study {study!r}; `decortex study show` lists them.")
+    require_study(study)
     sample = _sample(study)
     spoken = _reference(study, sample)
     tuned = len(Study.Finetuning * FinetuneSpec.proj("kind") & of & "kind != 'none'") > 0
