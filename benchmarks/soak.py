@@ -35,7 +35,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -48,6 +48,8 @@ from decortex_ops.server import EmbeddedServer
 
 # Fewer waiting keys than this, and the next study is declared.
 LOW_WATER = 300
+# What goes wrong, and how often among twenty: dealt like cards, so that nothing is left out of a short run.
+DISTURBANCES = {"kill worker": 9, "stop worker": 3, "kill scheduler": 2, "kill server": 2, "delete": 4}
 SCRAPE_SECONDS = 5.0
 DRAIN_SECONDS = 1800.0
 DECLARE = """
@@ -98,6 +100,8 @@ found['files'] = n_files
 found['orphaned_files'] = len(orphans())
 json.dump(found, open(sys.argv[1], 'w'), default=str)
 """
+
+Say = Callable[[str], None]
 
 
 @dataclass
@@ -151,6 +155,8 @@ class Soak:
     deletions: list[Deletion] = field(default_factory=list)
     watch: Watch = field(default_factory=Watch)
     studies: int = 0
+    _deck: list[str] = field(default_factory=list)
+    _deleting: threading.Thread | None = None
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _started: int = 0
     _over: threading.Event = field(default_factory=threading.Event)
@@ -248,8 +254,8 @@ class Soak:
 
     def declare(self) -> None:
         """One more network, and a study of it."""
-        self.python(DECLARE.format(number=self.studies, folder=str(self.folder)))
-        self.studies += 1
+        self.studies += 1  # a name is used once, also where declaring it fails halfway
+        self.python(DECLARE.format(number=self.studies - 1, folder=str(self.folder)))
         self.counts["studies declared"] += 1
 
     def delete(self) -> None:
@@ -266,8 +272,12 @@ class Soak:
         tables |= {name for rows in [d.tables for d in self.deletions if table in d.tables] for name in rows}
         gone = Deletion(tables, restriction, time.time())
         self.deletions.append(gone)
-        done = json.loads(self.command(*words, "--why", "soak: a deletion amid everything", "--yes"))["rows"]
-        gone.ended = time.time()
+        try:
+            done = json.loads(self.command(*words, "--why", "soak: a deletion amid everything", "--yes"))[
+                "rows"
+            ]
+        finally:
+            gone.ended = time.time()  # also of one that met a killed server: it is done, or rolled back
         gone.tables |= {row["table"] for row in done}
         self.counts["deletions"] += 1
         self.counts["rows deleted"] += sum(int(row["rows"]) for row in done)
@@ -292,20 +302,33 @@ class Soak:
         time.sleep(self.rng.uniform(0.5, 12.0))
         self.server.start()
 
-    def disturb(self) -> None:
-        """Do one thing that goes wrong."""
+    def disturb(self, say: Say) -> None:
+        """Do one thing that goes wrong; a deletion goes on beside what follows."""
+        if not self._deck:
+            self._deck = [name for name, n in DISTURBANCES.items() for _ in range(n)]
+            self.rng.shuffle(self._deck)
+        drawn = self._deck.pop()
         worker = f"worker-{self.rng.randrange(self.n_workers)}"
-        draw = self.rng.random()
-        if draw < 0.45:
+        if drawn == "kill worker":
             self.end(worker, signal.SIGKILL)
-        elif draw < 0.6:
+        elif drawn == "stop worker":
             self.end(worker, signal.SIGTERM)
-        elif draw < 0.7:
+        elif drawn == "kill scheduler":
             self.end("scheduler", signal.SIGKILL)
-        elif draw < 0.8:
+        elif drawn == "kill server":
             self.kill_server()
-        elif self.studies:
+        elif self._deleting is None or not self._deleting.is_alive():
+            self._deleting = threading.Thread(target=self._delete, args=(say,), daemon=True)
+            self._deleting.start()
+        else:
+            self.counts["deletions left out, one was under way"] += 1
+
+    def _delete(self, say: Say) -> None:
+        try:
             self.delete()
+        except RuntimeError as error:
+            self.counts["deletions that met a killed server"] += 1
+            say(f"a deletion failed: {str(error)[-300:]}")
 
     def scrape(self, port: int) -> None:
         """Read /metrics until it is over."""
@@ -326,7 +349,7 @@ class Soak:
             waits = [v for name, v in known.items() if name.startswith("decortex_oldest_waiting_seconds")]
             self.watch.longest_wait = max(self.watch.longest_wait, *waits, 0.0)
 
-    def run(self, seconds: float, say: Any) -> dict[str, Any]:
+    def run(self, seconds: float, say: Say) -> dict[str, Any]:
         """Run for so long, drain, and compare; returns the figures."""
         (self.folder / "logs").mkdir()
         self.start()
@@ -345,7 +368,7 @@ class Soak:
                     waiting = self.jobs()["pending"]
                     if waiting < LOW_WATER:
                         self.declare()
-                    self.disturb()
+                    self.disturb(say)
                 except (pymysql.MySQLError, RuntimeError) as error:
                     # A command that met a killed server: that is told, and tried again later.
                     self.counts["commands that failed"] += 1
@@ -353,7 +376,10 @@ class Soak:
                     self.server.start()
                 say(f"{passed:.0f} s: {waiting} waiting, {dict(self.counts)}")
                 time.sleep(self.rng.uniform(0.5, 1.5) * self.pause)
-            lasted, drained = time.monotonic() - began, self.drain()
+            lasted = time.monotonic() - began
+            if self._deleting is not None:
+                self._deleting.join()
+            drained = self.drain()
             self._closing.set()
             keeping.join()
             return self.compare(lasted, drained=drained)
