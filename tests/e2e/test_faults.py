@@ -147,6 +147,39 @@ def kill_server_in_insert(lab: FaultLab) -> None:
     kill_server_at(lab, "insert")
 
 
+# Stops a worker before one of its statements, whichever connection it is on; heartbeats go on.
+BEFORE_STATEMENT = """
+import threading
+import pymysql
+execute = pymysql.cursors.Cursor.execute
+statements = []
+def counted(self, *rest, **more):
+    if threading.current_thread() is threading.main_thread():
+        statements.append(rest)
+        if len(statements) == {nth}:
+            stop()
+    return execute(self, *rest, **more)
+pymysql.cursors.Cursor.execute = counted
+"""
+
+
+@fault("kill -9 of mysqld while a worker starts")
+def kill_server_at_start(lab: FaultLab) -> None:
+    """Whatever statement it comes before: the version, the tables, its lease, the queues; one of a batch too."""
+    folder = lab.begin("Clustering")
+    code = BEFORE_STATEMENT.format(nth=lab.rng.randint(1, 40))
+    with ended(lab.worker("Clustering", folder, code=code)) as worker:
+        await_file(folder / "here", worker)
+        lab.kill_server()
+        (folder / "go").touch()
+        await_text(worker, "waiting")
+        lab.server.start()
+        assert worker.wait(120) == 0, worker.communicate()[0]
+    lines = computed(folder)
+    assert len(lines) == len(set(lines)) == 8
+    lab.finish()
+
+
 @fault("SIGTERM of a worker")
 def terminate(lab: FaultLab) -> None:
     table, nth = some_key(lab)

@@ -21,7 +21,7 @@ from decortex_ops.workers.log import Log, silent
 from decortex_ops.workers.resources import Limits, reason_to_leave
 from decortex_ops.workers.signals import INTERRUPTIONS, Farewell, whole_statements
 from decortex_ops.workers.transient_errors import Patience, Trouble, trouble_of
-from decortex_schemas.database import computed_tables, hand_back, instance_of, queue_of, reserve, say_program
+from decortex_schemas.database import computed_tables, hand_back, queue_of, reserve, say_program, schema
 
 POLL_SECONDS = 0.5
 # How long a server may be away or a store full before a worker gives up.
@@ -137,7 +137,7 @@ def work(
     # would keep as an error of the key.
     before = {name: signal.signal(name, leave) for name in INTERRUPTIONS}
     try:
-        with whole_statements(instance_of(tables[0]).connection, farewell.begin):
+        with whole_statements(schema.connection, farewell.begin):
             worker.run(max_calls, stop_when_idle)
     except BaseException as error:
         for name in before:
@@ -178,15 +178,12 @@ class _Worker:
         self._log = log
         self._why_down = why_down
         self._told = ""
-        self._connection = instance_of(tables[0]).connection
 
     def run(self, max_calls: int | None, stop_when_idle: float | None) -> None:
         names = [table.__name__ for table in self._tables]
         say_program("worker")
         self._log("started", "", tables=names, limits=str(self._limits))
-        queues = Queues(
-            self._tables, judge=self._judge, on_left=self._on_left, order=random.Random(os.urandom(8))
-        )
+        queues = self._open_queues()
         idle_since = time.monotonic()
         while max_calls is None or self._calls() < max_calls:
             left = BATCH if max_calls is None else min(BATCH, max_calls - self._calls())
@@ -197,6 +194,26 @@ class _Worker:
             else:
                 time.sleep(POLL_SECONDS)
         self._log("stopped", "", done=self.summary.done, failed=len(self.summary.failed))
+
+    def _open_queues(self) -> Queues:
+        """The queues to take from; a server that goes away meanwhile is waited for, as later."""
+        while True:
+            try:
+                return Queues(
+                    self._tables,
+                    judge=self._judge,
+                    on_left=self._on_left,
+                    order=random.Random(os.urandom(8)),
+                )
+            except Exception as error:
+                trouble = trouble_of(error)
+                if trouble is None:
+                    raise
+                self._recover(trouble, error)
+
+    def _recover(self, trouble: Trouble, error: Exception) -> None:
+        self._on_trouble(trouble, error)
+        recover(schema.connection, trouble, error, self._patience)
 
     def hand_back(self) -> None:
         """Hand back what this process holds; if the server is away, its lease runs out."""
@@ -233,8 +250,7 @@ class _Worker:
             trouble = trouble_of(error)
             if trouble is None:
                 raise
-            self._on_trouble(trouble, error)
-            recover(self._connection, trouble, error, self._patience)
+            self._recover(trouble, error)
             # A reservation whose answer was lost is nobody's: no key is in work here.
             self.hand_back()
             return True

@@ -355,7 +355,12 @@ def activate(connection: dj.Connection, *, create_tables: bool = False, checked:
     name = database_name()
     if not checked:
         check_version(connection, name, to_declare=create_tables)
-    schema.activate(name, connection=connection, create_schema=False, create_tables=create_tables)
+    try:
+        schema.activate(name, connection=connection, create_schema=False, create_tables=create_tables)
+    except BaseException:
+        # DataJoint takes a schema whose activation was cut off for activated, with tables that are not bound.
+        schema.database = None  # type: ignore[assignment]  # as DataJoint itself begins
+        raise
 
 
 def check_version(connection: dj.Connection, name: str, *, to_declare: bool = False) -> None:
@@ -430,9 +435,9 @@ def instance_of(table: type[dj.Computed]) -> dj.Computed:
     known = (schema.database, table.__name__)
     if known not in _instances:
         instance = table()
-        _instances[known] = instance
         with _quiet():
             instance.jobs.error = functools.partial(_keep_error, instance.jobs)
+        _instances[known] = instance  # not before: the server may go away meanwhile
     return _instances[known]
 
 
