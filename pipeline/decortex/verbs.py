@@ -16,7 +16,7 @@ from decortex.embeddings import EmbeddingConfig, fit_map
 from decortex.errors import CheckpointError, ConfigError, InputError
 from decortex.evaluation.association import AssociationResult, associate
 from decortex.models import RECIPES, Network, NetworkConfig, read_checkpoint
-from decortex.models.checkpoints import load_bounded
+from decortex.models.checkpoints import load_tensors
 from decortex.models.training import TrainingConfig, TrainingOutcome, fit_network
 
 FloatArray = NDArray[np.float64]
@@ -196,8 +196,8 @@ def load_network(path: str | Path) -> Network:
     CheckpointError
         If the file holds no such checkpoint. Embeddings of other projects' networks: `read_checkpoint`.
     """
-    content = load_bounded(Path(path))
-    if not isinstance(content, dict) or "format" not in content:
+    content = load_tensors(Path(path))
+    if "format" not in content:
         raise CheckpointError(
             f"{str(path)!r} holds no network of decortex. Of other projects' checkpoints the embedding can be read: "
             "decortex.read_checkpoint(path); the whole network is rebuilt by `decortex register model --rebuild`."

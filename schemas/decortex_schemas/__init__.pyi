@@ -10,7 +10,7 @@ from .tables.evaluation.association import ClusterAssociation
 from .tables.evaluation.confounds import ClusterConfound
 from .tables.evaluation.cross_agreement import MethodAgreement, ModelAgreement
 from .tables.evaluation.finetune_null import FinetunedNull
-from .tables.evaluation.joint_nulls import SeedNullFit
+from .tables.evaluation.joint_nulls import AgreementNullRequest, SeedNullFit, request_agreement_null
 from .tables.evaluation.k_criteria import KCriteria, NullFit
 from .tables.evaluation.k_selection import KChoice, KSelection, record_choice
 from .tables.evaluation.labels import LabelAgreement, LabelDecoding
@@ -48,6 +48,7 @@ from .tables.views import EmbeddingView, ViewRequest, ViewSpec, request_view
 
 __all__ = [
     "AdjustedPValue",
+    "AgreementNullRequest",
     "AxesSpec",
     "ClusterAssociation",
     "ClusterConfound",
@@ -114,6 +115,7 @@ __all__ = [
     "freeze_study",
     "record_choice",
     "register_true_types",
+    "request_agreement_null",
     "request_view",
     "schema",
 ]

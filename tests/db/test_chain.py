@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
@@ -9,6 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 import decortex_schemas as schemas
 from decortex.clustering import fit
 from decortex.config import config_hash
+from decortex_ops.cli.read.results import parse_key
 from decortex_schemas import queries
 from decortex_schemas.tables import asked_members, load_embedding, partition_labels
 from decortex_schemas.tables.evaluation import scores_of_control
@@ -117,7 +120,10 @@ def test_provenance_leads_back_to_the_dataset(lab: str) -> None:
     assert {"FinetuneSpec", "TrainingSchedule", "ContinuedTraining", "DECFinetune"} <= set(steps)
     assert steps["ContinuedTraining"]["schedule_id"] == steps["FinetuneSpec"]["schedule_id"]
     assert found["environment"]["env_id"] == found["row"]["env_id"]
-    assert f"populate({dict(key)!r})" in found["recompute"][-1]
+    compare, replace = found["recompute"]
+    assert compare.startswith("decortex recompute ")
+    assert replace.startswith("decortex delete ")
+    assert parse_key(shlex.split(compare)[3]) == {name: str(value) for name, value in key.items()}
 
 
 def test_a_recomputed_row_is_identical(lab: str) -> None:

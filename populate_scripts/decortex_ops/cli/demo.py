@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -110,10 +111,21 @@ class Bars:
                 self._tasks[row["table"]] = self._bars.add_task(row["table"])
             self._bars.update(self._tasks[row["table"]], completed=row["done"], total=total)
         if self._bars.disable:
-            line = ", ".join(f"{r['table']} {r['done']}" for r in rows if r["pending"] or r["reserved"])
+            line = progress_line(rows)
             if line and line != self._last:
-                err.print(f"in work: {line}", highlight=False, markup=False, style="dim", soft_wrap=True)
+                err.print(line, highlight=False, markup=False, style="dim", soft_wrap=True)
             self._last = line
+
+
+def progress_line(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What is done of the tables that have something to do; empty where none has."""
+    states = ("done", "pending", "reserved", "error", "ignore")
+    parts = [
+        f"{row['table']} {row['done']} of {sum(row[name] for name in states)}"
+        for row in rows
+        if row["pending"] or row["reserved"]
+    ]
+    return f"done: {', '.join(parts)}" if parts else ""
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -66,8 +66,23 @@ def work(
         gone = f", {summary.gone} no longer asked for" if summary.gone else ""
         left = f", {summary.left} left to others" if summary.left else ""
         out.print(f"{summary.done} done, {len(summary.failed)} failed{gone}{back}{left}", highlight=False)
+        if stop_when_idle is not None and max_calls is None:
+            out.print(what_waits(), highlight=False, markup=False, soft_wrap=True)
     if summary.failed:
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def what_waits() -> str:
+    """What the queues still hold, and that what rests on rows just computed is queued by a scheduler."""
+    from decortex_schemas import queries
+
+    waiting = [row for row in queries.progress() if row["pending"] or row["reserved"]]
+    held = ", ".join(f"{row['table']} {row['pending'] + row['reserved']}" for row in waiting)
+    said = f"waiting: {held}" if held else "nothing is queued"
+    return (
+        f"{said}; what rests on these rows is queued by `decortex schedule` (once, or --every 5 beside the workers), "
+        "and `decortex study list` says which studies are done"
+    )
 
 
 def _form(log: str) -> Any:

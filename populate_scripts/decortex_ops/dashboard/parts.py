@@ -89,7 +89,8 @@ class Choice:
 class View:
     """A rendered page: its state with every default filled in, its controls and panels.
 
-    ``heading`` stands in place of the page's title where it has one of its own.
+    ``heading`` stands in place of the page's title where it has one of its own; ``lost``: the database did not answer,
+    so that it is worth asking again.
     """
 
     state: State
@@ -97,6 +98,7 @@ class View:
     panels: Sequence[Any] = ()
     lead: str = ""
     heading: str = ""
+    lost: bool = False
 
 
 def aria(**values: str) -> dict[str, Any]:

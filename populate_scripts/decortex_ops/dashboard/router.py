@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 CARRY = tuple({one.name: one for page in PAGES for one in getattr(page, "CARRIED", ())}.values())
 BY_PATH: Mapping[str, ModuleType] = MappingProxyType({page.PATH: page for page in PAGES})
 _LOST = (pymysql.MySQLError, DataJointError, OSError)
+# How often a page that got no answer asks again.
+LOST_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def show(path: str, search: str, source: Source) -> Screen:
         f"{page.TITLE} · decortex",
         _main(view.heading or page.TITLE, view),
         _nav(view.state, page.PATH),
-        float(getattr(page, "REFRESH_SECONDS", 0.0)),
+        LOST_SECONDS if view.lost else float(getattr(page, "REFRESH_SECONDS", 0.0)),
     )
 
 
@@ -96,7 +98,7 @@ def view_of(page: ModuleType, search: str, source: Source) -> View:
             else "The database did not answer; this page tries again by itself.",
             "decortex db status",
         )
-        return View(state, panels=[Panel("nothing", "No answer", empty=empty)])
+        return View(state, panels=[Panel("nothing", "No answer", empty=empty)], lost=True)
     return found
 
 

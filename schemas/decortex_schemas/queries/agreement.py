@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from decortex_schemas.queries.agreement_nulls import GROUP, agreement_nulls
 from decortex_schemas.queries.grouped import grouped
 from decortex_schemas.queries.overview import one_at_a_time, require_frozen
 from decortex_schemas.tables import (
+    Clustering,
     ClusteringMethod,
     Embedding,
     EmbeddingSpec,
@@ -15,6 +17,7 @@ from decortex_schemas.tables import (
     NullRecordings,
     Study,
     SubsampleClustering,
+    asked_members,
 )
 from decortex_schemas.tables.evaluation import (
     ConsensusPartition,
@@ -38,7 +41,10 @@ def agreement(study: str) -> dict[str, Any]:
         ``partitions``: one row a method, K and fine-tuning, with the mean indices over pairs of model seeds
         (``_seeds``) and of clustering seeds (``_restarts``), the consensus over all of them (``support``: mean
         share of the partitions behind a neuron's cluster; ``ari_consensus``: mean against the consensus;
-        ``worst_cluster``: the smallest mean Jaccard of a consensus cluster).
+        ``worst_cluster``: the smallest mean Jaccard of a consensus cluster), the share of the neurons in the largest
+        cluster (``largest_share``; None after fine-tuning), and the agreement of surrogates without types
+        (``ari_null``, ``p_null``: the largest of the null models; ``n_null``: their surrogates; None where nobody
+        asked).
         ``subsamples``: one row a network, method and K; ``n_fits_not_ok``: clusterings that did not end well.
         ``methods``: one row a pair of methods, K and fine-tuning, of the ``_same`` and of ``_other`` networks.
         ``models``: one row a pair of network specifications on one dataset.
@@ -91,10 +97,17 @@ def _partitions(study: str, names: _Names) -> list[dict[str, Any]]:
         key = tuple(cluster[n] for n in key_names)
         if cluster["jaccard"] is not None:
             worst[key] = min(worst.get(key, 1.0), cluster["jaccard"])
+    nulls: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for null in agreement_nulls(study):
+        nulls.setdefault(tuple(null[name] for name in GROUP), []).append(null)
+    untouched = {int(r["finetune_id"]) for r in (FinetuneSpec & "kind = 'none'").proj().to_dicts()}
+    largest = _largest_shares(study)
     rows = []
     for row in (SeedAgreement & {"study": study}).to_dicts(order_by="KEY"):
         key = tuple(row[n] for n in key_names)
         joined = consensus.get(key, {})
+        own = tuple(row[name] for name in GROUP)
+        as_found = int(row["finetune_id"]) in untouched
         rows.append(
             {
                 **names.of(row),
@@ -104,6 +117,8 @@ def _partitions(study: str, names: _Names) -> list[dict[str, Any]]:
                 **{f"{i}_{kind}": row[f"{i}_{kind}"] for kind in ("seeds", "restarts") for i in _INDICES},
                 "n_pairs_seeds": row["n_pairs_seeds"],
                 "n_pairs_restarts": row["n_pairs_restarts"],
+                "largest_share": largest.get(own) if as_found else None,
+                **_against(nulls.get(own, []) if as_found else []),
                 "ari_truth": row["ari_truth"],
                 "ari_consensus": joined.get("ari_members"),
                 "support": joined.get("support_mean"),
@@ -111,6 +126,24 @@ def _partitions(study: str, names: _Names) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _largest_shares(study: str) -> dict[tuple[Any, ...], float]:
+    """Share of the neurons in the largest cluster, mean over partitions as found, by `GROUP`."""
+    asked = (Clustering & asked_members(study)).proj("largest_share")
+    found = grouped(asked, GROUP, share="AVG(own.largest_share)")
+    return {key: float(row["share"]) for key, row in found.items()}
+
+
+def _against(nulls: list[dict[str, Any]]) -> dict[str, Any]:
+    """The null model that speaks most against an agreement."""
+    judged = [one for one in nulls if one["p"] is not None]
+    worst = max(judged, key=lambda one: (one["p"], one["null_mean"]), default=None)
+    return {
+        "ari_null": None if worst is None else worst["null_mean"],
+        "p_null": None if worst is None else worst["p"],
+        "n_null": None if worst is None else worst["n_null"],
+    }
 
 
 def _subsamples(study: str, names: _Names) -> list[dict[str, Any]]:

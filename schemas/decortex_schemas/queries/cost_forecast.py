@@ -36,7 +36,7 @@ from decortex_schemas.tables import (
     Study,
     ViewRequest,
 )
-from decortex_schemas.tables.evaluation import AxesSpec
+from decortex_schemas.tables.evaluation import AgreementNullRequest, AxesSpec
 
 if TYPE_CHECKING:
     from decortex_schemas.register import PlanFile
@@ -79,6 +79,7 @@ def asked_rows(study: str) -> dict[str, int]:
     for row in models.to_dicts():
         family = (str(row["dataset"]), int(row["model_spec_id"]))
         families[family] = families.get(family, 0) + 1
+    groups = sum(size > 1 for size in families.values())
     partitions = e * len(finetunings)
     n_labelled = len(models * LabelSet.proj())
     found = {
@@ -102,7 +103,7 @@ def asked_rows(study: str) -> dict[str, int]:
         "LabelDecoding": e * n_labelled,
         "KCriteria": n * e * methods * several if nulls else 0,
         "NullFit": n * e * methods * several * nulls,
-        "SeedNullFit": sum(size > 1 for size in families.values()) * e * methods * nulls if several else 0,
+        "SeedNullFit": groups * e * (methods * nulls + len(AgreementNullRequest & of)) if several else 0,
     }
     return {name: number for name, number in found.items() if number}
 

@@ -6,6 +6,9 @@ One lock guards the connection, because DataJoint's is not safe under threads.
 from __future__ import annotations
 
 import functools
+import json
+import re
+import shlex
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -38,6 +41,9 @@ from decortex_schemas.tables.evaluation import MAIN_METRIC, MAIN_TIER, SeedAgree
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Row = dict[str, Any]
+# What a shell leaves as it is.
+_PLAIN = re.compile(r"[A-Za-z0-9._+-]+")
 _lock = threading.RLock()
 
 # Columns of `results` that are means over partitions, but ``p`` their median and ``p_max`` their maximum.
@@ -314,11 +320,18 @@ def provenance(table_name: str, key: dict[str, Any]) -> dict[str, Any]:
         "row": {name: value for name, value in row.items() if _is_light(value)},
         "environment": environment,
         "recompute": [
-            "import decortex_schemas as schemas; schemas.connect()",
-            f"(schemas.{table_name} & {whole!r}).delete()",
-            f"schemas.{table_name}.populate({whole!r})",
+            f"decortex recompute {table_name} {_as_pairs(whole)}",
+            f"decortex delete {table_name} {_as_pairs(whole)} --why REASON",
         ],
     }
+
+
+def _as_pairs(key: Row) -> str:
+    """A key as one word of a shell, as commands take it."""
+    plain = all(isinstance(value, int) or _PLAIN.fullmatch(str(value)) for value in key.values())
+    if plain:
+        return ",".join(f"{name}={value}" for name, value in key.items())
+    return shlex.quote(json.dumps(key, default=str))
 
 
 def _ancestors(table: type[dj.Computed]) -> list[type[dj.Table]]:

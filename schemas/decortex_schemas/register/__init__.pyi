@@ -20,11 +20,14 @@ from .neuron_tables import (
     table_of,
 )
 from .plans import (
+    AgreementNullPlan,
     EmbeddingPlan,
     FinetuningPlan,
     MethodPlan,
     PlanFile,
     SelectionPlan,
+    StimuliPlan,
+    TuningPlan,
     ViewPlan,
     declare_plan,
     plan_cost,
@@ -45,12 +48,15 @@ from .state_plans import (
 )
 
 __all__ = [
+    "AgreementNullPlan",
     "EmbeddingPlan",
     "FinetuningPlan",
     "MethodPlan",
     "NetworksPlan",
     "PlanFile",
     "SelectionPlan",
+    "StimuliPlan",
+    "TuningPlan",
     "ViewPlan",
     "apply_priorities",
     "asked_by",

@@ -32,6 +32,7 @@ from decortex_schemas.tables import (
     request_tuning,
     request_view,
 )
+from decortex_schemas.tables.evaluation import SURROGATES, request_agreement_null
 
 
 class EmbeddingPlan(Config):
@@ -103,6 +104,18 @@ class SelectionPlan(Config):
         return bool(self.methods or self.counts)
 
 
+class AgreementNullPlan(Config):
+    """Surrogates without types that the agreement of networks is compared with."""
+
+    kinds: tuple[NullKind, ...] = Field(
+        default=("gaussian",), min_length=1, description="Null models of all networks together"
+    )
+    surrogates: int = Field(
+        default=SURROGATES, ge=2, le=10_000, description="Surrogates a null model; below 19 no p reaches .05"
+    )
+    methods: tuple[str, ...] = Field(default=(), description="Names of the methods; all if empty")
+
+
 class ViewPlan(Config):
     """A view of every embedding in two dimensions, and its name in tables and figures."""
 
@@ -139,6 +152,10 @@ class PlanFile(Config):
     )
     selection: SelectionPlan | None = Field(
         None, description="Choose the number of clusters, against null models; {} takes the defaults"
+    )
+    agreement_null: AgreementNullPlan | None = Field(
+        None,
+        description="Compare agreement with that of surrogates without types, at every K; {} takes the defaults",
     )
     finetunings: tuple[FinetuningPlan, ...] = Field(default=())
     finetuned_null: FinetunedNullPlan | None = Field(
@@ -191,6 +208,9 @@ def _declare(name: str, plan: PlanFile) -> None:
         )
     for one, config in views:
         request_view(name, one.name or config.kind, config, seed=one.seed)
+    if plan.agreement_null is not None:
+        null = plan.agreement_null
+        request_agreement_null(name, methods=null.methods, kinds=null.kinds, surrogates=null.surrogates)
     if plan.tuning is not None and shown is not None:
         request_tuning(name, shown)
         for stimuli in plan.tuning.stimuli:

@@ -112,6 +112,7 @@ from .studies import (
     Study,
     StudyPlan,
     declare_study,
+    methods_named,
     require_study,
 )
 from .subsamples import (
@@ -204,6 +205,7 @@ __all__ = [
     "load_network",
     "load_recordings",
     "members_of",
+    "methods_named",
     "partition_labels",
     "raw_embedding",
     "rebuild_task",

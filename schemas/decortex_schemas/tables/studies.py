@@ -346,3 +346,11 @@ def require_study(study: str) -> None:
     near = difflib.get_close_matches(study, sorted(str(name) for name in Study().to_arrays("study")), n=1)
     meant = f" Did you mean {near[0]!r}?" if near else ""
     raise ConfigError(f"there is no study {study!r}; `decortex study list` lists them.{meant}")
+
+
+def methods_named(study: str) -> dict[str, dict[str, Any]]:
+    """Keys of a study's clustering methods, by the names that its plan gives them."""
+    named = (Study.Method.proj() * ClusteringMethod.proj("method_name") & {"study": study}).to_dicts()
+    return {
+        str(row["method_name"]): {"method": row["method"], "method_id": row["method_id"]} for row in named
+    }

@@ -17,8 +17,8 @@ from decortex.errors import ConfigError
 from decortex_schemas.database import STAMP, Computation, Environment, Made, register_row, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import Clustering
 from decortex_schemas.tables.networks import TrainedModel, load_network
-from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod  # noqa: F401  (foreign key)
-from decortex_schemas.tables.studies import Study, require_study
+from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod  # noqa: F401  (foreign keys)
+from decortex_schemas.tables.studies import Study, methods_named, require_study
 
 _NETWORKS = (
     "source_kind = 'decortex'"  # trained here or rebuilt: stimuli have its pixel unit, neurons a position
@@ -189,11 +189,7 @@ def request_stimuli(study: str, method: str, counts: Iterable[int]) -> None:
         If there is no such study, or it has no such method or K.
     """
     require_study(study)
-    named = Study.Method.proj() * ClusteringMethod.proj("method_name") & {"study": study}
-    methods = {
-        str(row["method_name"]): {"method": row["method"], "method_id": row["method_id"]}
-        for row in named.to_dicts()
-    }
+    methods = methods_named(study)
     if method not in methods:
         raise ConfigError(
             f"study {study!r} has no method {method!r}; its methods are {', '.join(sorted(methods))}."

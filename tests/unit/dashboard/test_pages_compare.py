@@ -280,7 +280,7 @@ def test_what_is_not_computed_or_not_asked_is_told_apart() -> None:
     )
 
 
-def test_provenance_shows_chain_versions_and_three_lines() -> None:
+def test_provenance_shows_chain_versions_and_the_commands() -> None:
     found = {
         "table": "DECFinetune",
         "key": {"k": 4},
@@ -292,6 +292,9 @@ def test_provenance_shows_chain_versions_and_three_lines() -> None:
     text = text_of(router.show("/provenance", "", Lab(provenance=found)).main)
     for expected in ("ab" * 32, "cd" * 32, "ef" * 20, "one\ntwo\nthree", "n = 2 rows", "n = 1 package"):
         assert expected in text
+    assert text.index("ab" * 32) < text.index("one\ntwo\nthree"), (
+        "what it rests on first, how to replace it last"
+    )
 
 
 def test_links_between_pages_keep_the_partition() -> None:

@@ -149,6 +149,10 @@ def test_violins_hold_the_defined_scores_of_placed_neurons() -> None:
     figure = performance.violins_figure(groups)
     medians = [trace.y[0] for trace in figure.data if trace.line.width == 2]
     assert medians == pytest.approx([np.median(v) for v in groups.values()])
+    bodies = [trace for trace in figure.data if trace.fill == "toself"]
+    for body, values in zip(bodies, groups.values(), strict=True):
+        assert values.min() <= min(body.y)
+        assert max(body.y) <= values.max()
 
 
 def test_a_density_is_highest_where_the_values_are() -> None:

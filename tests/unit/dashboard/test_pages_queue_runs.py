@@ -50,6 +50,12 @@ def test_throughput_stacks_tables_and_gathers_the_small_ones() -> None:
     assert sum(sum(trace.y) for trace in figure.data) == sum(row["n"] for row in finished)
 
 
+def test_rows_per_hour_are_of_the_time_in_which_any_was_finished() -> None:
+    finished = [{"table": "T", "start": datetime(2026, 1, 2), "n": 30}] * 2
+    assert queue.rows_per_hour(finished, 24) == 60 * 3600 / queue.queries.bin_seconds(24)
+    assert queue.rows_per_hour([], 24) == 0
+
+
 def test_an_empty_database_names_the_command_that_fills_it() -> None:
     nothing = [
         {**row, **dict.fromkeys(("done", "running", "failed", "waiting"), 0)}

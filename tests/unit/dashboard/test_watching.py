@@ -10,9 +10,9 @@ from typing import Any
 import pymysql
 import pytest
 import yaml
-from dashboard_lab import QUEUE
+from dashboard_lab import QUEUE, Lab, text_of
 
-from decortex_ops.dashboard import monitoring
+from decortex_ops.dashboard import monitoring, router
 from decortex_ops.dashboard.app import build_app
 from decortex_ops.dashboard.theme import INK, figure, one_thing
 from decortex_schemas import queries
@@ -223,3 +223,17 @@ def test_a_refused_account_is_told_as_what_it_is(
     shown = client.post("/_dash-update-component", json=body)
     assert shown.status_code == 200, shown.text
     assert words in shown.text
+
+
+@pytest.mark.parametrize("path", ["/", "/types", "/map", "/performance", "/queue"])
+def test_every_page_asks_again_until_the_database_is_back(path: str) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise OSError("gone")
+
+    gone = router.show(path, "", Lab(study_counts=away, queue_state=away))
+    assert gone.refresh_seconds == router.LOST_SECONDS
+    assert "tries again by itself" in text_of(gone.main)
+
+
+def test_a_page_that_got_its_answer_asks_no_more() -> None:
+    assert router.show("/map", "", Lab()).refresh_seconds == 0

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import decortex
 from decortex.errors import CheckpointError
 from decortex.models import Network
 from decortex.models.checkpoints import CheckpointReadout, read_checkpoint
@@ -353,3 +354,18 @@ def test_sessions_are_renamed_and_rearranged_with_their_neurons(read) -> None:
     )
     with pytest.raises(CheckpointError, match="do not name each of the checkpoint's sessions"):
         found.arranged({"a": "first"})
+
+
+@pytest.mark.parametrize("content", ["cell,a,b\n1,2,3\n", "garbage\n" * 20, "", "PK\x03\x04" + "0" * 100])
+@pytest.mark.parametrize("suffix", [".csv", ".pth"])
+def test_no_reader_repeats_the_advice_to_run_the_code_of_a_file(tmp_path, content: str, suffix: str) -> None:
+    path = tmp_path / f"cells{suffix}"
+    path.write_text(content)
+    for read_file in (decortex.embed, decortex.load_network, read_checkpoint):
+        with pytest.raises(CheckpointError, match="cannot be read") as caught:
+            read_file(path)
+        said = str(caught.value)
+        assert "weights_only" not in said
+        assert "torch.load" not in said
+        assert "Python objects" not in said, "a csv whose first column is called 'cell' is text"
+        assert ("decortex analyse" in said) == (suffix == ".csv")

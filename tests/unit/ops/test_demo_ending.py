@@ -65,3 +65,11 @@ def test_it_ends_with_the_answers_and_with_what_to_type(monkeypatch: Any, capsys
     after = text[places[-1] :]
     for words in ("dashboard", "answers demo-12345678", "report demo-12345678 -o report.html"):
         assert f"/opt/x/decortex {words}" in after
+
+
+def test_the_line_of_progress_says_what_is_done_and_of_how_many() -> None:
+    rest = {"reserved": 1, "error": 0, "ignore": 0}
+    rows = [{"table": "Clustering", "done": 23, "pending": 4, **rest},
+            {"table": "Embedding", "done": 3, "pending": 0, **rest, "reserved": 0}]  # fmt: skip
+    assert demo.progress_line(rows) == "done: Clustering 23 of 28"
+    assert demo.progress_line(rows[1:]) == ""

@@ -164,11 +164,11 @@ SITUATIONS: dict[str, Case] = {
     "no null was asked": (
         lambda: agreement_answer(THREE, replace(AGREE, cost=COST)),
         "undecided", ("how much of it neurons without types would give is not known",),
-        '"selection": {} in the plan (about 4,851 jobs, 3.2 hours)',
+        '`decortex agreement sweep --ask` (about 4,851 jobs, 3.2 hours)',
     ),
     "nulls without a value": (
         lambda: agreement_answer(THREE, replace(AGREE, nulls=(NullComparison("t", None, None, 0, "no_null"),))),
-        "undecided", ("is not known (no surrogate has a value)",), "selection",
+        "undecided", ("is not known (no surrogate has a value)",), "--ask",
     ),
     "one cluster holds nearly all": (
         lambda: agreement_answer(SEVEN, replace(AGREE, largest_share=0.97, nulls=ABOVE)),

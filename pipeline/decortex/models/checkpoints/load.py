@@ -15,6 +15,10 @@ _SAVE_AGAIN = (
 )
 
 
+_COPY = "Copy it again and compare its size or sha256 with the original"
+_A_TABLE = "A table of features needs no network: `decortex analyse FILE --id COLUMN`"
+_TABLES = (".csv", ".tsv", ".txt", ".h5ad", ".parquet")
+_TEXT = "it is a text file"
 _FIRST_BYTES = 4096
 # First bytes -> what such a file is.
 _KNOWN_FILES = {
@@ -52,14 +56,16 @@ def load_tensors(source: Path | bytes) -> Mapping[str, Any]:
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no checkpoint {str(path)!r}. Check the path.") from error
     except Exception as error:
-        if "GLOBAL" in str(error) or "TorchScript" in str(error):
+        what = _what_it_is(source)
+        # Text may begin with a letter that unpickles as code: a csv whose first column is called 'cell'.
+        if ("GLOBAL" in str(error) or "TorchScript" in str(error)) and _TEXT not in what:
             raise CheckpointError(
                 f"checkpoint {str(path)!r} holds Python objects, which only their own code can unpickle and"
                 f" which are not loaded here (unpickling runs code). {_SAVE_AGAIN}."
             ) from error
         raise CheckpointError(
-            f"checkpoint {str(path)!r} cannot be read: {_what_it_is(source)}."
-            " Copy it again and compare its size or sha256 with the original."
+            f"checkpoint {str(path)!r} cannot be read: {what}."
+            f" {_A_TABLE if path.suffix.lower() in _TABLES else _COPY}."
         ) from error
     if isinstance(content, (list, tuple)) and any(isinstance(one, Mapping) for one in content):
         content = {str(i): one for i, one in enumerate(content)}
@@ -83,7 +89,7 @@ def _what_it_is(source: Path | bytes) -> str:
             return what
     text = begin.decode("utf-8", errors="replace").rstrip("\ufffd")  # the last letter may be cut in two
     if text and all(letter.isprintable() or letter.isspace() for letter in text):
-        return f"it is a text file that begins with {text.splitlines()[0][:60]!r}, not a torch file"
+        return f"{_TEXT} that begins with {text.splitlines()[0][:60]!r}, not a torch file"
     return "it is cut short, damaged or not a torch file" + ("" if begin else " (it is empty)")
 
 

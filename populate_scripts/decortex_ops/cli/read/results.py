@@ -201,7 +201,15 @@ def _check_chosen(option: str, chosen: Sequence[Any] | None, known: set[Any]) ->
 
 
 def agreement(
-    study: Annotated[str, typer.Argument(help="A frozen study.")],
+    study: Annotated[str, typer.Argument(help="A frozen study; with --ask any.")],
+    *,
+    ask: Annotated[
+        bool,
+        typer.Option("--ask", help="Ask for surrogates without types to compare with; workers draw them."),
+    ] = False,
+    method: Annotated[
+        list[str] | None, typer.Option(help="With --ask: only this method; may be repeated.")
+    ] = None,
     json: JsonFlag = False,
     csv: CsvFlag = False,
     part: Annotated[str, typer.Option(help=f"Table for --csv: {', '.join(AGREEMENT_PARTS)}.")] = "partitions",
@@ -209,6 +217,9 @@ def agreement(
     """Show whether networks, starts, subsamples and methods find one partition. Example: decortex agreement demo."""
     from decortex_schemas import queries
 
+    if ask:
+        _ask_null(study, method or [])
+        return
     open_to_read()
     found = queries.agreement(study)
     if said_plainly(found, choose_part(found, AGREEMENT_PARTS, part), json=json, csv=csv):
@@ -228,6 +239,22 @@ def agreement(
         if found[other]:
             out.print()
             print_rows(found[other], columns, title=title)
+
+
+def _ask_null(study: str, methods: list[str]) -> None:
+    from decortex_ops.cli.session import open_tables
+    from decortex_schemas.tables.evaluation import SURROGATES, request_agreement_null
+
+    open_tables()
+    request_agreement_null(study, methods=methods)
+    whose = "every method" if not methods else ", ".join(methods)
+    out.print(
+        f"asked for {SURROGATES} surrogates of the networks of {study}, clustered by {whose} at every K; "
+        "`decortex schedule` queues them, `decortex work` draws them",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def best_k(

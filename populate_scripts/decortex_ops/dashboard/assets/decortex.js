@@ -30,6 +30,13 @@
   }
 
   let lastPath = null;
+  let changed = null; // the control that was used last: a page that is drawn anew must not take the focus from it
+
+  function keepFocus() {
+    const control = changed && document.getElementById(changed);
+    const nowhere = !document.activeElement || document.activeElement === document.body;
+    if (control && nowhere) { control.focus({ preventScroll: true }); }
+  }
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.decortex = {
@@ -45,6 +52,7 @@
         const title = document.getElementById("title");
         if (title) { title.focus({ preventScroll: true }); window.scrollTo(0, 0); }
       }
+      if (lastPath === path) { [0, 60, 250].forEach((ms) => window.setTimeout(keepFocus, ms)); } else { changed = null; }
       lastPath = path;
       return window.location.search;
     },
@@ -107,6 +115,7 @@
   document.addEventListener("change", (event) => {
     const control = event.target.closest("select[data-choice]");
     if (!control) { return; }
+    changed = control.id;
     const search = merged(control.value.split("&").map((pair) => {
       const at = pair.indexOf("=");
       return [pair.slice(0, at), decodeURIComponent(pair.slice(at + 1).replace(/\+/g, " "))];

@@ -141,7 +141,7 @@ def violins_figure(groups: Mapping[int, NDArray[np.float64]]) -> go.Figure:
     traces = []
     for place, (cluster, values) in enumerate(groups.items()):
         y, width = density(values, low - pad, high + pad)
-        shown = width > 0.01
+        shown = (width > 0.01) & (y >= values.min()) & (y <= values.max())  # no wider than the data
         half = 0.42 * width[shown]
         quartiles = np.quantile(values, [0.25, 0.5, 0.75])
         said = (

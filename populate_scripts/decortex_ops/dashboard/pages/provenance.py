@@ -1,4 +1,4 @@
-"""Provenance: the chain that a partition rests on, versions, hashes, and three lines that recompute it."""
+"""Provenance: the chain that a partition rests on, versions, hashes, and the commands that compute it again."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ def render(state: State, source: Source) -> View:
         empty = Empty("This partition is not computed yet.", "decortex schedule    # then: decortex work")
         return View(chosen.state, chosen.choices, [Panel("chain", "Chain", empty=empty)], LEAD)
     found = source(queries.provenance, "DECFinetune", key)
-    panels = [recompute_panel(found), chain_panel(found), environment_panel(found["environment"])]
+    panels = [chain_panel(found), environment_panel(found["environment"]), recompute_panel(found)]
     return View(chosen.state, chosen.choices, panels, LEAD)
 
 
 def recompute_panel(found: Mapping[str, Any]) -> Panel:
-    """Three lines of Python."""
+    """The commands that compute the row again, and that replace it."""
     return Panel(
         "recompute",
         "To compute it again",
-        f"n = {len(found['recompute'])} lines of Python, in an account that may write",
+        "the first compares and changes nothing; the second takes the row away, what rests on it too",
         content=html.Pre("\n".join(found["recompute"]), tabIndex=0, className="wrapped"),
         rows=[{"line": line} for line in found["recompute"]],
-        note="Deleting takes what rests on the row with it; the workers compute it again.",
+        note="A deletion is recorded with its reason, and refused where a frozen study would lose members.",
     )
 
 

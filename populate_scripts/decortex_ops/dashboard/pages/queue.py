@@ -73,7 +73,7 @@ def tiles(tables: Sequence[Row], alive: Sequence[Row], finished: Sequence[Row], 
             ("waiting", number(total["waiting"]), "waiting"),
             ("failed", number(total["failed"]), "failed" if total["failed"] else ""),
             ("processes alive", number(len(alive)), ""),
-            (f"rows an hour, last {hours} h", number(sum(row["n"] for row in finished) / hours, 1), ""),
+            ("rows per hour, while any was finished", number(rows_per_hour(finished, hours), 1), ""),
             (
                 "time left, as fast as now",
                 duration(known) if total["running"] + total["waiting"] else "nothing left",
@@ -81,6 +81,12 @@ def tiles(tables: Sequence[Row], alive: Sequence[Row], finished: Sequence[Row], 
             ),
         ]
     )
+
+
+def rows_per_hour(finished: Sequence[Row], hours: int) -> float:
+    """Rows finished per hour of the time bins in which any was: hours without a worker do not count."""
+    bins = {row["start"] for row in finished}
+    return sum(row["n"] for row in finished) / (max(1, len(bins)) * queries.bin_seconds(hours) / 3600)
 
 
 def progress_panel(tables: Sequence[Row]) -> Panel:

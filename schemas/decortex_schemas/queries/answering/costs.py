@@ -6,7 +6,6 @@ from typing import Any
 
 import datajoint as dj
 
-from decortex.evaluation import selection
 from decortex_schemas.database import computed_tables
 from decortex_schemas.queries.answering.facts import Cost
 from decortex_schemas.tables import (
@@ -18,25 +17,21 @@ from decortex_schemas.tables import (
     Study,
     TrainedModel,
 )
-from decortex_schemas.tables.evaluation import SELECTION
+from decortex_schemas.tables.evaluation import SURROGATES
 
 _HOUR = 3600.0
 
 
-def of_selection(study: str) -> Cost:
-    """Null models and criteria for every K above 1, embedding and method of a study."""
+def of_agreement_null(study: str) -> Cost:
+    """Surrogates of all networks together, clustered by every method of a study at every K above 1."""
     of = {"study": study}
     networks, embeddings = len(Study.Model & of), len(Study.Embedding & of)
-    methods, counts = len(Study.Method & of), len(Study.Count & of & "k > 1")
+    counts, starts = len(Study.Count & of & "k > 1"), len(Study.Restart & of)
     families = len(dj.U("dataset", "model_spec_id") & (Study.Model & of)) * embeddings
-    surrogates = len(SELECTION.nulls) * SELECTION.n_surrogates
-    criteria = networks * embeddings * methods * counts
-    joint = families * methods * surrogates
-    each = selection.refits(1, SELECTION)
-    grid = counts * len(Study.Restart & of) * networks
-    fits = criteria * (each["data"] + each["references"] + each["surrogates"]) + joint * grid
+    jobs = families * len(Study.Method & of) * SURROGATES
+    fits = SURROGATES * networks * embeddings * len(Study.Method & of) * counts * starts
     one = _mean_seconds(Clustering & (Study.Model & of).proj() & (Study.Method & of).proj())
-    return Cost(criteria * (1 + surrogates) + joint, None if one is None else fits * one / _HOUR)
+    return Cost(jobs, None if one is None else fits * one / _HOUR)
 
 
 def of_another_network(study: str) -> Cost:

@@ -71,7 +71,7 @@ def _against(sample: Sample, facts: AgreementFacts, said: str, number: Number) -
         reasons = sorted({why(one.status) for one in facts.nulls})
         no = f" ({listed(reasons)})" if reasons else ""
         text = f"{said}; how much of it neurons without types would give is not known{no}."
-        ask = f'surrogates without types: "selection": {{}} in the plan {cost_text(facts.cost)}'.strip()
+        ask = f"surrogates without types: `decortex agreement {sample.study} --ask` {cost_text(facts.cost)}".strip()
         return made(AGREEMENT, "undecided", text, sample, number, compared=CHANCE, missing=ask)
     outcome, against = against_nulls(judged, "agree")
     kinds = listed([one.kind for one in judged])

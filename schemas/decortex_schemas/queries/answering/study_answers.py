@@ -14,6 +14,7 @@ import numpy as np
 
 from decortex.evaluation import performance
 from decortex_schemas.queries.agreement import agreement
+from decortex_schemas.queries.agreement_nulls import agreement_nulls
 from decortex_schemas.queries.answering import costs
 from decortex_schemas.queries.answering.facts import (
     LEVEL,
@@ -34,7 +35,7 @@ from decortex_schemas.queries.answering.of_cluster import cluster_answer
 from decortex_schemas.queries.answering.of_finetuning import finetuning_answer
 from decortex_schemas.queries.answering.of_types import types_answer
 from decortex_schemas.queries.answering.profiles import profile
-from decortex_schemas.queries.environments import mixed_environments
+from decortex_schemas.queries.answering.samples import study_sample
 from decortex_schemas.queries.k_selection import best_k
 from decortex_schemas.queries.overview import one_at_a_time, worst_status
 from decortex_schemas.queries.performance import confounds, predictability
@@ -45,19 +46,15 @@ from decortex_schemas.tables import (
     Clustering,
     ClusteringMethod,
     CovariateSet,
-    Dataset,
     FinetuneSpec,
-    FrozenStudy,
     Study,
     TuningRequest,
-    changes_since_freezing,
     members_of,
     require_study,
 )
 from decortex_schemas.tables.evaluation import ClusterAssociation, GridAssociation, SeedAgreement
 
 _FAMILY = ("dataset", "model_spec_id", "embedding_spec_id")
-_UNRECORDED = "neurons_only"
 
 
 @one_at_a_time
@@ -88,7 +85,7 @@ def answers(study: str) -> list[Row]:
     """
     of = {"study": study}
     require_study(study)
-    sample = _sample(study)
+    sample = study_sample(study)
     spoken = _reference(study, sample)
     tuned = len(Study.Finetuning * FinetuneSpec.proj("kind") & of & "kind != 'none'") > 0
     frozen = sample.frozen and spoken is not None
@@ -117,7 +114,7 @@ def reference(study: str) -> Row | None:
         ``dataset``, ``model_spec_id``, ``embedding_spec_id``, ``method``, ``method_id``, ``k`` and ``finetune_id`` (of
         'none'); None where the study names no network, method or K above 1.
     """
-    found = _reference(study, _sample(study))
+    found = _reference(study, study_sample(study))
     return None if found is None else found.group
 
 
@@ -148,37 +145,6 @@ class _Reference:
 
 def _none() -> int:
     return int((FinetuneSpec & {"kind": "none"}).to_arrays("finetune_id")[0])
-
-
-def _sample(study: str) -> Sample:
-    of = {"study": study}
-    networks = Study.Model & of
-    datasets = Dataset & networks.proj()
-    frozen = len(FrozenStudy & of) > 0
-    animals = {
-        (row["dataset"], row["animal"])
-        for row in (Dataset.Neuron & datasets.proj()).proj("animal").to_dicts()
-        if row["animal"]
-    }
-    return Sample(
-        study=study,
-        n_networks=len(networks),
-        n_sessions=len(Dataset.Session & datasets.proj()),
-        n_animals=len(animals),
-        frozen=frozen,
-        changed=_changed(study) if frozen else "",
-        mixed=bool(mixed_environments(study)) if frozen else False,
-        recorded=any(kind != _UNRECORDED for kind in datasets.to_arrays("kind")),
-    )
-
-
-def _changed(study: str) -> str:
-    """How many members of a frozen study are missing or changed; empty where none is."""
-    changes = changes_since_freezing(study)
-    missing = sum(one["problem"] == "missing" for one in changes)
-    parts = [f"{missing} of its members missing"] if missing else []
-    parts += [f"{len(changes) - missing} groups of members changed"] if len(changes) > missing else []
-    return ", ".join(parts)
 
 
 def _reference(study: str, sample: Sample) -> _Reference | None:
@@ -252,7 +218,9 @@ def _agreement(study: str, reference: _Reference, found: Mapping[str, Any]) -> A
     networks = len(
         Study.Model & {"study": study} & {n: reference.family[n] for n in ("dataset", "model_spec_id")}
     )
-    cost = costs.of_another_network(study) if networks < 2 else None if nulls else costs.of_selection(study)
+    cost = (
+        costs.of_another_network(study) if networks < 2 else None if nulls else costs.of_agreement_null(study)
+    )
     return AgreementFacts(
         method=reference.method,
         k=reference.k,
@@ -273,7 +241,7 @@ def _agreement(study: str, reference: _Reference, found: Mapping[str, Any]) -> A
 def _agreement_nulls(
     study: str, reference: _Reference, found: Mapping[str, Any]
 ) -> tuple[NullComparison, ...]:
-    """Of the choice of K, where one was asked for; else the unmoved side of a fine-tuned null."""
+    """Of the choice of K, else those asked for agreement alone; else the unmoved side of a fine-tuned null."""
     if len(Study.Null & {"study": study}):
         key = {**reference.family, "method_id": reference.method_key["method_id"]}
         for one in best_k(study, key):
@@ -283,6 +251,14 @@ def _agreement_nulls(
                     NullComparison(kind, null["null_mean"], null["p"], null["n_surrogates"], null["status"])
                     for kind, null in at["excess"].get("seed_agreement", {}).items()
                 )
+    own = {**reference.family, "method_id": reference.method_key["method_id"], "k": reference.k}
+    drawn = [
+        NullComparison(row["null_kind"], row["null_mean"], row["p"], row["n_null"], row["status"])
+        for row in agreement_nulls(study)
+        if all(row[name] == value for name, value in own.items())
+    ]
+    if drawn:
+        return tuple(drawn)
     told = {}
     for row in reference.here(found["nulls"], measure="ari_seeds"):
         told[row["null"]] = NullComparison(

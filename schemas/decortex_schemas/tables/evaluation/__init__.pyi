@@ -3,7 +3,14 @@ from .association import ClusterAssociation, associated
 from .confounds import ClusterConfound
 from .cross_agreement import MethodAgreement, ModelAgreement
 from .finetune_null import MEASURES, STATES, FinetunedNull
-from .joint_nulls import SeedNullFit, asked_seed_nulls
+from .joint_nulls import (
+    SURROGATES,
+    AgreementNullRequest,
+    SeedNullFit,
+    asked_seed_nulls,
+    request_agreement_null,
+    requested_seed_nulls,
+)
 from .k_criteria import SELECTION, KCriteria, NullFit, asked_criteria, asked_nulls
 from .k_selection import KChoice, KSelection, record_choice
 from .labels import LabelAgreement, LabelDecoding
@@ -36,7 +43,9 @@ __all__ = [
     "N_PERMUTATIONS",
     "SELECTION",
     "STATES",
+    "SURROGATES",
     "AdjustedPValue",
+    "AgreementNullRequest",
     "AxesSpec",
     "ClusterAssociation",
     "ClusterConfound",
@@ -68,6 +77,8 @@ __all__ = [
     "comparison",
     "record_choice",
     "register_axes_spec",
+    "request_agreement_null",
+    "requested_seed_nulls",
     "scores_after",
     "scores_before",
     "scores_of_control",

@@ -16,7 +16,7 @@ from decortex.evaluation.selection import CriterionValue, SelectionConfig
 from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import Clustering
 from decortex_schemas.tables.datasets import Dataset
-from decortex_schemas.tables.evaluation.joint_nulls import SeedNullFit
+from decortex_schemas.tables.evaluation.joint_nulls import SeedNullFit, asked_seed_nulls
 from decortex_schemas.tables.evaluation.k_criteria import (
     SELECTION,
     VALUE_COLUMNS,
@@ -140,7 +140,7 @@ class KSelection(Computation):
         values = (KCriteria.Value & key & asked_criteria(study)).to_dicts(order_by="KEY")
         nulls = (NullFit.Value & key & asked_nulls(study)).to_dicts(order_by="KEY")
         asked = (Study.Null & {"study": study}).to_dicts(order_by="KEY")
-        joint = (SeedNullFit.Value & key).to_dicts(order_by="KEY")
+        joint = (SeedNullFit.Value & key & asked_seed_nulls(study)).to_dicts(order_by="KEY")
         return values, nulls, asked, joint
 
     def compute(
