@@ -24,6 +24,7 @@ CHOSEN = {
     "curves": {**KMEANS, "finetune": "dec"},
     "front": {},
     "price": {},
+    "summary": {},
     "performance": {**KMEANS, "finetune": "none"},
     "tree": {"dataset": "small", "model_seed": "0"},
     "map": {**KMEANS, "finetune": "none", "colour": "true_type", "view": "pca"},
@@ -41,7 +42,9 @@ def study_of(name: str, lab: str, selection: str) -> str:
     return selection if name in ("criteria", "surrogates") else lab
 
 
-@pytest.mark.parametrize("name", sorted(set(RECIPES) - {"nulls"}))  # that one: test_finetuned_null.py
+@pytest.mark.parametrize(
+    "name", sorted(set(RECIPES) - {"nulls", "stimuli"})
+)  # test_finetuned_null, test_tuning_tables
 def test_every_figure_is_drawn_from_rows(name: str, lab: str, selection: str) -> None:
     study = study_of(name, lab, selection)
     drawn = draw_figure(name, study, CHOSEN[name])

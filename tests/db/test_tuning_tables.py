@@ -13,8 +13,16 @@ import decortex
 import decortex_schemas as schemas
 from decortex.data.simulation import SimulationConfig
 from decortex.errors import ConfigError
-from decortex.tuning import INDICES, TuningConfig, discriminative_stimuli, linear_fields
+from decortex.tuning import (
+    INDICES,
+    TuningConfig,
+    discriminative_stimuli,
+    exciting_among,
+    exciting_stimuli,
+    linear_fields,
+)
 from decortex_ops.cli import main
+from decortex_ops.reports import draw_figure, report
 from decortex_schemas import queries
 from decortex_schemas.register import declare_plan
 from decortex_schemas.tables import (
@@ -23,6 +31,7 @@ from decortex_schemas.tables import (
     TuningRequest,
     freeze_study,
     load_network,
+    load_recordings,
     register_simulation,
     request_stimuli,
     request_tuning,
@@ -88,6 +97,27 @@ def test_stimuli_are_those_of_the_partition(shown: str) -> None:
     np.testing.assert_array_equal(row["stimuli"], found.stimuli)
     np.testing.assert_array_equal(row["confusion"], found.confusion)
     assert row["n_discriminated"] == found.n_discriminated
+    best = exciting_stimuli(network, labels, seed=int(keys[0]["seed"]), device="cpu")
+    np.testing.assert_array_equal(row["exciting"], best.stimuli)
+    np.testing.assert_array_equal(row["exciting_responses"], best.responses)
+    among = exciting_among(network, labels, load_recordings(DATASET), device="cpu")
+    assert among.stimuli.shape[:2] == (row["n_clusters"], 5)
+    np.testing.assert_array_equal(row["shown"], among.stimuli)
+    np.testing.assert_array_equal(row["shown_responses"], among.responses)
+
+
+def test_the_figure_and_the_report_show_them(shown: str) -> None:
+    where = {"method": "kmeans", "k": "3", "model_seed": "0", "seed": "0"}
+    figure = draw_figure("stimuli", shown, where).figure
+    key = {"dataset": DATASET, "model_seed": 0, "k": 3, "seed": 0}
+    row = (ClusterStimuli & key).fetch1()
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), row["exciting"][0, -1])
+    assert len(figure.axes) == row["n_clusters"] * (1 + 5)
+    with pytest.raises(ConfigError, match="not optimised"):
+        draw_figure("stimuli", shown, {**where, "k": "2"})
+    page = report(shown)
+    assert 'id="clusters"' in page
+    assert "What each cluster" in page
 
 
 def test_profiles_are_means_of_medians_over_matched_clusters(shown: str) -> None:

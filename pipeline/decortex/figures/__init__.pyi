@@ -6,7 +6,9 @@ from .map import view_map
 from .nulls import finetuned_nulls
 from .performance import performance_by_cluster
 from .price import agreement_front, paired_change
+from .stimuli import cluster_stimuli
 from .style import TWO_COLUMNS, cluster_colour, colours_of
+from .summary import study_summary
 from .surrogates import surrogate_values
 from .tree import types_tree
 
@@ -15,6 +17,7 @@ __all__ = [
     "agreement_front",
     "agreement_map",
     "cluster_colour",
+    "cluster_stimuli",
     "colours_of",
     "figure_bytes",
     "finetuned_nulls",
@@ -22,6 +25,7 @@ __all__ = [
     "loss_curves",
     "paired_change",
     "performance_by_cluster",
+    "study_summary",
     "surrogate_values",
     "types_tree",
     "view_map",

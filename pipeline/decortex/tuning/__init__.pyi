@@ -1,10 +1,7 @@
+from .cluster_responses import aligned_features
 from .config import TUNING_VERSION, TuningConfig
-from .discriminative import (
-    DiscriminativeConfig,
-    DiscriminativeStimuli,
-    aligned_features,
-    discriminative_stimuli,
-)
+from .discriminative import DiscriminativeConfig, DiscriminativeStimuli, discriminative_stimuli
+from .exciting import ExcitingConfig, ExcitingStimuli, ShownStimuli, exciting_among, exciting_stimuli
 from .experiment import TuningResult, measure_tuning
 from .fields import LinearFields, linear_fields, separate
 from .indices import (
@@ -24,8 +21,11 @@ __all__ = [
     "TUNING_VERSION",
     "DiscriminativeConfig",
     "DiscriminativeStimuli",
+    "ExcitingConfig",
+    "ExcitingStimuli",
     "GratingIndices",
     "LinearFields",
+    "ShownStimuli",
     "TuningConfig",
     "TuningIndices",
     "TuningResult",
@@ -33,6 +33,8 @@ __all__ = [
     "angles_of",
     "discriminative_stimuli",
     "discs",
+    "exciting_among",
+    "exciting_stimuli",
     "grating_indices",
     "gratings",
     "linear_fields",

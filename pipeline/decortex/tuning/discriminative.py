@@ -13,16 +13,12 @@ from pydantic import Field
 from torch import Tensor
 
 from decortex.config import Config
-from decortex.embeddings import align_rotations
 from decortex.errors import InputError
-from decortex.models import Network, resolve_device
-from decortex.tuning.experiment import in_pixels
+from decortex.models import Network
+from decortex.tuning.cluster_responses import answering, ascend, check_labels
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[int, int], None]
-
-_START = 0.1  # standard deviation of the noise that a stimulus starts from, relative to its final one
-_NORMALISED_OVER = 200  # noise images that a neuron's response is scaled by
 
 
 class DiscriminativeConfig(Config):
@@ -62,23 +58,6 @@ class DiscriminativeStimuli:
     def n_discriminated(self) -> int:
         """Clusters whose own stimulus drives them more than it drives any other."""
         return int((self.confusion.argmax(axis=1) == np.arange(len(self.confusion))).sum())
-
-
-def aligned_features(network: Network, *, seed: int) -> FloatArray:
-    """Readout features with every neuron rolled to one common orientation, (n_neurons, n_features).
-
-    Of a rotation-equivariant core, whose neurons prefer different orientations of one thing; of a plain core the
-    features as they are.
-    """
-    with torch.no_grad():
-        features = network.embedding().cpu().double().numpy()
-    n_orientations = network.n_orientations
-    if n_orientations == 1:
-        return features
-    angles = align_rotations(features, n_orientations, rng=np.random.default_rng(seed)).angles
-    turns = np.rint(angles * n_orientations / (2 * np.pi)).astype(np.int64) % n_orientations
-    folded = features.reshape(len(features), n_orientations, -1)
-    return np.stack([np.roll(row, turn, axis=0).ravel() for row, turn in zip(folded, turns, strict=True)])
 
 
 def discriminative_stimuli(
@@ -130,32 +109,29 @@ def discriminative_stimuli(
     """
     config = config or DiscriminativeConfig()
     labels = np.asarray(labels)
-    if labels.shape != (network.n_neurons,):
-        raise InputError(
-            f"labels should name the cluster of each of {network.n_neurons} neurons, but have shape {labels.shape}."
-        )
-    kinds = np.unique(labels[labels >= 0])
+    kinds = check_labels(network, labels)
     if len(kinds) < 2:
         raise InputError("a stimulus discriminates between clusters: labels should hold at least two.")
-    weights = aligned_features(network, seed=seed) if features is None else np.asarray(features)
-    if weights.shape != (network.n_neurons, network.embedding().shape[1]):
-        raise InputError(
-            f"features should be {(network.n_neurons, network.embedding().shape[1])}, but are {weights.shape}."
-        )
     report = progress or (lambda _done, _all: None)
-    home, was_training = next(network.parameters()).device, network.training
-    try:
-        network.to(resolve_device(device)).eval()
-        clusters = _Clusters(network, weights, labels, kinds, seed)
+    with answering(network, labels, features=features, seed=seed, device=device) as clusters:
         found = []
         for place in range(len(kinds)):
-            found.append(_optimised(clusters, place, config, np.random.default_rng([seed, place])))
+            rng = np.random.default_rng([seed, place])
+            found.append(
+                ascend(
+                    clusters,
+                    lambda responses, own=place: _objective(responses, own, config.temperature),  # type: ignore[misc]
+                    n_steps=config.n_steps,
+                    step=config.step,
+                    contrast=config.contrast,
+                    n_starts=config.n_starts,
+                    rng=rng,
+                )
+            )
             report(place + 1, len(kinds))
         with torch.no_grad():
             stimuli = torch.cat([one for one, _ in found])
             confusion = clusters.responses(stimuli).cpu().double().numpy()
-    finally:
-        network.to(home).train(was_training)
     _, height, width = network.geometry.image_shape
     return DiscriminativeStimuli(
         stimuli=stimuli.cpu().numpy().reshape(len(kinds), -1, height, width),
@@ -164,84 +140,8 @@ def discriminative_stimuli(
     )
 
 
-class _Clusters:
-    """Mean responses of clusters whose neurons all read at the middle of the map."""
-
-    def __init__(
-        self,
-        network: Network,
-        weights: FloatArray,
-        labels: NDArray[np.integer],
-        kinds: NDArray[np.integer],
-        seed: int,
-    ) -> None:
-        self._network = network
-        self.device = device = network.pixel_mean.device
-        names = network.session_names
-        self._weights = torch.from_numpy(weights).float().to(device)
-        self._bias = torch.cat([network.readout(name).bias.detach() for name in names])
-        member = torch.from_numpy((labels[None] == kinds[:, None]).astype(np.float32)).to(device)
-        self._mean = member / member.sum(dim=1, keepdim=True)
-        _, height, width = network.geometry.image_shape
-        self.shape = (network.lag + 1, height, width) if network.is_video else (height, width)
-        rng = np.random.default_rng([seed, len(labels)])
-        noise = torch.from_numpy(rng.standard_normal((_NORMALISED_OVER, *self.shape)).astype(np.float32))
-        with torch.no_grad():
-            self._grey = self._neurons(torch.zeros((1, *self.shape), device=device))
-            spread = torch.cat([self._neurons(part.to(device)) for part in torch.split(noise, 32)]).std(dim=0)
-        self._scale = torch.where(spread > 0, spread, torch.ones_like(spread))
-
-    def responses(self, stimuli: Tensor) -> Tensor:
-        """Mean over each cluster's neurons, (n_stimuli, n_clusters)."""
-        rise = (self._neurons(stimuli) - self._grey) / self._scale
-        return rise @ self._mean.T
-
-    def _neurons(self, stimuli: Tensor) -> Tensor:
-        maps = self._network.maps(in_pixels(self._network, stimuli))
-        maps = maps.reshape(len(stimuli), -1, *maps.shape[1:])[:, -1, : self._weights.shape[1]]
-        rows, columns = maps.shape[2:]
-        middle = maps[:, :, (rows - 1) // 2 : rows // 2 + 1, (columns - 1) // 2 : columns // 2 + 1]
-        drive = middle.mean(dim=(2, 3)) @ self._weights.T + self._bias
-        start, answers = 0, []
-        for name, own in self._network.slices.items():
-            stop = start + own.stop - own.start
-            answers.append(self._network.respond(drive[:, start:stop], name))
-            start = stop
-        return torch.cat(answers, dim=1)
-
-
-def _optimised(
-    clusters: _Clusters, place: int, config: DiscriminativeConfig, rng: np.random.Generator
-) -> tuple[Tensor, float]:
-    """The best stimulus of one cluster over its starts, (1, ...), and its objective."""
-    starts = _START * rng.standard_normal((config.n_starts, *clusters.shape)).astype(np.float32)
-    free = torch.from_numpy(starts).to(clusters.device)
-    free.requires_grad_(True)
-    optimiser = torch.optim.Adam([free], lr=config.step)
-    for _ in range(config.n_steps):
-        loss = -_objective(
-            clusters.responses(_bounded(free, config.contrast)), place, config.temperature
-        ).sum()
-        (free.grad,) = torch.autograd.grad(loss, free)
-        optimiser.step()
-    with torch.no_grad():
-        stimuli = _bounded(free, config.contrast)
-        values = _objective(clusters.responses(stimuli), place, config.temperature)
-        best = int(values.argmax())
-    return stimuli[best : best + 1].detach(), float(values[best])
-
-
 def _objective(responses: Tensor, place: int, temperature: float) -> Tensor:
     scaled = responses / temperature
     baseline = torch.logsumexp(scaled, dim=1) - math.log(responses.shape[1])
     value: Tensor = scaled[:, place] - baseline
     return value
-
-
-def _bounded(free: Tensor, contrast: float) -> Tensor:
-    """Stimuli of mean zero whose standard deviation is at most the contrast."""
-    axes = tuple(range(1, free.ndim))
-    centred = free - free.mean(dim=axes, keepdim=True)
-    spread = centred.std(dim=axes, keepdim=True)
-    bounded: Tensor = centred * torch.clamp(contrast / spread.clamp_min(1e-12), max=1.0)
-    return bounded

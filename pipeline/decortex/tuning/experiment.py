@@ -242,7 +242,7 @@ def _answers(network: Network, images: NDArray[np.float32], *, session: str | No
     parts = []
     for first in range(0, len(images), _BATCH):
         batch = in_pixels(network, torch.from_numpy(np.ascontiguousarray(images[first : first + _BATCH])))
-        parts.append(_respond(network, batch, session))
+        parts.append(respond(network, batch, session))
     return np.concatenate(parts)
 
 
@@ -255,12 +255,13 @@ def _answers_to_clips(
         batch = in_pixels(
             network, torch.from_numpy(np.ascontiguousarray(clips[first : first + _BATCH_CLIPS]))
         )
-        answers = _respond(network, batch, session)
+        answers = respond(network, batch, session)
         parts.append(answers.reshape(len(batch), -1, answers.shape[1]))
     return np.concatenate(parts)
 
 
-def _respond(network: Network, batch: Tensor, session: str | None) -> FloatArray:
+def respond(network: Network, batch: Tensor, session: str | None) -> FloatArray:
+    """What a batch in the network's pixel unit is answered with, (n_answers, n_neurons of the session, or of all)."""
     names = network.session_names if session is None else [session]
     maps = network.maps(batch)
     answers = [network.forward_maps(maps, [(name, len(maps))])[0] for name in names]

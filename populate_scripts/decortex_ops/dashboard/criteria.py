@@ -20,7 +20,7 @@ CRITERIA = {
     "gap": ("gap", "nats"),
     "bic": ("BIC", "nats times 2, lower"),
     "icl": ("ICL", "nats times 2, lower"),
-    "held_out_likelihood": ("held-out likelihood", "nats a neuron, higher"),
+    "held_out_likelihood": ("held-out likelihood", "nats per neuron, higher"),
     "calinski_harabasz": ("Calinski-Harabasz", "no unit, higher"),
     "davies_bouldin": ("Davies-Bouldin", "no unit, lower"),
     "seed_agreement": ("agreement between networks", "ARI, higher"),

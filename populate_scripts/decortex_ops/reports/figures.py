@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from decortex import figures as draw
 from decortex.config import canonical_json
 from decortex.errors import ConfigError
+from decortex_ops.reports.composites import speaking_partition, stimuli_figure, summary_parts
 from decortex_schemas import queries
 from decortex_schemas.tables import scored_against
 
@@ -303,6 +304,19 @@ def _nulls(study: str, where: Where) -> Drawn:
     return Drawn(figure, _key("nulls", study, chosen, _OF_ROWS))
 
 
+def _summary(study: str, where: Where) -> Drawn:
+    row = one_of(queries.partitions(study), speaking_partition(study, where), queries.CHOICE, "partition")
+    figure = draw.study_summary(**summary_parts(study, row), title=_words(row) + _against([row]))
+    return Drawn(figure, _key("summary", study, row, queries.CHOICE), (row["env_id"],))
+
+
+def _stimuli(study: str, where: Where) -> Drawn:
+    row = one_of(queries.partitions(study), {"finetune": "none", **where}, queries.CHOICE, "partition")
+    return Drawn(
+        stimuli_figure(row, _words(row)), _key("stimuli", study, row, queries.CHOICE), (row["env_id"],)
+    )
+
+
 def _against(rows: Sequence[Row]) -> str:
     """What scores are scores against, where that is no recording of neurons."""
     found = sorted({scored_against(str(row["dataset"])) for row in rows} - {"recordings"})
@@ -326,6 +340,16 @@ def _key(figure: str, study: str, row: Mapping[str, Any], names: Sequence[str]) 
 
 _OF_ROWS = ("dataset", "model", "embedding", "method", "k", "finetune")
 RECIPES: dict[str, Recipe] = {
+    "summary": Recipe(
+        "the study in one figure: answers, a map, agreement over K, performance, fine-tuning",
+        queries.CHOICE,
+        _summary,
+    ),
+    "stimuli": Recipe(
+        "what each cluster's neurons answer to most: optimised, and of the test stimuli",
+        queries.CHOICE,
+        _stimuli,
+    ),
     "criteria": Recipe("criteria of K with the bands of null models, and the decision", SELECTION, _criteria),
     "surrogates": Recipe(
         "one criterion on every surrogate without types, beside the data",

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from decortex.config import canonical_json
 from decortex.errors import ConfigError, InputError
 from decortex.figures import figure_bytes
+from decortex_ops.reports.composites import clusters_parts
 from decortex_ops.reports.figures import OF_TYPES, draw_figure
 from decortex_ops.reports.k_table import curve_rows
 from decortex_ops.reports.methods_text import flat, methods_text
@@ -177,6 +178,7 @@ def report(study: str) -> str:
         stats_columns=STATS_COLUMNS,
         performance=_performance(study, chosen),
         maps=_maps(study, chosen),
+        **clusters_parts(study, picture),
         methods=methods_text(specifications, about["asked"]),
         parameters=_parameters(specifications),
         mixed=queries.mixed_environments(study),

@@ -190,8 +190,10 @@ def cluster_stimuli(key: Row) -> Row | None:
     Returns
     -------
     dict or None
-        ``stimuli``, float32 (n_clusters, n_frames, height, width); ``confusion``, float64 (n_clusters, n_clusters);
-        ``n_discriminated``; ``clusters``: the labels behind rows and columns.
+        ``stimuli``, the discriminative ones, and ``exciting``, float32 (n_clusters, n_frames, height, width);
+        ``confusion`` and ``exciting_responses``, float64 (n_clusters, n_clusters); ``shown``, float32 (n_clusters,
+        n_shown, n_frames, height, width), and ``shown_responses``, float64 (n_clusters, n_shown): of the test stimuli,
+        the best first; ``n_discriminated``; ``clusters``: the labels behind rows and columns.
     """
     at = {name: key[name] for name in Clustering().primary_key}
     rows = (ClusterStimuli & at).to_dicts()
@@ -199,7 +201,8 @@ def cluster_stimuli(key: Row) -> Row | None:
         return None
     labels = np.asarray((Clustering & at).fetch1("labels"))
     return {
-        "stimuli": rows[0]["stimuli"],
+        **{name: rows[0][name] for name in ("stimuli", "exciting", "shown")},
+        **{name: np.asarray(rows[0][name]) for name in ("exciting_responses", "shown_responses")},
         "confusion": np.asarray(rows[0]["confusion"]),
         "n_discriminated": int(rows[0]["n_discriminated"]),
         "clusters": np.unique(labels[labels >= 0]).tolist(),

@@ -10,12 +10,15 @@ from typing import Any
 
 import datajoint as dj
 import numpy as np
+from numpy.typing import NDArray
 
 from decortex import tuning
 from decortex.config import config_hash
 from decortex.errors import ConfigError
+from decortex.models import Network
 from decortex_schemas.database import STAMP, Computation, Environment, Made, register_row, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import Clustering
+from decortex_schemas.tables.datasets import Dataset, load_recordings
 from decortex_schemas.tables.networks import TrainedModel, load_network
 from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod  # noqa: F401  (foreign keys)
 from decortex_schemas.tables.studies import Study, methods_named, require_study
@@ -116,12 +119,13 @@ class InSilicoTuning(Computation):
 
 @schema
 class ClusterStimuli(Computation):
-    """For each cluster of a partition, the stimulus that drives it and no other cluster."""
+    """For each cluster of a partition, the stimuli that drive it most, and the one that drives no other cluster."""
 
+    version = 2  # with the most exciting stimuli
     runs_network = True
 
     definition = f"""
-    # Most discriminative stimuli of a partition's clusters
+    # Most discriminative and most exciting stimuli of a partition's clusters
     -> Clustering
     ---
     n_clusters : int16                   # clusters that hold a neuron
@@ -129,6 +133,10 @@ class ClusterStimuli(Computation):
     confusion : <blob>                   # float64 (n_clusters, n_clusters): response of a column's cluster to a row's
     objective : <blob>                   # float64[n_clusters]
     stimuli : <sealed_array@main>        # float32 (n_clusters, n_frames, height, width), s.d. of a pixel around grey
+    exciting : <sealed_array@main>       # float32, as stimuli: optimised for the cluster's mean response alone
+    exciting_responses : <blob>          # float64 (n_clusters, n_clusters), as confusion
+    shown : <sealed_array@main>          # float32 (n_clusters, n_shown, n_frames, height, width): of the test stimuli
+    shown_responses : <blob>             # float64 (n_clusters, n_shown), s.d. of a neuron over the test stimuli
     {STAMP}
     """
 
@@ -144,19 +152,33 @@ class ClusterStimuli(Computation):
         return (TrainedModel & key).fetch1("checkpoint_sha256"), (Clustering & key).fetch1("labels")
 
     def compute(self, key: dict[str, Any], sha256: str, labels: Any) -> Made:
-        """Optimise a stimulus for each cluster."""
+        """Optimise two stimuli for each cluster, and find the best of those that were shown."""
         network = load_network(TrainedModel & key)
-        found = tuning.discriminative_stimuli(
-            network, np.asarray(labels), seed=int(key["seed"]), device="cpu"
-        )
+        labels, seed = np.asarray(labels), int(key["seed"])
+        found = tuning.discriminative_stimuli(network, labels, seed=seed, device="cpu")
+        exciting = tuning.exciting_stimuli(network, labels, seed=seed, device="cpu")
+        shown = _among_shown(network, labels, key["dataset"])
         row = {
             "n_clusters": len(found.confusion),
             "n_discriminated": found.n_discriminated,
             "confusion": found.confusion,
             "objective": found.objective,
             "stimuli": found.stimuli,
+            "exciting": exciting.stimuli,
+            "exciting_responses": exciting.responses,
+            "shown": shown.stimuli,
+            "shown_responses": shown.responses,
         }
         return Made(row)
+
+
+def _among_shown(network: Network, labels: NDArray[np.integer], dataset: str) -> tuning.ShownStimuli:
+    """The most exciting of the test stimuli; none where the recordings are not there, or the network is not of them."""
+    if len(Dataset & {"dataset": dataset} & "kind IN ('neurons_only', 'mapped')"):
+        _, height, width = network.geometry.image_shape
+        n = len(np.unique(labels[labels >= 0]))
+        return tuning.ShownStimuli(np.zeros((n, 0, 1, height, width), dtype=np.float32), np.zeros((n, 0)))
+    return tuning.exciting_among(network, labels, load_recordings(dataset), device="cpu")
 
 
 def request_tuning(study: str, config: tuning.TuningConfig | None = None) -> int:

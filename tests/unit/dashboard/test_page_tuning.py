@@ -30,6 +30,10 @@ def profile(cluster: int, **changed: Any) -> dict[str, Any]:
 ROWS = [profile(0), profile(1), profile(0, embedding="raw", modulation=99.0)]
 STIMULI = {
     "stimuli": np.stack([np.full((1, 4, 5), 2.0), np.eye(4, 5)[None]]).astype(np.float32),
+    "exciting": np.stack([np.eye(4, 5)[None], np.full((1, 4, 5), 3.0)]).astype(np.float32),
+    "exciting_responses": np.array([[4.0, 0.5], [1.0, 2.0]]),
+    "shown": np.arange(2 * 3 * 20, dtype=np.float32).reshape(2, 3, 1, 4, 5),
+    "shown_responses": np.array([[2.5, 2.0, 1.0], [3.5, 0.5, 0.25]]),
     "confusion": np.array([[3.0, 0.5], [1.0, 0.25]]),
     "n_discriminated": 1,
     "clusters": [0, 1],
@@ -97,3 +101,23 @@ def test_every_panel_has_its_rows(panel: str) -> None:
         one for one in router.view_of(router.BY_PATH["/tuning"], "?k=4", lab()).panels if one.name == panel
     ]
     assert found.data()
+
+
+def test_the_most_exciting_stimuli_stand_above_those_that_were_shown() -> None:
+    made = figure_of("/tuning", "?method=1&k=4", lab(), "exciting")
+    assert len(made.data) == 2 * (1 + 3)
+    np.testing.assert_array_equal(made.data[0].z, STIMULI["exciting"][0, 0][::-1])
+    np.testing.assert_array_equal(made.data[3].z, STIMULI["shown"][0, 2, 0][::-1])
+    text = router.csv_of("tuning", "exciting", "?method=1&k=4", lab())
+    assert text is not None
+    assert "0,optimised,4.0" in text
+    assert "1,test stimulus 1,3.5" in text
+
+
+def test_networks_without_recordings_show_the_optimised_stimuli_alone() -> None:
+    none = {**STIMULI, "shown": np.zeros((2, 0, 1, 4, 5)), "shown_responses": np.zeros((2, 0))}
+    made = figure_of("/tuning", "?method=1&k=4", lab(cluster_stimuli=none), "exciting")
+    assert len(made.data) == 2
+    assert "no test stimuli" in text_of(
+        router.show("/tuning", "?method=1&k=4", lab(cluster_stimuli=none)).main
+    )

@@ -169,7 +169,7 @@ def losses_panel(found: Mapping[str, Any]) -> Panel:
         _line(epochs, "validation_loss", "validation loss", SKY, symbol="triangle-up"),
         _line(found["control"], "validation_loss", "validation loss of the control", BLACK, dash="dot"),
     )
-    made = figure(*lines, x="epoch", y="prediction loss (mean a response)", height=340)
+    made = figure(*lines, x="epoch", y="prediction loss (mean per response)", height=340)
     made.update_layout(
         yaxis2={
             "overlaying": "y",
@@ -177,11 +177,13 @@ def losses_panel(found: Mapping[str, Any]) -> Panel:
             "showgrid": False,
             "tickformat": ".2~g",
             "nticks": 5,
-            "title": {"text": "nats a neuron", "font": {"color": MUTED, "size": 12}},
+            "title": {"text": "nats per neuron", "font": {"color": MUTED, "size": 12}},
         },
         margin={"l": 60, "r": 60, "t": 12, "b": 44},
     )
-    return _epoch_panel("losses", "Losses", "prediction loss a response; KL in nats a neuron", found, made)
+    return _epoch_panel(
+        "losses", "Losses", "prediction loss per response; KL in nats per neuron", found, made
+    )
 
 
 def correlation_panel(found: Mapping[str, Any]) -> Panel:

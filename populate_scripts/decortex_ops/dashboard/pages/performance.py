@@ -13,7 +13,7 @@ from decortex_ops.dashboard.choosing import NO_RECORDINGS, PARTITION, against, c
 from decortex_ops.dashboard.parts import Empty, Panel, View, number_tiles
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
-from decortex_ops.dashboard.theme import cluster_colour, figure, number
+from decortex_ops.dashboard.theme import cluster_colour, figure, number, p_value
 from decortex_ops.dashboard.urls import State
 from decortex_schemas import queries
 
@@ -69,13 +69,19 @@ def effects(found: Mapping[str, Any]) -> Any:
             ("ε² of ranks within sessions", number(found["epsilon2_within"]), "text"),
             (
                 f"p, permuted within sessions ({found['n_permutations']}×)",
-                number(found["p_permutation"]),
+                p_of(found["p_permutation"], found["n_permutations"]),
                 "text",
             ),
-            ("p of Kruskal-Wallis, naive", number(found["p_kruskal"]), "text"),
+            ("p of Kruskal-Wallis, naive", p_value(found["p_kruskal"]), "text"),
             ("neurons, sessions", f"{number(found['n_neurons'])}, {found['n_sessions']}", "text"),
         ]
     )
+
+
+def p_of(p: float | None, n_permutations: int) -> str:
+    """A permutation p, and that it is the smallest possible where it is."""
+    smallest = p is not None and p <= (1 + 1e-9) / (n_permutations + 1)
+    return p_value(p) + (", the smallest possible" if smallest else "")
 
 
 def violins_panel(
@@ -151,8 +157,8 @@ def violins_figure(groups: Mapping[int, NDArray[np.float64]]) -> go.Figure:
         colour = cluster_colour(cluster)
         traces += [
             go.Scatter(
-                x=np.concatenate([place - half, (place + half)[::-1]]),
-                y=np.concatenate([y[shown], y[shown][::-1]]),
+                x=closed(place - half, place + half),
+                y=closed(y[shown], y[shown]),
                 fill="toself",
                 mode="lines",
                 line={"color": colour, "width": 1.2},
@@ -190,6 +196,11 @@ def violins_figure(groups: Mapping[int, NDArray[np.float64]]) -> go.Figure:
         range=[-0.6, len(groups) - 0.4],
     )
     return made
+
+
+def closed(up: NDArray[np.float64], down: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One coordinate of an outline: up one side, down the other, and back to where it began."""
+    return np.concatenate([up, down[::-1], up[:1]])
 
 
 def _faint(colour: str) -> str:
@@ -240,6 +251,7 @@ def pairs_panel(found: Mapping[str, Any]) -> Panel:
                 ("p_holm", "p (Holm)"),
             ],
             caption="Difference in test correlation of every pair of clusters",
+            cells={name: lambda row, own=name: p_value(row[own]) for name in ("p", "p_holm")},  # type: ignore[misc]
         ),
         rows=rows,
         empty=None

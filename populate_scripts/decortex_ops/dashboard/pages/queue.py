@@ -86,7 +86,8 @@ def tiles(tables: Sequence[Row], alive: Sequence[Row], finished: Sequence[Row], 
 def rows_per_hour(finished: Sequence[Row], hours: int) -> float:
     """Rows finished per hour of the time bins in which any was: hours without a worker do not count."""
     bins = {row["start"] for row in finished}
-    return sum(row["n"] for row in finished) / (max(1, len(bins)) * queries.bin_seconds(hours) / 3600)
+    total = sum(int(row["n"]) for row in finished)
+    return total * 3600.0 / (max(1, len(bins)) * queries.bin_seconds(hours))
 
 
 def progress_panel(tables: Sequence[Row]) -> Panel:

@@ -82,7 +82,7 @@ def render(state: State, source: Source) -> View:
     own = [row for row in rows if all(row[name] == value for name, value in names.items())]
     panels = [
         profile_panel(own, Empty(why, command)),
-        stimuli_panel(source(queries.cluster_stimuli, key), state, method),
+        *stimuli_panels(source(queries.cluster_stimuli, key), state, method),
         *fields_panels(source(queries.cluster_fields, key)),
     ]
     return View(state, chosen.choices, panels, LEAD)
@@ -134,12 +134,70 @@ def profile_figure(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
     return _styled(made, height=230 * n_rows)
 
 
-def stimuli_panel(found: Mapping[str, Any] | None, state: State, method: str) -> Panel:
-    """The stimulus of each cluster, and what drives whom."""
+def stimuli_panels(found: Mapping[str, Any] | None, state: State, method: str) -> list[Panel]:
+    """What drives each cluster most, and what drives it alone."""
     if found is None:
         command = f"decortex clusters {state['study']} --method {method} -k {state['k']} --ask"
-        why = "Stimuli that tell these clusters apart were not asked for, or are not optimised yet."
-        return Panel("stimuli", "The stimulus of each cluster", empty=Empty(why, command))
+        why = "Stimuli of these clusters were not asked for, or are not optimised yet."
+        return [Panel("stimuli", "The stimulus of each cluster", empty=Empty(why, command))]
+    return [exciting_panel(found), discriminative_panel(found)]
+
+
+def exciting_panel(found: Mapping[str, Any]) -> Panel:
+    """The optimised stimulus that each cluster's neurons answer to most, and the best of the test stimuli."""
+    clusters, n_shown = found["clusters"], found["shown"].shape[1]
+    rows: list[dict[str, Any]] = [
+        {
+            "cluster": cluster,
+            "stimulus": "optimised",
+            "response": float(found["exciting_responses"][place, place]),
+            "unit": "s.d. over noise",
+        }
+        for place, cluster in enumerate(clusters)
+    ]
+    rows += [
+        {
+            "cluster": cluster,
+            "stimulus": f"test stimulus {rank + 1}",
+            "response": float(found["shown_responses"][place, rank]),
+            "unit": "s.d. over test stimuli",
+        }
+        for place, cluster in enumerate(clusters)
+        for rank in range(n_shown)
+    ]
+    below = (
+        f"below it the best {n_shown} of the test stimuli" if n_shown else "no recordings, no test stimuli"
+    )
+    return Panel(
+        "exciting",
+        "What each cluster's neurons answer to most",
+        f"n = {len(clusters)} clusters; on top optimised at a bounded contrast, {below}",
+        figure=exciting_figure(found),
+        rows=rows,
+        note="Optimised: gradient ascent on the mean response of the cluster's neurons, which all read at the middle "
+        "of the image. Test stimuli: mean over these neurons, each where it looks. Of movies the last frame is shown.",
+    )
+
+
+def exciting_figure(found: Mapping[str, Any]) -> go.Figure:
+    """A column per cluster: optimised on top, test stimuli below."""
+    clusters, n_shown = found["clusters"][:_MOST_CLUSTERS], found["shown"].shape[1]
+    made = make_subplots(
+        rows=1 + n_shown,
+        cols=len(clusters),
+        horizontal_spacing=0.01,
+        vertical_spacing=0.02,
+        subplot_titles=[f"cluster {c}" for c in clusters],
+    )
+    for place in range(len(clusters)):
+        images = [found["exciting"][place, -1], *found["shown"][place, :, -1]]
+        for row, image in enumerate(images):
+            _add_image(made, image, place, colours="Greys_r", row=row + 1)
+    return _styled(made, height=60 + 110 * (1 + n_shown))
+
+
+def discriminative_panel(found: Mapping[str, Any]) -> Panel:
+    """The stimulus of each cluster, and what drives whom."""
     clusters, confusion = found["clusters"], found["confusion"]
     rows = [
         {"stimulus_of": a, "cluster": b, "response": float(confusion[i, j])}
@@ -148,7 +206,7 @@ def stimuli_panel(found: Mapping[str, Any] | None, state: State, method: str) ->
     ]
     return Panel(
         "stimuli",
-        "The stimulus of each cluster, and what it drives",
+        "The stimulus that drives each cluster alone, and what it drives",
         f"{found['n_discriminated']} of {len(clusters)} clusters answer most to their own; responses in s.d.",
         figure=stimuli_figure(found),
         rows=rows,
@@ -263,15 +321,17 @@ def temporal_figure(shown: Sequence[Mapping[str, Any]]) -> go.Figure:
     )
 
 
-def _add_image(made: go.Figure, image: NDArray[np.floating[Any]], place: int, *, colours: str) -> None:
-    """Draw an image around grey in the first row of subplots, its first row of pixels on top."""
+def _add_image(
+    made: go.Figure, image: NDArray[np.floating[Any]], place: int, *, colours: str, row: int = 1
+) -> None:
+    """Draw an image around grey in a row of subplots, its first row of pixels on top."""
     limit = float(np.abs(image).max()) or 1.0
     shown = go.Heatmap(
         z=image[::-1], colorscale=colours, zmin=-limit, zmax=limit, showscale=False, hoverinfo="skip"
     )
-    made.add_trace(shown, row=1, col=place + 1)
-    made.update_xaxes(visible=False, row=1, col=place + 1)
-    made.update_yaxes(visible=False, row=1, col=place + 1)
+    made.add_trace(shown, row=row, col=place + 1)
+    made.update_xaxes(visible=False, row=row, col=place + 1)
+    made.update_yaxes(visible=False, row=row, col=place + 1)
 
 
 def _styled(made: go.Figure, *, height: int) -> go.Figure:
