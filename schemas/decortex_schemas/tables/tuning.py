@@ -6,7 +6,7 @@ As with views, what is asked here is no part of a study's plan: it changes no re
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import datajoint as dj
 import numpy as np
@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from decortex import tuning
 from decortex.config import config_hash
 from decortex.errors import ConfigError
-from decortex.models import Network
 from decortex_schemas.database import STAMP, Computation, Environment, Made, register_row, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import Clustering
 from decortex_schemas.tables.datasets import Dataset, load_recordings
 from decortex_schemas.tables.networks import TrainedModel, load_network
 from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod  # noqa: F401  (foreign keys)
 from decortex_schemas.tables.studies import Study, methods_named, require_study
+
+if TYPE_CHECKING:
+    from decortex.models import Network
 
 _NETWORKS = (
     "source_kind = 'decortex'"  # trained here or rebuilt: stimuli have its pixel unit, neurons a position

@@ -81,7 +81,7 @@ def test_fields_show_space_and_of_movies_time() -> None:
     assert list(time.data[0].y) == [0.1, -0.5, 1.0]
     of_images = [{**FIELDS[0], "temporal": np.array([2.0])}]
     panels = router.view_of(router.BY_PATH["/tuning"], "?k=4", lab(cluster_fields=of_images)).panels
-    assert [panel.name for panel in panels] == ["profiles", "stimuli", "fields"]
+    assert [panel.name for panel in panels] == ["profiles", "exciting", "stimuli", "fields"]
 
 
 def test_what_was_not_asked_for_says_how_to_ask() -> None:
