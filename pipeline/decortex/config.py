@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from decortex.config_faults import describe_faults
 from decortex.errors import ConfigError
 
 ConfigT = TypeVar("ConfigT", bound="Config")
 
 
-class Config(BaseModel):
-    """Base of every configuration: immutable, unknown names refused, no silent coercion of types."""
+class _Refusing(type(BaseModel)):  # type: ignore[misc]  # pydantic's metaclass has no public name
+    """Classes whose constructor refuses with a `ConfigError` in our words."""
+
+    def __call__(cls, *args: Any, **params: Any) -> Any:
+        """Build an instance."""
+        try:
+            return super().__call__(*args, **params)
+        except ValidationError as error:
+            raise _refusal(cls, error) from None
+
+
+class Config(BaseModel, metaclass=_Refusing):
+    """Base of every configuration: immutable, unknown names refused, no silent coercion of types.
+
+    Raises
+    ------
+    ConfigError
+        If a name is unknown or a value out of range; the message lists every fault and the legal names.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -38,15 +55,7 @@ class Config(BaseModel):
         try:
             return cls.model_validate_json(canonical_json(dict(params)))
         except ValidationError as error:
-            found = error.errors()
-            deeper = {fault["loc"][:depth] for fault in found for depth in range(len(fault["loc"]))}
-            # a list whose member has a fault is not too short as well
-            told = [one for one in found if not (one["type"] == "too_short" and one["loc"] in deeper)]
-            faults = "; ".join(_fault(cls, fault) for fault in told)
-            raise ConfigError(
-                f"{cls.__name__} does not take these parameters: {faults}. "
-                f"It has {', '.join(cls.model_fields)}."
-            ) from error
+            raise _refusal(cls, error) from None
 
     def resolved(self) -> dict[str, Any]:
         """All parameters, defaults filled in, as plain JSON values."""
@@ -54,46 +63,11 @@ class Config(BaseModel):
         return plain
 
 
-def _fault(cls: type[Config], fault: Any) -> str:
-    """One fault of a configuration in our words: where, what was expected, what came."""
-    path = [str(part) for part in fault["loc"]]
-    where = ".".join(path) or cls.__name__
-    known = _names_at(cls, path[:-1])
-    if fault["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.6)
-        legal = (
-            f"; did you mean {near[0]!r}?"
-            if near
-            else f"; the names there are {', '.join(known)}"
-            if known
-            else ""
-        )
-        return f"{where}: there is no such name{legal} (got {fault['input']!r})"
-    if fault["type"] == "missing":
-        return f"{where}: is missing and must be given"
-    return f"{where}: {fault['msg']} (got {fault['input']!r})"
-
-
-def _names_at(cls: type[Config], path: list[str]) -> list[str]:
-    """Legal names at a place of nested configurations; none where the place has no configuration of its own."""
-    for part in path:
-        if part.isdecimal():
-            continue  # a member of a list, which its field's type describes
-        if part not in cls.model_fields:
-            return []
-        inner = _config_in(cls.model_fields[part].annotation)
-        if inner is None:
-            return []
-        cls = inner
-    return list(cls.model_fields)
-
-
-def _config_in(annotation: Any) -> type[Config] | None:
-    """The one configuration in a type such as ``tuple[MethodPlan, ...]`` or ``SelectionPlan | None``."""
-    if isinstance(annotation, type) and issubclass(annotation, Config):
-        return annotation
-    found = [one for one in map(_config_in, get_args(annotation)) if one is not None]
-    return found[0] if len(found) == 1 else None
+def _refusal(cls: Any, error: ValidationError) -> ConfigError:
+    return ConfigError(
+        f"{cls.__name__} does not take these parameters: {describe_faults(cls, error.errors())}. "
+        f"It has {', '.join(cls.model_fields)}."
+    )
 
 
 def canonical_json(value: Any) -> str:

@@ -92,7 +92,7 @@ def test_the_commands(drawn: str, monkeypatch: Any, capsys: Any) -> None:
         (schemas.ViewRequest & key).delete(prompt=False)
     for words, message in (
         (("add", "unheard", "pca"), "no study 'unheard'"),
-        (("add", drawn, "mds"), "kind: Input should be 'pca', 'tsne' or 'umap'"),
+        (("add", drawn, "mds"), "kind: should be 'pca', 'tsne' or 'umap'"),
         (("add", drawn, "tsne", "--param", "perplexity=wide"), "--param takes name=number"),
         (("show", "unheard"), "no study 'unheard'"),
     ):

@@ -132,7 +132,7 @@ def test_seeds_are_respected():
 
 def test_what_is_refused():
     x, _ = planted()
-    with pytest.raises(ConfigError, match="greater than 0"):
+    with pytest.raises(ConfigError, match="should be above 0"):
         fit(x, "leiden", n_clusters=2, resolution=0.0)
     with pytest.raises(ConfigError, match="searched"):
         fit(x, "leiden", n_clusters=2, resolution="highest")

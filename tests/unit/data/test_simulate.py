@@ -154,9 +154,9 @@ def test_a_longer_test_set_does_not_change_the_neurons(small: SimulatedCortex) -
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"spread": 1.5}, r"spread: Input should be less than or equal to 1 \(got 1\.5\)"),
+        ({"spread": 1.5}, r"spread: should be at most 1 \(got 1\.5\)"),
         ({"n_neuron": 5}, r"n_neuron: there is no such name; did you mean 'n_neurons'\?.*It has n_neurons"),
-        ({"types": ["simple"]}, "types.0: Input should be 'complex_high'"),
+        ({"types": ["simple"]}, "types.0: should be 'complex_high'"),
         ({"types": ["centre_on", "centre_on"]}, "a mechanism is named twice"),
         ({"n_neurons": 2}, "2 neurons do not fill 3 animals"),
         ({"image_size": 90}, "crops of 90 pixels at scale 2.5 span up to 318 pixels of a photograph"),

@@ -62,7 +62,7 @@ def test_whether_the_target_is_detached_follows_the_kind():
         ({"kind": "rotation_dec", "kernel": "pca10"}, "principal axes do not roll"),
         ({"kind": "rotation_december", "shift": "best"}, "does not use shift"),
         ({"kind": "dec_joint", "shift": "best"}, "does not use shift"),
-        ({"kind": "dec_joint", "beta": 0.0}, "greater than 0"),
+        ({"kind": "dec_joint", "beta": 0.0}, "should be above 0"),
         ({"kind": "december", "scale_min": 1.0, "scale_max": 1.0}, "should be below"),
         ({"kind": "idec"}, "kind"),
         ({}, "kind"),

@@ -397,7 +397,7 @@ def test_validation_trials_that_do_not_vary_are_refused(network, make_recordings
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"max_epochs": 0}, "max_epochs: Input should be greater than or equal to 1"),
+        ({"max_epochs": 0}, "max_epochs: should be at least 1"),
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"loss": "huber"}, "loss: .*'poisson' or 'mse'"),
         ({"epochs": 3}, "It has trains, loss"),
