@@ -83,8 +83,14 @@ def model(
 
 def nnfabrik(
     checkpoint: Annotated[Path, typer.Argument(help="The row's model_state: a file with a state dict.")],
-    row: Annotated[Path, typer.Argument(help="The row as JSON: model_fn, model_config and the hashes.")],
+    row: Annotated[
+        Path, typer.Argument(help="The row (or several) as JSON: model_fn, model_config and the hashes.")
+    ],
     *,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="column=value of the row to take, where the file holds several; may be repeated."),
+    ] = None,
     dataset_name: Annotated[str | None, typer.Option("--dataset", help=_DATASET_HELP)] = None,
     name: Annotated[str | None, typer.Option(help="Name of the model family (default: the file's).")] = None,
     state_dict: Annotated[str | None, typer.Option(help=_STATE_DICT_HELP)] = None,
@@ -103,7 +109,7 @@ def nnfabrik(
     """Register a row of an nnfabrik TrainedModel table. Example: decortex register nnfabrik model.pth.tar row.json."""
     from decortex.models.checkpoints import read_row
 
-    found = read_row(json_option("ROW", str(row)))
+    found = read_row(_json("ROW", str(row), (dict, list)), where=_columns(where or []))
     shape = None if image_shape is None else _shape(image_shape)
     # Without the size of its images only the readout can be registered.
     rebuilt = None if shape is None and dataset_name is None else found.rebuild_config(shape)
@@ -163,13 +169,30 @@ def own_option(asked: bool, n_frames: int | None = None) -> Any:
 
 def json_option(name: str, text: str) -> dict[str, Any]:
     """Read an object from JSON text, or from a file that holds it."""
-    content = text if text.lstrip().startswith("{") else _read(name, Path(text))
+    found: dict[str, Any] = _json(name, text, (dict,))
+    return found
+
+
+def _json(name: str, text: str, kinds: tuple[type, ...]) -> Any:
+    content = text if text.lstrip().startswith(("{", "[")) else _read(name, Path(text))
     try:
         found = json.loads(content)
     except json.JSONDecodeError as error:
         raise ConfigError(f"{name} is not JSON ({error}).") from None
-    if not isinstance(found, dict):
-        raise ConfigError(f"{name} holds a {type(found).__name__}; expected an object in braces.")
+    if not isinstance(found, kinds):
+        expected = "an object in braces" + (", or a list of them" if list in kinds else "")
+        raise ConfigError(f"{name} holds a {type(found).__name__}; expected {expected}.")
+    return found
+
+
+def _columns(where: list[str]) -> dict[str, str]:
+    """The columns and values of --where."""
+    found = {}
+    for text in where:
+        name, sign, value = text.partition("=")
+        if not sign or not name.strip():
+            raise ConfigError(f"--where is {text!r}; expected column=value, for example seed=1.")
+        found[name.strip()] = value.strip()
     return found
 
 

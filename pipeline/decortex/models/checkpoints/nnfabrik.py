@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ _FAMILY = (
 )
 # Model functions that build a stacked core with one of the readouts that are rebuilt here, and what they leave to
 # the core when a configuration is silent.
+_LISTED = 8  # rows that a message names
+_SHORTEST_HASH = 4  # characters of a hash that name it
 _STACKED = "stacked_core_"
 _LEFT = {"pad_input": False, "stack": None, "hidden_padding": None, "momentum": 0.9}
 
@@ -81,20 +83,33 @@ class NnfabrikRow:
         )
 
 
-def read_row(row: Mapping[str, Any]) -> NnfabrikRow:
-    """Check an exported row.
+def read_row(
+    exported: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, where: Mapping[str, str] | None = None
+) -> NnfabrikRow:
+    """Choose the one row of an export, and check it.
 
     Parameters
     ----------
-    row : mapping
-        ``model_fn``, ``model_config``, ``seed`` and, as far as known, ``model_hash`` and the same of dataset and
-        trainer; every other column is left out.
+    exported : mapping, or sequence of mappings
+        One row (``fetch1()``), several (``fetch(as_dict=True)``), or columns (a data frame's ``to_json()``).
+        Of a row: ``model_fn``, ``model_config``, ``seed`` and, as far as known, ``model_hash`` and the same of
+        dataset and trainer; every other column is left out.
+    where : mapping of str to str, optional
+        Which row, where there are several: column -> its value as text; of hashes the beginning is enough.
 
     Raises
     ------
     ConfigError
-        If something is missing, or a hash is not that of its configuration.
+        If there is no such row or more than one (they are listed), something is missing, or a hash is not that of
+        its configuration.
+
+    Examples
+    --------
+    >>> rows = [{"model_fn": "lab.build", "model_config": {}, "seed": seed} for seed in (1, 2)]
+    >>> read_row(rows, where={"seed": "2"}).seed
+    2
     """
+    row = _only_row(_rows(exported), where or {})
     missing = [name for name in ("model_fn", "model_config", "seed") if name not in row]
     if missing:
         raise ConfigError(
@@ -116,6 +131,67 @@ def read_row(row: Mapping[str, Any]) -> NnfabrikRow:
         seed=int(row["seed"]),
         family={name: row[name] for name in _FAMILY if name in row},
     )
+
+
+def _rows(exported: Any) -> list[Mapping[str, Any]]:
+    """Rows of an export: one, a list of them, or columns that hold each row by its number or in order."""
+    if isinstance(exported, Mapping):
+        columns = exported.get("model_fn")
+        if isinstance(columns, Mapping):
+            names = [name for name, column in exported.items() if isinstance(column, Mapping)]
+            return [{name: exported[name].get(number) for name in names} for number in columns]
+        if isinstance(columns, Sequence) and not isinstance(columns, str):
+            names = [
+                name
+                for name, column in exported.items()
+                if isinstance(column, Sequence) and len(column) == len(columns)
+            ]
+            return [{name: exported[name][number] for name in names} for number in range(len(columns))]
+        return [exported]
+    wrong = [number for number, row in enumerate(exported) if not isinstance(row, Mapping)]
+    if wrong:
+        raise ConfigError(
+            f"member {wrong[0]} of the exported rows is a {type(exported[wrong[0]]).__name__}; expected objects"
+            " that name their columns: (TrainedModel * Model & key).fetch(as_dict=True)."
+        )
+    return list(exported)
+
+
+def _only_row(rows: list[Mapping[str, Any]], where: Mapping[str, str]) -> Mapping[str, Any]:
+    known = list(dict.fromkeys(str(name) for row in rows for name in row))
+    unknown = [name for name in where if name not in known]
+    if unknown:
+        raise ConfigError(f"the export has no column {unknown[0]!r}; it has {', '.join(known) or 'none'}.")
+    found = [row for row in rows if all(_agrees(name, row.get(name), value) for name, value in where.items())]
+    if len(found) == 1:
+        return found[0]
+    listed = "; ".join(_described(row) for row in (found or rows)[:_LISTED])
+    more = f"; and {len(found or rows) - _LISTED} more" if len(found or rows) > _LISTED else ""
+    if not rows:
+        raise ConfigError("the export holds no row; export the one whose model_state the checkpoint is.")
+    if not found:
+        asked = ", ".join(f"{name}={value}" for name, value in where.items())
+        raise ConfigError(f"none of the {len(rows)} exported rows has {asked}. They are: {listed}{more}.")
+    raise ConfigError(
+        f"the export holds {len(found)} rows, and the checkpoint is the network of one: {listed}{more}. Name it by"
+        " columns in which it differs: where={'seed': '1'} (--where seed=1), or export that row alone."
+    )
+
+
+def _agrees(column: str, value: Any, asked: str) -> bool:
+    return str(value) == asked or (
+        column.endswith("_hash") and len(asked) >= _SHORTEST_HASH and str(value).startswith(asked)
+    )
+
+
+def _described(row: Mapping[str, Any]) -> str:
+    """The columns by which a person tells a row from others."""
+    told = [
+        f"{name}={row[name]}"
+        for name in _FAMILY
+        if name in row and not isinstance(row[name], (Mapping, list))
+    ]
+    return "(" + (", ".join(told) or f"columns {', '.join(map(str, row))}") + ")"
 
 
 def config_md5(value: Any) -> str:

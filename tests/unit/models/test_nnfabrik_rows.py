@@ -1,0 +1,78 @@
+"""Rows of an nnfabrik table: several are several candidates, of which one is named."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from decortex.errors import ConfigError
+from decortex.models.checkpoints import config_md5, read_row
+
+CONFIG = {"layers": 3, "gamma_input": 6.3}
+
+
+def rows() -> list[dict]:
+    """Three trained networks: two seeds of one model, and another model."""
+    other = {**CONFIG, "layers": 4}
+    common = {"model_fn": "lab.stacked_core_gauss", "trainer_fn": "lab.train"}
+    return [
+        {**common, "model_config": config, "model_hash": config_md5(config), "seed": seed, "score": score}
+        for config, seed, score in ((CONFIG, 1, 0.31), (CONFIG, 2, 0.33), (other, 1, 0.29))
+    ]
+
+
+def columns() -> dict:
+    """The same as a data frame writes them."""
+    return json.loads(pd.DataFrame(rows()).to_json())
+
+
+def lists() -> dict:
+    """The same as `fetch` gives columns."""
+    return {name: [row[name] for row in rows()] for name in rows()[0]}
+
+
+@pytest.mark.parametrize("exported", [rows, columns, lists])
+def test_several_rows_are_listed_and_one_is_named(exported):
+    with pytest.raises(ConfigError) as error:
+        read_row(exported())
+    told = str(error.value)
+    assert "holds 3 rows" in told
+    assert "--where seed=1" in told
+    assert told.count("model_fn=lab.stacked_core_gauss") == 3
+    assert all(f"score={score}" in told for score in (0.31, 0.33, 0.29))
+    found = read_row(exported(), where={"seed": "1", "model_hash": config_md5(CONFIG)[:6]})
+    assert (found.seed, found.model_config, found.family["score"]) == (1, CONFIG, 0.31)
+
+
+def test_what_is_named_must_be_there_once():
+    with pytest.raises(ConfigError, match="holds 2 rows"):
+        read_row(rows(), where={"seed": "1"})
+    with pytest.raises(ConfigError, match="none of the 3 exported rows has seed=9"):
+        read_row(rows(), where={"seed": "9"})
+    with pytest.raises(ConfigError, match="no column 'sede'; it has model_fn"):
+        read_row(rows(), where={"sede": "1"})
+    with pytest.raises(ConfigError, match="holds no row"):
+        read_row([])
+    with pytest.raises(ConfigError, match="member 1 of the exported rows is a str"):
+        read_row([rows()[0], "x"])
+    assert read_row(rows()[:1]).seed == 1
+    assert read_row(rows()[1]).seed == 2
+
+
+def test_the_command_takes_a_file_of_rows(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from decortex_ops.cli import app, register_model
+
+    taken = {}
+    monkeypatch.setattr(register_model, "register", lambda _, **options: taken.update(options))
+    (tmp_path / "rows.json").write_text(json.dumps(rows()))
+    words = ["register", "nnfabrik", "model.pth.tar", str(tmp_path / "rows.json")]
+    refused = CliRunner().invoke(app, words)
+    assert isinstance(refused.exception, ConfigError) or "holds 3 rows" in refused.output
+    assert taken == {}
+    answer = CliRunner().invoke(app, [*words, "--where", "seed=2"], catch_exceptions=False)
+    assert answer.exit_code == 0, answer.output
+    assert (taken["seed"], taken["family"]["score"]) == (2, 0.33)
+    wrong = CliRunner().invoke(app, [*words, "--where", "seed"])
+    assert wrong.exit_code != 0
