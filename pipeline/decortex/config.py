@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -16,15 +16,19 @@ from decortex.errors import ConfigError
 ConfigT = TypeVar("ConfigT", bound="Config")
 
 
-class _Refusing(type(BaseModel)):  # type: ignore[misc]  # pydantic's metaclass has no public name
-    """Classes whose constructor refuses with a `ConfigError` in our words."""
+if TYPE_CHECKING:  # pydantic's metaclass has no public name, and a checker takes no other for its classes
+    from pydantic._internal._model_construction import ModelMetaclass as _Refusing
+else:
 
-    def __call__(cls, *args: Any, **params: Any) -> Any:
-        """Build an instance."""
-        try:
-            return super().__call__(*args, **params)
-        except ValidationError as error:
-            raise _refusal(cls, error) from None
+    class _Refusing(type(BaseModel)):
+        """Classes whose constructor refuses with a `ConfigError` in our words."""
+
+        def __call__(cls, *args, **params):
+            """Build an instance."""
+            try:
+                return super().__call__(*args, **params)
+            except ValidationError as error:
+                raise _refusal(cls, error) from None
 
 
 class Config(BaseModel, metaclass=_Refusing):
