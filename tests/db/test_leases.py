@@ -24,14 +24,14 @@ def queued(lab: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Keys of one clustering table waiting in the queue; removed with their study afterwards."""
     monkeypatch.setattr(leases, "MINIMUM_UPTIME", 0)  # this run's server may be younger
     fill()  # what other files have asked for and left
-    declare_plan("queued", plan_for("small", counts=[4], finetunings=[]))
+    declare_plan("queued", plan_for("small", counts=[7], finetunings=[]))
     sweep()
     keys = schemas.Clustering.jobs.pending.keys()
     assert len(keys) == 8
     yield [dict(key) for key in keys]
     (schemas.Study & {"study": "queued"}).delete(prompt=False)
     schemas.Clustering.jobs.delete()
-    (schemas.Clustering & {"dataset": "small", "k": 4}).delete(prompt=False)
+    (schemas.Clustering & {"dataset": "small", "k": 7}).delete(prompt=False)
 
 
 def reserve_as(key: dict[str, Any], *, host: str, pid: int, lease: str = "") -> None:
@@ -161,7 +161,7 @@ def test_errors_are_kept_and_retried(queued: list[dict[str, Any]], monkeypatch: 
     assert retry_failed([schemas.Clustering], match="100 %") == 8
     fill()
     assert queries.failed_jobs() == []
-    assert len(schemas.Clustering & {"dataset": "small", "k": 4}) == 8
+    assert len(schemas.Clustering & {"dataset": "small", "k": 7}) == 8
 
 
 def test_nothing_is_freed_just_after_the_server_was_away(
@@ -198,7 +198,7 @@ def test_a_late_worker_drops_its_result_and_goes_on(
     assert "went to process 99 on elsewhere" in summary.failed[0]
     assert [(row["status"], row["pid"]) for row in jobs.reserved.to_dicts()] == [("reserved", 99)]
     assert len(jobs.errors) == 0
-    assert len(schemas.Clustering & {"dataset": "small", "k": 4}) == 0
+    assert len(schemas.Clustering & {"dataset": "small", "k": 7}) == 0
 
 
 def test_an_interrupted_key_is_no_failure(queued: list[dict[str, Any]]) -> None:

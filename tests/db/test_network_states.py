@@ -75,7 +75,8 @@ def null_dataset() -> dict[str, object]:
 
 
 def specs_of(state: str) -> dict[int, dict[str, object]]:
-    rows = (schemas.NetworkState & {"state": state}).to_dicts()
+    here = (schemas.ModelTask & {"dataset": "small-jointly"}).proj()  # other tests have states of their own
+    rows = (schemas.NetworkState & {"state": state} & here).to_dicts()
     return {int(row["model_spec_id"]): row for row in rows}
 
 
