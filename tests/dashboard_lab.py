@@ -132,6 +132,8 @@ class Lab:
             "frozen_changes": "",
             "agreement": {part: [] for part in ("partitions", "subsamples", "methods", "models", "nulls")},
             "exists": True,
+            "matched_clusters": {},
+            "agreement_by_count": [],
             "label_sets": [],
             "labels": LABELS,
             "scores": SCORES,

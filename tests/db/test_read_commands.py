@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import pandas as pd
 import pytest
 
 from decortex_ops.cli import main
+from decortex_ops.cli.legends import MEANINGS
+from decortex_ops.cli.output import is_p, p_cell
 from decortex_ops.cli.partition_picker import selection_rows
 from decortex_schemas import queries
 
@@ -142,3 +145,53 @@ def test_variants_stand_side_by_side(
             main()
         assert caught.value.code == 1
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "question", "last"),
+    [
+        (("results",), 1, "p_max"),
+        (("agreement",), 1, "of the null models"),
+        (("stats",), 2, "nearest to their own cluster"),
+        (("price",), 3, "in agreement and performance at once"),
+    ],
+)
+def test_a_table_begins_with_its_sentence_and_ends_with_its_legend(
+    lab: str,
+    words: tuple[str, ...],
+    question: int,
+    last: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = [line for line in printed(monkeypatch, capsys, *words, lab).splitlines() if line.strip()]
+    assert queries.answers(lab)[question]["sentence"] in lines[0]
+    explained = [line.split()[0] for line in lines if line.split()[0] in MEANINGS]
+    assert explained, "columns are explained"
+    assert last in " ".join(lines[-len(explained) :])
+    for flag in ("--json", "--csv"):
+        plainly = printed(monkeypatch, capsys, *words, lab, flag)
+        assert queries.answers(lab)[question]["question"] not in plainly
+
+
+def test_status_says_first_what_the_queues_hold(
+    lab: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = printed(monkeypatch, capsys, "status").splitlines()
+    assert re.match(r"[\d,]+ rows are computed, [\d,]+ wait, [\d,]+ are in work and [\d,]+ failed", lines[0])
+    assert lines[-1].startswith("done ")
+
+
+def test_p_values_read_as_print() -> None:
+    assert [p_cell(value) for value in (0.00004, 0.0001, 0.05, 1.0, None)] == [
+        "< .0001",
+        "0.0001",
+        "0.0500",
+        "1.0000",
+        "-",
+    ]
+    assert [name for name in ("p", "p_max", "change_p", "epsilon2", "support", "pairs") if is_p(name)] == [
+        "p",
+        "p_max",
+        "change_p",
+    ]

@@ -8,7 +8,9 @@ import numpy as np
 import pymysql
 import pytest
 
+import decortex_schemas as schemas
 from decortex.errors import ConfigError
+from decortex.evaluation.agreement import matched_confusion
 from decortex_schemas import queries
 from decortex_schemas.database import computed_tables, queue_of
 from decortex_schemas.database import connection_info as reading_info
@@ -157,3 +159,22 @@ def test_a_monitor_sees_what_the_queue_page_sees(lab: str, monkeypatch: pytest.M
     monkeypatch.setattr("decortex_schemas.queries.watch.connection_info", lambda: closed)
     with pytest.raises(pymysql.OperationalError):
         queries.ping()
+
+
+def test_numbers_follow_a_cluster_from_the_first_network_to_any_other(lab: str) -> None:
+    where = {"dataset": "small", "method": "kmeans", "k": 3, "seed": 0}
+    none = (schemas.FinetuneSpec & {"kind": "none"}).fetch1("finetune_id")
+    keys = [
+        (schemas.DECFinetune & where & {"model_seed": seed, "finetune_id": none}).keys()[0] for seed in (0, 1)
+    ]
+    numbers = [queries.matched_clusters(lab, dict(key)) for key in keys]
+    labels = [partition_labels(dict(key)) for key in keys]
+    matched = matched_confusion(labels[0], labels[1])
+    for a, b in zip(matched.first.tolist(), matched.second.tolist(), strict=True):
+        assert numbers[0][a] == numbers[1][b]
+    smaller = {**keys[0], "k": 2}
+    assert queries.matched_clusters(lab, smaller) == {0: 0, 1: 1}
+    below = matched_confusion(partition_labels(smaller), labels[0])
+    for a, b in zip(below.first.tolist(), below.second.tolist(), strict=True):
+        assert numbers[0][b] == a, "a cluster keeps its number from K = 2 to K = 3"
+    assert queries.matched_clusters(lab, {**keys[0], "seed": 99}) == {}

@@ -112,8 +112,20 @@ def print_rows(
             no_wrap=_is_numeric(rows, column),
         )
     for row in rows:
-        table.add_row(*(cell(row.get(column)) for column in columns))
+        table.add_row(*(p_cell(row.get(c)) if is_p(c) else cell(row.get(c)) for c in columns))
     out.print(table)
+
+
+def is_p(column: str) -> bool:
+    """Whether a column holds p-values: 'p', 'p_...' or '..._p'."""
+    return column == "p" or column.startswith("p_") or column.endswith("_p")
+
+
+def p_cell(value: Any) -> str:
+    """A p-value with four decimals, '< .0001' below; anything else as it is."""
+    if not isinstance(value, float) or math.isnan(value):
+        return cell(value)
+    return "< .0001" if value < 1e-4 * (1 - 1e-9) else f"{value:.4f}"
 
 
 def cell(value: Any) -> str:

@@ -59,6 +59,9 @@ from .k_selection import (
     best_k,
     selection_cost,
 )
+from .matching import (
+    matched_clusters,
+)
 from .neurons import (
     MOST_PARTITIONS,
     NEURON,
@@ -217,6 +220,7 @@ __all__ = [
     "label_sets",
     "labels",
     "lost_sample",
+    "matched_clusters",
     "mixed_environments",
     "network_points",
     "neurons",

@@ -4,10 +4,11 @@ from datetime import datetime
 
 import pandas as pd
 import pytest
-from dashboard_lab import CHOICES, FAILURE, HOSTILE, STUDY, Lab, run_row, text_of
+from dashboard_lab import CHOICES, FAILURE, HOSTILE, LABELS, STUDY, Lab, run_row, text_of
 
 from decortex_ops.dashboard import decode, router
 from decortex_ops.dashboard.pages import queue, runs
+from decortex_ops.dashboard.theme import cluster_colour
 
 
 def shown(path: str, search: str, lab: Lab) -> str:
@@ -167,3 +168,45 @@ def test_an_unknown_study_is_named() -> None:
 
 def test_an_unknown_page_is_no_error() -> None:
     assert "There is no such page" in shown("/../etc/passwd", "", Lab())
+
+
+def test_columns_are_hidden_by_a_link_that_says_so() -> None:
+    text = shown("/runs", "?hide=silhouette,ari_truth", lab_of_runs())
+    headings = [
+        one
+        for one in text.split("Finished variants of the study")[1].split("open")[0].split("  ")
+        if "silhouette" in one
+    ]
+    assert headings == []
+    screen = router.show("/runs", "?hide=silhouette&sort=k", lab_of_runs())
+    assert "hide=silhouette" in screen.url
+    choice = runs.columns_choice(decode("/runs", runs.FIELDS, "?hide=silhouette,nonsense"))
+    links = {item.children.children[-1].strip(): item.children for item in choice.children[1].children}
+    assert "hide" not in links["silhouette"].href.split("?")[-1]
+    assert "hide=silhouette,p" in links["p within"].href
+    assert "K" not in links, "what a variant is called stays"
+
+
+def test_two_ticked_variants_show_their_maps_curves_and_scores() -> None:
+    rows = [run_row(), run_row(seed=1)]
+    curves = [{"method_id": 1, "finetune_id": 1, "k": k, "ari_seeds": 0.1 * k} for k in (2, 4)]
+    lab = Lab(
+        runs={"n": 2, "rows": rows}, statuses=[], describe=rows, agreement_by_count=curves, frozen_changes=""
+    )
+    words = ",".join(runs.token(row) for row in rows)
+    panels = {
+        one.name: one for one in router.view_of(runs, f"?pick={words}", lab).panels if hasattr(one, "name")
+    }
+    maps = panels["compare-maps"].figure
+    n_clusters = len({int(c) for c in LABELS if c >= 0})
+    assert len([t for t in maps.data if t.xaxis == "x"]) >= n_clusters
+    assert {t.marker.color for t in maps.data} >= {cluster_colour(0), cluster_colour(1)}
+    curve = panels["compare-k"].figure.data[0]
+    assert list(curve.x) == [2, 4]
+    assert max(curve.marker.size) == curve.marker.size[1], "its own K is the large marker"
+    boxes = panels["compare-performance"].figure.data
+    assert len(boxes) == 2 * n_clusters
+    one = router.view_of(
+        runs, f"?pick={runs.token(rows[0])}", Lab(**{**lab.answers, "describe": rows[:1]})
+    ).panels
+    assert "compare-maps" not in {panel.name for panel in one if hasattr(panel, "name")}

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from decortex.errors import ConfigError
+from decortex_ops.cli.legends import print_legend, say
 from decortex_ops.cli.output import CsvFlag, JsonFlag, print_rows, said_plainly
 from decortex_ops.cli.read.figure import parse_where
 from decortex_ops.cli.session import open_to_read
@@ -47,7 +48,9 @@ def compare(
     rows = [one_of(every, where, NAMES, "variant") for where in chosen]
     rows = [{name: value for name, value in row.items() if name not in LEFT_OUT} for row in rows]
     if not said_plainly(rows, rows, json=json, csv=csv):
+        say(f"{len(rows)} variants of study {study} beside each other, a measure per row.")
         print_rows(*_side_by_side(rows), title=f"study {study}")
+        print_legend(rows[0])
 
 
 def _side_by_side(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:

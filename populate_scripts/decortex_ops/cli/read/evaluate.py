@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from decortex_ops.cli.legends import ASSOCIATION, FINETUNING, print_legend, say_answer
 from decortex_ops.cli.output import CsvFlag, JsonFlag, choose_part, out, print_rows, said_plainly
 from decortex_ops.cli.read.results import say_versions
 from decortex_ops.cli.session import open_to_read
@@ -113,6 +114,7 @@ def stats(
     say_versions(study)
     if said_plainly(found, choose_part(found, STATS_PARTS, part), json=json, csv=csv):
         return
+    say_answer(study, ASSOCIATION)
     print_rows(
         found["predictability"],
         STATS_COLUMNS,
@@ -123,6 +125,7 @@ def stats(
     print_rows(
         found["confounds"], CONFOUND_COLUMNS, title="clusters against sessions and animals", empty=NOTHING
     )
+    print_legend(STATS_COLUMNS, CONFOUND_COLUMNS)
 
 
 def price(
@@ -145,17 +148,20 @@ def price(
     say_versions(study)
     if said_plainly(found, choose_part(found, PRICE_PARTS, part), json=json, csv=csv):
         return
+    say_answer(study, FINETUNING)
     print_rows(
         found["price"],
         PRICE_COLUMNS,
         title=f"study {study}: against the equal-epoch control",
         empty="no fine-tuning has been compared with its control yet",
     )
-    for other, columns, title in (
+    parts = (
         ("summary", SUMMARY_COLUMNS, "after fine-tuning against its own start, mean over networks"),
         ("front", FRONT_COLUMNS, "agreement between networks against performance"),
         ("states", STATES_COLUMNS, "four states: start, control, own labels, clustered afresh"),
-    ):
+    )
+    for other, columns, title in parts:
         if found[other]:
             out.print()
             print_rows(found[other], columns, title=title)
+    print_legend(PRICE_COLUMNS, *(columns for other, columns, _ in parts if found[other]))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json as jsonlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from decortex.errors import ConfigError
+from decortex_ops.cli.legends import AGREEMENT, TYPES, print_legend, say, say_answer
 from decortex_ops.cli.output import CsvFlag, JsonFlag, cell, choose_part, err, out, print_rows, said_plainly
 from decortex_ops.cli.partition_picker import print_selection, selection_rows
 from decortex_ops.cli.session import open_to_read
@@ -40,7 +41,11 @@ PARTITION_COLUMNS = (
     "method",
     "k",
     "finetune",
+    "n_partitions",
+    "largest_share",
     "ari_seeds",
+    "ari_null",
+    "p_null",
     "ami_seeds",
     "v_measure_seeds",
     "fowlkes_mallows_seeds",
@@ -126,10 +131,21 @@ def status(
         if not said_plainly(rows, rows, json=json, csv=csv):
             if watch is not None and out.is_terminal:
                 out.clear()
+            say(status_said(rows))
             print_rows(rows, ["table", "done", *queries.JOB_STATES])
+            print_legend(["done"])
         if watch is None:
             return
         time.sleep(watch)
+
+
+def status_said(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What the queues hold, in one sentence."""
+    total = {name: sum(row[name] for row in rows) for name in ("done", "pending", "reserved", "error")}
+    return (
+        f"{total['done']:,} rows are computed, {total['pending']:,} wait, {total['reserved']:,} are in work and "
+        f"{total['error']:,} failed{' (`decortex errors`)' if total['error'] else ''}."
+    )
 
 
 def results(
@@ -155,7 +171,9 @@ def results(
     ]
     if not said_plainly(rows, rows, json=json, csv=csv):
         against = sorted({row["scored_against"] for row in rows})
+        say_answer(study, AGREEMENT)
         print_rows(rows, RESULT_COLUMNS, title=f"study {study}, scored against {' and '.join(against)}")
+        print_legend(RESULT_COLUMNS)
     for line in mixed_lines(queries.mixed_environments(study)):
         err.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
     say_versions(study)
@@ -224,21 +242,24 @@ def agreement(
     found = queries.agreement(study)
     if said_plainly(found, choose_part(found, AGREEMENT_PARTS, part), json=json, csv=csv):
         return
+    say_answer(study, AGREEMENT)
     print_rows(
         found["partitions"],
         PARTITION_COLUMNS,
         title=f"study {study}: between networks (seeds) and starts (restarts)",
         empty="nothing compared yet; `decortex work` does once the scheduler has queued it",
     )
-    for other, columns, title in (
+    parts = (
         ("subsamples", SUBSAMPLE_COLUMNS, "between subsamples of 80 % of the neurons"),
         ("methods", METHOD_COLUMNS, "between methods, on the same network and on different ones"),
         ("models", MODEL_COLUMNS, "between networks of different specifications"),
         ("nulls", NULL_COLUMNS, "fine-tuning against the same fine-tuning of surrogates without types"),
-    ):
+    )
+    for other, columns, title in parts:
         if found[other]:
             out.print()
             print_rows(found[other], columns, title=title)
+    print_legend(PARTITION_COLUMNS, *(columns for other, columns, _ in parts if found[other]))
 
 
 def _ask_null(study: str, methods: list[str]) -> None:
@@ -273,6 +294,8 @@ def best_k(
         out.print(
             "nothing chosen yet; `decortex work` does once the scheduler has queued it", highlight=False
         )
+    else:
+        say_answer(study, TYPES)
     for one in found:
         print_selection(one)
 

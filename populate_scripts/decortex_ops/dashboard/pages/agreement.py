@@ -25,6 +25,7 @@ from decortex_ops.dashboard.choosing import (
     choose_study,
 )
 from decortex_ops.dashboard.label_panels import label_panels
+from decortex_ops.dashboard.numbering import numbered_pair
 from decortex_ops.dashboard.parts import Choice, Empty, Panel, View
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
@@ -70,7 +71,7 @@ def render(state: State, source: Source) -> View:
     ]
     panels = [
         matrix_panel(found, matrix, state, pair),
-        contingency_panel(found, pair),
+        contingency_panel(numbered_pair(chosen, source, found, pair), pair),
         curves_panel(chosen, curves, state),
         *stored_panels(chosen, source),
         *label_panels(chosen, source),

@@ -11,6 +11,7 @@ from dash import dcc, html
 from numpy.typing import NDArray
 
 from decortex_ops.dashboard.choosing import PARTITION, against, choose, choose_partition, partition_key
+from decortex_ops.dashboard.numbering import SAID, numbering
 from decortex_ops.dashboard.parts import Empty, Panel, View, number_tiles
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import pages, table
@@ -51,18 +52,29 @@ def render(state: State, source: Source) -> View:
         command = "decortex schedule    # then: decortex work"
         problem = Panel("members", "Members", empty=Empty("This partition is not computed yet.", command))
         return View(chosen.state, chosen.choices, [problem], LEAD)
-    labels = source(queries.labels, key)
-    sizes = np.bincount(labels[labels >= 0], minlength=1)
-    options = {(c,): f"{c} ({size} neurons)" for c, size in enumerate(sizes)}
+    own = numbering(source, chosen.state["study"], key)
+    labels = own.labels(source(queries.labels, key))
+    options = {(c,): f"{c} ({size} neurons)" for c, size in sizes_of(labels).items()}
     chosen = choose(chosen, "cluster", "Cluster", ("cluster",), options)
     state = chosen.state
     neurons = source(queries.neurons, key["dataset"])
     scores = source(queries.scores, key)
-    centres = source(queries.clusters, key)
     kind = next(r["kind"] for r in chosen.options["finetunings"] if r["finetune_id"] == state["ft"])
+    start = own
+    if kind != "none":
+        untouched = next(r["finetune_id"] for r in chosen.options["finetunings"] if r["kind"] == "none")
+        start = numbering(source, state["study"], {**key, "finetune_id": untouched})
+    centres = start.rows(source(queries.clusters, key), "cluster")
     members = np.flatnonzero(labels == state["cluster"])
     panels = [
-        tiles(labels, members, scores, centres if kind == "none" else (), state["cluster"]),
+        tiles(
+            labels,
+            members,
+            scores,
+            centres if kind == "none" else (),
+            state["cluster"],
+            stored=own.stored(state["cluster"]),
+        ),
         readout_panel(centres, state["cluster"], moved=kind != "none"),
         groups_panel(neurons, labels, state["cluster"]),
         overview_panel(state, labels, scores, centres if kind == "none" else ()),
@@ -71,14 +83,22 @@ def render(state: State, source: Source) -> View:
     return View(state, chosen.choices, panels, LEAD + against(chosen))
 
 
+def sizes_of(labels: NDArray[np.integer[Any]]) -> dict[int, int]:
+    """Neurons of every cluster, by its number."""
+    found, sizes = np.unique(labels[labels >= 0], return_counts=True)
+    return dict(zip(found.tolist(), sizes.tolist(), strict=True))
+
+
 def tiles(
     labels: NDArray[np.integer[Any]],
     members: NDArray[np.int64],
     scores: NDArray[np.float64] | None,
     centres: Sequence[Mapping[str, Any]],
     cluster: int,
+    *,
+    stored: int,
 ) -> Any:
-    """Size, share, spread and performance."""
+    """Size, share, spread and performance, and what the cluster is called in the tables."""
     placed = max(int((labels >= 0).sum()), 1)
     own = np.array([]) if scores is None else scores[members]
     own = own[np.isfinite(own)]
@@ -89,6 +109,7 @@ def tiles(
             ("share of the neurons", f"{len(members) / placed:.1%}", ""),
             ("spread, RMS distance to the mean", number(spread), ""),
             ("mean test correlation", number(float(own.mean()) if len(own) else None), ""),
+            ("label in the tables, its rank by size", number(stored), ""),
         ]
     )
 
@@ -114,7 +135,7 @@ def readout_panel(centres: Sequence[Mapping[str, Any]], cluster: int, *, moved: 
         ],
         empty=empty,
         note="Grey: the other clusters of the partition."
-        + (" Cluster numbers are those before fine-tuning." if moved else ""),
+        + (" Of the clusters before fine-tuning, whose numbers theirs follow." if moved else ""),
         width="half",
     )
 
@@ -231,7 +252,7 @@ def overview_panel(
     spreads = {row["cluster"]: row["spread"] for row in centres}
     placed = max(int((labels >= 0).sum()), 1)
     rows = []
-    for cluster, size in enumerate(np.bincount(labels[labels >= 0], minlength=1)):
+    for cluster, size in sizes_of(labels).items():
         own = np.array([]) if scores is None else scores[labels == cluster]
         own = own[np.isfinite(own)]
         rows.append(
@@ -254,6 +275,7 @@ def overview_panel(
         "overview",
         "All clusters",
         f"n = {len(rows)} clusters; spread in the units of the embedding",
+        note=SAID,
         content=table(
             rows,
             [

@@ -22,6 +22,7 @@ from decortex_ops.dashboard.choosing import (
     partition_key,
 )
 from decortex_ops.dashboard.four_states import states_panel
+from decortex_ops.dashboard.numbering import numbering, with_numbers
 from decortex_ops.dashboard.parts import Empty, Panel, View, number_tiles
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
@@ -65,6 +66,7 @@ def render(state: State, source: Source) -> View:
         return View(state, chosen.choices, [problem], LEAD)
     untouched = next(row["finetune_id"] for row in chosen.options["finetunings"] if row["kind"] == "none")
     both = source(queries.describe, [{**key, "finetune_id": untouched}, key], state["study"])
+    found = with_numbers(found, numbering(source, state["study"], key))
     panels = [
         tiles(found),
         losses_panel(found),
@@ -240,12 +242,8 @@ def price_panel(found: Mapping[str, Any]) -> Panel:
     """Test correlation before, after and of the control; change by cluster."""
     price = found["price"]
     if price is None:
-        return Panel(
-            "price",
-            "Before and after",
-            empty=Empty("Its price is not computed yet.", "decortex schedule    # then: decortex work"),
-            width="half",
-        )
+        empty = Empty("Its price is not computed yet.", "decortex schedule    # then: decortex work")
+        return Panel("price", "Before and after", empty=empty, width="half")
     clusters = price["clusters"]
     interval = f"[{number(price['interval_low'], 4)}, {number(price['interval_high'], 4)}]"
     return Panel(

@@ -20,6 +20,7 @@ from decortex_ops.dashboard.choosing import (
     choose_partition,
     partition_key,
 )
+from decortex_ops.dashboard.numbering import SAID, numbering
 from decortex_ops.dashboard.parts import Choice, Empty, Panel, View
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
@@ -143,7 +144,7 @@ def _scene(state: State, source: Source) -> tuple[Chosen, Scene | None, Panel | 
     view_key = {name: view[name] for name in queries.VIEW_KEY}
     scene = Scene(
         points=source(queries.view_points, view_key),
-        labels=source(queries.labels, key),
+        labels=numbering(source, state["study"], key).labels(source(queries.labels, key)),
         scores=source(queries.scores, key),
         neurons=source(queries.neurons, key["dataset"]),
         view=view,
@@ -169,7 +170,8 @@ def map_panel(scene: Scene, state: State) -> Panel:
         )
         if missing
         else None,
-        note="Drag a lasso to list neurons below; scroll to zoom, double-click to see all again.",
+        note="Drag a lasso to list neurons below; scroll to zoom, double-click to see all again."
+        + (f" {SAID}" if colour == "cluster" else ""),
         graph=_GRAPH,
         graph_id={"type": "lasso", "name": "map"},
     )

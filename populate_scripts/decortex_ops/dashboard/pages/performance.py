@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from decortex_ops.dashboard.choosing import NO_RECORDINGS, PARTITION, against, choose_partition, partition_key
+from decortex_ops.dashboard.numbering import SAID, numbering
 from decortex_ops.dashboard.parts import Empty, Panel, View, number_tiles
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
@@ -46,7 +47,13 @@ def render(state: State, source: Source) -> View:
         return View(
             chosen.state, chosen.choices, [Panel("violins", "Performance by cluster", empty=empty)], LEAD
         )
-    labels = source(queries.labels, key)
+    own = numbering(source, chosen.state["study"], key)
+    labels = own.labels(source(queries.labels, key))
+    found = {
+        **found,
+        "clusters": own.rows(found["clusters"], "cluster"),
+        "pairs": own.rows(found["pairs"], "first", "second"),
+    }
     scores = source(queries.scores, key)
     panels = [effects(found), violins_panel(found, labels, scores), clusters_panel(found), pairs_panel(found)]
     return View(chosen.state, chosen.choices, panels, LEAD + against(chosen))
@@ -109,7 +116,7 @@ def violins_panel(
         else Empty(
             "The network was not scored on test trials.", "decortex schedule    # then: decortex work"
         ),
-        note="Line: median; thick bar: half of the neurons. "
+        note=f"Line: median; thick bar: half of the neurons. {SAID} "
         f"{found['n_excluded']} neurons have no defined score.",
     )
 
@@ -186,7 +193,7 @@ def violins_figure(groups: Mapping[int, NDArray[np.float64]]) -> go.Figure:
                 showlegend=False,
             ),
         ]
-    made = figure(*traces, x="cluster (0 is the largest)", y="test correlation", height=400)
+    made = figure(*traces, x="cluster", y="test correlation", height=400)
     made.update_xaxes(
         tickvals=list(range(len(groups))),
         ticktext=[f"{cluster}<br>n = {len(values)}" for cluster, values in groups.items()]

@@ -11,6 +11,7 @@ from dash import dcc, html
 
 from decortex_ops.dashboard.choosing import METHOD, STUDY, K, choose_study
 from decortex_ops.dashboard.parts import Choice, Empty, Panel, View, aria, data
+from decortex_ops.dashboard.side_by_side import name_of, side_by_side
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import pages, table
 from decortex_ops.dashboard.theme import category_colour, figure, number, plain
@@ -35,6 +36,7 @@ FIELDS = (
     Field("down", "int", default=0, choices=(0, 1)),
     Field("page", "int", default=1, low=1, high=100_000),
     Field("pick", "texts", default=()),
+    Field("hide", "texts", default=()),
 )
 COLUMNS = (
     ("pick", ""),
@@ -55,6 +57,8 @@ COLUMNS = (
     ("share_changed", "changed"),
     ("more", ""),
 )
+# Columns that a viewer may hide.
+CHOSEN = tuple(name for name, text in COLUMNS if text and name not in ("method_name", "k", "finetune"))
 OPTIONAL = ("ari_truth", "ari_seeds", "ari_restarts", "difference", "share_changed")
 MEASURES = (
     ("ari_truth", "ARI with known types"),
@@ -120,6 +124,7 @@ def render(state: State, source: Source) -> View:
     compared = source(queries.describe, keys, study) if keys else []
     panels = [
         *([compare_panel(compared, too_many=len(state["pick"]) > MOST_PICKED)] if compared else []),
+        *(side_by_side(source, study, compared) if len(compared) > 1 else []),
         runs_panel(
             state,
             found,
@@ -188,7 +193,9 @@ def runs_panel(state: State, found: Mapping[str, Any], *, rows: Any) -> Panel:
 
     # A column that nobody could fill here, such as the known types of recordings, is left out.
     unknown = {name for name, _ in COLUMNS if name in OPTIONAL and all(row[name] is None for row in shown)}
+    unknown |= set(state["hide"]) & set(CHOSEN)
     content = [
+        columns_choice(state),
         table(
             shown,
             [(name, text) for name, text in COLUMNS if name not in unknown],
@@ -218,6 +225,26 @@ def runs_panel(state: State, found: Mapping[str, Any], *, rows: Any) -> Panel:
             "No finished variant fits these choices.",
             f"decortex study show {state['study']}    # then: decortex schedule and decortex work",
         ),
+    )
+
+
+def columns_choice(state: State) -> html.Details:
+    """Columns as links that hide or show them; what is hidden is part of the link to this view."""
+    names = dict(COLUMNS)
+    hidden = [name for name in state["hide"] if name in CHOSEN]
+    links = []
+    for name in CHOSEN:
+        now = tuple(one for one in hidden if one != name) if name in hidden else (*hidden, name)
+        act = html.Span("show" if name in hidden else "hide", className="unseen")
+        said = ["☐ " if name in hidden else "☑ ", act, f" {names[name]}"]
+        target = state.link(hide=now, pick=state["pick"])
+        links.append(html.Li(dcc.Link(said, href=target)))
+    return html.Details(
+        [
+            html.Summary(f"Columns ({len(CHOSEN) - len(hidden)} of {len(CHOSEN)})"),
+            html.Ul(links, className="legend"),
+        ],
+        open=bool(hidden),
     )
 
 
@@ -254,7 +281,7 @@ def compare_figure(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
     traces = []
     for index, row in enumerate(rows):
         values = [(text, row.get(name)) for name, text in MEASURES if text in labels]
-        name = f"{row['method_name']} K={row['k']} {row['finetune']} · net {row['model_seed']} · start {row['seed']}"
+        name = name_of(row)
         traces.append(
             go.Scatter(
                 x=[value for _, value in values],

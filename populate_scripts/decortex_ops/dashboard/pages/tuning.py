@@ -21,6 +21,7 @@ from decortex_ops.dashboard.choosing import (
     choose_study,
     partition_key,
 )
+from decortex_ops.dashboard.numbering import SAID, numbering
 from decortex_ops.dashboard.parts import Empty, Panel, View
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.theme import cluster_colour, cluster_symbol, figure, number
@@ -80,10 +81,26 @@ def render(state: State, source: Source) -> View:
         ),
     }
     own = [row for row in rows if all(row[name] == value for name, value in names.items())]
+    untouched = next(row["finetune_id"] for row in chosen.options["finetunings"] if row["kind"] == "none")
+    numbers = numbering(source, state["study"], {**key, "finetune_id": untouched})
+    first = {
+        **key,
+        "finetune_id": untouched,
+        "model_seed": min(
+            row["model_seed"]
+            for row in chosen.options["networks"]
+            if (row["dataset"], row["model_spec_id"]) == (state["dataset"], state["model"])
+        ),
+        "seed": min(row["seed"] for row in chosen.options["seeds"]),
+    }
+    stimuli = source(queries.cluster_stimuli, key)
+    if stimuli is not None:
+        stimuli = {**stimuli, "clusters": [numbers.of(label) for label in stimuli["clusters"]]}
+    fields = source(queries.cluster_fields, key)
     panels = [
-        profile_panel(own, Empty(why, command)),
-        *stimuli_panels(source(queries.cluster_stimuli, key), state, method),
-        *fields_panels(source(queries.cluster_fields, key)),
+        profile_panel(numbering(source, state["study"], first).rows(own, "cluster"), Empty(why, command)),
+        *stimuli_panels(stimuli, state, method),
+        *fields_panels(None if fields is None else numbers.rows(fields, "cluster")),
     ]
     return View(state, chosen.choices, panels, LEAD)
 
@@ -100,7 +117,7 @@ def profile_panel(rows: Sequence[Mapping[str, Any]], empty: Empty) -> Panel:
         figure=profile_figure(rows) if rows else None,
         rows=rows,
         empty=None if rows else empty,
-        note="Clusters are those of the first network; the others' are matched to them, one to one.",
+        note=SAID,
     )
 
 
