@@ -113,6 +113,29 @@ def test_the_queue_counts_the_rows(visit: Visit, sql: Sql) -> None:
     assert visit.tile("rows done").replace("\u2009", "") == str(total)
 
 
+def test_ticked_variants_stand_side_by_side(visit: Visit, study: str) -> None:
+    visit.open(f"/runs?study={study}&k=8")
+    for i in range(2):
+        visit.panel("runs").get_by_role("checkbox").nth(i).click()
+        visit.page.wait_for_function(
+            f"(new URLSearchParams(location.search).get('pick') || '').split(',').filter(Boolean).length == {i + 1}"
+        )
+        visit.settled()
+    for name in ("compare", "compare-maps", "compare-k", "compare-performance"):
+        visit.page.wait_for_selector(f'[data-panel="{name}"] .js-plotly-plot')
+    SHOTS.mkdir(exist_ok=True)
+    visit.page.screenshot(path=SHOTS / "compare.png", full_page=True)
+
+
+def test_a_column_is_hidden_by_the_link(visit: Visit, study: str) -> None:
+    visit.open(f"/runs?study={study}")
+    visit.panel("runs").locator("summary").click()
+    visit.panel("runs").get_by_role("link", name="hide silhouette").click()
+    visit.at("hide=silhouette")
+    headings = visit.panel("runs").locator("thead th").all_inner_texts()
+    assert not any("silhouette" in text for text in headings)
+
+
 def test_runs_filter_sort_and_compare(visit: Visit, study: str, sql: Sql) -> None:
     visit.open(f"/runs?study={study}")
     panel = visit.panel("runs")
@@ -187,7 +210,8 @@ def test_a_figure_is_saved_with_its_title(visit: Visit, study: str, tmp_path: An
 def test_numbers_of_one_partition(visit: Visit, study: str, sql: Sql) -> None:
     where = "model_seed = 1 AND method_id = 1 AND k = 8 AND seed = 0"
     visit.open(f"/cluster?study={study}{PARTITION}&ft=1&cluster=2")
-    stored = sql(f"SELECT * FROM __clustering__cluster WHERE {where} AND cluster = 2")[0]
+    label = int(visit.tile("label in the tables, its rank by size"))
+    stored = sql(f"SELECT * FROM __clustering__cluster WHERE {where} AND cluster = {label}")[0]
     assert visit.tile("neurons") == str(stored["size"])
     assert visit.tile("spread") == f"{stored['spread']:.3f}"
     visit.open(f"/performance?study={study}{PARTITION}&ft=1")
@@ -300,6 +324,33 @@ def test_everything_is_reached_with_the_keyboard(visit: Visit, study: str) -> No
     visit.page.keyboard.press("Enter")
     visit.at("sort=silhouette")
     assert visit.panel("runs").locator("th[aria-sort=descending]").count() == 1
+
+
+def test_a_bare_link_takes_one_back(visit: Visit) -> None:
+    visit.open("/queue")
+    visit.open("/performance")
+    visit.at("study=")
+    visit.page.go_back()
+    visit.page.wait_for_function("location.pathname === '/queue'")
+
+
+def test_the_arrow_keys_keep_the_focus(visit: Visit, study: str) -> None:
+    visit.open(f"/performance?study={study}{PARTITION}")
+    visit.page.locator("#choice-k").focus()
+    for key, k in (("ArrowDown", 12), ("ArrowUp", 8), ("ArrowUp", 4)):
+        visit.page.keyboard.press(key)
+        visit.at(f"k={k}")
+        visit.settled()
+        visit.page.wait_for_function("document.activeElement.id === 'choice-k'")
+
+
+def test_a_cluster_keeps_its_colour_over_networks(visit: Visit, study: str, sql: Sql) -> None:
+    colours = []
+    for net in (0, 1):
+        visit.open(f"/cluster?study={study}&model=1&net={net}&method=1&k=8&seed=0&cluster=3")
+        link = visit.panel("overview").locator("tr.chosen .chip")
+        colours.append(link.get_attribute("style"))
+    assert colours[0] == colours[1]
 
 
 def test_hostile_names_are_text(visit: Visit) -> None:

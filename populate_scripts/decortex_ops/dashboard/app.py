@@ -117,6 +117,7 @@ def _add_callbacks(app: dash.Dash, source: Source) -> None:
     in_browser(
         ClientsideFunction("decortex", "settle"),
         Output("url", "search", allow_duplicate=True),
+        Output("url", "href", allow_duplicate=True),
         Input("canonical", "data"),
         prevent_initial_call=True,
     )

@@ -22,7 +22,6 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 OUTSIDE = "#b4bac2"
 STATES = {"done": "#009E73", "running": "#0072B2", "failed": "#D55E00", "waiting": "#b4bac2"}
 SEQUENTIAL = "Viridis"
-DIVERGING = "RdBu"
 
 
 def cluster_colour(cluster: int) -> str:

@@ -340,16 +340,6 @@ def _key(figure: str, study: str, row: Mapping[str, Any], names: Sequence[str]) 
 
 _OF_ROWS = ("dataset", "model", "embedding", "method", "k", "finetune")
 RECIPES: dict[str, Recipe] = {
-    "summary": Recipe(
-        "the study in one figure: answers, a map, agreement over K, performance, fine-tuning",
-        queries.CHOICE,
-        _summary,
-    ),
-    "stimuli": Recipe(
-        "what each cluster's neurons answer to most: optimised, and of the test stimuli",
-        queries.CHOICE,
-        _stimuli,
-    ),
     "criteria": Recipe("criteria of K with the bands of null models, and the decision", SELECTION, _criteria),
     "surrogates": Recipe(
         "one criterion on every surrogate without types, beside the data",
@@ -379,5 +369,15 @@ RECIPES: dict[str, Recipe] = {
         "neurons on a view of their embedding (colour: cluster, score, session, animal, true_type, z)",
         (*queries.CHOICE, "view", "view_seed", "colour"),
         _map,
+    ),
+    "summary": Recipe(
+        "the study in one figure: answers, a map, agreement over K, performance, fine-tuning",
+        queries.CHOICE,
+        _summary,
+    ),
+    "stimuli": Recipe(
+        "what each cluster's neurons answer to most: optimised, and of the test stimuli",
+        queries.CHOICE,
+        _stimuli,
     ),
 }

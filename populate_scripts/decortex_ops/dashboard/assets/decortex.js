@@ -42,7 +42,8 @@
   window.dash_clientside.decortex = {
     /* The address bar says everything that is shown, defaults included. */
     settle: function (canonical) {
-      if (!canonical) { return window.dash_clientside.no_update; }
+      const none = window.dash_clientside.no_update;
+      if (!canonical) { return [none, none]; }
       document.title = canonical.title;
       const path = canonical.url.split("?")[0];
       if (canonical.from === window.location.pathname) {
@@ -54,7 +55,8 @@
       }
       if (lastPath === path) { [0, 60, 250].forEach((ms) => window.setTimeout(keepFocus, ms)); } else { changed = null; }
       lastPath = path;
-      return window.location.search;
+      // Both, or the address that dash remembers is pushed again and a bare link takes two Backs.
+      return [window.location.search, window.location.href];
     },
     lasso: function () {
       const found = triggered().filter((one) => one.value);
