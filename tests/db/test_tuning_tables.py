@@ -22,6 +22,8 @@ from decortex.tuning import (
     linear_fields,
 )
 from decortex_ops.cli import main
+from decortex_ops.dashboard import router
+from decortex_ops.dashboard.source import CachedSource
 from decortex_ops.reports import draw_figure, report
 from decortex_schemas import queries
 from decortex_schemas.register import declare_plan
@@ -104,6 +106,24 @@ def test_stimuli_are_those_of_the_partition(shown: str) -> None:
     assert among.stimuli.shape[:2] == (row["n_clusters"], 5)
     np.testing.assert_array_equal(row["shown"], among.stimuli)
     np.testing.assert_array_equal(row["shown_responses"], among.responses)
+
+
+def test_the_page_draws_what_the_store_holds(shown: str) -> None:
+    key = {"dataset": DATASET, "model_seed": 0, "k": 3, "seed": 0}
+    partition = dict((ClusterStimuli & key).keys()[0])
+    found = queries.cluster_stimuli(partition)
+    assert found is not None
+    for name in ("stimuli", "exciting", "shown", "confusion"):
+        assert isinstance(found[name], np.ndarray), name
+    fields = queries.cluster_fields(partition)
+    assert fields is not None
+    assert all(row["neuron"] is None or row["spatial"].ndim == 2 for row in fields)
+    panels = router.view_of(
+        router.BY_PATH["/tuning"], f"?study={shown}&net=0&k=3&seed=0", CachedSource()
+    ).panels
+    drawn = {panel.name: panel for panel in panels}
+    assert {"profiles", "exciting", "stimuli", "fields"} <= set(drawn)
+    assert len(drawn["exciting"].figure.data) == 3 * (1 + 5)
 
 
 def test_the_figure_and_the_report_show_them(shown: str) -> None:

@@ -201,7 +201,7 @@ def cluster_stimuli(key: Row) -> Row | None:
         return None
     labels = np.asarray((Clustering & at).fetch1("labels"))
     return {
-        **{name: rows[0][name] for name in ("stimuli", "exciting", "shown")},
+        **{name: np.asarray(rows[0][name]) for name in ("stimuli", "exciting", "shown")},
         **{name: np.asarray(rows[0][name]) for name in ("exciting_responses", "shown_responses")},
         "confusion": np.asarray(rows[0]["confusion"]),
         "n_discriminated": int(rows[0]["n_discriminated"]),
@@ -230,7 +230,8 @@ def cluster_fields(key: Row) -> list[Row] | None:
     rows = (InSilicoTuning & network).proj("temporal_fields", "spatial_fields", "separable").to_dicts()
     if not rows:
         return None
-    temporal, spatial = np.asarray(rows[0]["temporal_fields"], dtype=np.float64), rows[0]["spatial_fields"]
+    temporal = np.asarray(rows[0]["temporal_fields"], dtype=np.float64)
+    spatial = np.asarray(rows[0]["spatial_fields"])
     separable = np.asarray(rows[0]["separable"])
     lengths = np.linalg.norm(temporal, axis=1)
     labels = np.asarray((Clustering & at).fetch1("labels"))
