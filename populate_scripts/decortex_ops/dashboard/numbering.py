@@ -55,6 +55,15 @@ def with_numbers(found: Mapping[str, Any], own: Numbering) -> dict[str, Any]:
     return {**found, "price": {**price, "clusters": own.rows(price["clusters"], "cluster")}}
 
 
+def numbered_stimuli(found: Mapping[str, Any], own: Numbering) -> dict[str, Any]:
+    """Answer of `queries.cluster_stimuli` with the numbers of its clusters, in their order."""
+    numbers = [own.of(label) for label in found["clusters"]]
+    order = np.argsort(numbers)
+    rows = {name: found[name][order] for name in ("stimuli", "exciting", "shown", "shown_responses")}
+    square = {name: found[name][np.ix_(order, order)] for name in ("confusion", "exciting_responses")}
+    return {**found, **rows, **square, "clusters": [numbers[i] for i in order]}
+
+
 def numbering(source: Source, study: str, key: Mapping[str, Any]) -> Numbering:
     """Numbers of the clusters of one partition of a study."""
     return Numbering(source(queries.matched_clusters, study, dict(key)))

@@ -121,3 +121,12 @@ def test_networks_without_recordings_show_the_optimised_stimuli_alone() -> None:
     assert "no test stimuli" in text_of(
         router.show("/tuning", "?method=1&k=4", lab(cluster_stimuli=none)).main
     )
+
+
+def test_stimuli_stand_in_the_order_of_their_clusters_numbers() -> None:
+    source = lab(matched_clusters={0: 1, 1: 0})
+    made = figure_of("/tuning", "?method=1&k=4", source, "exciting")
+    np.testing.assert_array_equal(made.data[0].z, STIMULI["exciting"][1, 0][::-1])
+    matrix = next(t for t in figure_of("/tuning", "?method=1&k=4", source, "stimuli").data if t.x is not None)
+    assert list(matrix.x) == ["0", "1"]
+    np.testing.assert_array_equal(matrix.z, STIMULI["confusion"][::-1, ::-1])

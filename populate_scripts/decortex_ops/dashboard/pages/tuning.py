@@ -21,7 +21,7 @@ from decortex_ops.dashboard.choosing import (
     choose_study,
     partition_key,
 )
-from decortex_ops.dashboard.numbering import SAID, numbering
+from decortex_ops.dashboard.numbering import SAID, numbered_stimuli, numbering
 from decortex_ops.dashboard.parts import Empty, Panel, View
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.theme import cluster_colour, cluster_symbol, figure, number
@@ -95,7 +95,7 @@ def render(state: State, source: Source) -> View:
     }
     stimuli = source(queries.cluster_stimuli, key)
     if stimuli is not None:
-        stimuli = {**stimuli, "clusters": [numbers.of(label) for label in stimuli["clusters"]]}
+        stimuli = numbered_stimuli(stimuli, numbers)
     fields = source(queries.cluster_fields, key)
     panels = [
         profile_panel(numbering(source, state["study"], first).rows(own, "cluster"), Empty(why, command)),
@@ -313,7 +313,7 @@ def spatial_figure(shown: Sequence[Mapping[str, Any]]) -> go.Figure:
         rows=1,
         cols=len(shown),
         horizontal_spacing=0.01,
-        subplot_titles=[f"cluster {row['cluster']}, neuron {row['neuron']}" for row in shown],
+        subplot_titles=[f"{row['cluster']}<br>(neuron {row['neuron']})" for row in shown],
     )
     for place, row in enumerate(shown):
         _add_image(made, row["spatial"], place, colours="Cividis")
