@@ -15,11 +15,27 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 DATABASE_FIXTURES = {"server"}
 
 
+# Computed in every process that asks for them: tests that use them run in one, the others are spread by file.
+COMPUTED_ONCE = {"lab", "selection"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the server from the fixtures it asks for, so that no mark can be forgotten."""
+    """Mark what needs the server from the fixtures it asks for, so that no mark can be forgotten; spread the tests.
+
+    The longest groups come first, so that all processes end at about the same time: the tests that share the computed
+    lab, then the commands, then the tables and the rest.
+    """
+    ranks = []
     for item in items:
-        if DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if DATABASE_FIXTURES & fixtures:
             item.add_marker("needs_db")
+        file = item.path.relative_to(REPOSITORY / "tests").as_posix()
+        computed = bool(COMPUTED_ONCE & fixtures) and file.startswith("db/")
+        item.add_marker(pytest.mark.xdist_group("lab" if computed else file))
+        ranks.append((not computed, not file.startswith("e2e/"), not file.startswith("db/")))
+    order = sorted(range(len(items)), key=ranks.__getitem__)
+    items[:] = [items[index] for index in order]
 
 
 @pytest.fixture(scope="session")

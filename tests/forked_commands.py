@@ -1,6 +1,8 @@
 """Commands as processes of their own that cost no start: forked from one that has loaded decortex and nothing else.
 
-Run as a program this file is that process: it reads orders (one JSON object a line) and forks a child for each.
+Run as a program this file is that process: it takes orders (one JSON object per connection to a socket) and forks
+a child for each. `Yard.programs` is a folder with a program `decortex` that gives such an order: scripts of a shell
+that find it first in their PATH run forked commands, with the standard streams, folder and environment of the shell.
 """
 
 from __future__ import annotations
@@ -9,9 +11,13 @@ import contextlib
 import itertools
 import json
 import os
+import select
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from dataclasses import dataclass
@@ -19,6 +25,22 @@ from pathlib import Path
 from typing import Any
 
 from other_processes import CONNECT, Lab
+
+# Orders a command, hands on its own streams and the signals that it gets, and ends as the command ends.
+PROGRAM = """#!{python} -SE
+import json, os, signal, socket, sys
+with socket.socket(socket.AF_UNIX) as link:
+    link.connect({address!r})
+    order = dict(words=sys.argv[1:], environment=dict(os.environ), code="", cwd=os.getcwd())
+    socket.send_fds(link, [b"s"], [0, 1, 2])
+    link.sendall(json.dumps(order).encode() + b"\\n")
+    answers = link.makefile()
+    pid = int(answers.readline())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: os.kill(pid, number))
+    status = int(answers.readline())
+sys.exit(status if status >= 0 else 128 - status)
+"""
 
 
 class ForkedProcess:
@@ -84,12 +106,22 @@ class Yard:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._numbers = itertools.count()
+        # The path of a socket may have 107 bytes, which a folder of pytest's may exceed.
+        self._sockets = tempfile.mkdtemp(prefix="yard-")
+        self._address = os.path.join(self._sockets, "orders")
+        self.programs = folder / "programs"
+        self.programs.mkdir()
+        program = self.programs / "decortex"
+        program.write_text(PROGRAM.format(python=sys.executable, address=self._address))
+        program.chmod(0o755)
         here = Path(__file__).resolve().parent
         # The path of this run: children must find the same decortex as the tests do.
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         environment["PYTHONPATH"] = os.pathsep.join([str(here), *filter(None, sys.path)])
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).resolve())], stdin=subprocess.PIPE, text=True, env=environment
+            [sys.executable, str(Path(__file__).resolve()), self._address],
+            stdin=subprocess.PIPE,
+            env=environment,
         )
 
     def start(self, words: tuple[str, ...], environment: dict[str, str], *, code: str = "") -> ForkedProcess:
@@ -107,9 +139,8 @@ class Yard:
         folder = self._folder / str(next(self._numbers))
         folder.mkdir()
         order = {"words": words, "environment": environment, "code": code, "folder": str(folder)}
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
+        with self._link() as link:
+            link.sendall(b"f" + json.dumps(order).encode() + b"\n")
         return ForkedProcess(folder)
 
     def close(self) -> None:
@@ -118,6 +149,26 @@ class Yard:
         self._process.stdin.close()
         self._process.kill()
         self._process.wait()
+        shutil.rmtree(self._sockets)
+
+    def await_ready(self, seconds: float = 300) -> None:
+        """Wait until the process takes orders: before the first that comes from `programs`."""
+        self._link(seconds).close()
+
+    def _link(self, seconds: float = 300) -> socket.socket:
+        deadline = time.monotonic() + seconds
+        while True:
+            link = socket.socket(socket.AF_UNIX)
+            try:
+                link.connect(self._address)
+            except (FileNotFoundError, ConnectionRefusedError):
+                link.close()
+                ended = self._process.poll()
+                if ended is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"the forking process takes no orders; its status: {ended}") from None
+                time.sleep(0.02)
+            else:
+                return link
 
 
 @dataclass(frozen=True)
@@ -161,48 +212,84 @@ def _await_text(path: Path, seconds: float) -> str:
         time.sleep(0.005)
 
 
-def _serve() -> None:
-    """Fork a child for every line of standard input."""
+def _serve(address: str) -> None:
+    """Fork a child for every connection that brings an order, until standard input ends."""
     import decortex_ops.cli
     import decortex_ops.demo  # noqa: F401
     from decortex_schemas.database import describe_environment
 
     describe_environment()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    for line in sys.stdin:
-        if os.fork() == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            _supervise(json.loads(line))
-            os._exit(0)
+    signal.signal(signal.SIGCHLD, _reap)
+    with socket.socket(socket.AF_UNIX) as orders:
+        orders.bind(address)
+        orders.listen(64)
+        while sys.stdin not in (ready := select.select([sys.stdin, orders], [], [])[0]):
+            link = ready[0].accept()[0]
+            if os.fork() == 0:
+                orders.close()
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                _supervise(link)
+                os._exit(0)
+            link.close()
 
 
-def _supervise(order: dict[str, Any]) -> None:
-    """Fork the command itself and write down how it ended."""
-    folder = Path(order["folder"])
+def _reap(number: int, frame: object) -> None:
+    """Wait for children that have ended, so that the time they took counts as this process's."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _supervise(link: socket.socket) -> None:
+    """Read one order, fork the command itself, and tell how it ended."""
+    kind, streams, _, _ = socket.recv_fds(link, 1, 3)
+    text = link.makefile().readline()
+    if not text:
+        return
+    order = json.loads(text)
+    if kind == b"f":
+        folder = Path(order["folder"])
+        written = [
+            os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) for name in ("out", "err")
+        ]
+        streams = [os.open(os.devnull, os.O_RDONLY), *written]
     pid = os.fork()
     if pid == 0:
         status = 70
         try:
-            status = _command(order, folder)
+            link.close()
+            status = _command(order, streams)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(status)
-    (folder / "pid").write_text(str(pid))
+    if kind == b"f":
+        (folder / "pid").write_text(str(pid))
+    else:
+        link.sendall(f"{pid}\n".encode())
+    for handle in streams:
+        os.close(handle)
+    for handle in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), handle)
     _, status = os.waitpid(pid, 0)
-    part = folder / "status.part"
-    part.write_text(str(os.waitstatus_to_exitcode(status)))
-    part.rename(folder / "status")
+    ended = str(os.waitstatus_to_exitcode(status))
+    if kind == b"f":
+        part = folder / "status.part"
+        part.write_text(ended)
+        part.rename(folder / "status")
+    else:
+        with contextlib.suppress(BrokenPipeError):
+            link.sendall(f"{ended}\n".encode())
 
 
-def _command(order: dict[str, Any], folder: Path) -> int:
+def _command(order: dict[str, Any], streams: list[int]) -> int:
     import atexit
 
     os.setsid()
-    for number, name in ((1, "out"), (2, "err")):
-        handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for number, handle in enumerate(streams):
         os.dup2(handle, number)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.close(handle)
+    os.chdir(order.get("cwd", "."))
     os.environ.clear()
     os.environ.update(order["environment"])
     try:
@@ -223,4 +310,4 @@ def _command(order: dict[str, Any], folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(sys.argv[1])

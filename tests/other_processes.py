@@ -12,10 +12,12 @@ import pymysql
 
 CONNECT = """
 import decortex_schemas as schemas
-from decortex_schemas.database.schema import declare_everything, open_connection, read_settings
-declare_everything(open_connection(read_settings()))
 schemas.connect()
 """
+
+
+# Which process runs where: written by whoever connects to compute.
+CONNECTED = ("environment", "worker_lease")
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Lab:
     def python(self, code: str) -> str:
         """Run lines of Python in a connected process of their own; returns what they print.
 
-        The process declares the tables first, jobs tables too, as `decortex init` does.
+        Where the database is empty, connecting declares the tables, jobs tables too, as `decortex init` does.
         """
         done = subprocess.run(
             [sys.executable, "-c", CONNECT + code],
@@ -69,6 +71,11 @@ class Lab:
         with self.link() as link, link.cursor() as cursor:
             cursor.execute(sql, args)
             return list(cursor.fetchall())
+
+    def checksums(self) -> dict[str, int]:
+        """The server's checksum of the rows of every table, but those that a process fills by connecting."""
+        names = [name for (name,) in self.query("SHOW TABLES") if not name.startswith(CONNECTED)]
+        return dict(self.query("CHECKSUM TABLE " + ", ".join(f"`{name}`" for name in names)))
 
     def link(self) -> Any:
         """Open a connection to the database."""

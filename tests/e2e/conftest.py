@@ -92,9 +92,11 @@ def tiny(server: dict[str, str], yard: Yard, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="module")
-def declared(server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def declared(
+    server: dict[str, str], yard: Yard, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ForkedLab]:
     """One declared, empty database for all tests of a module that only read or are refused."""
-    lab = _make(server, tmp_path_factory.mktemp("declared"))
+    lab = forked(_make(server, tmp_path_factory.mktemp("declared")), yard)
     lab.run("init")
     yield lab
     _drop(lab)

@@ -271,7 +271,7 @@ except Exception as error:
 def test_a_refusal_says_who_one_is_which_role_it_takes_and_whom_to_ask(
     tiny: ForkedLab, people: dict[str, ForkedLab], role: str, words: tuple[str, ...], needed: str
 ) -> None:
-    before, lab = dump(tiny), people[role]
+    before, lab = tiny.checksums(), people[role]
     plan = lab.folder / "refused.json"
     plan.write_text(
         json.dumps(
@@ -294,7 +294,7 @@ def test_a_refusal_says_who_one_is_which_role_it_takes_and_whom_to_ask(
             in done.stderr
         )
     assert "Traceback" not in done.stderr
-    assert dump(tiny) == before
+    assert tiny.checksums() == before
 
 
 def test_passwords_are_changed_by_their_owner_and_told_as_what_they_are(tiny: ForkedLab) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from forked_commands import ForkedLab
-from other_processes import Lab
 from small_lab import SMALL, plan_for
 
 from decortex.data import write_filetree
@@ -98,7 +97,7 @@ def test_a_failed_key_is_shown_and_retried(
     ],
 )
 def test_a_database_that_does_not_serve_is_named(
-    declared: Lab, changed: dict[str, str], message: str
+    declared: ForkedLab, changed: dict[str, str], message: str
 ) -> None:
     done = declared.run("status", check=False, **changed)
     assert done.returncode == 1

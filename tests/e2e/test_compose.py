@@ -17,7 +17,7 @@ from typing import Any
 import pymysql
 import pytest
 import yaml
-from other_processes import Lab
+from forked_commands import ForkedLab
 
 from decortex_ops.server import find_mysqld
 
@@ -121,7 +121,7 @@ class Composed:
     """Runs a service's own words with its own environment, on a server and folders of this test."""
 
     services: dict[str, Any]
-    lab: Lab
+    lab: ForkedLab
     folder: Path
 
     def command(self, service: str, *more: str) -> tuple[list[str], dict[str, str]]:
@@ -135,7 +135,7 @@ class Composed:
         base = {
             name: value for name, value in self.lab.environment.items() if name not in ("DJ_PASS", "DJ_USER")
         }
-        base["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), base["PATH"]])
+        base["PATH"] = os.pathsep.join([str(self.lab.yard.programs), base["PATH"]])
         return words, {**base, **own}
 
     def _here(self, text: str) -> str:
@@ -165,7 +165,7 @@ class Composed:
 
 @pytest.fixture(scope="module")
 def composed(
-    compose: dict[str, Any], declared: Lab, tmp_path_factory: pytest.TempPathFactory
+    compose: dict[str, Any], declared: ForkedLab, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Composed]:
     folder = tmp_path_factory.mktemp("composed")
     for name in ("run/secrets", "store", "backups"):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from forked_commands import Yard
 from other_processes import Lab
 
 from decortex_schemas.register import PlanFile
@@ -22,12 +22,15 @@ PLAN = {
     "counts": [2, 3],
     "seeds": [0, 1],
 }
-TEN, TWO = "1 2 3 4 5 6 7 8 9 10", "1 2"
-LONG, SHORT = "--stop-when-idle 30", "--stop-when-idle 8"
+QUICKER = {
+    "1 2 3 4 5 6 7 8 9 10": "1 2",
+    "--stop-when-idle 30": "--stop-when-idle 8",
+    "--every 5": "--every 1",
+}
 
 
-def test_a_person_who_has_only_the_page_reads_the_result(make_lab: Callable[[str], Lab]) -> None:
-    """With two workers in the place of ten that idle for less, for the sake of the machine that runs this."""
+def test_a_person_who_has_only_the_page_reads_the_result(make_lab: Callable[[str], Lab], yard: Yard) -> None:
+    """With two workers in the place of ten that idle for less, forked, for the sake of the machine that runs this."""
     lab = make_lab("operations")
     generator = torch.Generator().manual_seed(0)
     readout = {
@@ -39,12 +42,12 @@ def test_a_person_who_has_only_the_page_reads_the_result(make_lab: Callable[[str
     blocks = re.findall(r"^```bash\n(.*?)^```", PAGE.read_text(encoding="utf-8"), flags=re.M | re.S)
     assert len(blocks) == 8
     page = "".join(blocks)
-    assert TEN in page
-    assert LONG in page
-    script = "set -e\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n" + page.replace(TEN, TWO).replace(
-        LONG, SHORT
-    )
-    path = os.pathsep.join([str(Path(sys.executable).parent), lab.environment["PATH"]])
+    for long, short in QUICKER.items():
+        assert long in page
+        page = page.replace(long, short)
+    script = f"set -e\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{page}"
+    path = os.pathsep.join([str(yard.programs), lab.environment["PATH"]])
+    yard.await_ready()
     try:
         done = subprocess.run(
             ["bash", "-c", script],

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from forked_commands import ForkedLab
-from other_processes import Lab
 
 boto3 = pytest.importorskip("boto3", reason="pip install 'decortex[s3]'")
 pytest.importorskip("moto", reason="pip install -e '.[dev]'")
@@ -134,7 +133,7 @@ def test_a_backup_of_a_bucket_comes_back_into_another(
     assert json.loads(lab.run("verify", "--json").stdout)["faults"] == []
 
 
-def test_a_store_without_a_bucket_is_refused(declared: Lab) -> None:
+def test_a_store_without_a_bucket_is_refused(declared: ForkedLab) -> None:
     done = declared.run("verify", check=False, DECORTEX_STORE="s3:///folder")
     assert done.returncode == 1
     assert "expected s3://bucket/folder" in done.stderr.replace("\n", " ")

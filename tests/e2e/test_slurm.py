@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from forked_commands import ForkedLab
 from one_node_slurm import missing, one_node, slurm
 from other_processes import Lab
 
@@ -54,7 +55,7 @@ def test_a_script_is_safe_to_preempt_and_requeue(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WORKERS)
-def test_a_script_starts_a_worker(name: str, declared: Lab) -> None:
+def test_a_script_starts_a_worker(name: str, declared: ForkedLab) -> None:
     """As the first task of an array would, without Slurm."""
     environment = {**declared.environment, "DECORTEX_IDLE": "0", "SLURM_CPUS_PER_TASK": "1"}
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
@@ -136,7 +137,7 @@ def test_the_scheduler_outlives_the_time_limit(
 
 
 @pytest.mark.skipif(bool(missing()), reason=missing())
-def test_the_scheduler_is_queued_again_by_slurm_itself(declared: Lab, tmp_path: Path) -> None:
+def test_the_scheduler_is_queued_again_by_slurm_itself(declared: ForkedLab, tmp_path: Path) -> None:
     folder = tmp_path / "one-node"
     folder.mkdir()
     with one_node(folder) as cluster:
