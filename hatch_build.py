@@ -10,7 +10,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-_FACTS = "schemas/decortex_schemas/database/installed_code.py"
+_FACTS = "schemas/decortex_schemas/database/environment/installed_code.py"
 
 
 class CommitHook(BuildHookInterface):  # type: ignore[type-arg]

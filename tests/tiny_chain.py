@@ -13,7 +13,7 @@ from other_processes import Lab
 DECLARE = """
 import numpy as np, torch
 from pathlib import Path
-from decortex_schemas.register.defaults import register_defaults
+from decortex_schemas.register.plans.defaults import register_defaults
 from decortex_schemas.register.plans import PlanFile, declare_plan
 from decortex_schemas.register.checkpoints import register_checkpoint
 register_defaults()

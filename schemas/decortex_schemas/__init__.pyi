@@ -1,32 +1,31 @@
 from .database.deletions import Deletion
-from .database.leases import WorkerLease
-from .database.provenance import Environment
+from .database.environment.provenance import Environment
 from .database.schema import connect, schema
+from .database.work.leases import WorkerLease
 from .tables.clustering import Clustering
-from .tables.datasets import Dataset
+from .tables.datasets.datasets import Dataset
+from .tables.datasets.label_sets import LabelSet, register_true_types
 from .tables.embeddings import Embedding
 from .tables.evaluation.adjusted import AdjustedPValue, GridAssociation
+from .tables.evaluation.agreement.cross_agreement import MethodAgreement, ModelAgreement
+from .tables.evaluation.agreement.labels import LabelAgreement, LabelDecoding
+from .tables.evaluation.agreement.seed_agreement import SeedAgreement
+from .tables.evaluation.agreement.stability import ConsensusPartition, SubsampleStability
 from .tables.evaluation.association import ClusterAssociation
 from .tables.evaluation.confounds import ClusterConfound
-from .tables.evaluation.cross_agreement import MethodAgreement, ModelAgreement
 from .tables.evaluation.finetune_null import FinetunedNull
-from .tables.evaluation.joint_nulls import AgreementNullRequest, SeedNullFit, request_agreement_null
-from .tables.evaluation.k_criteria import KCriteria, NullFit
-from .tables.evaluation.k_selection import KChoice, KSelection, record_choice
-from .tables.evaluation.labels import LabelAgreement, LabelDecoding
+from .tables.evaluation.number.joint_nulls import AgreementNullRequest, SeedNullFit, request_agreement_null
+from .tables.evaluation.number.k_criteria import KCriteria, NullFit
+from .tables.evaluation.number.k_selection import KChoice, KSelection, record_choice
+from .tables.evaluation.number.types import TypeCount
+from .tables.evaluation.number.types_or_axes import AxesSpec, TypesOrAxes
 from .tables.evaluation.quality import ClusterPerformance, ClusterQuality
 from .tables.evaluation.retained import RetainedPerformance
 from .tables.evaluation.scored import RecordingSummary
-from .tables.evaluation.seed_agreement import SeedAgreement
-from .tables.evaluation.stability import ConsensusPartition, SubsampleStability
-from .tables.evaluation.types import TypeCount
-from .tables.evaluation.types_or_axes import AxesSpec, TypesOrAxes
 from .tables.finetuning import ContinuedTraining, DECFinetune
-from .tables.frozen import FrozenStudy, freeze_study
-from .tables.label_sets import LabelSet, register_true_types
-from .tables.network_states import NetworkState
-from .tables.networks import ModelTask, Performance, TrainedModel
-from .tables.null_networks import NullDataset, NullRecordings, NullStudy
+from .tables.networks.network_states import NetworkState
+from .tables.networks.networks import ModelTask, Performance, TrainedModel
+from .tables.networks.null_networks import NullDataset, NullRecordings, NullStudy
 from .tables.specs import (
     ClusterCount,
     ClusteringMethod,
@@ -41,7 +40,8 @@ from .tables.specs import (
     Tier,
     TrainingSchedule,
 )
-from .tables.studies import StateStudy, Study, StudyPlan, declare_study
+from .tables.studies.frozen import FrozenStudy, freeze_study
+from .tables.studies.studies import StateStudy, Study, StudyPlan, declare_study
 from .tables.subsamples import SubsampleClustering
 from .tables.tuning import ClusterStimuli, InSilicoTuning
 from .tables.views import EmbeddingView, ViewRequest, ViewSpec, request_view

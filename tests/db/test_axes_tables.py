@@ -15,7 +15,7 @@ from decortex_ops.cli import main
 from decortex_schemas import queries
 from decortex_schemas.tables import load_embedding, register_true_types
 from decortex_schemas.tables.evaluation import register_axes_spec, scores_before
-from decortex_schemas.tables.evaluation.types_or_axes import (
+from decortex_schemas.tables.evaluation.number.types_or_axes import (
     blocks_of,
     increment_rows,
     principal_components,
@@ -122,7 +122,7 @@ def test_what_is_computed_for_many_neurons_fits_the_columns(
     lab: str, monkeypatch: Any, n_animals: int
 ) -> None:
     """The lab's networks have too few neurons for an answer; its tables are those of any other."""
-    from decortex_schemas.tables.evaluation import types_or_axes as module
+    from decortex_schemas.tables.evaluation.number import types_or_axes as module
 
     rng = np.random.default_rng(0)
     types = np.arange(240) % 3

@@ -99,7 +99,7 @@ def test_a_good_folder_registers_once_and_is_watched(database: dict[str, str], f
     assert counts() == after
     assert load_recordings("good").n_neurons == 8
 
-    from decortex_schemas.tables import datasets
+    from decortex_schemas.tables.datasets import datasets
 
     file = next(iter(sorted((folder).glob("*/data/responses/0.npy"))))
     np.save(file, np.load(file) + 1)

@@ -19,7 +19,8 @@ from datajoint.settings import config as datajoint_config
 
 import decortex_schemas as schemas
 from decortex.errors import ConfigError, DatabaseError
-from decortex_schemas.database import datajoint_guards, refuse_foreign_settings
+from decortex_schemas.database import refuse_foreign_settings
+from decortex_schemas.database.server import datajoint_guards
 
 ATTACK = "__import__('pathlib').Path({path!r}).touch()"
 
@@ -83,7 +84,7 @@ def test_a_blob_that_would_fill_the_memory_is_refused_early() -> None:
     code = (
         "import resource, sys\n"
         "resource.setrlimit(resource.RLIMIT_DATA, (2**31, 2**31))\n"
-        "import decortex_schemas.database.datajoint_guards as guards\n"
+        "import decortex_schemas.database.server.datajoint_guards as guards\n"
         "guards.install()\n"
         "guards.LARGEST_BLOB = 2**26\n"
         "from datajoint.blob import unpack\n"

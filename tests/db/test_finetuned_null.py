@@ -20,8 +20,9 @@ from decortex_schemas import queries
 from decortex_schemas.database import Made
 from decortex_schemas.queries import agreement
 from decortex_schemas.register import PlanFile, declare_plan
-from decortex_schemas.tables import freeze_study, load_network, load_recordings, null_networks
+from decortex_schemas.tables import freeze_study, load_network, load_recordings
 from decortex_schemas.tables.evaluation import MEASURES, STATES
+from decortex_schemas.tables.networks import null_networks
 
 STUDY, NULL = "tuned", "tuned-null"
 N_SURROGATES = 2

@@ -14,7 +14,8 @@ import decortex_schemas as schemas
 from decortex.errors import ConfigError, OperationError
 from decortex_ops.workers import retry_failed, sweep, work
 from decortex_schemas import queries
-from decortex_schemas.database import confirm_reservation, hand_back, instance_of, leases
+from decortex_schemas.database import confirm_reservation, hand_back, instance_of
+from decortex_schemas.database.work import leases
 from decortex_schemas.register import declare_plan
 from decortex_schemas.tables import freeze_study
 

@@ -21,13 +21,12 @@ from decortex_schemas.database import (
     computed_tables,
     connection_info,
     instance_of,
-    key_sources,
     queue_of,
-    queues,
     refresh_queue,
     reserve,
     sources_of,
 )
+from decortex_schemas.database.work import key_sources, queues
 from decortex_schemas.register import apply_priorities, declare_plan, set_priority
 from decortex_schemas.tables import StudyPlan, declare_study
 

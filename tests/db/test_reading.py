@@ -15,7 +15,7 @@ from decortex_schemas import queries
 from decortex_schemas.database import computed_tables, queue_of
 from decortex_schemas.database import connection_info as reading_info
 from decortex_schemas.queries import PARTITION
-from decortex_schemas.queries import connection as reading
+from decortex_schemas.queries.basis import connection as reading
 from decortex_schemas.tables import (
     Clustering,
     Dataset,
@@ -156,7 +156,7 @@ def test_a_monitor_sees_what_the_queue_page_sees(lab: str, monkeypatch: pytest.M
     assert found["database_bytes"] > 10**5
     queries.ping()
     closed = {**reading_info(), "port": 1}
-    monkeypatch.setattr("decortex_schemas.queries.watch.connection_info", lambda: closed)
+    monkeypatch.setattr("decortex_schemas.queries.operation.watch.connection_info", lambda: closed)
     with pytest.raises(pymysql.OperationalError):
         queries.ping()
 

@@ -14,7 +14,8 @@ from decortex.errors import ConfigError, OperationError
 from decortex_ops.cli import app
 from decortex_ops.reports import report
 from decortex_schemas import queries
-from decortex_schemas.database import computed_tables, describe_environment, provenance
+from decortex_schemas.database import computed_tables, describe_environment
+from decortex_schemas.database.environment import provenance
 from decortex_schemas.queries import recompute
 from decortex_schemas.tables import members_of
 

@@ -15,7 +15,7 @@ from decortex.errors import ConfigError
 from decortex.evaluation.splits import SplitConfig, count_types, split_test
 from decortex_ops.cli import main
 from decortex_schemas import queries
-from decortex_schemas.queries.types import sentence
+from decortex_schemas.queries.evaluation.types import sentence
 from decortex_schemas.tables import load_embedding
 from decortex_schemas.tables.evaluation.scored import animals_of
 

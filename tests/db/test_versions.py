@@ -19,7 +19,7 @@ from decortex_schemas import queries
 from decortex_schemas.database import computed_tables, instance_of
 from decortex_schemas.queries import recompute
 from decortex_schemas.tables import Fitting, delete_stale, rows_of_study, stale
-from decortex_schemas.tables.stale import _deletable
+from decortex_schemas.tables.studies.stale import _deletable
 
 
 @pytest.fixture

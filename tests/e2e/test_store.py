@@ -171,7 +171,7 @@ def test_who_holds_the_lock_of_init_is_named(tiny: ForkedLab) -> None:
     ask = """
 from decortex.errors import DatabaseError
 from decortex_schemas.database import database_name
-from decortex_schemas.database.connection import declaring
+from decortex_schemas.database.server.connection import declaring
 try:
     with declaring(schemas.schema.connection, database_name(), seconds=1):
         print("held")

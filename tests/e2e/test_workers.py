@@ -12,7 +12,7 @@ from tiny_chain import declare_tiny, dump, jobs
 
 DECLARE = """
 from decortex.data.simulation.simulate import SimulationConfig
-from decortex_schemas.register.defaults import register_defaults
+from decortex_schemas.register.plans.defaults import register_defaults
 from decortex_schemas.register.plans import declare_plan
 from decortex_schemas.tables.datasets import register_simulation
 from small_lab import SCHEDULE, SMALL, plan_for
@@ -24,7 +24,7 @@ declare_plan('study', plan_for('small', counts=[2], seeds=[0], finetunings=[
 ]))
 """
 FILL = "from small_lab import fill; fill()\n"
-FREEZE = "from decortex_schemas.tables.frozen import freeze_study; freeze_study('study')\n"
+FREEZE = "from decortex_schemas.tables.studies.frozen import freeze_study; freeze_study('study')\n"
 # The scheduler of two workers: until nothing is queued, in work or about to be.
 SCHEDULE = """
 import time

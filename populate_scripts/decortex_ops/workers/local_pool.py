@@ -34,7 +34,7 @@ def run_until_empty(*, workers: int, threads: int = 1, on_round: OnRound = lambd
     threads : int
         Threads of each.
     on_round : callable
-        Takes the rows of `decortex_schemas.queries.overview.progress` after every round.
+        Takes the rows of `decortex_schemas.queries.catalogue.overview.progress` after every round.
 
     Raises
     ------

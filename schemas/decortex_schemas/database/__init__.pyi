@@ -6,14 +6,6 @@ from .computation import (
     Computation,
     Made,
 )
-from .connection import (
-    LabConnection,
-    declaring,
-    hold_store,
-)
-from .datajoint_guards import (
-    refuse_foreign_settings,
-)
 from .definitions import (
     combined_digest,
     definition_digests,
@@ -25,33 +17,12 @@ from .deletions import (
     delete_selected,
     frozen_studies_hit,
 )
-from .installed_code import (
+from .environment.installed_code import (
     build_facts,
     code_state,
     source_digest,
 )
-from .key_sources import (
-    KeySources,
-    sources_of,
-)
-from .leases import (
-    INTERRUPTED,
-    LEASE_SECONDS,
-    WorkerLease,
-    complete,
-    confirm_reservation,
-    connection_info,
-    forget_old_leases,
-    free_dead_reservations,
-    hand_back,
-    holds,
-    leases_can_be_trusted,
-    requeue_errors,
-    reserve,
-    say_program,
-    tables_to_free,
-)
-from .provenance import (
+from .environment.provenance import (
     ALLOW_DIRTY,
     NUMERICS,
     STAMP,
@@ -61,17 +32,6 @@ from .provenance import (
     environment_hash,
     register_row,
     run_stamp,
-)
-from .queues import (
-    Changes,
-    refresh_queue,
-)
-from .refusals import (
-    connection_refusal,
-    disk_is_full,
-    refusal_of,
-    server_disk_is_full,
-    server_refusal,
 )
 from .run_state import (
     discard_stale_states,
@@ -100,6 +60,24 @@ from .schema import (
     store_folder,
     table_classes,
 )
+from .server.connection import (
+    LabConnection,
+    declaring,
+    hold_store,
+)
+from .server.datajoint_guards import (
+    refuse_foreign_settings,
+)
+from .server.refusals import (
+    connection_refusal,
+    disk_is_full,
+    refusal_of,
+    server_disk_is_full,
+    server_refusal,
+)
+from .server.tls import (
+    driver_arguments,
+)
 from .store import (
     Reference,
     backend,
@@ -115,9 +93,6 @@ from .store_paths import (
     folder_of,
     stored_file,
 )
-from .tls import (
-    driver_arguments,
-)
 from .transactions import (
     one_transaction,
     tried_only,
@@ -130,6 +105,31 @@ from .versions import (
     declared_version,
     record_version,
     version_fault,
+)
+from .work.key_sources import (
+    KeySources,
+    sources_of,
+)
+from .work.leases import (
+    INTERRUPTED,
+    LEASE_SECONDS,
+    WorkerLease,
+    complete,
+    confirm_reservation,
+    connection_info,
+    forget_old_leases,
+    free_dead_reservations,
+    hand_back,
+    holds,
+    leases_can_be_trusted,
+    requeue_errors,
+    reserve,
+    say_program,
+    tables_to_free,
+)
+from .work.queues import (
+    Changes,
+    refresh_queue,
 )
 
 __all__ = [

@@ -19,7 +19,7 @@ from datajoint.storage import StorageBackend
 
 from decortex.data import array_from_bytes
 from decortex.errors import InputError, OperationError, StoreError
-from decortex_schemas.database.refusals import disk_is_full
+from decortex_schemas.database.server import disk_is_full
 from decortex_schemas.database.store_paths import AREA, check_store_path, folder_of, stored_file
 
 # Ends the name of a file that is being written; nothing refers to such a file.

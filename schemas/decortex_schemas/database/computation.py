@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Literal, Protocol
 import datajoint as dj
 
 from decortex.errors import OperationError
-from decortex_schemas.database.leases import confirm_reservation
-from decortex_schemas.database.provenance import run_stamp
+from decortex_schemas.database.environment import run_stamp
+from decortex_schemas.database.work import confirm_reservation
 
 Memory = Literal["clustering", "recordings"]
 

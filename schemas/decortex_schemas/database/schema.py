@@ -25,11 +25,17 @@ import pymysql
 from threadpoolctl import threadpool_limits
 
 from decortex.errors import ConfigError, DatabaseError
-from decortex_schemas.database.connection import declaring, open_lab_connection
-from decortex_schemas.database.datajoint_guards import install, refuse_foreign_settings
 from decortex_schemas.database.definitions import definition_digests
-from decortex_schemas.database.refusals import connection_refusal
-from decortex_schemas.database.tls import Tls, driver_arguments, read_tls
+from decortex_schemas.database.server import (
+    Tls,
+    connection_refusal,
+    declaring,
+    driver_arguments,
+    install,
+    open_lab_connection,
+    read_tls,
+    refuse_foreign_settings,
+)
 from decortex_schemas.database.versions import declared_version, record_version, refuse_other_version
 
 logging.getLogger("datajoint").setLevel(os.environ.get("DJ_LOG_LEVEL", "WARNING"))
@@ -57,7 +63,7 @@ class Settings:
         Folder of the arrays and checkpoints (``DECORTEX_STORE``); all workers must see the same one. See
         `object_store` for one on S3.
     tls : dict, False or None
-        See `decortex_schemas.database.tls.read_tls`.
+        See `decortex_schemas.database.server.tls.read_tls`.
     """
 
     host: str
@@ -195,7 +201,8 @@ def connect(*, threads: int = 1, must_write: bool = False) -> dj.Connection:
     >>> import decortex_schemas as schemas
     >>> schemas.connect()                                   # doctest: +SKIP
     """
-    from decortex_schemas.database import leases, provenance  # noqa: PLC0415  (they import this module's schema)
+    from decortex_schemas.database.environment import provenance  # noqa: PLC0415  (they import this module's schema)
+    from decortex_schemas.database.work import leases  # noqa: PLC0415  (they import this module's schema)
 
     if not _is_open():
         connection = open_connection(read_settings())
@@ -447,7 +454,7 @@ def _keep_error(jobs: Any, key: dict[str, Any], error_message: str, error_stack:
     DataJoint's own update ends the worker where the queue entry is gone, and would mark another process's
     reservation.
     """
-    from decortex_schemas.database.leases import holds  # noqa: PLC0415  (it imports this module's schema)
+    from decortex_schemas.database.work import holds  # noqa: PLC0415  (it imports this module's schema)
 
     if holds(jobs.target, key):
         type(jobs).error(jobs, key, error_message, error_stack)

@@ -17,10 +17,10 @@ from datajoint.storage import StorageBackend
 
 from decortex.errors import ConfigError, InputError, OperationError
 from decortex_schemas.database.codecs import SealedCodec
-from decortex_schemas.database.connection import hold_store
-from decortex_schemas.database.leases import connection_info
 from decortex_schemas.database.schema import database_name, schema
+from decortex_schemas.database.server import hold_store
 from decortex_schemas.database.store_paths import AREA, STORE, check_store_path, folder_of, stored_file
+from decortex_schemas.database.work import connection_info
 
 # A file is written before its row is committed: what is younger may be on its way.
 GRACE_HOURS = 24.0

@@ -1,12 +1,16 @@
-from .agreement import (
-    agreement,
-    null_recordings,
-)
 from .answering import (
     answers,
     reference,
 )
-from .browse import (
+from .basis.connection import (
+    connect_to_read,
+)
+from .basis.rows import (
+    PARTITION,
+    START,
+    Names,
+)
+from .catalogue.browse import (
     SORTABLE,
     agreement_by_count,
     choices,
@@ -16,26 +20,12 @@ from .browse import (
     study_counts,
     study_facts,
 )
-from .connection import (
-    connect_to_read,
-)
-from .cost_forecast import (
+from .catalogue.cost_forecast import (
     asked_rows,
     forecast,
     forecast_plan,
 )
-from .environments import (
-    computation_versions,
-    differing_numerics,
-    environments,
-    mixed_environments,
-)
-from .external_labels import (
-    PARTS,
-    against_labels,
-    label_sets,
-)
-from .figure_rows import (
+from .catalogue.figure_rows import (
     CHOICE,
     about_study,
     agreement_pairs,
@@ -47,39 +37,7 @@ from .figure_rows import (
     specifications,
     surrogates,
 )
-from .jobs import (
-    Row,
-    bin_seconds,
-    failures,
-    queue_state,
-    throughput,
-    workers,
-)
-from .k_selection import (
-    best_k,
-    selection_cost,
-)
-from .matching import (
-    matched_clusters,
-)
-from .neurons import (
-    MOST_PARTITIONS,
-    NEURON,
-    clusters,
-    exists,
-    finetuning,
-    labels,
-    neurons,
-    partitions_at,
-    performance_by_cluster,
-    scores,
-)
-from .new_neurons import (
-    AssignedTo,
-    NewNeurons,
-    assign_new,
-)
-from .overview import (
+from .catalogue.overview import (
     AVERAGED,
     JOB_STATES,
     PAIRED,
@@ -94,42 +52,98 @@ from .overview import (
     whole_key,
     worst_status,
 )
-from .performance import (
+from .catalogue.study_size import (
+    about_declared,
+    study_rows,
+)
+from .evaluation.agreement import (
+    agreement,
+    null_recordings,
+)
+from .evaluation.external_labels import (
+    PARTS,
+    against_labels,
+    label_sets,
+)
+from .evaluation.k_selection import (
+    best_k,
+    selection_cost,
+)
+from .evaluation.performance import (
     confounds,
     population_tests,
     predictability,
     recordings,
 )
-from .points import (
-    EMBEDDED,
-    Points,
-    embeddings,
-    network_points,
-)
-from .recompute import (
-    recompute,
-)
-from .retained import (
+from .evaluation.retained import (
     before_and_after,
     front,
     improvement,
     price,
 )
-from .rows import (
-    PARTITION,
-    START,
-    Names,
-)
-from .states import (
+from .evaluation.states import (
     OWN_LABELS,
     has_states,
     states,
 )
-from .study_size import (
-    about_declared,
-    study_rows,
+from .evaluation.types import (
+    types,
 )
-from .tuning import (
+from .evaluation.types_or_axes import (
+    types_or_axes,
+)
+from .operation.environments import (
+    computation_versions,
+    differing_numerics,
+    environments,
+    mixed_environments,
+)
+from .operation.jobs import (
+    Row,
+    bin_seconds,
+    failures,
+    queue_state,
+    throughput,
+    workers,
+)
+from .operation.recompute import (
+    recompute,
+)
+from .operation.watch import (
+    known_environments,
+    lost_sample,
+    ping,
+    schema_version,
+    store_path,
+    watched,
+)
+from .population.matching import (
+    matched_clusters,
+)
+from .population.neurons import (
+    MOST_PARTITIONS,
+    NEURON,
+    clusters,
+    exists,
+    finetuning,
+    labels,
+    neurons,
+    partitions_at,
+    performance_by_cluster,
+    scores,
+)
+from .population.new_neurons import (
+    AssignedTo,
+    NewNeurons,
+    assign_new,
+)
+from .population.points import (
+    EMBEDDED,
+    Points,
+    embeddings,
+    network_points,
+)
+from .population.tuning import (
     PROFILE,
     cluster_fields,
     cluster_profiles,
@@ -137,24 +151,10 @@ from .tuning import (
     first_partition,
     profile_rows,
 )
-from .types import (
-    types,
-)
-from .types_or_axes import (
-    types_or_axes,
-)
-from .views import (
+from .population.views import (
     VIEW_KEY,
     view_points,
     views,
-)
-from .watch import (
-    known_environments,
-    lost_sample,
-    ping,
-    schema_version,
-    store_path,
-    watched,
 )
 
 __all__ = [

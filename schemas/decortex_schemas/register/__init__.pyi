@@ -1,9 +1,6 @@
 from .checkpoints import (
     register_checkpoint,
 )
-from .defaults import (
-    register_defaults,
-)
 from .label_files import (
     register_labels,
 )
@@ -12,14 +9,17 @@ from .needs import (
     own_condition,
     parts_of,
 )
-from .network_plans import (
-    NetworksPlan,
-)
 from .neuron_tables import (
     register_table,
     table_of,
 )
-from .plans import (
+from .plans.defaults import (
+    register_defaults,
+)
+from .plans.network_plans import (
+    NetworksPlan,
+)
+from .plans.plans import (
     AgreementNullPlan,
     EmbeddingPlan,
     FinetuningPlan,
@@ -34,6 +34,9 @@ from .plans import (
     register_none,
     selection_study_of,
 )
+from .plans.state_plans import (
+    states_study_of,
+)
 from .priorities import (
     apply_priorities,
     set_priority,
@@ -42,9 +45,6 @@ from .removal import (
     remove_study,
     rename_study,
     resting_on,
-)
-from .state_plans import (
-    states_study_of,
 )
 
 __all__ = [

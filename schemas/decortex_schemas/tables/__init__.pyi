@@ -1,7 +1,7 @@
 from .clustering import (
     Clustering,
 )
-from .datasets import (
+from .datasets.datasets import (
     OPENERS,
     OWN_KIND,
     SCORED_AGAINST,
@@ -17,6 +17,14 @@ from .datasets import (
     scored_against,
     sessions_of,
 )
+from .datasets.label_sets import (
+    TRUE_TYPES,
+    LabelSet,
+    dataset_row,
+    insert_label_set,
+    labels_of,
+    register_true_types,
+)
 from .embeddings import (
     Embedding,
     array_sha256,
@@ -27,35 +35,11 @@ from .finetuning import (
     DECFinetune,
     partition_labels,
 )
-from .frozen import (
-    FrozenStudy,
-    asked_members,
-    check_frozen,
-    check_frozen_subsamples,
-    freeze_study,
-    members_of,
-)
-from .frozen_state import (
-    FrozenStudyChanged,
-    changes_since_freezing,
-    frozen_members_of,
-    recompute_frozen,
-    say_changes,
-    warn_of_changes,
-)
-from .label_sets import (
-    TRUE_TYPES,
-    LabelSet,
-    dataset_row,
-    insert_label_set,
-    labels_of,
-    register_true_types,
-)
-from .network_states import (
+from .networks.network_states import (
     NetworkState,
     register_state,
 )
-from .networks import (
+from .networks.networks import (
     SCORED_TIERS,
     ModelTask,
     Performance,
@@ -63,12 +47,17 @@ from .networks import (
     load_network,
     raw_embedding,
 )
-from .null_networks import (
+from .networks.null_networks import (
     NullDataset,
     NullRecordings,
     NullStudy,
     check_parent,
     declare_null_datasets,
+)
+from .networks.stored_networks import (
+    TASK_COLUMNS,
+    build_task,
+    rebuild_task,
 )
 from .specs import (
     DEFAULT_COVARIATES,
@@ -93,7 +82,23 @@ from .specs import (
     register_seeds,
     register_split_spec,
 )
-from .stale import (
+from .studies.frozen import (
+    FrozenStudy,
+    asked_members,
+    check_frozen,
+    check_frozen_subsamples,
+    freeze_study,
+    members_of,
+)
+from .studies.frozen_state import (
+    FrozenStudyChanged,
+    changes_since_freezing,
+    frozen_members_of,
+    recompute_frozen,
+    say_changes,
+    warn_of_changes,
+)
+from .studies.stale import (
     current_version,
     delete_stale,
     has_stale,
@@ -101,12 +106,7 @@ from .stale import (
     stale,
     version_counts,
 )
-from .stored_networks import (
-    TASK_COLUMNS,
-    build_task,
-    rebuild_task,
-)
-from .studies import (
+from .studies.studies import (
     FinetunePlan,
     StateStudy,
     Study,

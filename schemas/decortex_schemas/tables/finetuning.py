@@ -19,12 +19,14 @@ from decortex_schemas.database import STAMP, Computation, Environment, Made, run
 from decortex_schemas.tables.clustering import Clustering
 from decortex_schemas.tables.datasets import load_recordings
 from decortex_schemas.tables.embeddings import array_sha256
-from decortex_schemas.tables.network_states import check_no_state, handover_of
 from decortex_schemas.tables.networks import (
     SCORE_COLUMNS,
     SCORED_TIERS,
     TrainedModel,
+    check_no_state,
     checkpoint_bytes,
+    checkpoint_columns,
+    handover_of,
     load_network,
     score_network,
     score_rows,
@@ -38,7 +40,6 @@ from decortex_schemas.tables.specs import (
     TrainingSchedule,
     batch_seed,
 )
-from decortex_schemas.tables.stored_networks import checkpoint_columns
 from decortex_schemas.tables.studies import Study
 
 # What a clustering loss reports of an epoch, as columns.

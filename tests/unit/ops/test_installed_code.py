@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from decortex_schemas.database import build_facts, code_state, installed_code, source_digest
+from decortex_schemas.database import build_facts, code_state, source_digest
+from decortex_schemas.database.environment import installed_code
 
 ROOT = Path(__file__).resolve().parents[3]
 

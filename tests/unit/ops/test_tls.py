@@ -9,8 +9,9 @@ import pymysql
 import pytest
 
 from decortex.errors import DatabaseError
-from decortex_schemas.database import Settings, check_server, connection
-from decortex_schemas.database.tls import driver_arguments, read_tls
+from decortex_schemas.database import Settings, check_server
+from decortex_schemas.database.server import connection
+from decortex_schemas.database.server.tls import driver_arguments, read_tls
 
 REQUIRED = {"verify_mode": "none", "check_hostname": False}
 

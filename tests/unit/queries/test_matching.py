@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from decortex_ops.dashboard.numbering import Numbering
-from decortex_schemas.queries.matching import carried_over
+from decortex_schemas.queries.population.matching import carried_over
 
 
 def test_the_first_partition_keeps_its_labels() -> None:

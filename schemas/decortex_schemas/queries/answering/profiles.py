@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from decortex_schemas.queries.answering.facts import ProfileFacts
-from decortex_schemas.queries.rows import Row, defined
-from decortex_schemas.queries.tuning import PROFILE, cluster_profiles
+from decortex_schemas.queries.basis import Row, defined
+from decortex_schemas.queries.population import PROFILE, cluster_profiles
 
 
 class Speaking(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decortex_schemas.queries.answering.facts import Sample
-from decortex_schemas.queries.environments import mixed_environments
+from decortex_schemas.queries.operation import mixed_environments
 from decortex_schemas.tables import Dataset, FrozenStudy, Study, changes_since_freezing
 
 _UNRECORDED = "neurons_only"

@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 
 from decortex.evaluation import performance
-from decortex_schemas.queries.agreement import agreement
-from decortex_schemas.queries.agreement_nulls import agreement_nulls
 from decortex_schemas.queries.answering import costs
 from decortex_schemas.queries.answering.facts import (
     LEVEL,
@@ -36,12 +34,18 @@ from decortex_schemas.queries.answering.of_finetuning import finetuning_answer
 from decortex_schemas.queries.answering.of_types import types_answer
 from decortex_schemas.queries.answering.profiles import profile
 from decortex_schemas.queries.answering.samples import study_sample
-from decortex_schemas.queries.k_selection import best_k
-from decortex_schemas.queries.overview import one_at_a_time, worst_status
-from decortex_schemas.queries.performance import confounds, predictability
-from decortex_schemas.queries.retained import improvement, price
-from decortex_schemas.queries.rows import Names, Row, average, defined
-from decortex_schemas.queries.types import types
+from decortex_schemas.queries.basis import Names, Row, average, defined
+from decortex_schemas.queries.catalogue import one_at_a_time, worst_status
+from decortex_schemas.queries.evaluation import (
+    agreement,
+    agreement_nulls,
+    best_k,
+    confounds,
+    improvement,
+    predictability,
+    price,
+    types,
+)
 from decortex_schemas.tables import (
     Clustering,
     ClusteringMethod,

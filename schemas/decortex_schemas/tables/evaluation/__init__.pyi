@@ -1,9 +1,35 @@
-from .adjusted import AdjustedPValue, GridAssociation
-from .association import ClusterAssociation, associated
-from .confounds import ClusterConfound
-from .cross_agreement import MethodAgreement, ModelAgreement
-from .finetune_null import MEASURES, STATES, FinetunedNull
-from .joint_nulls import (
+from .adjusted import (
+    AdjustedPValue,
+    GridAssociation,
+)
+from .agreement.cross_agreement import (
+    MethodAgreement,
+    ModelAgreement,
+)
+from .agreement.labels import (
+    LabelAgreement,
+    LabelDecoding,
+)
+from .agreement.seed_agreement import (
+    SeedAgreement,
+)
+from .agreement.stability import (
+    ConsensusPartition,
+    SubsampleStability,
+)
+from .association import (
+    ClusterAssociation,
+    associated,
+)
+from .confounds import (
+    ClusterConfound,
+)
+from .finetune_null import (
+    MEASURES,
+    STATES,
+    FinetunedNull,
+)
+from .number.joint_nulls import (
     SURROGATES,
     AgreementNullRequest,
     SeedNullFit,
@@ -11,9 +37,26 @@ from .joint_nulls import (
     request_agreement_null,
     requested_seed_nulls,
 )
-from .k_criteria import SELECTION, KCriteria, NullFit, asked_criteria, asked_nulls
-from .k_selection import KChoice, KSelection, record_choice
-from .labels import LabelAgreement, LabelDecoding
+from .number.k_criteria import (
+    SELECTION,
+    KCriteria,
+    NullFit,
+    asked_criteria,
+    asked_nulls,
+)
+from .number.k_selection import (
+    KChoice,
+    KSelection,
+    record_choice,
+)
+from .number.types import (
+    TypeCount,
+)
+from .number.types_or_axes import (
+    AxesSpec,
+    TypesOrAxes,
+    register_axes_spec,
+)
 from .quality import (
     EVALUATION_SEED,
     MAIN_METRIC,
@@ -24,16 +67,15 @@ from .quality import (
     scores_after,
     scores_before,
 )
-from .retained import RetainedPerformance, scores_of_control
+from .retained import (
+    RetainedPerformance,
+    scores_of_control,
+)
 from .scored import (
     RecordingSummary,
     animals_of,
     comparison,
 )
-from .seed_agreement import SeedAgreement
-from .stability import ConsensusPartition, SubsampleStability
-from .types import TypeCount
-from .types_or_axes import AxesSpec, TypesOrAxes, register_axes_spec
 
 __all__ = [
     "EVALUATION_SEED",

@@ -16,9 +16,8 @@ from decortex_schemas.tables.evaluation.association import ClusterAssociation
 from decortex_schemas.tables.evaluation.quality import EVALUATION_SEED, N_PERMUTATIONS
 from decortex_schemas.tables.evaluation.scored import RecordingSummary, comparison, scored_partitions
 from decortex_schemas.tables.finetuning import DECFinetune, partition_labels
-from decortex_schemas.tables.frozen import FrozenStudy, check_frozen, members_of
 from decortex_schemas.tables.specs import ClusteringMethod, CovariateSet, FinetuneSpec
-from decortex_schemas.tables.studies import Study
+from decortex_schemas.tables.studies import FrozenStudy, Study, check_frozen, members_of
 
 STATISTIC: Final = "studentised"
 

@@ -18,8 +18,7 @@ from decortex_schemas.tables.datasets import Dataset
 from decortex_schemas.tables.embeddings import load_embedding
 from decortex_schemas.tables.evaluation.quality import EVALUATION_SEED
 from decortex_schemas.tables.finetuning import DECFinetune, moved_embedding, partition_labels
-from decortex_schemas.tables.frozen import FrozenStudy, check_frozen, members_of
-from decortex_schemas.tables.null_networks import NullDataset, NullRecordings, NullStudy
+from decortex_schemas.tables.networks import NullDataset, NullRecordings, NullStudy
 from decortex_schemas.tables.specs import (
     ClusterCount,
     ClusteringMethod,
@@ -28,7 +27,7 @@ from decortex_schemas.tables.specs import (
     ModelSpec,
     NullModel,  # noqa: F401  (foreign key)
 )
-from decortex_schemas.tables.studies import Study
+from decortex_schemas.tables.studies import FrozenStudy, Study, check_frozen, members_of
 
 MEASURES = ("ari_seeds", "ami_seeds", "silhouette_untouched", "silhouette_moved")
 STATES = ("before", "after", "change")

@@ -22,8 +22,13 @@ from decortex_schemas.tables.evaluation.quality import (
     scores_after,
 )
 from decortex_schemas.tables.finetuning import DECFinetune
-from decortex_schemas.tables.networks import Performance, TrainedModel, raw_embedding
-from decortex_schemas.tables.null_networks import NullDataset, NullRecordings
+from decortex_schemas.tables.networks import (
+    NullDataset,
+    NullRecordings,
+    Performance,
+    TrainedModel,
+    raw_embedding,
+)
 from decortex_schemas.tables.studies import Study
 
 FloatArray = NDArray[np.float64]

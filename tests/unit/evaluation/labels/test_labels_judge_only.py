@@ -25,13 +25,13 @@ BLIND = (
     f"{TABLES}/studies.py",
     f"{TABLES}/frozen.py",
     f"{TABLES}/subsamples.py",
-    f"{TABLES}/evaluation/k_criteria.py",
-    f"{TABLES}/evaluation/k_selection.py",
-    f"{TABLES}/evaluation/stability.py",
-    f"{TABLES}/evaluation/joint_nulls.py",
+    f"{TABLES}/evaluation/number/k_criteria.py",
+    f"{TABLES}/evaluation/number/k_selection.py",
+    f"{TABLES}/evaluation/agreement/stability.py",
+    f"{TABLES}/evaluation/number/joint_nulls.py",
     f"{TABLES}/evaluation/finetune_null.py",
-    f"{TABLES}/evaluation/types.py",
-    "schemas/decortex_schemas/queries/k_selection.py",
+    f"{TABLES}/evaluation/number/types.py",
+    "schemas/decortex_schemas/queries/evaluation/number/k_selection.py",
 )
 # Modules of labels, and names that hold what they say; `true_types` are a simulation's own.
 MODULES = ("evaluation.labels", "label_sets", "label_files", "external_labels")

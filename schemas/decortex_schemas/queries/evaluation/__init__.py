@@ -1,0 +1,5 @@
+"""Evaluation of a study: agreement, number of clusters and types, performance, fine-tuning, labels."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -1,0 +1,63 @@
+from .agreement import (
+    agreement,
+    null_recordings,
+)
+from .agreement_nulls import (
+    agreement_nulls,
+)
+from .external_labels import (
+    PARTS,
+    against_labels,
+    label_sets,
+)
+from .k_selection import (
+    best_k,
+    selection_cost,
+)
+from .performance import (
+    confounds,
+    population_tests,
+    predictability,
+    recordings,
+)
+from .retained import (
+    before_and_after,
+    front,
+    improvement,
+    price,
+)
+from .states import (
+    OWN_LABELS,
+    has_states,
+    states,
+)
+from .types import (
+    types,
+)
+from .types_or_axes import (
+    types_or_axes,
+)
+
+__all__ = [
+    "OWN_LABELS",
+    "PARTS",
+    "against_labels",
+    "agreement",
+    "agreement_nulls",
+    "before_and_after",
+    "best_k",
+    "confounds",
+    "front",
+    "has_states",
+    "improvement",
+    "label_sets",
+    "null_recordings",
+    "population_tests",
+    "predictability",
+    "price",
+    "recordings",
+    "selection_cost",
+    "states",
+    "types",
+    "types_or_axes",
+]

@@ -1,0 +1,5 @@
+"""Jobs, workers, environments and recomputation: how the pipeline does."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -1,0 +1,5 @@
+"""Neurons of a study: their clusters, tuning, views, and new ones."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -1,0 +1,43 @@
+from .defaults import (
+    register_defaults,
+)
+from .network_plans import (
+    NetworksPlan,
+)
+from .plans import (
+    AgreementNullPlan,
+    EmbeddingPlan,
+    FinetuningPlan,
+    MethodPlan,
+    PlanFile,
+    SelectionPlan,
+    StimuliPlan,
+    TuningPlan,
+    ViewPlan,
+    declare_plan,
+    plan_cost,
+    register_none,
+    selection_study_of,
+)
+from .state_plans import (
+    states_study_of,
+)
+
+__all__ = [
+    "AgreementNullPlan",
+    "EmbeddingPlan",
+    "FinetuningPlan",
+    "MethodPlan",
+    "NetworksPlan",
+    "PlanFile",
+    "SelectionPlan",
+    "StimuliPlan",
+    "TuningPlan",
+    "ViewPlan",
+    "declare_plan",
+    "plan_cost",
+    "register_defaults",
+    "register_none",
+    "selection_study_of",
+    "states_study_of",
+]

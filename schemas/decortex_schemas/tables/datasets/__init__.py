@@ -1,0 +1,5 @@
+"""Datasets: recordings by name, and external labels of their neurons."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

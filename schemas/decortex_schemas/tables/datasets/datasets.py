@@ -1,0 +1,464 @@
+"""Datasets: recordings by name, with every neuron's identity. Arrays stay where they are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import datajoint as dj
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from decortex import data
+from decortex.config import canonical_json
+from decortex.data import simulation as simulated
+from decortex.errors import DatasetError
+from decortex.models import checkpoints
+from decortex_schemas.database import schema
+
+# Kinds of datasets that another module opens, because their recordings rest on tables further down the chain.
+OPENERS: dict[str, Callable[[dict[str, Any]], data.Recordings]] = {}
+OWN_KIND = "own"  # a network's own responses
+
+
+# By the kind of a dataset, in words that belong beside every score on it.
+SCORED_AGAINST = {
+    "simulated": "simulated recordings",
+    "simulated_video": "simulated recordings",
+    "filetree": "recordings",
+    "h5_folder": "recordings",
+    "mapped": "recordings",
+    "own": "the original model",
+    "null": "responses drawn from a network",
+    "neurons_only": "nothing: no recordings",
+}
+
+
+@schema
+class Dataset(dj.Manual):
+    """A set of recordings whose neurons are clustered together."""
+
+    definition = """
+    # A set of recordings whose neurons are clustered together
+    dataset : varchar(64)
+    ---
+    kind : varchar(24)                 # 'simulated', 'simulated_video', 'filetree' (images or movies), 'h5_folder'
+                                       # (movies), 'neurons_only', 'mapped' (a network's neurons, some of them
+                                       # recorded), 'own' (a network's own responses), 'null' (drawn)
+    location = null : varchar(1024)    # folder of FileTreeDataset sessions
+    simulation = null : json           # resolved SimulationConfig or VideoSimulationConfig; of 'h5_folder' MovieSplit
+    simulation_seed = null : int32
+    frame_rate = null : float64        # of movies: frames per second, Hz; null: images
+    behaviour = null : json            # folders of data/ whose vectors are image channels, in their order
+    species = '' : varchar(32)
+    recorded_in = null : varchar(64)   # of 'mapped': dataset that holds the recordings
+    n_neurons : int32
+    image_shape = null : json          # channels, height, width
+    content_sha256 : char(64)          # of everything a result can depend on
+    neuron_order_sha256 : char(64)     # of the neurons' identities in order
+    registered_at = CURRENT_TIMESTAMP : datetime
+    """
+
+    class Session(dj.Part):
+        """One recording session."""
+
+        definition = """
+        -> master
+        session : varchar(96)
+        ---
+        session_neurons : int32
+        n_train : int32
+        n_validation : int32
+        n_test : int32
+        n_repeats : float64            # mean showings of a test image
+        n_frames = null : int64        # of movies: frames over the clips of these trials
+        """
+
+    class Neuron(dj.Part):
+        """One neuron; ``neuron_idx`` is its place in every per-neuron array."""
+
+        definition = """
+        -> master
+        neuron_idx : int32
+        ---
+        -> Dataset.Session
+        unit_id : int64
+        animal = '' : varchar(64)
+        scan = 0 : int32
+        area = '' : varchar(32)
+        x = null : float64             # micrometres
+        y = null : float64
+        z = null : float64
+        true_type = null : int16       # known for simulated neurons only
+        recorded_idx = null : int32    # of 'mapped': its neuron_idx in recorded_in; null: no recording
+        """
+
+
+def register_simulation(name: str, config: simulated.SimulationConfig, seed: int) -> None:
+    """Register a simulated cortex; its parameters and seed are the row, its arrays are regenerated."""
+    recordings = simulated.simulate(config, seed)
+    row = {
+        "kind": "simulated",
+        "simulation": config.resolved(),
+        "simulation_seed": seed,
+        "species": "simulated",
+    }
+    _register(name, recordings, row)
+
+
+def register_simulated_video(name: str, config: simulated.VideoSimulationConfig, seed: int) -> None:
+    """Register a simulated video retina or cortex; its parameters and seed are the row, its arrays are regenerated."""
+    recordings = simulated.simulate_video(config, seed).recordings
+    row = {
+        "kind": "simulated_video",
+        "simulation": config.resolved(),
+        "simulation_seed": seed,
+        "species": "simulated",
+    }
+    _register(name, recordings, row)
+
+
+def register_h5_folder(
+    name: str, folder: Path, split: data.MovieSplit, *, frame_rate: float, species: str = ""
+) -> tuple[str, ...]:
+    """Register openretina's neutral folder of movies.
+
+    Parameters
+    ----------
+    name : str
+        Of the dataset.
+    folder : Path
+        With ``stimuli/`` and one ``.h5`` file per session.
+    split : MovieSplit
+        Which movies test a network, and how the others become clips.
+    frame_rate : float
+        Frames per second, Hz.
+    species : str
+        For example 'mouse'.
+
+    Returns
+    -------
+    tuple of str
+        What the registrant should know of the files (`decortex.data.check_responses`).
+
+    Raises
+    ------
+    DatasetError
+        If the folder is not complete, or the name is taken by other recordings. Nothing is registered then.
+    """
+    recordings = data.open_h5_folder(folder, split, frame_rate=frame_rate)
+    notes = data.check_responses(recordings)
+    data.check_images(recordings)
+    row = {
+        "kind": "h5_folder",
+        "location": str(folder.resolve()),
+        "species": species,
+        "simulation": split.resolved(),
+    }
+    _register(name, recordings, row)
+    return notes
+
+
+def register_folder(
+    name: str,
+    folder: Path,
+    *,
+    species: str = "",
+    behaviour: Sequence[str] = (),
+    frame_rate: float | None = None,
+) -> tuple[str, ...]:
+    """Register a folder of FileTreeDataset sessions, of images or of movies.
+
+    Parameters
+    ----------
+    name : str
+        Of the dataset.
+    folder : Path
+        One session, or sessions.
+    species : str
+        For example 'mouse'.
+    behaviour : sequence of str
+        Folders of ``data`` whose vectors become image channels, see `decortex.data.open_filetree`.
+    frame_rate : float, optional
+        Of movies: frames per second, Hz, where no ``config.json`` says it.
+
+    Returns
+    -------
+    tuple of str
+        What the registrant should know of the files (`decortex.data.check_responses`).
+
+    Raises
+    ------
+    DatasetError
+        If the folder is not complete, or the name is taken by other recordings. Nothing is registered then.
+    """
+    recordings = data.open_filetree(folder, behaviour=behaviour, frame_rate=frame_rate)
+    notes = data.check_responses(recordings)
+    if behaviour or recordings.is_video:
+        data.check_images(recordings)
+    row = {
+        "kind": "filetree",
+        "location": str(folder.resolve()),
+        "species": species,
+        "behaviour": list(behaviour) or None,
+    }
+    _register(name, recordings, row)
+    return notes
+
+
+def insert_neurons(
+    row: dict[str, Any],
+    readout: checkpoints.CheckpointReadout,
+    neurons: Sequence[Mapping[str, Any]] | None = None,
+    trials: Mapping[str, float] | None = None,
+) -> None:
+    """Insert a checkpoint's neurons as a dataset; the caller holds the transaction.
+
+    Parameters
+    ----------
+    row : dict
+        Columns of `Dataset` beside those that the checkpoint gives.
+    readout : CheckpointReadout
+        Its neurons.
+    neurons : sequence of mapping, optional
+        Columns of `Dataset.Neuron` beside those that the checkpoint gives, one mapping a neuron.
+    trials : mapping, optional
+        Columns of `Dataset.Session` that count trials, the same for every session; default: none.
+    """
+    name = {"dataset": row["dataset"]}
+    names, counts = np.unique(readout.session, return_counts=True)
+    none = {"n_train": 0, "n_validation": 0, "n_test": 0, "n_repeats": 0.0}
+    place = readout.cortical
+    Dataset.insert1(
+        {
+            "n_neurons": len(readout.embedding),
+            "content_sha256": readout.sha256,
+            "neuron_order_sha256": checkpoint_order_sha256(readout),
+            **row,
+        }
+    )
+    Dataset.Session.insert(
+        {**none, **(trials or {}), **name, "session": str(session), "session_neurons": int(count)}
+        for session, count in zip(names, counts, strict=True)
+    )
+    Dataset.Neuron.insert(
+        {
+            **name,
+            **_UNKNOWN,
+            "neuron_idx": i,
+            "session": str(readout.session[i]),
+            "unit_id": int(readout.index[i]),
+            "x": None if place is None else float(place[i, 0]),
+            "y": None if place is None else float(place[i, 1]),
+            **({} if neurons is None else neurons[i]),
+        }
+        for i in range(len(readout.embedding))
+    )
+
+
+# Columns of `Dataset.Neuron` that a checkpoint does not tell.
+_UNKNOWN = {"animal": "", "scan": 0, "area": "", "z": None, "true_type": None, "recorded_idx": None}
+
+
+def checkpoint_order_sha256(readout: checkpoints.CheckpointReadout) -> str:
+    """Digest of a checkpoint's neurons in order: session and place in it."""
+    identities = "".join(f"{s}\x1f{i}\x1e" for s, i in zip(readout.session, readout.index, strict=True))
+    return hashlib.sha256(identities.encode()).hexdigest()
+
+
+def _register(name: str, recordings: data.Recordings, row: dict[str, Any]) -> None:
+    if is_registered(name, recordings.content_sha256, recordings.neuron_order_sha256):
+        return
+    with schema.connection.transaction:
+        Dataset.insert1(
+            {
+                "dataset": name,
+                "n_neurons": recordings.n_neurons,
+                "image_shape": list(recordings.image_shape),
+                "frame_rate": recordings.frame_rate,
+                "content_sha256": recordings.content_sha256,
+                "neuron_order_sha256": recordings.neuron_order_sha256,
+                **row,
+            }
+        )
+        Dataset.Session.insert(_session_rows(name, recordings))
+        Dataset.Neuron.insert(_neuron_rows(name, recordings))
+
+
+def is_registered(name: str, content: str, order: str) -> bool:
+    """Whether a dataset of this name holds exactly this.
+
+    Raises
+    ------
+    DatasetError
+        If the name is too long, or taken by something else.
+    """
+    if not name or len(name) > 64:
+        raise DatasetError(f"a dataset's name has 1 to 64 characters, got {len(name)}.")
+    found = (Dataset & {"dataset": name}).to_dicts()
+    if not found:
+        return False
+    if (found[0]["content_sha256"], found[0]["neuron_order_sha256"]) != (content, order):
+        raise DatasetError(
+            f"the name {name!r} is taken by other recordings (registered {found[0]['registered_at']}, "
+            f"content {found[0]['content_sha256'][:12]}, not {content[:12]}). Choose another name."
+        )
+    return True
+
+
+def _session_rows(name: str, recordings: data.Recordings) -> list[dict[str, Any]]:
+    rows = []
+    for session in recordings.sessions:
+        test = session.image_ids[session.trials("test")]
+        rows.append(
+            {
+                "dataset": name,
+                "session": session.name,
+                "session_neurons": session.n_neurons,
+                **{f"n_{tier}": len(session.trials(tier)) for tier in ("train", "validation", "test")},
+                "n_frames": None
+                if session.n_frames is None
+                else int(session.n_frames[np.isin(session.tiers, data.TIERS)].sum()),
+                "n_repeats": len(test) / max(len(np.unique(test)), 1),
+            }
+        )
+    return rows
+
+
+def _neuron_rows(name: str, recordings: data.Recordings) -> list[dict[str, Any]]:
+    sessions = np.repeat([s.name for s in recordings.sessions], [s.n_neurons for s in recordings.sessions])
+    rows: list[dict[str, Any]] = []
+    for i, neuron in enumerate(recordings.neurons.to_dict("records")):
+        places = {axis: float(neuron[axis]) for axis in ("x", "y", "z") if neuron.get(axis) is not None}
+        rows.append(
+            {
+                "dataset": name,
+                "neuron_idx": i,
+                "session": str(sessions[i]),
+                "unit_id": int(neuron["unit_id"]),
+                "animal": str(neuron["animal"]),
+                "scan": int(neuron["scan"]),
+                "area": str(neuron["area"]),
+                "true_type": None if recordings.truth is None else int(recordings.truth[i]),
+                **{"x": None, "y": None, "z": None, **places},
+            }
+        )
+    return rows
+
+
+def load_recordings(dataset: str) -> data.Recordings:
+    """Open a dataset's recordings and check that they are the ones that were registered.
+
+    Raises
+    ------
+    DatasetError
+        If the dataset is unknown, has no recordings, or its neurons are no longer the registered ones.
+    """
+    found = (Dataset & {"dataset": dataset}).to_dicts()
+    if not found:
+        raise DatasetError(f"no dataset {dataset!r} is registered; `decortex register dataset` does.")
+    row = found[0]
+    opener = _opener(row["kind"])
+    if opener is not None:
+        return opener(row)
+    if row["kind"] == "neurons_only":
+        raise DatasetError(f"dataset {dataset!r} holds neurons only, no recordings: it cannot be predicted.")
+    if row["kind"] == "mapped":
+        raise DatasetError(
+            f"dataset {dataset!r} holds a network's neurons, some of which {row['recorded_in']!r} recorded: networks"
+            " are scored on them, but not trained. Train on the recordings' own dataset."
+        )
+    recordings = _open(
+        row["kind"],
+        row["location"],
+        canonical_json(row["simulation"]),
+        row["simulation_seed"],
+        tuple(row["behaviour"] or ()),
+        row["frame_rate"],
+    )
+    if recordings.content_sha256 != row["content_sha256"]:
+        _open.cache_clear()  # the folder may be repaired while this process lives
+    if recordings.neuron_order_sha256 != row["neuron_order_sha256"]:
+        raise DatasetError(
+            f"the neurons of dataset {dataset!r} at {row['location']} are not those that were registered "
+            f"on {row['registered_at']}. Restore the folder, or register the new one under another name."
+        )
+    if recordings.content_sha256 != row["content_sha256"]:
+        raise DatasetError(
+            f"the content of dataset {dataset!r} is not what was registered on {row['registered_at']} "
+            f"(sha256 {recordings.content_sha256[:12]}, not {row['content_sha256'][:12]}). Restore the files, "
+            "or register the new ones under another name."
+        )
+    return recordings
+
+
+def _opener(kind: str) -> Callable[[dict[str, Any]], data.Recordings] | None:
+    """What opens a kind of dataset whose recordings rest on tables further down the chain; None for others."""
+    # These modules rest on this one, and add their kinds when they are imported: whoever opens needs them.
+    from decortex_schemas.tables.networks import null_networks, own_responses  # noqa: F401, PLC0415
+
+    return OPENERS.get(kind)
+
+
+def mapped_recordings(dataset: str) -> tuple[data.Recordings, NDArray[np.int64]]:
+    """Recordings of a network's neurons, and which neuron was recorded as which.
+
+    Returns
+    -------
+    recordings : Recordings
+        Of the dataset that holds them.
+    places : ndarray of int64, shape (n_neurons,)
+        Place of each neuron of ``dataset`` among those of the recordings; -1: no recording.
+    """
+    recorded_in = (Dataset & {"dataset": dataset}).fetch1("recorded_in")
+    if recorded_in is None:
+        recordings = load_recordings(dataset)
+        return recordings, np.arange(recordings.n_neurons, dtype=np.int64)
+    found = (Dataset.Neuron & {"dataset": dataset}).to_arrays("recorded_idx", order_by="neuron_idx")
+    places = np.array([-1 if pd.isna(place) else int(place) for place in found], dtype=np.int64)
+    return load_recordings(str(recorded_in)), places
+
+
+def scored_against(dataset: str) -> str:
+    """What scores on a dataset are scores against, in words that belong beside every one of them."""
+    return SCORED_AGAINST[(Dataset & {"dataset": dataset}).fetch1("kind")]
+
+
+def true_types(dataset: str) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+    """Known functional type of every neuron, in order; None where nobody knows."""
+    types = (Dataset.Neuron & {"dataset": dataset}).to_arrays("true_type", order_by="neuron_idx")
+    if pd.isna(types).any():
+        return None
+    return np.asarray(types, dtype=np.int64)
+
+
+def sessions_of(dataset: str) -> np.ndarray[Any, np.dtype[np.str_]]:
+    """Session of every neuron, in order."""
+    return np.asarray(
+        (Dataset.Neuron & {"dataset": dataset}).to_arrays("session", order_by="neuron_idx"), dtype=str
+    )
+
+
+@lru_cache(maxsize=2)
+def _open(
+    kind: str,
+    location: str | None,
+    simulation: str,
+    seed: int | None,
+    behaviour: tuple[str, ...],
+    frame_rate: float | None,
+) -> data.Recordings:
+    if kind == "simulated":
+        config = simulated.SimulationConfig.model_validate_json(simulation)
+        return simulated.simulate(config, int(seed or 0))
+    if kind == "simulated_video":
+        video = simulated.VideoSimulationConfig.model_validate_json(simulation)
+        return simulated.simulate_video(video, int(seed or 0)).recordings
+    if kind == "h5_folder":
+        split = data.MovieSplit.model_validate_json(simulation)
+        return data.open_h5_folder(Path(str(location)), split, frame_rate=float(frame_rate or 0.0))
+    return data.open_filetree(Path(str(location)), behaviour=behaviour, frame_rate=frame_rate)

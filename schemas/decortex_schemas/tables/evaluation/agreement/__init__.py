@@ -1,0 +1,5 @@
+"""Agreement of partitions: seeds, methods, networks, subsamples and external labels."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -1,0 +1,5 @@
+"""Studies: declared whole, frozen, checked for failures and stale rows."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)
