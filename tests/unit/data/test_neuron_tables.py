@@ -88,6 +88,58 @@ def test_a_sparse_h5ad(tmp_path):
     np.testing.assert_array_equal(read_table(tmp_path / "cells.h5ad").features, x.toarray())
 
 
+def test_a_parquet_file_is_read_as_the_csv_of_the_same_table(tmp_path):
+    frame().to_parquet(tmp_path / "cells.parquet", index=False)
+    frame().to_csv(tmp_path / "cells.csv", index=False)
+    found, text = (read_table(tmp_path / f"cells.{suffix}", COLUMNS) for suffix in ("parquet", "csv"))
+    np.testing.assert_array_equal(found.features, text.features)
+    assert found.feature_names == text.feature_names
+    for name in ("ids", "animals", "sessions"):
+        assert getattr(found, name).tolist() == getattr(text, name).tolist()
+    np.testing.assert_array_equal(found.scores["score"], text.scores["score"])
+    assert found.labels["type"].tolist() == text.labels["type"].tolist()
+    assert found.sha256 != text.sha256
+
+
+def test_parquet_of_whole_numbers_missing_labels_and_categories(tmp_path):
+    table = frame()
+    table["cell"] = np.arange(len(table)) + 2**53 + 1
+    table["donor"] = pd.Categorical(table["donor"])
+    table["type"] = table["type"].where(np.arange(len(table)) > 2, None)
+    table["rate"] = table["rate"].astype("float32")
+    table.to_parquet(tmp_path / "cells.parquet", index=False)
+    found = read_table(tmp_path / "cells.parquet", COLUMNS)
+    assert found.ids.tolist() == [str(2**53 + 1 + i) for i in range(len(table))]
+    assert found.animals.tolist() == frame()["donor"].tolist()
+    assert found.labels["type"][:3].tolist() == ["", "", ""]
+    np.testing.assert_array_equal(found.features[:, 2], table["rate"].to_numpy(float))
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "says"),
+    [
+        ("depth", ["deep"] * 12, "'depth' should hold numbers, but holds 'deep'"),
+        ("depth", [None] + [1.0] * 11, "'depth'"),
+        ("cell", ["c1"] * 12, "twice"),
+        ("cell", [None] + [f"c{i}" for i in range(11)], "no id"),
+    ],
+)
+def test_bad_values_of_a_parquet_file_are_told(tmp_path, column, values, says):
+    table = frame()
+    table[column] = values
+    table.to_parquet(tmp_path / "cells.parquet", index=False)
+    with pytest.raises(InputError, match=says):
+        read_table(tmp_path / "cells.parquet", COLUMNS)
+
+
+def test_a_file_that_is_no_parquet_is_told(tmp_path):
+    for name, content in (("empty", b""), ("text", b"cell,depth\n1,2\n"), ("cut", b"PAR1" + b"\0" * 40)):
+        path = tmp_path / f"{name}.parquet"
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="is no parquet file"):
+            read_table(path, COLUMNS)
+
+
 def test_parquet_needs_its_package_and_says_so(tmp_path, monkeypatch):
     path = tmp_path / "cells.parquet"
     path.write_bytes(b"PAR1")
