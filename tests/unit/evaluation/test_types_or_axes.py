@@ -22,7 +22,9 @@ from decortex.evaluation.types_or_axes import (
     contrast,
     decide,
     fold_predictions,
+    held_out_errors,
     types_or_axes,
+    what_is_added,
 )
 
 FloatArray = NDArray[np.float64]
@@ -171,6 +173,51 @@ def test_the_public_name_is_the_function() -> None:
 
 
 # --- the arithmetic, against slow literal versions ---
+
+
+def test_what_is_added_is_the_fall_of_the_error_where_it_is_true_and_zero_where_it_is_noise() -> None:
+    rng = np.random.default_rng(0)
+    true_part, noise, fitted_noise = rng.normal(size=(3, 20_000, 2)) * [[[0.1]], [[0.7]], [[0.1]]]
+    y = true_part + noise
+    nothing = np.zeros_like(y)
+    # in the order of DESCRIPTIONS: mean, clusters, axes, wide axes, both
+    true = np.stack([y, y, y, y, y - true_part])
+    false = np.stack([y, y, y, y, y - fitted_noise])
+    for added in what_is_added(true):
+        assert added == pytest.approx((true_part * y).sum(axis=1))
+        assert added.mean() == pytest.approx((true_part**2).sum(axis=1).mean(), rel=0.15)
+    fall = ((y - nothing) ** 2 - (y - true_part) ** 2).sum(axis=1)
+    t_added, t_fall = (values.mean() / values.std() for values in (what_is_added(true)[0], fall))
+    assert t_added > 1.8 * t_fall
+    for added in what_is_added(false):
+        assert abs(contrast(added, None).mean) < 2.5 * contrast(added, None).error
+    assert (y**2 - (y - fitted_noise) ** 2).sum(axis=1).mean() < 0
+
+
+def test_errors_within_blocks_have_no_mean_in_any_block() -> None:
+    rng = np.random.default_rng(0)
+    y, predictions, blocks = rng.normal(size=(40, 3)), rng.normal(size=(5, 40, 3)), np.arange(40) % 4
+    errors = held_out_errors(y, predictions, blocks)
+    for block in range(4):
+        own = blocks == block
+        assert errors[:, own].mean(axis=1) == pytest.approx(np.zeros((5, 3)))
+        assert errors[2, own] == pytest.approx(
+            (y - predictions[2])[own] - (y - predictions[2])[own].mean(axis=0)
+        )
+    assert (held_out_errors(y, predictions, None) == y - predictions).all()
+
+
+def test_position_beside_types_on_a_ring_is_told_though_types_carry_most_of_it() -> None:
+    """Eight types on a ring of radius 6; half of the signal is position, of which a twentieth lies within types."""
+    rng = np.random.default_rng(0)
+    types = np.arange(800) % 8
+    angle = 2 * np.pi * types / 8
+    x = rng.normal(size=(800, 6))
+    x[:, :2] += 6 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    of_type, of_position = rng.normal(size=(8, 4))[types], x[:, :2] @ rng.normal(size=(2, 4))
+    y = 0.5 * of_type / of_type.std(axis=0) + 0.5 * of_position / of_position.std(axis=0)
+    y += np.sqrt(0.5) * rng.normal(size=y.shape)
+    assert types_or_axes(x, y, blocks=np.arange(800) // 8 % 8, config=FAST).answer == "both"
 
 
 def penalised_fit(free: FloatArray, z: FloatArray, y: FloatArray, ridge: float) -> FloatArray:

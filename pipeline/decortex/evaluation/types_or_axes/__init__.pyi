@@ -6,7 +6,9 @@ from .bases import (
 from .compare import (
     FEWEST_BLOCKS,
     FEWEST_NEURONS,
+    held_out_errors,
     types_or_axes,
+    what_is_added,
 )
 from .config import (
     TypesOrAxesConfig,
@@ -46,6 +48,8 @@ __all__ = [
     "contrast",
     "decide",
     "fold_predictions",
+    "held_out_errors",
     "indicators",
     "types_or_axes",
+    "what_is_added",
 ]

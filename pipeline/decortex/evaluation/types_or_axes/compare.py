@@ -42,8 +42,8 @@ def types_or_axes(
 
     Cross-fitted: clusters and principal axes are made of the training neurons, their number is chosen there (each
     training neuron left out), and losses are those of held-out neurons. Three descriptions of at most equal freedom
-    compete: clusters; straight or smooth functions of the axes; and clusters with axes. Held-out squared error (of
-    categories the Brier score) is compared neuron by neuron, with errors over blocks.
+    compete: clusters; straight or smooth functions of the axes; and clusters with axes. What both predict beyond the
+    one is set against the error that the one leaves, neuron by neuron, with errors over blocks.
 
     Parameters
     ----------
@@ -95,6 +95,7 @@ def types_or_axes(
     if len(points) < FEWEST_NEURONS or not counts:
         return _too_few(len(points), groups, y.shape[1])
     losses = np.zeros((len(DESCRIPTIONS), len(points)))
+    added = np.zeros((2, len(points)))
     chosen = []
     for repeat in range(settings.n_repeats):
         rng = np.random.default_rng([seed, repeat])
@@ -112,28 +113,48 @@ def types_or_axes(
             )
             predictions[:, out] = made.values
             chosen.append((made.n_clusters, made.axes_freedom))
-        losses += held_out_losses(y, predictions, groups) / settings.n_repeats
-    return _judged(losses, np.array(chosen), groups, y.shape[1], settings)
+        errors = held_out_errors(y, predictions, groups)
+        losses += (errors**2).sum(axis=2) / settings.n_repeats
+        added += what_is_added(errors) / settings.n_repeats
+    return _judged(losses, added, np.array(chosen), blocks=groups, n_targets=y.shape[1], settings=settings)
 
 
-def held_out_losses(y: FloatArray, predictions: FloatArray, blocks: IntArray | None) -> FloatArray:
-    """Squared error of every description and neuron, summed over targets, (n_descriptions, n_neurons).
+def held_out_errors(y: FloatArray, predictions: FloatArray, blocks: IntArray | None) -> FloatArray:
+    """Error of every description, neuron and target, (n_descriptions, n_neurons, n_targets).
 
     With blocks a description answers for differences within blocks only: the mean error of a block is taken out.
     """
-    losses = np.empty(predictions.shape[:2])
-    for i, predicted in enumerate(predictions):
-        error = y - predicted
-        level = 0.0 if blocks is None else block_means(error, blocks)
-        losses[i] = ((error - level) ** 2).sum(axis=1)
-    return losses
+    errors: FloatArray = y - predictions
+    if blocks is None:
+        return errors
+    return np.stack([error - block_means(error, blocks) for error in errors])
+
+
+def what_is_added(errors: FloatArray) -> FloatArray:
+    """What clusters add to wide axes, and axes to clusters, per neuron, (2, n_neurons), in units of the loss.
+
+    The error that one description leaves times what both together predict beyond it, summed over targets. Its mean is
+    the fall of the squared error if both predict rightly; it is zero in expectation if what they predict beyond the
+    one is noise, where the difference of two losses is below zero by that noise and has twice the spread. This is the
+    test of forecast encompassing (Harvey, Leybourne & Newbold 1998, J. Bus. Econ. Stat. 16, 254; Clark & West 2007, J.
+    Econometrics 138, 291).
+    """
+    clusters, wide, both = (errors[DESCRIPTIONS.index(name)] for name in ("clusters", "axes_wide", "both"))
+    added: FloatArray = np.stack([(one * (one - both)).sum(axis=1) for one in (wide, clusters)])
+    return added
 
 
 def _judged(
-    losses: FloatArray, chosen: IntArray, blocks: IntArray | None, n_targets: int, settings: TypesOrAxesConfig
+    losses: FloatArray,
+    added: FloatArray,
+    chosen: IntArray,
+    *,
+    blocks: IntArray | None,
+    n_targets: int,
+    settings: TypesOrAxesConfig,
 ) -> TypesOrAxes:
     mean, clusters, axes, wide, both = losses / losses[0].mean()
-    explained, clusters_add, axes_add = mean - both, wide - both, clusters - both
+    explained, (clusters_add, axes_add) = mean - both, added / losses[0].mean()
     answer, reason = decide(
         explained, clusters_add, axes_add, blocks=blocks, alpha=settings.alpha, margin=settings.margin
     )

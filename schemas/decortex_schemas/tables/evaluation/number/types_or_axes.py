@@ -109,6 +109,8 @@ def register_axes_spec(
 class TypesOrAxes(Computation):
     """Whether clusters or axes of one embedding predict one target of its neurons, on neurons held out."""
 
+    version = 2  # 1: increments were differences of two losses
+
     definition = f"""
     # Clusters or continuous axes?
     -> Embedding
