@@ -24,14 +24,16 @@ from decortex_schemas.register import (
 )
 from decortex_schemas.tables import (
     Clustering,
+    DECFinetune,
     Embedding,
+    FinetuneSpec,
     SplitSpec,
     freeze_study,
     load_embedding,
     register_embedding_spec,
     register_method,
 )
-from decortex_schemas.tables.evaluation import TypeCount
+from decortex_schemas.tables.evaluation import TypeCount, table_associations
 
 EMBEDDING = "zscore"
 COUNTS = tuple(range(2, 11))
@@ -134,4 +136,19 @@ def _summary(key: dict[str, Any], table: NeuronTable, n_clusters: int | None, mo
         if len(rows) < len(SEEDS):
             raise OperationError(f"partitions by {method} at K = {k} failed; `decortex errors` shows why.")
         partitions[method] = [row["labels"] for row in rows]
-    return summarise(table, x, partitions, method=METHODS[0], k=k, k_from=k_from, types=(status, n_types))
+    of_first = {**embedding, **register_method(METHODS[0], {}, name=METHODS[0]), "k": k, "seed": SEEDS[0]}
+    judged = (DECFinetune * FinetuneSpec.proj("kind") & of_first & {"kind": "none"}).fetch1("KEY")
+    scores = table_associations(judged)
+    missing = sorted(set(table.scores) - set(scores))
+    if missing:
+        raise OperationError(f"score {missing[0]!r} was not compared; `decortex errors` shows why.")
+    return summarise(
+        table,
+        x,
+        partitions,
+        method=METHODS[0],
+        k=k,
+        k_from=k_from,
+        types=(status, n_types),
+        scores=scores,
+    )

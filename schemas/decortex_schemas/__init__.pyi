@@ -22,6 +22,7 @@ from .tables.evaluation.number.types_or_axes import AxesSpec, TypesOrAxes
 from .tables.evaluation.quality import ClusterPerformance, ClusterQuality
 from .tables.evaluation.retained import RetainedPerformance
 from .tables.evaluation.scored import RecordingSummary
+from .tables.evaluation.table_scores import TableScore, TableScoreAssociation
 from .tables.finetuning import ContinuedTraining, DECFinetune
 from .tables.networks.network_states import NetworkState
 from .tables.networks.networks import ModelTask, Performance, TrainedModel
@@ -102,6 +103,8 @@ __all__ = [
     "StudyPlan",
     "SubsampleClustering",
     "SubsampleStability",
+    "TableScore",
+    "TableScoreAssociation",
     "Tier",
     "TrainedModel",
     "TrainingSchedule",

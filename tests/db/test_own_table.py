@@ -11,13 +11,16 @@ import pytest
 from small_lab import fill
 
 import decortex_schemas as schemas
+from decortex import association
 from decortex.analysis import analyse
 from decortex.data import TableColumns, read_table
 from decortex.errors import ConfigError, DatasetError, InputError
 from decortex_ops.table_study import TableStudy, analyse_file
+from decortex_schemas import queries
 from decortex_schemas.database import computed_tables
 from decortex_schemas.register import PlanFile, declare_plan, register_table, table_of
 from decortex_schemas.tables import load_embedding, load_recordings
+from decortex_schemas.tables.evaluation import insert_table_scores
 
 COLUMNS = TableColumns(ids="cell", animal="donor", scores=("score",), labels=("type",))
 
@@ -82,6 +85,47 @@ def test_a_registered_table_comes_back_whole(made: TableStudy, file: Path) -> No
     assert (back.feature_names, back.sha256) == (table.feature_names, table.sha256)
     with pytest.raises(InputError, match="is no registered table"):
         table_of("nobody")
+
+
+def test_scores_of_a_table_are_compared_at_every_k_and_answered(made: TableStudy, file: Path) -> None:
+    key = {"dataset": made.study}
+    kept = (schemas.TableScore & key).fetch1()
+    assert (kept["table_score"], kept["n_scored"], kept["session_kind"]) == ("score", 150, "animal")
+    partitions = len(schemas.DECFinetune & key)
+    assert partitions == len(schemas.TableScoreAssociation & key) >= 36
+    row = (schemas.TableScoreAssociation & key & {"k": 3, "method": "kmeans", "seed": 0}).fetch1()
+    table = read_table(file, COLUMNS)
+    alone = association(
+        table.scores["score"], made.found.labels, sessions=table.animals, seed=0, n_permutations=999
+    )
+    for name in ("epsilon2_corrected", "epsilon2_low", "epsilon2_within", "omega2", "p_permutation"):
+        assert row[name] == pytest.approx(getattr(alone, name)), name
+    assert made.found.scores["score"] == alone  # analyse reads the row
+    told = queries.table_scores(made.study)
+    assert {(one["method"], one["k"]) for one in told} == {
+        (m, k) for m in ("kmeans", "gmm") for k in range(2, 11)
+    }
+    best = next(one for one in told if (one["method"], one["k"]) == ("kmeans", 3))
+    assert (best["score"], best["within"], best["status"], best["n_partitions"]) == (
+        "score",
+        "animal",
+        "ok",
+        2,
+    )
+    assert best["epsilon2"] > 0.7
+    assert best["p_max"] == pytest.approx(1e-3)
+    tied = queries.answers(made.study)[2]
+    assert tied["answer"] == "in these sessions"
+    assert tied["sentence"].startswith("Score 'score' and cluster at K = ")
+    assert tied["compared_with"] == "permutations of neurons within animals"
+    assert queries.asked_rows(made.study)["TableScoreAssociation"] == partitions
+
+
+def test_another_score_under_a_name_that_is_taken_is_refused(made: TableStudy) -> None:
+    with pytest.raises(InputError, match="has another score 'score'"):
+        insert_table_scores(made.study, {"score": np.zeros(150)}, session_kind="animal")
+    with pytest.raises(InputError, match="1 to 64 characters, got 65"):
+        insert_table_scores(made.study, {"s" * 65: np.zeros(150)}, session_kind="animal")
 
 
 def test_nothing_that_needs_a_network_or_recordings_is_queued(made: TableStudy) -> None:

@@ -218,6 +218,7 @@ def summarise(
     k: int,
     k_from: KFrom,
     types: tuple[str, int | None],
+    scores: Mapping[str, AssociationResult] | None = None,
     seed: int = 0,
 ) -> Analysis:
     """Compare partitions of a table with each other, with its scores and with its labels.
@@ -233,6 +234,8 @@ def summarise(
         As in `Analysis`.
     types : (str, int or None)
         Status and number of types.
+    scores : mapping of str to AssociationResult, optional
+        Each score against the partition that is judged, where it is known; default: compared here.
     seed : int
         Of the permutations.
     """
@@ -257,7 +260,9 @@ def summarise(
         scores={
             name: associate(values, labels, one_block if groups is None else groups, seed=seed)
             for name, values in table.scores.items()
-        },
+        }
+        if scores is None
+        else {name: scores[name] for name in table.scores},
         label_sets={
             name: label_agreement(labels, _codes(words), one_block if blocks is None else blocks, seed=seed)
             for name, words in table.labels.items()

@@ -86,6 +86,9 @@ from .evaluation.states import (
     has_states,
     states,
 )
+from .evaluation.table_scores import (
+    table_scores,
+)
 from .evaluation.types import (
     types,
 )
@@ -254,6 +257,7 @@ __all__ = [
     "study_facts",
     "study_rows",
     "surrogates",
+    "table_scores",
     "test_performance",
     "throughput",
     "types",

@@ -32,10 +32,12 @@ from decortex_schemas.tables import (
     register_imported_spec,
     register_seeds,
 )
+from decortex_schemas.tables.evaluation import insert_table_scores
 
 KIND = "table"
 FEATURES, KNOWN = "features", "known"
 NO_SESSION = "all"  # session of neurons of which neither session nor animal is known
+NO_SESSION_KIND = "none"
 
 
 def register_table(
@@ -84,7 +86,15 @@ def register_table(
     content = config_hash({"table": table.sha256, "columns": asdict(columns)})
     order = checkpoint_order_sha256(readout)
     key = {"dataset": name, "model_seed": 0}
+    kind = (
+        "session"
+        if table.sessions is not None
+        else "animal"
+        if table.animals is not None
+        else NO_SESSION_KIND
+    )
     if is_registered(name, content, order):
+        insert_table_scores(name, table.scores, session_kind=kind)  # tables of before scores were rows
         return {**key, "model_spec_id": register_imported_spec(name, KIND)}, table
     register_seeds([0])
     key["model_spec_id"] = register_imported_spec(name, KIND)
@@ -115,6 +125,7 @@ def register_table(
         for label, values in labels.items():
             read = {"id": columns.ids, "label": label}
             insert_label_set(name, label, values, source=source, source_sha256=table.sha256, columns=read)
+        insert_table_scores(name, table.scores, session_kind=kind)
     return key, table
 
 

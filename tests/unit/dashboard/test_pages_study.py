@@ -197,9 +197,47 @@ def association_lab(**answers: Any) -> Lab:
             "confounds": [CONFOUND],
             "population_tests": [UNIT],
             "recordings": [READ],
+            "table_scores": [],
             **answers,
         }
     )
+
+
+def of_table(**changed: Any) -> dict[str, Any]:
+    names = {name: estimand()[name] for name in ("dataset", "model", "embedding", "method", "k", "finetune")}
+    return {
+        **names,
+        "score": "quality",
+        "within": "animal",
+        "status": "ok",
+        "n_partitions": 2,
+        "n_neurons": 60,
+        "epsilon2": 0.31,
+        "epsilon2_low": 0.2,
+        "epsilon2_high": 0.4,
+        "epsilon2_within": 0.29,
+        "p_median": 0.001,
+        "p_max": 0.002,
+        "n_permutations": 999,
+        **changed,
+    }
+
+
+def test_association_of_a_table_shows_its_own_scores_at_the_chosen_k() -> None:
+    rows = [
+        of_table(k=4, epsilon2=0.11),
+        of_table(),
+        of_table(score="depth", epsilon2=None, status="constant_scores"),
+    ]
+    asked = association_lab(predictability=[], confounds=[], table_scores=rows)
+    text = text_of(router.show("/association", "?k=8", asked).main)
+    for words in ("Scores of the table by cluster", "quality", "0.310", "p .002", "permuted within animals"):
+        assert words in text
+    assert "0.110" not in text
+    assert "constant_scores" not in text  # said in words
+    assert "networks without recordings have no scores" not in text
+    rows_of = pd.read_csv(io.StringIO(router.csv_of("association", "table-scores", "?k=8", asked) or ""))
+    assert sorted(rows_of["k"]) == [4, 8, 8]
 
 
 def test_association_shows_both_estimands_and_the_limit_of_the_population() -> None:

@@ -28,7 +28,7 @@ from decortex_ops.dashboard.tables import table
 from decortex_ops.dashboard.theme import ACCENT, category_colour, figure, number, p_value, plain
 from decortex_ops.dashboard.urls import State
 from decortex_schemas import queries
-from decortex_schemas.queries.answering import STATUS_TEXTS
+from decortex_schemas.queries.answering import STATUS_TEXTS, WITHIN
 
 PATH = "/association"
 TITLE = "Association"
@@ -79,6 +79,12 @@ def render(state: State, source: Source) -> View:
         empty = Empty("The study is not frozen yet.", f"decortex study freeze {state['study']}")
         return View(state, chosen.choices, [Panel("estimands", "Both estimands", empty=empty)], LEAD)
     where = chosen.names()
+    told = source(queries.table_scores, state["study"])
+    of_table = [
+        row
+        for row in told
+        if all(row[name] == where[name] for name in ("dataset", "model", "embedding", "method"))
+    ]
     every = source(queries.predictability, state["study"])
     family = [
         row for row in every if all(row[name] == where[name] for name in ("dataset", "model", "embedding"))
@@ -91,12 +97,50 @@ def render(state: State, source: Source) -> View:
         if all(row[name] == where[name] for name in ("dataset", "model", "embedding", "method", "finetune"))
     ]
     units = source(queries.population_tests, state["study"], chosen.group()) if here else []
-    if not here:
-        panels: list[Any] = [estimands_panel(here)]
+    if of_table:
+        panels: list[Any] = [
+            table_scores_panel([row for row in of_table if row["k"] == state["k"]], of_table)
+        ]
+    elif not here:
+        panels = [estimands_panel(here)]
     else:
         panels = [tiles(here, units), estimands_panel(here), curve_panel(own), units_panel(units)]
     read = source(queries.recordings, state["study"])
     return View(state, chosen.choices, [*panels, confounds_panel(follows), recordings_panel(read)], LEAD)
+
+
+def table_scores_panel(here: Sequence[Mapping[str, Any]], own: Sequence[Mapping[str, Any]]) -> Panel:
+    """Scores that came with a table, at the chosen K; downloads hold every K."""
+    within = WITHIN[own[0]["within"]]
+    return Panel(
+        "table-scores",
+        "Scores of the table by cluster",
+        f"n = {here[0]['n_partitions'] if here else 0} partitions; "
+        f"epsilon²: mean over partitions; p: neurons permuted {within}, the largest of the partitions",
+        content=table(
+            here,
+            [
+                ("score", "score"),
+                ("n_neurons", "neurons"),
+                ("epsilon2", "epsilon²"),
+                ("epsilon2_low", "low"),
+                ("epsilon2_high", "high"),
+                ("epsilon2_within", within),
+                ("p_median", "p, median"),
+                ("p_max", "p, largest"),
+                ("status", "answer"),
+            ],
+            caption="Scores that came with the table, against clusters",
+            cells={
+                "p_median": _p("p_median"),
+                "p_max": _p("p_max"),
+                "status": lambda row: "compared" if row["status"] == "ok" else reason(row["status"]),
+            },
+        ),
+        rows=list(own),
+        empty=None if here else Empty("Not compared yet.", "decortex schedule    # then: decortex work"),
+        note="p speaks of these neurons, and is not corrected for the number of scores and K.",
+    )
 
 
 def tiles(here: Sequence[Mapping[str, Any]], units: Sequence[Mapping[str, Any]]) -> Any:

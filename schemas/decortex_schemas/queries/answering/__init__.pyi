@@ -20,6 +20,7 @@ from .of_agreement import agreement_answer
 from .of_association import association_answer
 from .of_cluster import cluster_answer
 from .of_finetuning import finetuning_answer
+from .of_table_scores import WITHIN, table_scores_answer
 from .of_types import types_answer
 from .profiles import profile_facts
 from .study_answers import answers, reference
@@ -30,6 +31,7 @@ __all__ = [
     "MARKS",
     "QUESTIONS",
     "STATUS_TEXTS",
+    "WITHIN",
     "AgreementFacts",
     "Answer",
     "AssociationFacts",
@@ -51,5 +53,6 @@ __all__ = [
     "p_text",
     "profile_facts",
     "reference",
+    "table_scores_answer",
     "types_answer",
 ]

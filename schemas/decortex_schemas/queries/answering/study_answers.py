@@ -31,6 +31,7 @@ from decortex_schemas.queries.answering.of_agreement import agreement_answer
 from decortex_schemas.queries.answering.of_association import association_answer
 from decortex_schemas.queries.answering.of_cluster import cluster_answer
 from decortex_schemas.queries.answering.of_finetuning import finetuning_answer
+from decortex_schemas.queries.answering.of_table_scores import table_scores_answer
 from decortex_schemas.queries.answering.of_types import types_answer
 from decortex_schemas.queries.answering.profiles import profile
 from decortex_schemas.queries.answering.samples import study_sample
@@ -44,6 +45,7 @@ from decortex_schemas.queries.evaluation import (
     improvement,
     predictability,
     price,
+    table_scores,
     types,
 )
 from decortex_schemas.tables import (
@@ -97,7 +99,8 @@ def answers(study: str) -> list[Row]:
     told = (
         types_answer(sample, _types(study, sample, spoken)),
         agreement_answer(sample, _agreement(study, spoken, found) if spoken and frozen else None),
-        association_answer(sample, _association(study, spoken) if spoken and frozen else None),
+        (table_scores_answer(sample, spoken.here(table_scores(study), finetune="none")) if spoken else None)
+        or association_answer(sample, _association(study, spoken) if spoken and frozen else None),
         finetuning_answer(
             sample,
             (_finetuning(study, spoken, found) if spoken and frozen else None) if tuned else (),

@@ -36,7 +36,7 @@ from decortex_schemas.tables import (
     Study,
     ViewRequest,
 )
-from decortex_schemas.tables.evaluation import AgreementNullRequest, AxesSpec
+from decortex_schemas.tables.evaluation import AgreementNullRequest, AxesSpec, TableScore
 
 if TYPE_CHECKING:
     from decortex_schemas.register import PlanFile
@@ -82,6 +82,7 @@ def asked_rows(study: str) -> dict[str, int]:
     groups = sum(size > 1 for size in families.values())
     partitions = e * len(finetunings)
     n_labelled = len(models * LabelSet.proj())
+    n_table_scores = len(models * TableScore.proj())
     found = {
         "TrainedModel": n,
         "Performance": scored * len(SCORED_TIERS),
@@ -101,6 +102,7 @@ def asked_rows(study: str) -> dict[str, int]:
         "TypesOrAxes": e * _axes_targets(models, predicting & recorded),
         "LabelAgreement": partitions * n_labelled,
         "LabelDecoding": e * n_labelled,
+        "TableScoreAssociation": partitions * n_table_scores,
         "KCriteria": n * e * methods * several if nulls else 0,
         "NullFit": n * e * methods * several * nulls,
         "SeedNullFit": groups * e * (methods * nulls + len(AgreementNullRequest & of)) if several else 0,

@@ -31,6 +31,9 @@ from .states import (
     has_states,
     states,
 )
+from .table_scores import (
+    table_scores,
+)
 from .types import (
     types,
 )
@@ -58,6 +61,7 @@ __all__ = [
     "recordings",
     "selection_cost",
     "states",
+    "table_scores",
     "types",
     "types_or_axes",
 ]

@@ -76,6 +76,12 @@ from .scored import (
     animals_of,
     comparison,
 )
+from .table_scores import (
+    TableScore,
+    TableScoreAssociation,
+    insert_table_scores,
+    table_associations,
+)
 
 __all__ = [
     "EVALUATION_SEED",
@@ -109,6 +115,8 @@ __all__ = [
     "SeedAgreement",
     "SeedNullFit",
     "SubsampleStability",
+    "TableScore",
+    "TableScoreAssociation",
     "TypeCount",
     "TypesOrAxes",
     "animals_of",
@@ -117,6 +125,7 @@ __all__ = [
     "asked_seed_nulls",
     "associated",
     "comparison",
+    "insert_table_scores",
     "record_choice",
     "register_axes_spec",
     "request_agreement_null",
@@ -124,4 +133,5 @@ __all__ = [
     "scores_after",
     "scores_before",
     "scores_of_control",
+    "table_associations",
 ]
