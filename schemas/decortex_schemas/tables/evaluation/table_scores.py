@@ -108,7 +108,7 @@ def table_associations(key: Mapping[str, Any]) -> dict[str, association.Associat
     key : mapping
         Key of a partition, of `DECFinetune`.
     """
-    labels = partition_labels(key)
+    labels = partition_labels(dict(key))
     found = {}
     for row in (TableScoreAssociation * TableScore.proj("score_values") & key).to_dicts(
         order_by="table_score"
