@@ -178,7 +178,7 @@ def test_clusters_keep_their_name_over_networks_that_number_them_otherwise() -> 
 def test_the_command_prints_a_sentence_a_table_and_json(
     shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("decortex_ops.cli.read.clusters.open_to_read", lambda: None)
+    monkeypatch.setattr("decortex_ops.cli.read.partitions.clusters.open_to_read", lambda: None)
     assert run(monkeypatch, "clusters", shown, "--method", "kmeans", "-k", "3") == 0
     text = capsys.readouterr().out
     assert "3 clusters by kmeans at K = 3, 2 networks. In every network their own stimulus drives" in text

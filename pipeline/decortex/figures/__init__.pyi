@@ -1,16 +1,16 @@
 from .agreement import agreement_map
-from .criteria import k_criteria
 from .curves import loss_curves
 from .files import figure_bytes
 from .map import view_map
 from .nulls import finetuned_nulls
+from .number.criteria import k_criteria
+from .number.surrogates import surrogate_values
+from .number.tree import types_tree
 from .performance import performance_by_cluster
 from .price import agreement_front, paired_change
 from .stimuli import cluster_stimuli
 from .style import TWO_COLUMNS, cluster_colour, colours_of
 from .summary import study_summary
-from .surrogates import surrogate_values
-from .tree import types_tree
 
 __all__ = [
     "TWO_COLUMNS",

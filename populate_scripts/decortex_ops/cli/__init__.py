@@ -12,37 +12,12 @@ import pymysql
 import typer
 
 from decortex.errors import DecortexError
-from decortex_ops.cli import (
-    dashboard,
-    data,
-    demo,
-    own_table,
-    plan,
-    register,
-    register_labels,
-    register_model,
-    run,
-    study,
-)
+from decortex_ops.cli import dashboard, data, demo, plan, run, study
 from decortex_ops.cli.admin import access, backup, db, doctor, stale, store
 from decortex_ops.cli.output import EXIT_FAILED, err
-from decortex_ops.cli.read import (
-    answers,
-    assign,
-    axes,
-    clusters,
-    compare,
-    evaluate,
-    export,
-    figure,
-    labels,
-    recompute,
-    report,
-    results,
-    split_test,
-    tree,
-    view,
-)
+from decortex_ops.cli.read import answers, compare, evaluate, export, figure, recompute, report, results, view
+from decortex_ops.cli.read.partitions import assign, axes, clusters, labels, split_test, tree
+from decortex_ops.cli.registering import own_table, register, register_labels, register_model
 from decortex_ops.cli.session import least_role
 
 app = typer.Typer(

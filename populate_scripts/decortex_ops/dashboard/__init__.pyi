@@ -1,4 +1,4 @@
-from .criteria import criteria_figure
+from .panels.criteria import criteria_figure
 from .server import serve
 from .source import CachedSource
 from .theme import OKABE_ITO, SYMBOLS, cluster_colour, cluster_symbol

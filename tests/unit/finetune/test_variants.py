@@ -26,7 +26,7 @@ from decortex.finetune.losses.rotation import rolled_by
 from decortex.finetune.losses.rotation_december import RotationDECEMberTerm
 from decortex.finetune.losses.tell import TELLTerm
 from decortex.finetune.losses.transport import balanced_log_target
-from decortex.models.training.averaging import WeightAverage
+from decortex.models.training.steps.averaging import WeightAverage
 
 
 def identity(weights):

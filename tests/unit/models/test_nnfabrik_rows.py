@@ -62,7 +62,8 @@ def test_what_is_named_must_be_there_once():
 def test_the_command_takes_a_file_of_rows(tmp_path, monkeypatch):
     from typer.testing import CliRunner
 
-    from decortex_ops.cli import app, register_model
+    from decortex_ops.cli import app
+    from decortex_ops.cli.registering import register_model
 
     taken = {}
     monkeypatch.setattr(register_model, "register", lambda _, **options: taken.update(options))

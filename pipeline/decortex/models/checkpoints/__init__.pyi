@@ -34,10 +34,10 @@ from .read import (
     saved_tensors,
     tensors_of,
 )
-from .rebuild import (
+from .rebuilding.rebuild import (
     rebuild_network,
 )
-from .rebuild_config import (
+from .rebuilding.rebuild_config import (
     PUBLISHED,
     RebuildConfig,
     VideoOptions,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from decortex.errors import ConfigError
-from decortex.models.checkpoints.rebuild_config import RebuildConfig
+from decortex.models.checkpoints.rebuilding import RebuildConfig
 from decortex.models.cores import Stacked2dConfig
 
 _FAMILY = (

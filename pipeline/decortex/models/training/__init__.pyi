@@ -1,7 +1,3 @@
-from .averaging import (
-    Snapshot,
-    WeightAverage,
-)
 from .batches import (
     Batch,
     Batches,
@@ -32,20 +28,24 @@ from .loop import (
     TrainingOutcome,
     fit_network,
 )
-from .optimisation import (
-    mean_correlation,
-    only_trained,
-    prediction_loss,
-)
-from .penalties import (
-    log_norm_penalty,
-    penalty,
-    roughness,
-)
 from .resume import (
     RunState,
     StateFile,
     discard_stale,
+)
+from .steps.averaging import (
+    Snapshot,
+    WeightAverage,
+)
+from .steps.optimisation import (
+    mean_correlation,
+    only_trained,
+    prediction_loss,
+)
+from .steps.penalties import (
+    log_norm_penalty,
+    penalty,
+    roughness,
 )
 
 __all__ = [

@@ -13,8 +13,8 @@ from torch import Tensor
 from decortex.errors import CheckpointError, ConfigError
 from decortex.models.checkpoints import LOAD_ERRORS, load_bounded
 from decortex.models.network import Network
-from decortex.models.training.averaging import WeightAverage
 from decortex.models.training.config import TrainingConfig
+from decortex.models.training.steps import WeightAverage
 
 # What a run that goes on must have in common with the one that it takes up: all that optimiser and rates hold.
 _CARRIED = (

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from decortex.models.training.averaging import Snapshot
 from decortex.models.training.handover import Handover
+from decortex.models.training.steps import Snapshot
 
 
 @dataclass(frozen=True)

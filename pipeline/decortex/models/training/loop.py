@@ -18,23 +18,24 @@ from decortex.errors import InputError
 from decortex.models.network import Network
 from decortex.models.predict import resolve_device
 from decortex.models.training.auxiliary import AuxiliaryTerm
-from decortex.models.training.averaging import Snapshot, WeightAverage
 from decortex.models.training.batches import Batch, shift_images
 from decortex.models.training.config import TrainingConfig
 from decortex.models.training.feature_cache import MapMemory
 from decortex.models.training.handover import Handover, check_span, copied
 from decortex.models.training.history import EpochRecord, RunLog, TrainingOutcome
 from decortex.models.training.inputs import RunInputs, check_run
-from decortex.models.training.optimisation import (
+from decortex.models.training.resume import RunState
+from decortex.models.training.steps import (
+    Snapshot,
+    WeightAverage,
     build_optimiser,
     build_schedule,
     mean_correlation,
     only_trained,
     own_randomness,
+    penalty,
     prediction_loss,
 )
-from decortex.models.training.penalties import penalty
-from decortex.models.training.resume import RunState
 
 __all__ = ["AuxiliaryTerm", "EpochRecord", "TrainingConfig", "TrainingOutcome", "fit_network"]
 

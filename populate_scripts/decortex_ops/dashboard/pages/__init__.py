@@ -14,9 +14,8 @@ from decortex_ops.dashboard.pages import (
     runs,
     study,
     tuning,
-    type_counts,
-    which_k,
 )
+from decortex_ops.dashboard.pages.number import type_counts, which_k
 
 PAGES: tuple[ModuleType, ...] = (
     study,

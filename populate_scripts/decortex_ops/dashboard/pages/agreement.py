@@ -24,8 +24,8 @@ from decortex_ops.dashboard.choosing import (
     choose_network,
     choose_study,
 )
-from decortex_ops.dashboard.label_panels import label_panels
 from decortex_ops.dashboard.numbering import numbered_pair
+from decortex_ops.dashboard.panels import label_panels
 from decortex_ops.dashboard.parts import Choice, Empty, Panel, View
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table

@@ -21,8 +21,8 @@ from decortex_ops.dashboard.choosing import (
     choose_study,
     partition_key,
 )
-from decortex_ops.dashboard.four_states import states_panel
 from decortex_ops.dashboard.numbering import numbering, with_numbers
+from decortex_ops.dashboard.panels import states_panel
 from decortex_ops.dashboard.parts import Empty, Panel, View, number_tiles
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from decortex.errors import CheckpointError, ConfigError
 from decortex.models.checkpoints.layouts import Masks, ReadoutTensors, SessionReadout, as_rows
-from decortex.models.checkpoints.rebuild_config import RebuildConfig
+from decortex.models.checkpoints.rebuilding.rebuild_config import RebuildConfig
 from decortex.models.network import Network
 from decortex.models.readouts import GridPredictorConfig, ReadoutConfig
 

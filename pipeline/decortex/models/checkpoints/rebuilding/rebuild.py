@@ -11,8 +11,8 @@ from torch import Tensor
 from decortex.errors import CheckpointError, ConfigError
 from decortex.models.checkpoints.bounded import check_extent
 from decortex.models.checkpoints.layouts import find_readouts, readout_tensors
-from decortex.models.checkpoints.rebuild_config import RebuildConfig
-from decortex.models.checkpoints.rebuild_readouts import (
+from decortex.models.checkpoints.rebuilding.rebuild_config import RebuildConfig
+from decortex.models.checkpoints.rebuilding.rebuild_readouts import (
     fill_module,
     fill_readout,
     masks_of,
@@ -20,7 +20,7 @@ from decortex.models.checkpoints.rebuild_readouts import (
     readouts_kind,
     tensors_under,
 )
-from decortex.models.checkpoints.rebuild_video import is_video_core, space_time_core
+from decortex.models.checkpoints.rebuilding.rebuild_video import is_video_core, space_time_core
 from decortex.models.checkpoints.state_dicts import choose_state_dict, of_network
 from decortex.models.cores import UNTOLD, Stacked2dConfig, told_by_tensors
 from decortex.models.network import Network

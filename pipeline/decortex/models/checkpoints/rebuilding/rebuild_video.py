@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from decortex.errors import CheckpointError, ConfigError
-from decortex.models.checkpoints.rebuild_config import VideoOptions
+from decortex.models.checkpoints.rebuilding.rebuild_config import VideoOptions
 from decortex.models.cores import SpaceTimeConfig
 
 # openretina's temporal kernels are sums of a third as many sines and cosines as they have frames.

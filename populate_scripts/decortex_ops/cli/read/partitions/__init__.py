@@ -1,0 +1,1 @@
+"""Commands that read partitions: clusters, axes, labels, types, new neurons."""

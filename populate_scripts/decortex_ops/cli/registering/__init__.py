@@ -1,0 +1,1 @@
+"""Commands that register data sets, networks, tables and labels by name."""

@@ -1,0 +1,1 @@
+"""Pages on the number of clusters and types."""
