@@ -43,6 +43,7 @@ from .tables.specs import (
 )
 from .tables.studies.frozen import FrozenStudy, freeze_study
 from .tables.studies.studies import StateStudy, Study, StudyPlan, declare_study
+from .tables.studies.study_tags import StudyTag
 from .tables.subsamples import SubsampleClustering
 from .tables.tuning import ClusterStimuli, InSilicoTuning
 from .tables.views import EmbeddingView, ViewRequest, ViewSpec, request_view
@@ -101,6 +102,7 @@ __all__ = [
     "StateStudy",
     "Study",
     "StudyPlan",
+    "StudyTag",
     "SubsampleClustering",
     "SubsampleStability",
     "TableScore",

@@ -11,8 +11,8 @@ from decortex.data.simulation import SimulationConfig
 from decortex.errors import ConfigError, InputError
 from decortex_schemas import queries
 from decortex_schemas.database import computed_tables, schema
-from decortex_schemas.register import asked_by, declare_plan, plan_cost
-from decortex_schemas.tables import register_simulation
+from decortex_schemas.register import asked_by, declare_plan, plan_cost, unused_condition
+from decortex_schemas.tables import FrozenStudy, ModelTask, NullRecordings, Study, register_simulation
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +136,38 @@ def test_what_two_studies_need_is_shared(lab: str, selection: str) -> None:
     assert other["ContinuedTraining"]["own_file_bytes"] == other["ContinuedTraining"]["file_bytes"] > 0
     with pytest.raises(ConfigError, match="there is no study 'nobody'"):
         queries.study_rows("nobody")
+
+
+def test_networks_are_needed_while_a_study_asks_for_them_or_for_what_is_taken_from_them(cells: str) -> None:
+    plan = plan_for(
+        cells,
+        networks=[{"dataset": "sized", "network": NETWORK, "training": {**TRAINING, "max_epochs": 4}}],
+        finetunings=[{**DEC, "schedule": {"max_epochs": 2}, "methods": ["kmeans"], "counts": [2]}],
+        finetuned_null=NULL,
+        states="controls",
+    )
+    declare_plan("unneeded", plan)
+    ours = (Study.Model & {"study": "unneeded"}).proj()
+    tasks = (ModelTask & ours.to_dicts()).to_dicts()
+    studies = ["unneeded", "unneeded-states", "unneeded-null", "unneeded-null-states"]
+    assert set(studies) <= set(Study.to_arrays("study"))
+    where = unused_condition(ModelTask)
+    chosen = " OR ".join(f"q.model_spec_id = {row['model_spec_id']}" for row in tasks)
+
+    def unneeded() -> int:
+        found = schema.connection.query(
+            f"SELECT COUNT(*) FROM {ModelTask().full_table_name} AS q WHERE q.dataset = 'sized' AND ({chosen}) "
+            f"AND {where}"
+        )
+        return int(found.fetchone()[0])
+
+    assert len(tasks) == 1
+    for study in studies:
+        assert unneeded() == 0, study  # states, and null datasets, are taken from the network
+        (Study & {"study": study}).delete(prompt=False, part_integrity="cascade")
+    assert unneeded() == 1
+    assert all(unused_condition(table) == "FALSE" for table in (FrozenStudy, NullRecordings))
+    (ModelTask & tasks).delete(prompt=False, part_integrity="cascade")
 
 
 def test_a_choice_of_k_is_limited_to_methods_and_counts(cells: str) -> None:

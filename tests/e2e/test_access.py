@@ -328,6 +328,49 @@ def test_passwords_are_changed_by_their_owner_and_told_as_what_they_are(tiny: Fo
         tiny.query("DROP USER %s@%s", name, "%")
 
 
+def test_a_password_file_is_made_only_of_a_password_that_holds(
+    tiny: ForkedLab, people: dict[str, ForkedLab], tmp_path: Path
+) -> None:
+    name, database = f"filed_{uuid.uuid4().hex[:8]}", tiny.environment["DECORTEX_DATABASE"]
+    half, file = f"half_{uuid.uuid4().hex[:8]}", tmp_path / "ada.password"
+    words = ("db", "grant", name, "--role", "viewer", "--password-file")
+
+    def nothing_is_left() -> bool:
+        accounts = tiny.query("SELECT COUNT(*) FROM mysql.user WHERE user = %s", name)
+        return accounts == [(0,)] and list(tmp_path.iterdir()) == []
+
+    assert "the server refused" in people["admin"].run(*words, str(file), check=False).stderr
+    assert nothing_is_left()
+    nowhere = tiny.run(*words, str(tmp_path / "no" / "folder"), check=False)
+    assert (nowhere.returncode, "cannot be written" in nowhere.stderr) == (1, True)
+    assert nothing_is_left()
+    # An account that may make accounts and give rights, but no role: refused after the new one was made.
+    tiny.query("CREATE USER %s IDENTIFIED BY %s", half, PASSWORD)
+    try:
+        tiny.query("GRANT CREATE USER ON *.* TO %s", half)
+        tiny.query("GRANT SELECT ON mysql.* TO %s", half)
+        for pattern in (database.replace("_", "\\_"), database.replace("_", "\\_") + "\\_\\_%%"):
+            tiny.query(f"GRANT ALL PRIVILEGES ON `{pattern}`.* TO %s WITH GRANT OPTION", half)
+        done = tiny.run(*words, str(file), check=False, DJ_USER=half, DJ_PASS=PASSWORD)
+        assert (done.returncode, "(error 1227)" in done.stderr) == (1, True), done.stderr
+        assert nothing_is_left()
+        tiny.run(*words, str(file))
+        assert file.stat().st_mode & 0o777 == 0o600
+        own = {"DJ_USER": name, "DJ_PASS": file.read_text().strip()}
+        assert tiny.run("status", **own).returncode == 0
+        other = str(tmp_path / "other.password")
+        wrong = tiny.run(
+            "db", "password", "--password-file", other, check=False, DJ_USER=name, DJ_PASS="wrong"
+        )
+        assert wrong.returncode == 1
+        assert list(tmp_path.iterdir()) == [file]
+        tiny.run("db", "password", "--password-file", other, **own)
+        own["DJ_PASS"] = Path(other).read_text().strip()
+        assert tiny.run("status", **own).returncode == 0
+    finally:
+        tiny.query("DROP USER IF EXISTS %s, %s", half, name)
+
+
 ACCESS = Path(__file__).resolve().parents[2] / "docs" / "access.md"
 
 
@@ -335,7 +378,7 @@ def test_the_table_of_refusals_is_what_each_account_hears(
     tiny: ForkedLab, people: dict[str, ForkedLab], tmp_path: Path
 ) -> None:
     rows = re.findall(r"^\| ([a-z ]+) \| `decortex (.+?)` \| (.+?) \|$", ACCESS.read_text(), flags=re.M)
-    assert len(rows) == 24
+    assert len(rows) == 25
     tiny.query("CREATE USER stranger IDENTIFIED BY %s", PASSWORD)
     accounts = {
         **people,

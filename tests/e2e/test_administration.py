@@ -360,6 +360,88 @@ def test_a_study_is_removed_with_what_only_it_needs(
     assert "0 queued" in tiny.run("schedule").stdout  # nothing is asked for again
 
 
+def test_what_no_study_needs_is_listed_and_removed(
+    tiny: ForkedLab, administrator: ForkedLab, tmp_path: Path
+) -> None:
+    before = dump(tiny)
+    assert "every computed row is needed by a study" in administrator.run("study", "unused").stdout
+    for name, counts in (("kept", [2, 4]), ("deleted", [2, 5])):
+        plan = tmp_path / f"{name}.json"
+        plan.write_text(json.dumps({**PLAN, "counts": counts}))
+        administrator.run("study", "create", name, str(plan))
+    tiny.python("from small_lab import fill; fill()")
+    administrator.run("study", "freeze", "kept")
+    administrator.run("delete", "Study", "study=deleted", "--why", "asked for too much", "--yes")
+    kept = {"Clustering": 2, "DECFinetune": 2, "ClusterQuality": 2, "ClusterConfound": 2}
+    whole = dump(tiny)
+
+    found = json.loads(administrator.run("study", "unused", "--json").stdout)
+    assert {row["table"]: row["rows"] for row in found["tables"]} == kept  # of K = 5 alone
+    assert all(row["bytes"] > 0 for row in found["tables"])
+    said = administrator.run("study", "unused").stdout
+    assert re.search(r"no study needs 8 rows, .* in the database, and \d+ files, .* in the store", said)
+    assert "nothing is deleted without --delete and --why" in said
+    refused = administrator.run("study", "unused", "--delete", check=False)
+    assert (refused.returncode, "needs a reason" in refused.stderr) == (1, True)
+    words = ("study", "unused", "--delete", "--why", "tidy")
+    name = f"author_{uuid.uuid4().hex[:8]}"
+    tiny.run("db", "grant", name, "--role", "author", DECORTEX_NEW_PASSWORD="write")
+    refused = tiny.run(*words, check=False, DJ_USER=name, DJ_PASS="write")
+    tiny.query("DROP USER %s@%s", name, "%")
+    assert (refused.returncode, "It takes the role admin" in refused.stderr) == (1, True), refused.stderr
+    assert dump(tiny) == whole
+
+    done = json.loads(administrator.run(*words, "--json").stdout)
+    assert done["rows"] == kept
+    assert json.loads(administrator.run("study", "unused", "--json").stdout)["tables"] == []
+    tiny.python(
+        "from decortex_schemas.tables import changes_since_freezing\n"
+        "assert changes_since_freezing('kept') == []\n"
+    )
+    assert "0 queued" in tiny.run("schedule").stdout  # nothing is asked for again
+    ((table, counted),) = tiny.query("SELECT table_name, counts FROM deletion WHERE why = 'tidy'")
+    assert (table, json.loads(counted)) == ("ModelTask", kept)
+    administrator.run("study", "remove", "kept", "--yes", "--why", "over", "--break-frozen")
+    assert dump(tiny) == before
+    tiny.query("DELETE FROM deletion")
+
+
+def test_studies_are_listed_by_their_tags(tiny: ForkedLab, administrator: ForkedLab, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps(PLAN))
+    name = f"author_{uuid.uuid4().hex[:8]}"
+    tiny.run("db", "grant", name, "--role", "author", DECORTEX_NEW_PASSWORD="write")
+    author = replace(tiny, environment={**tiny.environment, "DJ_USER": name, "DJ_PASS": "write"})
+
+    def listed(*tags: str) -> list[str]:
+        done = author.run("study", "list", "--json", *(word for tag in tags for word in ("--tag", tag)))
+        return [row["study"] for row in json.loads(done.stdout)]
+
+    try:
+        for bad in ("", " v4", "v4,paper", "x" * 65):
+            done = author.run("study", "create", "tagged", str(plan), "--tag", bad, check=False)
+            assert (done.returncode, "a tag has 1 to 64 printable" in done.stderr) == (1, True), done.stderr
+        assert listed() == ["tiny"]  # declared with nothing
+        author.run("study", "create", "tagged", str(plan), "--tag", "v4", "--tag", "paper")
+        assert listed("v4") == listed("v4", "paper") == ["tagged"]
+        author.run("study", "create", "tagged", str(plan), "--tag", "again")  # the same plan
+        assert re.search(
+            r"^tags +again, paper, v4$", author.run("study", "show", "tagged").stdout, flags=re.M
+        )
+        assert "study tiny has the tags v4" in author.run("study", "tag", "tiny", "v4").stdout
+        assert listed("v4") == ["tiny", "tagged"]
+        assert listed("v4", "paper") == ["tagged"]
+        assert "no study has the tag nobody" in author.run("study", "list", "--tag", "nobody").stdout
+        assert "study tiny has no tag" in author.run("study", "tag", "tiny", "v4", "--remove").stdout
+        assert listed("v4") == ["tagged"]
+        assert "there is no study" in author.run("study", "tag", "nobody", "v4", check=False).stderr
+    finally:
+        tiny.query("DROP USER %s@%s", name, "%")
+        administrator.run("study", "remove", "tagged", "--yes", "--why", "over")
+        tiny.query("DELETE FROM deletion")
+    assert tiny.query("SELECT COUNT(*) FROM study_tag") == [(0,)]
+
+
 def test_who_may_not_remove_hears_it(tiny: ForkedLab) -> None:
     name = f"author_{uuid.uuid4().hex[:8]}"
     tiny.run("db", "grant", name, "--role", "author", DECORTEX_NEW_PASSWORD="write")

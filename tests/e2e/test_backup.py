@@ -6,11 +6,13 @@ import hashlib
 import itertools
 import json
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fault_lab import await_file, ended
 from forked_commands import ForkedLab
 from tiny_chain import declare_tiny, dump, fill_tiny, jobs
 
@@ -87,6 +89,46 @@ def test_a_damaged_file_is_named_and_the_rest_saved(tiny: ForkedLab, tmp_path: P
     said = json.loads(done.stdout)
     assert said["files"] == 3
     assert said["damaged"][0].endswith(path.name)
+
+
+# Stops a backup when its rows are written, before its files.
+STOPPED = """
+import time
+from pathlib import Path
+from decortex_ops.admin import backup
+def stop(*_):
+    Path({here!r}).touch()
+    time.sleep(600)
+backup.copy_files = stop
+"""
+
+
+def test_a_backup_that_fails_leaves_nothing_and_one_that_was_killed_is_named(
+    tiny: ForkedLab, tmp_path: Path
+) -> None:
+    folder, here = tmp_path / "backups", tmp_path / "here"
+    folder.mkdir()
+    with tiny.link() as link, link.cursor() as cursor:
+        cursor.execute("START TRANSACTION")
+        cursor.execute("SELECT version FROM `#schema_version` FOR UPDATE")  # as `gc --delete` holds it
+        done = tiny.run("db", "backup", str(folder / "first"), check=False)
+    assert (done.returncode, "is under way" in done.stderr) == (1, True), done.stderr
+    assert list(folder.iterdir()) == []
+
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        backup = tiny.start("db", "backup", str(folder / "second"), code=STOPPED.format(here=str(here)))
+        with ended(backup):
+            await_file(here, backup)
+            backup.send_signal(number)
+            assert backup.wait() in (128 + number, -number)
+        here.unlink()
+        left = [folder / "second.unfinished"] if number == signal.SIGKILL else []
+        assert list(folder.iterdir()) == left
+    said = tiny.run("db", "backup", str(folder / "third"))
+    told = f"{folder / 'second.unfinished'} is of a backup that is under way, or was killed"
+    assert told in said.stderr.replace("\n", " ")
+    assert "unfinished" not in tiny.run("db", "backup", str(folder / "second")).stderr  # its own name
+    assert sorted(path.name for path in folder.iterdir()) == ["second", "third"]
 
 
 def test_what_is_not_this_backup_is_refused(tiny: ForkedLab, saved: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -37,6 +37,8 @@ from decortex_schemas.database import (
 
 MANIFEST, DUMP, FILES = "manifest.json", "dump.sql.gz", "store"
 MANIFEST_DIGEST = "manifest.sha256"
+# Ends the name of a folder into which a backup is being written.
+UNFINISHED = ".unfinished"
 # Format 1 keeps no digest of the manifest.
 FORMAT = 2
 _LEASES = "worker_lease"
@@ -62,6 +64,8 @@ class Backup:
         saved like all rows; nothing is read or written in their name.
     schema_version : int
         Of the tables.
+    unfinished : list of Path
+        Folders beside the backup that others left which were killed.
     """
 
     rows: int
@@ -69,6 +73,7 @@ class Backup:
     damaged: list[str]
     refused: list[str] = field(default_factory=list)
     schema_version: int = SCHEMA_VERSION
+    unfinished: list[Path] = field(default_factory=list)
 
 
 def save(settings: Settings, folder: Path) -> Backup:
@@ -81,7 +86,7 @@ def save(settings: Settings, folder: Path) -> Backup:
     settings : Settings
         Of the server and the database.
     folder : Path
-        Must not exist; it appears when it is whole.
+        Must not exist; it appears when it is whole. Of a backup that fails nothing is left.
 
     Raises
     ------
@@ -95,10 +100,21 @@ def save(settings: Settings, folder: Path) -> Backup:
     folder = folder.expanduser().resolve()
     if folder.exists():
         raise ConfigError(f"{folder} exists already; a backup is a folder of its own.")
-    part = folder.with_name(f"{folder.name}.unfinished")
-    shutil.rmtree(part, ignore_errors=True)  # of a backup that was killed
-    part.mkdir(parents=True, mode=0o700)
     _refuse_empty(settings)
+    part = folder.with_name(f"{folder.name}{UNFINISHED}")
+    shutil.rmtree(part, ignore_errors=True)  # of a backup of this name that was killed
+    part.mkdir(parents=True, mode=0o700)
+    try:
+        found = _save(settings, part)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    part.rename(folder)
+    return replace(found, unfinished=sorted(folder.parent.glob(f"*{UNFINISHED}")))
+
+
+def _save(settings: Settings, part: Path) -> Backup:
+    """Save into a folder that is there and empty."""
     configure_store(settings.store)
     with hold_store(settings.driver(), settings.database, to_read=True), _snapshot(settings) as link:
         schema_version = int(execute(link, f"SELECT MAX(version) FROM `{VERSION_TABLE}`")[0][0] or 0)
@@ -120,7 +136,6 @@ def save(settings: Settings, folder: Path) -> Backup:
     }
     (part / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     (part / MANIFEST_DIGEST).write_text(_digest(part / MANIFEST), encoding="ascii")
-    part.rename(folder)
     return Backup(sum(counts.values()), len(files), damaged, refused, schema_version)
 
 

@@ -90,7 +90,10 @@ def table_rights(table: str, role: Role) -> tuple[str, ...]:
         return ("INSERT",)
     if role != "author" or table.startswith("~") or table in ("#schema_version", "deletion", "upgrade_step"):
         return ()
-    if table == "k_choice":  # a person's own, which may be replaced
+    if table in (
+        "k_choice",
+        "study_tag",
+    ):  # a person's own, which may be replaced; words that say nothing of results
         return ("INSERT", "DELETE")
     return ("INSERT", f"UPDATE ({_KEY_COLUMNS[table]})") if table in _KEY_COLUMNS else ("INSERT",)
 
@@ -159,15 +162,20 @@ def grant(
     with administration(settings) as link, link.cursor() as cursor:
         if new:
             cursor.execute("CREATE USER %s@%s IDENTIFIED BY %s", (*account, password))
-        elif password:
-            cursor.execute("ALTER USER %s@%s IDENTIFIED BY %s", (*account, password))
-        if require_tls:
-            cursor.execute("ALTER USER %s@%s REQUIRE SSL", account)
-        for other in ROLES:
-            if other != role:
-                _revoke_role(cursor, role_name(settings.database, other), account)
-        cursor.execute("GRANT %s TO %s@%s", (role_name(settings.database, role), *account))
-        cursor.execute("SET DEFAULT ROLE ALL TO %s@%s", account)
+        try:
+            if require_tls:
+                cursor.execute("ALTER USER %s@%s REQUIRE SSL", account)
+            for other in ROLES:
+                if other != role:
+                    _revoke_role(cursor, role_name(settings.database, other), account)
+            cursor.execute("GRANT %s TO %s@%s", (role_name(settings.database, role), *account))
+            cursor.execute("SET DEFAULT ROLE ALL TO %s@%s", account)
+            if password and not new:  # last: whoever gave it knows that it holds if nothing was refused
+                cursor.execute("ALTER USER %s@%s IDENTIFIED BY %s", (*account, password))
+        except pymysql.MySQLError:
+            if new:  # an account whose password nobody keeps
+                cursor.execute("DROP USER IF EXISTS %s@%s", account)
+            raise
     return new
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from decortex_ops.admin.backup import MANIFEST
+from decortex_ops.admin.backup import MANIFEST, UNFINISHED
 
 # Names the folder that holds one folder per backup.
 BACKUPS = "DECORTEX_BACKUPS"
@@ -48,7 +48,7 @@ def saved_backups(database: str, folder: Path | None = None) -> list[SavedBackup
         return []
     found = []
     for path in Path(named).expanduser().glob(f"*/{MANIFEST}"):
-        if path.parent.name.endswith(".unfinished"):
+        if path.parent.name.endswith(UNFINISHED):
             continue
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))

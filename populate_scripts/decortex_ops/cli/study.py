@@ -7,14 +7,28 @@ from typing import Annotated, Any
 import typer
 
 from decortex.errors import ConfigError
+from decortex_ops.cli.admin.studies import print_study_size, remove, size_of, unused
 from decortex_ops.cli.output import CsvFlag, JsonFlag, err, out, print_json, print_rows, said_plainly
 from decortex_ops.cli.session import open_tables, open_to_read
 
 app = typer.Typer(
     help="Sweeps: declared whole, computed by workers, frozen before they are compared.", no_args_is_help=True
 )
+app.command()(remove)
+app.command()(unused)
 
-COLUMNS = ["study", "networks", "methods", "counts", "seeds", "members", "done", "frozen_at", "created_by"]
+COLUMNS = [
+    "study",
+    "networks",
+    "methods",
+    "counts",
+    "seeds",
+    "members",
+    "done",
+    "frozen_at",
+    "tags",
+    "created_by",
+]
 
 
 @app.command()
@@ -31,6 +45,9 @@ def create(
     cost: Annotated[
         bool, typer.Option("--cost", help="Only say what the fine-tuned null would cost; declare nothing.")
     ] = False,
+    tag: Annotated[
+        list[str] | None, typer.Option(help="Word under which it is listed; repeat it for several.")
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Declare a study from a JSON plan, or from one that comes with decortex.
@@ -40,7 +57,9 @@ def create(
     from decortex_ops.plan_files import read_plan
     from decortex_schemas import queries
     from decortex_schemas.register import PlanFile, declare_plan, plan_cost
+    from decortex_schemas.tables import check_tags, tag_study
 
+    check_tags(tag or ())
     parsed = PlanFile.from_params(read_plan(plan))
     if len(parsed.counts) == 2 and abs(parsed.counts[1] - parsed.counts[0]) > 1:
         least, most = sorted(parsed.counts)
@@ -58,6 +77,7 @@ def create(
         _print_null_cost(rows)
     if not cost:
         declare_plan(name, parsed)
+        tag_study(name, tag or ())
     row = next((row for row in queries.studies() if row["study"] == name), None)
     if json:
         print_json({"study": row, "null_cost": rows})
@@ -78,8 +98,8 @@ def _say_forecasts(found: list[dict[str, Any]], *, json: bool, tense: str, table
                 {
                     **row,
                     "hours": None if row["seconds"] is None else row["seconds"] / 3600,
-                    "database": _size(row["bytes"]),
-                    "store": _size(row["file_bytes"]),
+                    "database": size_of(row["bytes"]),
+                    "store": size_of(row["file_bytes"]),
                 }
                 for row in one["tables"]
             ]
@@ -87,7 +107,7 @@ def _say_forecasts(found: list[dict[str, Any]], *, json: bool, tense: str, table
         unknown = f"; not known before some exist: {', '.join(one['unknown'])}" if one["unknown"] else ""
         about = "at least" if one["unknown"] else "about"
         left = [
-            f"{_size(free)} free for the {what}"
+            f"{size_of(free)} free for the {what}"
             for what, free in (("database", one["server_free"]), ("store", one["store_free"]))
             if free is not None
         ]
@@ -96,18 +116,12 @@ def _say_forecasts(found: list[dict[str, Any]], *, json: bool, tense: str, table
         word = {True: "the disks hold it", False: "THE DISKS DO NOT HOLD IT", None: "not all is known"}
         out.print(
             f"study {one['study']} {tense} {one['jobs']:,} jobs, {about} {one['seconds'] / 3600:,.1f} hours of one "
-            f"worker, {_size(one['bytes'])} in the database and {_size(one['file_bytes'])} in the store{unknown}; "
+            f"worker, {size_of(one['bytes'])} in the database and {size_of(one['file_bytes'])} in the store{unknown}; "
             f"{', '.join(left)}: {word[one['holds']]}",
             highlight=False,
             markup=False,
             soft_wrap=True,
         )
-
-
-def _size(n: float | None) -> str | None:
-    from decortex_ops.admin import gigabytes
-
-    return None if n is None else gigabytes(n)
 
 
 def _print_null_cost(rows: list[dict[str, Any]]) -> None:
@@ -139,85 +153,9 @@ def cost(
     selection = queries.selection_cost(name)
     if said_plainly({**selection, "tables": rows, "left": left}, rows, json=json, csv=csv):
         return
-    _print_size(rows)
+    print_study_size(rows)
     _say_forecasts([left], json=False, tense="still takes", table=False)
     _say_cost(name)
-
-
-def _print_size(rows: list[dict[str, Any]], *, own_only: bool = False) -> None:
-    """Print rows and bytes by table."""
-    told = [
-        {
-            "table": row["table"],
-            "rows": row["rows"],
-            "own": row["own_rows"],
-            "database": _size(row["bytes"]),
-            "own database": _size(row["own_bytes"]),
-            "store": _size(row["file_bytes"]),
-            "own store": _size(row["own_file_bytes"]),
-        }
-        for row in rows
-        if row["own_rows"] or not own_only
-    ]
-    columns = ["table", "own", "own database", "own store"]
-    if not own_only:
-        columns = ["table", "rows", "own", "database", "own database", "store", "own store"]
-    print_rows(told, columns, empty="no row of it is computed" + (" that only it needs" if own_only else ""))
-    total = {part: sum(row[part] for row in rows) for part in ("own_rows", "own_bytes", "own_file_bytes")}
-    out.print(
-        f"only this study needs {total['own_rows']:,} rows, {_size(total['own_bytes'])} in the database and "
-        f"{_size(total['own_file_bytes'])} in the store",
-        highlight=False,
-        soft_wrap=True,
-    )
-
-
-@app.command()
-def remove(
-    name: Annotated[str, typer.Argument(help="Name of the study.")],
-    why: Annotated[str, typer.Option(help="The reason, in words; it is kept.")] = "",
-    *,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Remove; without it, only say what would be removed.")
-    ] = False,
-    break_frozen: Annotated[bool, typer.Option("--break-frozen", help="Remove a frozen study too.")] = False,
-    json: JsonFlag = False,
-) -> None:
-    """List the rows and bytes that only this study needs; with --yes and --why, remove them and the study.
-
-    Recordings, networks and specifications stay, and so does what another study needs. It takes the role admin; the
-    files go with `decortex gc --delete`. Example: decortex study remove v4-trial --why "superseded by v4-sweep" --yes
-    """
-    from decortex_schemas import queries
-    from decortex_schemas.register import remove_study, resting_on
-
-    if not yes:
-        open_to_read()
-    else:
-        open_tables(role="admin")
-    rows = queries.study_rows(name)
-    row = next(one for one in queries.studies() if one["study"] == name)
-    others = resting_on(name)
-    counts = remove_study(name, why, break_frozen=break_frozen) if yes else {}
-    if json:
-        told = {"removed": yes, "tables": rows, "frozen_at": row["frozen_at"], "resting_on_it": others}
-        print_json({**told, "rows": counts})
-        return
-    _print_size(rows, own_only=True)
-    if yes:
-        out.print(
-            f"study {name} is removed with these rows; `decortex gc --delete` removes their files",
-            highlight=False,
-            soft_wrap=True,
-        )
-        return
-    if row["frozen_at"] is not None:
-        out.print(
-            f"study {name} is frozen: removing it takes --break-frozen", highlight=False, style="yellow"
-        )
-    if others:
-        out.print(f"made from it, to be removed first: {', '.join(others)}", highlight=False, style="yellow")
-    out.print("nothing is removed without --yes and --why", highlight=False)
 
 
 def _say_cost(name: str) -> None:
@@ -314,14 +252,44 @@ def freeze(name: Annotated[str, typer.Argument(help="Name of the study.")], json
 
 
 @app.command("list")
-def every(json: JsonFlag = False, csv: CsvFlag = False) -> None:
-    """List the studies: what they ask for and how much of it exists. Example: decortex study list --csv."""
+def every(
+    tag: Annotated[
+        list[str] | None, typer.Option(help="Only studies that have this tag; repeated: all of these.")
+    ] = None,
+    json: JsonFlag = False,
+    csv: CsvFlag = False,
+) -> None:
+    """List the studies: what they ask for and how much of it exists. Example: decortex study list --tag v4 --csv."""
     from decortex_schemas import queries
 
     open_to_read()
-    rows = queries.studies()
-    if not said_plainly(rows, rows, json=json, csv=csv):
-        print_rows(rows, COLUMNS, empty="no study yet; `decortex study create NAME plan.json` declares one")
+    rows = [row for row in queries.studies() if set(tag or ()) <= set(row["tags"])]
+    told = [{**row, "tags": ", ".join(row["tags"])} for row in rows]
+    none = "no study yet; `decortex study create NAME plan.json` declares one"
+    if not said_plainly(rows, told, json=json, csv=csv):
+        print_rows(told, COLUMNS, empty=f"no study has the tag {', '.join(tag)}" if tag else none)
+
+
+@app.command("tag")
+def tag_command(
+    name: Annotated[str, typer.Argument(help="Name of the study; it may be frozen.")],
+    tags: Annotated[list[str], typer.Argument(help="Words under which it is listed.")],
+    *,
+    remove: Annotated[bool, typer.Option("--remove", help="Take these tags from it.")] = False,
+) -> None:
+    """Give a study tags, by which `decortex study list --tag` lists it, or take them from it.
+
+    Example: decortex study tag v4-sweep v4 paper
+    """
+    from decortex_schemas.tables import tag_study
+
+    open_tables(role="author")
+    left = tag_study(name, tags, remove=remove)
+    out.print(
+        f"study {name} has the tags {', '.join(left)}" if left else f"study {name} has no tag",
+        highlight=False,
+        markup=False,
+    )
 
 
 @app.command()
@@ -337,7 +305,7 @@ def show(
     from decortex_schemas import queries
 
     if not name:
-        every(json=json, csv=csv)
+        every(None, json=json, csv=csv)
         return
     open_to_read()
     found = queries.about_declared(name)

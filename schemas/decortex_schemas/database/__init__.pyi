@@ -16,6 +16,7 @@ from .deletions import (
     delete_rows,
     delete_selected,
     frozen_studies_hit,
+    record_deletion,
 )
 from .environment.installed_code import (
     build_facts,
@@ -201,6 +202,7 @@ __all__ = [
     "open_connection",
     "queue_of",
     "read_settings",
+    "record_deletion",
     "record_version",
     "reference_of",
     "refresh_queue",

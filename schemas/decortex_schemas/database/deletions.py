@@ -142,24 +142,41 @@ def delete_selected(
     counts = _cascade(table_name, rows)
     if not counts:
         return {}
-    connection = schema.connection
-    with connection.transaction:
-        last = connection.query(
-            f"SELECT MAX(deletion_id) FROM {Deletion().full_table_name} FOR UPDATE"
-        ).fetchone()[0]
+    with schema.connection.transaction:
         rows.delete(prompt=False, part_integrity="cascade")
-        Deletion.insert1(
-            {
-                "deletion_id": 1 + (last or 0),
-                "table_name": table_name,
-                "restriction": meant,
-                "counts": counts,
-                "why": why,
-                "db_user": connection.get_user(),
-                "host_name": platform.node(),
-            }
-        )
+        record_deletion(table_name, meant, counts, why)
     return counts
+
+
+def record_deletion(table_name: str, meant: dict[str, Any], counts: dict[str, int], why: str) -> None:
+    """Keep who deleted what and why; in the transaction of the deletion itself.
+
+    Parameters
+    ----------
+    table_name : str
+        Table that rows were deleted from.
+    meant : dict
+        Which rows these were.
+    counts : dict
+        Rows deleted, by table.
+    why : str
+        The reason, in words.
+    """
+    connection = schema.connection
+    last = connection.query(
+        f"SELECT MAX(deletion_id) FROM {Deletion().full_table_name} FOR UPDATE"
+    ).fetchone()[0]
+    Deletion.insert1(
+        {
+            "deletion_id": 1 + (last or 0),
+            "table_name": table_name,
+            "restriction": meant,
+            "counts": counts,
+            "why": why,
+            "db_user": connection.get_user(),
+            "host_name": platform.node(),
+        }
+    )
 
 
 def _rows(table_name: str, restriction: dict[str, Any]) -> dj.QueryExpression:

@@ -55,6 +55,7 @@ from .catalogue.overview import (
 from .catalogue.study_size import (
     about_declared,
     study_rows,
+    unused_rows,
 )
 from .evaluation.agreement import (
     agreement,
@@ -262,6 +263,7 @@ __all__ = [
     "throughput",
     "types",
     "types_or_axes",
+    "unused_rows",
     "view_points",
     "views",
     "watched",

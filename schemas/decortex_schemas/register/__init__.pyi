@@ -8,6 +8,7 @@ from .needs import (
     asked_by,
     own_condition,
     parts_of,
+    unused_condition,
 )
 from .neuron_tables import (
     register_table,
@@ -43,6 +44,7 @@ from .priorities import (
 )
 from .removal import (
     remove_study,
+    remove_unused,
     rename_study,
     resting_on,
 )
@@ -70,10 +72,12 @@ __all__ = [
     "register_none",
     "register_table",
     "remove_study",
+    "remove_unused",
     "rename_study",
     "resting_on",
     "selection_study_of",
     "set_priority",
     "states_study_of",
     "table_of",
+    "unused_condition",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 
 import datajoint as dj
 
-from decortex_schemas.tables import FinetuneSpec, ModelTask, NetworkState, Study, ViewRequest
+from decortex_schemas.tables import FinetuneSpec, ModelTask, NetworkState, NullDataset, Study, ViewRequest
 
 # Parts of a study, each of which must hold a key's columns that it has too. Fine-tunings are asked for one by one,
 # and only of a key that names one.
@@ -100,6 +100,38 @@ def own_condition(table: type[dj.Computed]) -> tuple[str, int]:
         )
         n_named += 1
     return only, n_named + 1
+
+
+def unused_condition(table: type[dj.Table]) -> str:
+    """Condition in SQL that no study needs a row ``q`` of a computed table, or of `ModelTask`.
+
+    Never true of what is there whatever study there is (registered networks and their scores, responses of null
+    datasets), nor of anything that rests on a network whose states, or whose null dataset, a study asks for: these are
+    taken from it.
+    """
+    names = table().primary_key
+    asked, n_named = asked_by(names, study="other.`study`")
+    if "study" in names or not n_named or table.__name__ in _BY_DATASET:
+        return "FALSE"
+    study, task, state, null, model = (
+        one().full_table_name for one in (Study, ModelTask, NetworkState, NullDataset, Study.Model)
+    )
+    conditions = [f"NOT EXISTS (SELECT 1 FROM {study} AS other WHERE {asked})"]
+    if "model_spec_id" in names:
+        conditions.append(
+            f"NOT EXISTS (SELECT 1 FROM {state} AS state JOIN {model} AS part USING (model_spec_id) "
+            "WHERE state.parent_spec_id = q.model_spec_id)"
+        )
+        conditions.append(
+            f"NOT EXISTS (SELECT 1 FROM {null} AS drawn JOIN {model} AS part USING (dataset) "
+            "WHERE drawn.parent_dataset = q.dataset AND drawn.parent_spec_id = q.model_spec_id)"
+        )
+    if table.__name__ in (*_BY_NETWORK, ModelTask.__name__):
+        same = " AND ".join(f"task.`{name}` = q.`{name}`" for name in ModelTask().primary_key)
+        conditions.append(
+            f"EXISTS (SELECT 1 FROM {task} AS task WHERE {same} AND task.checkpoint_sha256 IS NULL)"
+        )
+    return " AND ".join(conditions)
 
 
 def parts_of(table: type[dj.Table]) -> list[type[dj.Part]]:

@@ -1,15 +1,14 @@
-"""Removing a study with the rows that only it needs."""
+"""Removing a study with the rows that only it needs, and rows that no study needs any more."""
 
 from __future__ import annotations
 
-import platform
 from typing import Any
 
 import datajoint as dj
 
 from decortex.errors import ConfigError
-from decortex_schemas.database import Deletion, computed_tables, one_transaction, schema
-from decortex_schemas.register.needs import own_condition, parts_of
+from decortex_schemas.database import computed_tables, one_transaction, record_deletion, schema
+from decortex_schemas.register.needs import own_condition, parts_of, unused_condition
 from decortex_schemas.tables import (
     FrozenStudy,
     ModelTask,
@@ -70,9 +69,11 @@ def remove_study(study: str, why: str, *, break_frozen: bool = False) -> dict[st
     counts: dict[str, int] = {}
     connection.query(f"USE `{schema.database}`")  # a deletion by alias looks for its table there
     with one_transaction(connection):
-        tasks = _own_tasks(study)
+        where, n_named = own_condition(TrainedModel)
+        tasks = _tasks(where, [study] * n_named)
         for table in reversed(computed_tables()):
-            n = _delete(table, study)
+            where, n_named = own_condition(table)
+            n = _delete(table, where, [study] * n_named) if n_named else 0
             if n:
                 counts[table.__name__] = n
         (Study & {"study": study}).delete(prompt=False, part_integrity="cascade")
@@ -80,40 +81,65 @@ def remove_study(study: str, why: str, *, break_frozen: bool = False) -> dict[st
             (ModelTask & tasks).delete(prompt=False, part_integrity="cascade")
             counts["ModelTask"] = len(tasks)
         counts["Study"] = 1
-        last = connection.query(
-            f"SELECT MAX(deletion_id) FROM {Deletion().full_table_name} FOR UPDATE"
-        ).fetchone()[0]
-        Deletion.insert1(
-            {
-                "deletion_id": 1 + (last or 0),
-                "table_name": "Study",
-                "restriction": {"study": study},
-                "counts": counts,
-                "why": why,
-                "db_user": connection.get_user(),
-                "host_name": platform.node(),
-            }
-        )
+        record_deletion("Study", {"study": study}, counts, why)
     return counts
 
 
-def _own_tasks(study: str) -> list[dict[str, Any]]:
-    """Networks that were declared with this study, and that nothing else needs."""
-    where, n_named = own_condition(TrainedModel)
+def remove_unused(why: str) -> dict[str, int]:
+    """Delete the computed rows that no study needs any more; all or nothing, and recorded.
+
+    Networks that studies declared go with them. What a frozen study holds is asked for by it, and stays; so do
+    recordings, registered networks, specifications, and the files, which are left to
+    `decortex_schemas.database.store.collect`.
+
+    Parameters
+    ----------
+    why : str
+        The reason, in words; it is kept.
+
+    Returns
+    -------
+    dict
+        Rows deleted, by table; parts are not counted. Empty where every row is needed: nothing is recorded then.
+
+    Raises
+    ------
+    ConfigError
+        If there is no reason.
+    """
+    if not why.strip():
+        raise ConfigError("a removal needs a reason, which is kept: none was given. Say it by --why '...'.")
+    connection = schema.connection
+    counts: dict[str, int] = {}
+    connection.query(f"USE `{schema.database}`")  # a deletion by alias looks for its table there
+    with one_transaction(connection):
+        tasks = _tasks(unused_condition(ModelTask), [])
+        for table in reversed(computed_tables()):
+            n = _delete(table, unused_condition(table), [])
+            if n:
+                counts[table.__name__] = n
+        if tasks:
+            (ModelTask & tasks).delete(prompt=False, part_integrity="cascade")
+            counts["ModelTask"] = len(tasks)
+        if counts:
+            record_deletion("ModelTask", {"needed_by": "no study"}, counts, why)
+    return counts
+
+
+def _tasks(where: str, args: list[str]) -> list[dict[str, Any]]:
+    """Networks that were declared with a study, by a condition on them."""
     keys = ModelTask().primary_key
     listed = ", ".join(f"q.`{name}`" for name in keys)
     found = schema.connection.query(
-        f"SELECT {listed} FROM {ModelTask().full_table_name} AS q WHERE {where}", args=[study] * n_named
+        f"SELECT {listed} FROM {ModelTask().full_table_name} AS q WHERE {where}", args=args
     )
     return [dict(zip(keys, row, strict=True)) for row in found.fetchall()]
 
 
-def _delete(table: type[dj.Computed], study: str) -> int:
-    """Delete the rows of one table that only this study needs, its parts first."""
-    where, n_named = own_condition(table)
-    if not n_named:
+def _delete(table: type[dj.Computed], where: str, args: list[str]) -> int:
+    """Delete the rows ``q`` of one table that meet a condition, their parts first."""
+    if where == "FALSE":
         return 0
-    args = [study] * n_named
     name = table().full_table_name
     keys = ", ".join(f"`{column}`" for column in table().primary_key)
     for part in reversed(parts_of(table)):

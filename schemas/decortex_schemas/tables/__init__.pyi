@@ -115,6 +115,11 @@ from .studies.studies import (
     methods_named,
     require_study,
 )
+from .studies.study_tags import (
+    StudyTag,
+    check_tags,
+    tag_study,
+)
 from .subsamples import (
     SubsampleClustering,
 )
@@ -174,6 +179,7 @@ __all__ = [
     "StimuliRequest",
     "Study",
     "StudyPlan",
+    "StudyTag",
     "SubsampleClustering",
     "TrainedModel",
     "TrainingSchedule",
@@ -188,6 +194,7 @@ __all__ = [
     "check_frozen",
     "check_frozen_subsamples",
     "check_parent",
+    "check_tags",
     "checkpoint_order_sha256",
     "current_version",
     "dataset_row",
@@ -236,6 +243,7 @@ __all__ = [
     "scored_against",
     "sessions_of",
     "stale",
+    "tag_study",
     "version_counts",
     "warn_of_changes",
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -44,10 +46,10 @@ def grant(
         raise typer.BadParameter(f"there is no role {role!r}. {meaning}", param_hint="--role")
     open_server()
     settings = read_settings()
-    password = _password(password_file)
-    if password is None and not access.user_exists(settings, user, host):
-        password = _ask(user)
-    new = access.grant(settings, user, role, host=host, password=password, require_tls=require_tls)
+    with _password(password_file) as given:
+        needed = given is None and not access.user_exists(settings, user, host)
+        password = _ask(user) if needed else given
+        new = access.grant(settings, user, role, host=host, password=password, require_tls=require_tls)
     made = "new account" if new else "account"
     changed = "; its password was changed to the one given" if password and not new else ""
     out.print(
@@ -74,8 +76,8 @@ def password(
             "DJ_HOST is not set: the embedded server keeps its own password, which nobody needs to know."
         )
     settings = read_settings()
-    new = _password(password_file) or _ask(settings.user)
-    account = access.change_own_password(settings, new)
+    with _password(password_file) as new:
+        account = access.change_own_password(settings, new or _ask(settings.user))
     out.print(
         f"{account} has another password: set DJ_PASS or DJ_PASS_FILE to it", highlight=False, markup=False
     )
@@ -110,18 +112,40 @@ def users(json: JsonFlag = False) -> None:
         )
 
 
-def _password(file: Path | None) -> str | None:
-    """Password from the file (made where it does not exist) or from the environment; None where neither says."""
+@contextmanager
+def _password(file: Path | None) -> Iterator[str | None]:
+    """Password from the file or from the environment; None where neither says.
+
+    A file that does not exist is made with a new password, and appears under its name once the block has ended well:
+    where the server refuses, no file holds a password that is nobody's.
+    """
     from decortex_ops.admin import roles as access
 
     if file is None:
-        return os.environ.get(PASSWORD_VARIABLE) or None
-    if not file.exists():
-        password = access.new_password()
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        yield os.environ.get(PASSWORD_VARIABLE) or None
+        return
+    if file.exists():
+        yield _read_password(file)
+        return
+    password, part = access.new_password(), file.with_name(f"{file.name}.part")
+    try:
+        part.unlink(missing_ok=True)  # of a command that was killed
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as out_file:
             out_file.write(password + "\n")
-        return password
+    except OSError as error:
+        raise ConfigError(
+            f"the password file {file} cannot be written ({error}); name one in a folder that you may write to."
+        ) from None
+    try:
+        yield password
+    except BaseException:
+        part.unlink()
+        raise
+    part.rename(file)
+
+
+def _read_password(file: Path) -> str:
     try:
         password = file.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:

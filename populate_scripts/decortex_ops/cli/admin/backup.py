@@ -34,12 +34,21 @@ def backup(
     open_server()
     settings = read_settings()
     check_server(settings)
-    found = save(settings, folder)
+    with end_cleanly():
+        found = save(settings, folder)
     if json:
         print_json({"folder": folder, **asdict(found)})
     else:
         out.print(
             f"{found.rows} rows and {found.files} files are in {folder}", highlight=False, soft_wrap=True
+        )
+    for left in found.unfinished:
+        err.print(
+            f"{left} is of a backup that is under way, or was killed: if none is under way, delete it",
+            style="yellow",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
         )
     if found.damaged:
         err.print(

@@ -44,6 +44,7 @@ from .overview import (
 from .study_size import (
     about_declared,
     study_rows,
+    unused_rows,
 )
 
 __all__ = [
@@ -82,6 +83,7 @@ __all__ = [
     "study_rows",
     "surrogates",
     "test_performance",
+    "unused_rows",
     "whole_key",
     "worst_status",
 ]

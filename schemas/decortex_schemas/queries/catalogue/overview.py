@@ -31,6 +31,7 @@ from decortex_schemas.tables import (
     ModelSpec,
     Performance,
     Study,
+    StudyTag,
     changes_since_freezing,
     require_study,
     say_changes,
@@ -126,8 +127,11 @@ def failed_jobs() -> list[dict[str, Any]]:
 
 @one_at_a_time
 def studies() -> list[dict[str, Any]]:
-    """Every study: what it asks for, how much of it exists, whether it is frozen."""
+    """Every study: what it asks for, how much of it exists, its tags, whether it is frozen."""
     rows = []
+    tags: dict[str, list[str]] = {}
+    for one in StudyTag.proj().to_dicts(order_by="tag"):
+        tags.setdefault(str(one["study"]), []).append(str(one["tag"]))
     for row in Study().to_dicts(order_by="created_at"):
         name = {"study": row["study"]}
         asked = (Study.Model.proj() * Study.Embedding.proj() * Study.Finetuning.proj() & name).proj()
@@ -143,6 +147,7 @@ def studies() -> list[dict[str, Any]]:
                 "members": len(asked),
                 "done": len(DECFinetune.proj() & asked),
                 "frozen_at": frozen[0]["frozen_at"] if frozen else None,
+                "tags": tags.get(str(row["study"]), []),
                 "created_by": row["created_by"],
                 "created_at": row["created_at"],
             }

@@ -10,7 +10,7 @@ from decortex.errors import ConfigError
 from decortex_schemas.database import SealedCodec, computed_tables, database_name
 from decortex_schemas.queries.basis import name_of, rows
 from decortex_schemas.queries.operation import Row
-from decortex_schemas.register import asked_by, own_condition, parts_of
+from decortex_schemas.register import asked_by, own_condition, parts_of, unused_condition
 from decortex_schemas.tables import (
     ClusteringMethod,
     EmbeddingSpec,
@@ -18,6 +18,7 @@ from decortex_schemas.tables import (
     FrozenStudy,
     ModelSpec,
     Study,
+    StudyTag,
 )
 
 
@@ -83,6 +84,36 @@ def study_rows(study: str) -> list[Row]:
     return found
 
 
+def unused_rows() -> list[Row]:
+    """Rows and bytes of every computed table that no study needs any more; see `unused_condition` for what is kept.
+
+    Returns
+    -------
+    list of dict
+        ``table``, ``rows``; ``bytes``: in the database, parts and indexes included, by the mean of the table's rows;
+        ``files`` and ``file_bytes``: of the store, as the rows say. Tables without such a row are left out.
+    """
+    found = []
+    for table in computed_tables():
+        where = unused_condition(table)
+        if where == "FALSE":
+            continue
+        n = int(rows(f"SELECT COUNT(*) AS n FROM {name_of(table)} AS q WHERE {where}")[0]["n"])
+        if not n:
+            continue
+        files, size = stored_files(table, where, [])
+        found.append(
+            {
+                "table": table.__name__,
+                "rows": n,
+                "bytes": round(n * bytes_each(table)),
+                "files": files,
+                "file_bytes": size,
+            }
+        )
+    return found
+
+
 def bytes_each(table: type[dj.Computed]) -> float:
     """Bytes of one row in the database with its parts and indexes, on average; 0 where there is none."""
     n = int(rows(f"SELECT COUNT(*) AS n FROM {name_of(table)}")[0]["n"])
@@ -100,7 +131,12 @@ def bytes_each(table: type[dj.Computed]) -> float:
 
 def file_bytes(table: type[dj.Computed], where: str, args: list[Any]) -> int:
     """Bytes of the store's files that rows ``q`` of a table, and their parts, refer to."""
-    total = 0
+    return stored_files(table, where, args)[1]
+
+
+def stored_files(table: type[dj.Computed], where: str, args: list[Any]) -> tuple[int, int]:
+    """Number and bytes of the store's files that rows ``q`` of a table, and their parts, refer to."""
+    n_files = total = 0
     for one in (table, *parts_of(table)):
         columns = [
             name
@@ -113,11 +149,12 @@ def file_bytes(table: type[dj.Computed], where: str, args: list[Any]) -> int:
             alias = "q" if one is table else "part_row"
             size = f"CAST(JSON_EXTRACT({alias}.`{column}`, '$.size') AS UNSIGNED)"
             found = rows(
-                f"SELECT COALESCE(SUM({size}), 0) AS bytes FROM {name_of(one)} AS {alias}{joined} WHERE {where}",
+                f"SELECT COUNT({alias}.`{column}`) AS files, COALESCE(SUM({size}), 0) AS bytes "
+                f"FROM {name_of(one)} AS {alias}{joined} WHERE {where}",
                 args,
-            )
-            total += int(found[0]["bytes"])
-    return total
+            )[0]
+            n_files, total = n_files + int(found["files"]), total + int(found["bytes"])
+    return n_files, total
 
 
 def about_declared(study: str) -> Row:
@@ -148,6 +185,7 @@ def about_declared(study: str) -> Row:
     return {
         **of,
         "description": row["description"],
+        "tags": distinct(StudyTag, "tag"),
         "priority": int(row["priority"]),
         "created": f"{row['created_at']} by {row['created_by']}",
         "frozen_at": next(

@@ -34,6 +34,11 @@ from .studies import (
     methods_named,
     require_study,
 )
+from .study_tags import (
+    StudyTag,
+    check_tags,
+    tag_study,
+)
 
 __all__ = [
     "SUBSAMPLE_FRACTION",
@@ -43,11 +48,13 @@ __all__ = [
     "StateStudy",
     "Study",
     "StudyPlan",
+    "StudyTag",
     "asked_members",
     "changes_since_freezing",
     "check_frozen",
     "check_frozen_selection",
     "check_frozen_subsamples",
+    "check_tags",
     "current_version",
     "declare_study",
     "delete_stale",
@@ -62,6 +69,7 @@ __all__ = [
     "say_changes",
     "stale",
     "subsamples_of",
+    "tag_study",
     "version_counts",
     "warn_of_changes",
 ]
