@@ -156,7 +156,7 @@ class Soak:
     watch: Watch = field(default_factory=Watch)
     studies: int = 0
     _deck: list[str] = field(default_factory=list)
-    _deleting: threading.Thread | None = None
+    _beside: dict[str, threading.Thread] = field(default_factory=dict)
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _started: int = 0
     _over: threading.Event = field(default_factory=threading.Event)
@@ -317,18 +317,25 @@ class Soak:
             self.end("scheduler", signal.SIGKILL)
         elif drawn == "kill server":
             self.kill_server()
-        elif self._deleting is None or not self._deleting.is_alive():
-            self._deleting = threading.Thread(target=self._delete, args=(say,), daemon=True)
-            self._deleting.start()
-        else:
+        elif not self.go_on_beside("deletion", self.delete, say):
             self.counts["deletions left out, one was under way"] += 1
 
-    def _delete(self, say: Say) -> None:
-        try:
-            self.delete()
-        except RuntimeError as error:
-            self.counts["deletions that met a killed server"] += 1
-            say(f"a deletion failed: {str(error)[-300:]}")
+    def go_on_beside(self, name: str, command: Callable[[], None], say: Say) -> bool:
+        """Start what takes long beside what goes wrong, one of a name at a time; returns whether it was started."""
+        under_way = self._beside.get(name)
+        if under_way is not None and under_way.is_alive():
+            return False
+
+        def run() -> None:
+            try:
+                command()
+            except RuntimeError as error:  # a command that met a killed server: it is told
+                self.counts[f"{name}: failed"] += 1
+                say(f"{name} failed: {str(error)[-300:]}")
+
+        self._beside[name] = threading.Thread(target=run, daemon=True)
+        self._beside[name].start()
+        return True
 
     def scrape(self, port: int) -> None:
         """Read /metrics until it is over."""
@@ -367,18 +374,17 @@ class Soak:
                 try:
                     waiting = self.jobs()["pending"]
                     if waiting < LOW_WATER:
-                        self.declare()
+                        self.go_on_beside("declaration", self.declare, say)
                     self.disturb(say)
                 except (pymysql.MySQLError, RuntimeError) as error:
-                    # A command that met a killed server: that is told, and tried again later.
-                    self.counts["commands that failed"] += 1
+                    self.counts["questions that failed"] += 1
                     say(f"{passed:.0f} s: {str(error)[-300:]}")
                     self.server.start()
                 say(f"{passed:.0f} s: {waiting} waiting, {dict(self.counts)}")
                 time.sleep(self.rng.uniform(0.5, 1.5) * self.pause)
             lasted = time.monotonic() - began
-            if self._deleting is not None:
-                self._deleting.join()
+            for beside in self._beside.values():
+                beside.join()
             drained = self.drain()
             self._closing.set()
             keeping.join()
