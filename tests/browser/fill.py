@@ -27,7 +27,8 @@ def main() -> None:
     assert demo["failed"] == [], demo["failed"]
     request_view(demo["study"], "tsne", ViewConfig(kind="tsne"))
     dataset = (Study.Model & {"study": demo["study"]}).keys()[0]["dataset"]
-    plan = simulated_plan(dataset).model_copy(update={"finetunings": (), "seeds": (0,), "counts": (4, 8)})
+    alone = {"finetunings": (), "states": "none", "tuning": None, "agreement_null": None}
+    plan = simulated_plan(dataset).model_copy(update={**alone, "seeds": (0,), "counts": (4, 8)})
     chosen = plan.model_copy(
         update={
             "methods": plan.methods[:1],

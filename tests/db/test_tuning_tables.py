@@ -131,7 +131,7 @@ def test_the_figure_and_the_report_show_them(shown: str) -> None:
     figure = draw_figure("stimuli", shown, where).figure
     key = {"dataset": DATASET, "model_seed": 0, "k": 3, "seed": 0}
     row = (ClusterStimuli & key).fetch1()
-    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), row["exciting"][0, -1])
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), np.asarray(row["exciting"])[0, -1])
     assert len(figure.axes) == row["n_clusters"] * (1 + 5)
     with pytest.raises(ConfigError, match="not optimised"):
         draw_figure("stimuli", shown, {**where, "k": "2"})
