@@ -90,11 +90,10 @@ def table_rights(table: str, role: Role) -> tuple[str, ...]:
         return ("INSERT",)
     if role != "author" or table.startswith("~") or table in ("#schema_version", "deletion", "upgrade_step"):
         return ()
-    if table in (
-        "k_choice",
-        "study_tag",
-    ):  # a person's own, which may be replaced; words that say nothing of results
+    if table == "k_choice":  # a person's own, which may be replaced
         return ("INSERT", "DELETE")
+    if table == "study_tag":  # words, which say nothing of results
+        return ("INSERT", "UPDATE (study)", "DELETE")
     return ("INSERT", f"UPDATE ({_KEY_COLUMNS[table]})") if table in _KEY_COLUMNS else ("INSERT",)
 
 
