@@ -65,6 +65,19 @@ def test_every_name_of_a_face_exists_and_is_listed_once(stub: Path) -> None:
         getattr(package, name)
 
 
+@pytest.mark.parametrize("stub", STUBS, ids=module_of)
+def test_no_name_of_a_face_is_also_another_module_of_its_folder(stub: Path) -> None:
+    """Importing that module first would put it in the place of what the face offers."""
+    folder = stub.parent
+    modules = {one.stem for one in folder.glob("*.py")} | {
+        one.name for one in folder.iterdir() if one.is_dir()
+    }
+    for node in ast.parse(stub.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            clashes = {alias.name for alias in node.names} & modules - {node.module}
+            assert not clashes, f"{clashes} from .{node.module}"
+
+
 def test_no_package_imports_past_the_face_of_another() -> None:
     deep = []
     for path in sources():

@@ -5,7 +5,7 @@ from .answering import (
 from .basis.connection import (
     connect_to_read,
 )
-from .basis.rows import (
+from .basis.study_rows import (
     PARTITION,
     START,
     Names,

@@ -16,7 +16,7 @@ from .result_rows import (
     paired,
     paired_agreement,
 )
-from .rows import (
+from .study_rows import (
     GROUP,
     LABEL,
     PARTITION,

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from decortex_schemas.database import schema
-from decortex_schemas.queries.basis.rows import Key, Row
+from decortex_schemas.queries.basis.study_rows import Key, Row
 
 
 def grouped(query: Any, by: Sequence[str], **aggregates: str) -> dict[Key, Row]:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 from decortex_schemas.queries.basis.grouped import defined_values, grouped, grouped_sql, values
-from decortex_schemas.queries.basis.rows import GROUP, PARTITION, Key, Row, middle
+from decortex_schemas.queries.basis.study_rows import GROUP, PARTITION, Key, Row, middle
 from decortex_schemas.tables import Clustering, DECFinetune, FinetuneSpec, Performance, asked_members
 from decortex_schemas.tables.evaluation import (
     MAIN_METRIC,
