@@ -13,6 +13,7 @@ from decortex.finetune import (
     RotationToyProblem,
     ToyConfig,
     ToyProblem,
+    dying_toy_variants,
     further_toy_variants,
     rotation_toy_variants,
     toy_variants,
@@ -25,6 +26,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0 (default 3)")
     parser.add_argument("--rotation", action="store_true", help="types that differ by relative orientation")
     parser.add_argument("--further", action="store_true", help="variations of the variants instead of them")
+    parser.add_argument(
+        "--dying", action="store_true", help="starts of 6 and 12 clusters, where there are two"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for seed in range(arguments.seeds):
@@ -34,6 +38,12 @@ def main() -> None:
                 print(json.dumps(asdict(rotated.run(name, config))), flush=True)
             continue
         problem = ToyProblem(ToyConfig(), seed=seed)
+        if arguments.dying:
+            for n_clusters in (6, 12):
+                for name, config in dying_toy_variants().items():
+                    found = problem.run(name, config, n_clusters=n_clusters)
+                    print(json.dumps(asdict(found)), flush=True)
+            continue
         for name, config in (further_toy_variants() if arguments.further else toy_variants()).items():
             print(json.dumps(asdict(problem.run(name, config))), flush=True)
 

@@ -15,6 +15,7 @@ import decortex_schemas as schemas
 from decortex.errors import ConfigError
 from decortex.models.training import loop as training
 from decortex_ops.workers import WorkSummary, sweep, work
+from decortex_schemas import queries
 from decortex_schemas.database import discard_stale_states, state_folder
 from decortex_schemas.register import declare_plan
 
@@ -67,6 +68,12 @@ def test_a_rotation_kind_from_another_start_is_refused_when_the_study_is_declare
     assert not len(schemas.Study & {"study": "refused"})
 
 
+def test_a_head_at_the_k_of_a_start_is_refused_when_the_study_is_declared(lab: str) -> None:
+    start = finetuning("doubled", {"kind": "december", "heads": [3, 4]}, methods=["kmeans"], counts=[3])
+    with pytest.raises(ConfigError, match=r"heads at \[3\], which are K of its starts too"):
+        declare_plan("refused", plan_for("small", finetunings=[start]))
+
+
 def test_a_run_that_diverges_or_cannot_start_is_a_row_to_ask_for_and_the_worker_goes_on(lab: str) -> None:
     starts = {"methods": ["many"], "counts": [30]}
     plan = plan_for(
@@ -95,6 +102,71 @@ def test_a_run_that_diverges_or_cannot_start_is_a_row_to_ask_for_and_the_worker_
             assert epoch["train_loss"] is not None
             assert epoch["penalty"] == 0.0
             assert epoch["epoch_seconds"] > 0
+
+
+def test_clusters_that_die_and_further_heads_are_outcomes_that_every_evaluation_takes(lab: str) -> None:
+    dying = {"kind": "december", "beta": 0.1, "learn_weights": True, "annihilation": 3.0, "nu": 20.0}
+    start = {"methods": ["dying"], "counts": [6]}
+    plan = plan_for(
+        "small",
+        counts=[6],
+        seeds=[0],
+        methods=[
+            {"method": "kmeans", "name": "dying", "params": {"n_init": 2}},
+            {"method": "leiden", "name": "communities", "params": {"resolution": 0.5, "n_neighbors": 6}},
+        ],
+        embeddings=[{"name": "two axes", "params": {"kind": "pca", "n_components": 2}}],
+        finetunings=[
+            finetuning("dying", dying, **start),
+            finetuning("three heads", {"kind": "december", "beta": 0.1, "heads": [2, 4]}, **start),
+            finetuning("found k", {"kind": "tell", "drop_empty": True}, methods=["communities"], counts=[6]),
+        ],
+    )
+    declare_plan("dying", plan)
+    of_study = [
+        schemas.Embedding,
+        schemas.Clustering,
+        schemas.ContinuedTraining,
+        schemas.DECFinetune,
+        schemas.ClusterPerformance,
+        schemas.ClusterQuality,
+        schemas.RetainedPerformance,
+    ]
+    for table in of_study:
+        sweep()
+        assert work([table], stop_when_idle=0.0).failed == []
+    names = schemas.DECFinetune.primary_key
+    (communities,) = rows_of("found k")
+    parent = {name: communities[name] for name in schemas.Clustering.primary_key}
+    found_k = len(np.unique((schemas.Clustering & parent).fetch1("labels")))
+    assert 1 < found_k < 6
+    assert (communities["finetune_status"], communities["n_alive"]) == ("ok", found_k)
+    (several,) = rows_of("three heads")
+    assert (several["finetune_status"], several["n_alive"], several["labels"].max()) == ("ok", None, 5)
+    own = {name: several[name] for name in names}
+    heads = (schemas.DECFinetune.Head & own).to_dicts(order_by="head_k")
+    assert [(head["head_k"], head["labels"].max() < head["head_k"]) for head in heads] == [
+        (2, True),
+        (4, True),
+    ]
+    assert [len(head["curve"]) for head in heads] == [several["n_epochs"]] * 2
+    shown = queries.finetuning(own)
+    assert [head["head_k"] for head in shown["heads"]] == [2, 4]
+    rows = rows_of("dying")
+    assert len(rows) == 1
+    (row,) = rows
+    key = {name: row[name] for name in names}
+    sizes = np.bincount(row["labels"], minlength=6)
+    assert (row["k"], row["finetune_status"]) == (6, "ok")
+    assert 1 < row["n_alive"] < 6
+    assert sizes[row["n_alive"] :].sum() == 0
+    last = (schemas.DECFinetune.Epoch & key).to_dicts(order_by="epoch")[-1]
+    assert (last["n_alive"], last["n_empty"]) == (row["n_alive"], int((sizes == 0).sum()))
+    assert queries.finetuning(key)["n_alive"] == row["n_alive"]
+    for table in of_study[-3:]:
+        assert len(table & key) == 1, table.__name__
+    clusters = (schemas.ClusterPerformance.Cluster & key & {"tier": "test"}).to_arrays("n_neurons")
+    assert clusters.sum() % 36 == 0
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from .null import (
     recorded_dispersion,
     surrogate_network,
 )
-from .result import ContinuedResult, FinetuneResult
-from .run import build_term, continue_training, finetune
+from .result import ContinuedResult, FinetuneResult, HeadResult
+from .run import continue_training, finetune
 from .states import (
     OWN_LABELS,
     STATES,
@@ -23,7 +23,8 @@ from .states import (
     compare_states,
     embed,
 )
-from .toy import ToyConfig, ToyProblem, further_toy_variants, toy_variants
+from .terms import build_term
+from .toy import ToyConfig, ToyProblem, dying_toy_variants, further_toy_variants, toy_variants
 from .toy_rotation import RotationToyConfig, RotationToyProblem, rotation_toy_variants
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Diagnostics",
     "FinetuneConfig",
     "FinetuneResult",
+    "HeadResult",
     "NoiseRule",
     "RotationStart",
     "RotationToyConfig",
@@ -50,6 +52,7 @@ __all__ = [
     "continue_training",
     "draw_null",
     "draw_responses",
+    "dying_toy_variants",
     "embed",
     "finetune",
     "further_toy_variants",

@@ -13,12 +13,14 @@ FinetuneKind = Literal[
 ]
 Kernel = Literal["published", "pca10", "scaled"]
 
-_JOINT = frozenset({"beta", "beta_rule", "beta_rise"})
+_EVERY = frozenset({"heads", "drop_empty"})
+_JOINT = frozenset({"beta", "beta_rule", "beta_rise"}) | _EVERY
 _DEC = frozenset({"alpha", "kernel", "update_interval", "tolerance", "detach_target"})
 _BALANCED = frozenset({"target", "balance", "transport_epsilon"})
 _MIXTURE = _JOINT | frozenset(
     {
         "restart_every",
+        "annihilation",
         "detach_target",
         "nu",
         "learn_nu",
@@ -30,7 +32,7 @@ _MIXTURE = _JOINT | frozenset(
 )
 _FIELDS: dict[str, frozenset[str]] = {
     "none": frozenset(),
-    "dec": _DEC,
+    "dec": _DEC | _EVERY,
     "dec_joint": _DEC | _JOINT | _BALANCED,
     # P moves with every step, so there is no interval and no refresh to compare labels at.
     "dec_undetached": _JOINT | {"alpha", "kernel", "detach_target"},
@@ -48,7 +50,7 @@ _DETACHED: dict[str, tuple[bool, ...]] = {
     "rotation_december": (False, True),
 }
 # Parameters that came after variants had rows: at their default they are left out, so that a variant keeps its hash.
-_LATER = ("beta_rise", "restart_every")
+_LATER = ("beta_rise", "restart_every", "annihilation", "heads", "drop_empty")
 ROTATION_KINDS = ("rotation_dec", "rotation_december")
 
 
@@ -74,6 +76,16 @@ class FinetuneConfig(Config):
     )
     beta_rise: int = Field(
         0, ge=0, description="epochs over which beta rises linearly to its value; 0: it has it from the start"
+    )
+    heads: tuple[int, ...] = Field(
+        (),
+        description="further numbers of clusters, increasing, whose losses are trained beside the partition's own,"
+        " with equal weight",
+    )
+    drop_empty: bool = Field(
+        False,
+        description="start from the clusters that hold a neuron, where a method's K is an outcome (Leiden at a"
+        " resolution); without it an empty cluster of the start is a status",
     )
     alpha: float = Field(1.0, gt=0, description="degrees of freedom of DEC's Student kernel")
     kernel: Kernel = Field(
@@ -102,6 +114,12 @@ class FinetuneConfig(Config):
     restart_every: int = Field(
         0, ge=0, description="epochs between two new fits of the mixture to the present embedding; 0: never"
     )
+    annihilation: float = Field(
+        0.0,
+        ge=0,
+        description="mixtures: weight of the message-length penalty at which a cluster dies, in units of half its"
+        " free parameters, neurons (Figueiredo & Jain 2002); 1: as published; 0: none dies",
+    )
     temperature: float = Field(
         2.0,
         gt=0,
@@ -117,6 +135,8 @@ class FinetuneConfig(Config):
     @model_validator(mode="before")
     @classmethod
     def _default_of_the_kind(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("heads"), list):
+            values = {**values, "heads": tuple(values["heads"])}  # a dict is not read as JSON any more
         if isinstance(values, dict) and "detach_target" not in values:
             kind = values.get("kind")
             allowed = _DETACHED.get(kind) if isinstance(kind, str) else None
@@ -145,6 +165,18 @@ class FinetuneConfig(Config):
             raise ValueError(
                 f"the sharpened target does not use {', '.join(loose)}; set target to 'balanced'"
             )
+        if any(k < 2 for k in self.heads) or list(self.heads) != sorted(set(self.heads)):
+            raise ValueError(
+                f"heads should be increasing numbers of clusters from 2 on, got {list(self.heads)}"
+            )
+        if self.drop_empty and self.heads:
+            raise ValueError("drop_empty and heads exclude each other: the K that is found may be a head's")
+        if self.annihilation and not self.learn_weights:
+            raise ValueError("annihilation lets clusters die by their weights; set learn_weights to true")
+        if self.annihilation and self.restart_every:
+            raise ValueError(
+                "annihilation and restart_every exclude each other: a restart at K would bring back what died"
+            )
         if self.scale_min >= self.scale_max:
             raise ValueError(f"scale_min {self.scale_min} should be below scale_max {self.scale_max}")
         return self
@@ -152,7 +184,7 @@ class FinetuneConfig(Config):
     def resolved(self) -> dict[str, Any]:
         """Kind and the parameters that it uses, defaults filled in; `from_params` takes them back.
 
-        ``beta_rise``, ``restart_every`` and those of the balanced target stand there only where they do something.
+        Those of `_LATER` and of the balanced target stand there only where they do something.
         """
         used = _FIELDS[self.kind] | {"kind"}
         if self.target == "sharpened":

@@ -16,6 +16,29 @@ FinetuneStatus = Literal["ok", "flat_target", "empty_start", "collapsed", "diver
 
 
 @dataclass(frozen=True)
+class HeadResult:
+    """What a head beside the partition's own ended with.
+
+    Parameters
+    ----------
+    n_clusters : int
+        Its K.
+    labels : ndarray of int16, shape (n_neurons,)
+        Canonical.
+    start, end : Diagnostics
+        State of its clustering before the first step and in the kept state.
+    curve : tuple of Diagnostics
+        State after every epoch.
+    """
+
+    n_clusters: int
+    labels: NDArray[np.int16]
+    start: Diagnostics
+    end: Diagnostics
+    curve: tuple[Diagnostics, ...]
+
+
+@dataclass(frozen=True)
 class FinetuneResult:
     """A partition after fine-tuning, all of one moment: labels, points, parameters, network.
 
@@ -54,6 +77,8 @@ class FinetuneResult:
         Of the fine-tuned network; `Network.from_checkpoint` takes it.
     term_state : dict
         State of the clustering loss, of the same moment.
+    heads : tuple of HeadResult
+        The heads beside the partition's own, where there are several.
     """
 
     kind: str
@@ -73,6 +98,7 @@ class FinetuneResult:
     epochs: Sequence[EpochRecord]
     checkpoint: dict[str, Any]
     term_state: dict[str, Any]
+    heads: tuple[HeadResult, ...] = ()
 
 
 @dataclass(frozen=True)

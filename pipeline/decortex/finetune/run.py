@@ -20,17 +20,14 @@ from decortex.finetune.balance import gradient_ratio
 from decortex.finetune.config import ROTATION_KINDS, FinetuneConfig
 from decortex.finetune.losses import (
     ClusteringTerm,
-    DECEMberTerm,
-    DECTerm,
-    RotationDECEMberTerm,
-    RotationDECTerm,
     RotationStart,
     StartPoints,
-    TELLTerm,
     ToPoints,
+    head_starts,
     rolled_by,
 )
 from decortex.finetune.result import ContinuedResult, FinetuneResult, FinetuneStatus, finetune_status
+from decortex.finetune.terms import build_term, every_cluster_holds_a_neuron, head_results
 from decortex.labels import check_labels
 from decortex.models import Network, predict
 from decortex.models.training import (
@@ -87,9 +84,10 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
     schedule : TrainingConfig
         Optimiser, rates, epochs, what trains and which epoch is kept.
     n_clusters : int
-        K.
+        K; with ``drop_empty`` the result's is the number of clusters that hold a neuron.
     seed : int
-        Seed of batch order and shifts; the control with equal seed sees the same images in the same order.
+        Seed of batch order, shifts and the starts of ``heads``; the control with equal seed sees the same images in the
+        same order.
     rotation : RotationStart, optional
         Orientations and shifts of a rotation_tmixture clustering; the rotation kinds need it, the others
         take none.
@@ -134,11 +132,14 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
         return embedding_map.apply_torch(weights).to(weights.dtype)
 
     start = _start(network, to_points, labels, n_clusters)
+    if config.drop_empty:
+        start = _without_gaps(start)
     if rotation is not None:
         start = _with_shifts(start, rotation, to_points, network.embedding().detach())
-    if not bool(torch.bincount(start.labels, minlength=n_clusters).all()):
+    heads = head_starts(start, config, seed=seed)
+    if not all(every_cluster_holds_a_neuron(one) for one in (start, *heads.values())):
         return _not_started(network, start, config, seed=seed, status="empty_start")
-    term = build_term(to_points, start, config)
+    term = build_term(to_points, start, config, heads)
     if config.beta_rule == "balanced":
         first = 1 if after is None else after.epoch + 1
         ratio = gradient_ratio(network, recordings, term, schedule, seed=seed, epoch=first)
@@ -219,20 +220,6 @@ def continue_training(
     )
 
 
-def build_term(to_points: ToPoints, start: StartPoints, config: FinetuneConfig) -> ClusteringTerm:
-    """Return the clustering loss of a variant, started from a partition without empty clusters."""
-    kinds: dict[str, Callable[[ToPoints, StartPoints, FinetuneConfig], ClusteringTerm]] = {
-        "dec": DECTerm,
-        "dec_joint": DECTerm,
-        "dec_undetached": DECTerm,
-        "december": DECEMberTerm,
-        "tell": TELLTerm,
-        "rotation_dec": RotationDECTerm,
-        "rotation_december": RotationDECEMberTerm,
-    }
-    return kinds[config.kind](to_points, start, config)
-
-
 def _start(
     network: Network, to_points: ToPoints, labels: NDArray[np.integer[Any]], n_clusters: int
 ) -> StartPoints:
@@ -261,6 +248,12 @@ def _start(
         )
     start_labels = torch.as_tensor(labels, device=points.device)
     return StartPoints(points=points, labels=start_labels, n_clusters=n_clusters)
+
+
+def _without_gaps(start: StartPoints) -> StartPoints:
+    """The start with its clusters that hold a neuron, renumbered."""
+    held, labels = torch.unique(start.labels, return_inverse=True)
+    return replace(start, labels=labels, n_clusters=len(held))
 
 
 def _with_shifts(
@@ -306,6 +299,7 @@ def _result(
         moved = found.cpu().numpy()
         order = canonical_order(moved, start.n_clusters)
         parameters = term.cluster_parameters(points, order)
+        heads = head_results(term, points)
     return FinetuneResult(
         kind=config.kind,
         labels=relabel(moved, order),
@@ -317,6 +311,7 @@ def _result(
         share_changed=float((found != start.labels).double().mean()),
         points=points.cpu().numpy().astype(np.float64),
         parameters=parameters,
+        heads=heads,
         beta=term.weight,
         start=term.start,
         end=end,
@@ -333,14 +328,14 @@ def _not_started(
     """Result of a start that nothing can be trained from: the partition as it came."""
     old = start.labels.cpu().numpy()
     order = canonical_order(old, start.n_clusters)
-    # The clusters that hold neurons still have a state worth recording: renumbered without gaps.
-    held = np.unique(old, return_inverse=True)[1]
-    full = replace(
-        start, labels=torch.as_tensor(held, device=start.points.device), n_clusters=int(held.max()) + 1
-    )
-    state = build_term(lambda points: points, full, config).start
+    # The clusters that hold neurons still have a state worth recording.
+    full = _without_gaps(start)
+    alone = config.model_copy(update={"heads": ()})
+    state = build_term(lambda points: points, full, alone).start
     centres = np.full((start.n_clusters, start.points.shape[1]), np.nan)
-    centres[: full.n_clusters] = full.means().cpu().numpy()[canonical_order(held, full.n_clusters)]
+    centres[: full.n_clusters] = (
+        full.means().cpu().numpy()[canonical_order(full.labels.cpu().numpy(), full.n_clusters)]
+    )
     return FinetuneResult(
         kind=config.kind,
         labels=relabel(old, order),

@@ -21,9 +21,9 @@ from decortex.clustering import fit
 from decortex.config import Config
 from decortex.evaluation.agreement import agreement
 from decortex.finetune.config import FinetuneConfig
-from decortex.finetune.losses import ClusteringTerm, StartPoints
+from decortex.finetune.losses import ClusteringTerm, StartPoints, head_starts
 from decortex.finetune.result import finetune_status
-from decortex.finetune.run import build_term
+from decortex.finetune.terms import build_term
 
 MEANS = (1.0, 1.5)
 
@@ -55,13 +55,17 @@ class ToyResult:
     ari_start, ari : float
         Agreement of k-means before, and of the variant's labels after, with the true types.
     norm_small, norm_large : float
-        Norms of the two centres, true values 11.31 and 16.97.
+        Smallest and largest norm of a centre, true values 11.31 and 16.97.
     distance : float
-        Between the centres, true value 5.66.
+        Largest between two centres, true value 5.66.
     correlation_before, correlation_after : float
         Mean over neurons of the correlation with noisy responses to held-out stimuli.
     status : str
         As in `FinetuneResult`.
+    n_start : int
+        Clusters of the start; there are two types.
+    n_alive : int or None
+        Clusters that live at the end, where they may die.
     """
 
     variant: str
@@ -74,6 +78,8 @@ class ToyResult:
     correlation_before: float
     correlation_after: float
     status: str
+    n_start: int = 2
+    n_alive: int | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +131,8 @@ class LinearProblem:
 
     def train_on(self, start: StartPoints, finetuning: FinetuneConfig) -> tuple[ClusteringTerm, Tensor, str]:
         """Train on with a clustering loss; returns the loss, the readouts and why training stopped."""
-        term = build_term(lambda weights: weights, start, finetuning)
+        heads = head_starts(start, finetuning, seed=self.seed)
+        term = build_term(lambda weights: weights, start, finetuning, heads)
         weights = self.readouts.clone().requires_grad_()
         reason, schedule = "max_epochs", self.schedule
         for _ in self._epochs(weights, term, epochs=schedule.epochs_joint, offset=schedule.epochs_alone):
@@ -187,28 +194,30 @@ class ToyProblem:
         z += torch.tensor(MEANS)[torch.as_tensor(self.truth)][:, None]
         self.problem = LinearProblem(x, z, Schedule.of(config), seed=seed, generator=generator)
 
-    def run(self, variant: str, finetuning: FinetuneConfig) -> ToyResult:
+    def run(self, variant: str, finetuning: FinetuneConfig, *, n_clusters: int = 2) -> ToyResult:
         """Cluster the pretrained readouts by k-means and train on with a clustering loss."""
         readouts = self.problem.readouts
-        labels = fit(readouts.numpy(), "kmeans", n_clusters=2, seed=self.seed, n_init=20).labels
-        start = StartPoints(readouts, torch.as_tensor(labels.astype(np.int64)), 2)
+        labels = fit(readouts.numpy(), "kmeans", n_clusters=n_clusters, seed=self.seed, n_init=20).labels
+        start = StartPoints(readouts, torch.as_tensor(labels.astype(np.int64)), n_clusters)
         term, weights, reason = self.problem.train_on(start, finetuning)
         with torch.no_grad():
             end = term.diagnose(weights)
             found = term.log_q(weights).argmax(dim=1).numpy()
-        centres = term.cluster_parameters(weights, np.arange(2))["centres"]
-        norms = np.sort(np.linalg.norm(centres, axis=1))
+        fitted = term.cluster_parameters(weights, np.arange(n_clusters))
+        norms = np.linalg.norm(fitted["centres"], axis=1)[fitted.get("weights", np.ones(n_clusters)) > 0]
         return ToyResult(
             variant=variant,
             seed=self.seed,
             ari_start=_ari(self.truth, labels),
             ari=_ari(self.truth, found),
-            norm_small=float(norms[0]),
-            norm_large=float(norms[1]),
+            norm_small=float(norms.min()),
+            norm_large=float(norms.max()),
             distance=end.max_centre_distance,
             correlation_before=self.problem.correlation(readouts),
             correlation_after=self.problem.correlation(weights),
             status=finetune_status(reason, term.start, end),
+            n_start=n_clusters,
+            n_alive=end.n_alive,
         )
 
 
@@ -222,8 +231,13 @@ def toy_variants() -> dict[str, FinetuneConfig]:
 
 
 def further_toy_variants() -> dict[str, FinetuneConfig]:
-    """Return variations of them, by name: targets, restarts, a rising beta, TELL."""
+    """Return variations of them, by name: targets, restarts, a rising beta, TELL, further heads."""
     return {
+        "december, heads 4 and 8": FinetuneConfig(kind="december", heads=(4, 8)),
+        "dec_joint, scaled": FinetuneConfig(kind="dec_joint", kernel="scaled", tolerance=0.0),
+        "dec_joint, scaled, heads 4 and 8": FinetuneConfig(
+            kind="dec_joint", kernel="scaled", tolerance=0.0, heads=(4, 8)
+        ),
         "december, restart every 5": FinetuneConfig(kind="december", restart_every=5),
         "december, beta rises over 20": FinetuneConfig(kind="december", beta_rise=20),
         "dec_joint, scaled, balanced": FinetuneConfig(
@@ -231,6 +245,12 @@ def further_toy_variants() -> dict[str, FinetuneConfig]:
         ),
         "tell": FinetuneConfig(kind="tell"),
     }
+
+
+def dying_toy_variants() -> dict[str, FinetuneConfig]:
+    """Return variants that start from more clusters than there are types, by name."""
+    dying = FinetuneConfig(kind="december", learn_weights=True, annihilation=1.0)
+    return {"december": FinetuneConfig(kind="december"), "december, clusters may die": dying}
 
 
 def _ari(truth: NDArray[np.int64], labels: NDArray[np.integer[Any]]) -> float:

@@ -132,6 +132,24 @@ _NULLS = (
         comment="of networks trained on it: 'kept', the recordings' networks', or 'own'",
     ),
 )
+_FINETUNINGS = (
+    Column(
+        "__d_e_c_finetune",
+        "n_alive",
+        "int16",
+        "smallint NULL",
+        "distance_over_scale",
+        comment="clusters that live, where they may die or the start has fewer than K",
+    ),
+    Column(
+        "__d_e_c_finetune__epoch",
+        "n_alive",
+        "int16",
+        "smallint NULL",
+        "n_empty",
+        comment="clusters that live, where they may die",
+    ),
+)
 _TESTS = (
     Column(
         "__cluster_association",
@@ -248,6 +266,11 @@ MIGRATION = Migration(
             "cores of null networks",
             "null datasets say whose core networks on them take; existing ones 'kept', that of the recordings' network",
             add_columns(_NULLS),
+        ),
+        Step(
+            "variants of fine-tuning",
+            "fine-tunings and their epochs get the number of clusters that live (NULL: none could die)",
+            add_columns(_FINETUNINGS),
         ),
         Step(
             "programs", "leases get a column for what holds them: worker or scheduler", add_columns(_PROGRAMS)

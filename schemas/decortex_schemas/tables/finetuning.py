@@ -19,6 +19,7 @@ from decortex_schemas.database import STAMP, Computation, Environment, Made, run
 from decortex_schemas.tables.clustering import Clustering
 from decortex_schemas.tables.datasets import load_recordings
 from decortex_schemas.tables.embeddings import array_sha256
+from decortex_schemas.tables.finetune_rows import curve_rows, head_rows, moved_row
 from decortex_schemas.tables.networks import (
     SCORE_COLUMNS,
     SCORED_TIERS,
@@ -41,20 +42,6 @@ from decortex_schemas.tables.specs import (
     batch_seed,
 )
 from decortex_schemas.tables.studies import Study
-
-# What a clustering loss reports of an epoch, as columns.
-EPOCH_TERMS = (
-    "loss",
-    "kl",
-    "mean_max_q",
-    "entropy_mean_q",
-    "n_empty",
-    "distance_over_scale",
-    "share_clamped",
-    "share_changed",
-    "gradient_norm_prediction",
-    "gradient_norm_term",
-)
 
 
 @schema
@@ -170,6 +157,7 @@ class DECFinetune(Computation):
     mean_max_q = null : float64
     entropy_mean_q = null : float64      # over log K
     distance_over_scale = null : float64 # smallest centre distance over within-cluster scale
+    n_alive = null : int16               # clusters that live, where they may die or the start has fewer than K
     {STAMP}
     """
 
@@ -189,6 +177,7 @@ class DECFinetune(Computation):
         mean_max_q = null : float64
         entropy_mean_q = null : float64
         n_empty = null : int16
+        n_alive = null : int16           # clusters that live, where they may die
         sizes : json                     # neurons a cluster, in the start's order of clusters
         distance_over_scale = null : float64
         share_clamped = null : float64
@@ -196,6 +185,23 @@ class DECFinetune(Computation):
         gradient_norm_prediction = null : float64
         gradient_norm_term = null : float64
         epoch_seconds : float64
+        """
+
+    class Head(dj.Part):
+        """A further number of clusters that was trained beside the partition's own."""
+
+        definition = """
+        -> master
+        head_k : int16                   # its number of clusters
+        ---
+        labels : <blob>                  # int16[n_neurons], of the same state as the partition's
+        kl_start = null : float64
+        mean_max_q_start = null : float64
+        kl = null : float64
+        mean_max_q = null : float64
+        entropy_mean_q = null : float64
+        n_empty : int16
+        curve : json                     # what every epoch ended with: kl, mean_max_q, entropy_mean_q, n_empty
         """
 
     class Score(dj.Part):
@@ -286,8 +292,8 @@ class DECFinetune(Computation):
             for row in score_rows(score_network(network, recordings, tier)[0])
         ]
         return Made(
-            {**moved_row(result), **checkpoint_columns(checkpoint_bytes(network))},
-            {"Epoch": curve_rows(result), "Score": scores},
+            {**moved_row(result, key["k"]), **checkpoint_columns(checkpoint_bytes(network))},
+            {"Epoch": curve_rows(result), "Head": head_rows(result), "Score": scores},
             state=state,
         )
 
@@ -330,50 +336,6 @@ def rotation_start(
         )
     # A shift-EM row with one orientation is a plain t-mixture and has nothing to shift.
     return finetuning.RotationStart(1, np.zeros(n_neurons, dtype=np.int64))
-
-
-def moved_row(result: finetuning.FinetuneResult) -> dict[str, Any]:
-    """Columns of a fine-tuned partition."""
-    return {
-        "labels": result.labels,
-        "labels_sha256": array_sha256(result.labels),
-        "finetune_status": result.status,
-        "stop_reason": result.stop_reason,
-        "n_epochs": len(result.epochs),
-        "kept_epoch": result.best_epoch,
-        "share_changed": result.share_changed,
-        "embedding": result.points,
-        "embedding_sha256": array_sha256(result.points),
-        "parameters": dict(result.parameters),
-        "beta": result.beta,
-        "mean_max_q_start": result.start.mean_max_q,
-        "kl_start": result.start.kl,
-        "mean_max_q": result.end.mean_max_q,
-        "entropy_mean_q": result.end.entropy_mean_q,
-        "distance_over_scale": finite_or_none(result.end.distance_over_scale),
-    }
-
-
-def curve_rows(result: finetuning.FinetuneResult) -> list[dict[str, Any]]:
-    """Rows of the Epoch part, without the master's key."""
-    return [
-        {
-            "epoch": record.epoch,
-            "train_loss": record.train_loss,
-            "validation_loss": record.validation_loss,
-            "validation_correlation": record.validation_correlation,
-            "penalty": record.penalty,
-            "epoch_seconds": record.seconds,
-            "sizes": state.sizes.tolist(),
-            **{name: finite_or_none(record.term.get(name)) for name in EPOCH_TERMS},
-        }
-        for record, state in zip(result.epochs, result.curve, strict=True)
-    ]
-
-
-def finite_or_none(value: float | None) -> float | None:
-    """The value, or None where it is undefined or not finite."""
-    return None if value is None or not np.isfinite(value) else float(value)
 
 
 def moved_embedding(key: dict[str, Any]) -> NDArray[np.float64]:

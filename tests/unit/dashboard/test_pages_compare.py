@@ -168,6 +168,17 @@ def tuned(**changed: Any) -> dict[str, Any]:
     }
 
 
+def test_dying_clusters_and_further_heads_are_said_where_there_are_any() -> None:
+    alive = "2 clusters are left; the others died or were empty at the start."
+    asked = tuned_lab()
+    assert alive not in text_of(router.show("/fine-tune", "", asked).main)
+    heads = [{"head_k": 4, "mean_max_q": 0.91, "n_empty": 1}]
+    asked.answers |= {"finetuning": tuned(n_alive=2, heads=heads)}
+    text = text_of(router.show("/fine-tune", "", asked).main)
+    assert alive in text
+    assert "Trained beside it, with equal weight: K = 4: mean max q 0.910, 1 empty." in text
+
+
 def state_row(state: str, method: str, **changed: Any) -> dict[str, Any]:
     """A row of `queries.states`."""
     figures = {"ari_truth": 0.4, "silhouette": 0.21, "silhouette_moved": None, "n_networks": 3}

@@ -286,3 +286,31 @@ def test_what_cannot_be_trained_is_refused(network, recordings, schedule):
         network.readout("a").features[0, 0] = float("nan")
     with pytest.raises(InputError, match="NaN or infinite"):
         run(network, recordings, schedule, VARIANTS["dec"], labels=labels)
+
+
+def test_the_clusters_that_hold_a_neuron_are_a_start_where_that_is_asked_for(network, recordings, schedule):
+    fitted = fit_map(network.embedding().detach().numpy(), EmbeddingConfig(kind="l2"))
+    points = fitted.apply(network.embedding().detach().numpy())
+    labels = fit(points, "leiden", n_clusters=20, seed=0, resolution=1.0, n_neighbors=5).labels
+    k = len(np.unique(labels))
+    assert 1 < k < 20
+    params = {"kind": "december", "beta": 0.1}
+    wide, narrow = (
+        finetune(
+            copy.deepcopy(network),
+            recordings,
+            fitted,
+            labels if found is None else np.unique(labels, return_inverse=True)[1],
+            FinetuneConfig(**params, drop_empty=found is None),
+            schedule,
+            n_clusters=found or 20,
+            seed=0,
+            device="cpu",
+        )
+        for found in (None, k)
+    )
+    assert (wide.status, wide.n_clusters, len(wide.end.sizes)) == ("ok", k, k)
+    np.testing.assert_array_equal(wide.labels, narrow.labels)
+    np.testing.assert_array_equal(wide.points, narrow.points)
+    with pytest.raises(ConfigError, match="drop_empty and heads exclude each other"):
+        FinetuneConfig.from_params({**params, "drop_empty": True, "heads": [4]})

@@ -12,6 +12,7 @@ from .indices import (
 from .mutual_information import expected_mutual_information, mutual_information
 from .networks import pairs_interval
 from .rand_matrix import rand_matrix
+from .shared_labelling import SharedLabelling, turtle
 from .stability import Stability, draw_subsample, stability
 from .subsamples import Clusterer, adjusted_rand, subsample_stability, subsamples
 
@@ -20,6 +21,7 @@ __all__ = [
     "Clusterer",
     "Consensus",
     "MatchedConfusion",
+    "SharedLabelling",
     "Stability",
     "adjusted_rand",
     "agreement",
@@ -37,4 +39,5 @@ __all__ = [
     "subsample_stability",
     "subsamples",
     "table_agreement",
+    "turtle",
 ]

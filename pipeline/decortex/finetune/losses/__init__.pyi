@@ -1,3 +1,8 @@
+from .annihilation import (
+    annihilating_step,
+    length_penalty,
+    living,
+)
 from .assignment import (
     log_target,
     mean_kl,
@@ -22,6 +27,10 @@ from .december import (
 from .diagnostics import (
     Diagnostics,
     diagnose,
+)
+from .heads import (
+    HeadsTerm,
+    head_starts,
 )
 from .rotation import (
     RotationStart,
@@ -55,6 +64,7 @@ __all__ = [
     "DECEMberTerm",
     "DECTerm",
     "Diagnostics",
+    "HeadsTerm",
     "Kept",
     "RotationDECEMberTerm",
     "RotationDECTerm",
@@ -63,10 +73,14 @@ __all__ = [
     "TELLTerm",
     "TiedMixture",
     "ToPoints",
+    "annihilating_step",
     "balanced_log_target",
     "diagnose",
     "gauge",
+    "head_starts",
     "learned_nu",
+    "length_penalty",
+    "living",
     "log_target",
     "mean_kl",
     "orbit_distances",

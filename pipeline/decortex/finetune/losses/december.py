@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from decortex.clustering import fit
 from decortex.finetune.config import FinetuneConfig
+from decortex.finetune.losses.annihilation import annihilating_step, length_penalty, living
 from decortex.finetune.losses.assignment import log_target, mean_kl, student_t_log_density
 from decortex.finetune.losses.base import ClusteringTerm, StartPoints, ToPoints
 from decortex.finetune.losses.diagnostics import Diagnostics, diagnose
@@ -144,9 +146,35 @@ class DECEMberTerm(ClusteringTerm):
     @torch.no_grad()
     def after_step(self, embedding: Tensor) -> None:
         """Do one EM step on the points that the last gradient was taken at, not on the moved ones."""
-        if self._points is not None:
+        if self._points is None:
+            return
+        if self.config.annihilation:
+            self.annihilating_step(self._points)
+        else:
             self._maximise(self._moments(self._points))
-            self._points = self._densities = None
+        self._points = self._densities = None
+
+    @torch.no_grad()
+    def annihilating_step(self, points: Tensor) -> None:
+        """Do one component-wise EM step on points, in which clusters may die (Figueiredo & Jain 2002)."""
+        config = self.config
+        penalty = length_penalty(points.shape[1], learn_nu=config.learn_nu, factor=config.annihilation)
+        annihilating_step(self, points, penalty=penalty)
+
+    def component_density(self, points: Tensor, j: int) -> Tensor:
+        """Log density of every neuron under component j, (n_neurons,)."""
+        one = slice(j, j + 1)
+        log_f, _ = student_t_log_density(points, self.centres[one], self.scales[one], self.nu[one])
+        return log_f[:, 0]
+
+    def refit_component(self, points: Tensor, j: int, q: Tensor) -> None:
+        """M step of component j given its posteriors (n_neurons,); its weight is left alone."""
+        self._maximise(self._component_moments(points, j, q), slice(j, j + 1))
+
+    def _component_moments(self, points: Tensor, j: int, q: Tensor) -> Moments:
+        one = slice(j, j + 1)
+        _, delta = student_t_log_density(points, self.centres[one], self.scales[one], self.nu[one])
+        return self._moments_of(points, q[:, None], (self.nu[one] + points.shape[1]) / (self.nu[one] + delta))
 
     @torch.no_grad()
     def em_step(self, points: Tensor) -> float:
@@ -170,6 +198,12 @@ class DECEMberTerm(ClusteringTerm):
         log_likelihood = torch.logsumexp(joint, dim=1)
         q = torch.exp(joint - log_likelihood[:, None])  # (N, K)
         u = (self.nu + points.shape[1]) / (self.nu + delta)  # (N, K)
+        return self._moments_of(points, q, u, log_likelihood=float(log_likelihood.mean()))
+
+    def _moments_of(
+        self, points: Tensor, q: Tensor, u: Tensor, *, log_likelihood: float = math.nan
+    ) -> Moments:
+        """Sums that the M step needs, of posteriors and weights of some components, each (N, n_components)."""
         origin = points.mean(dim=0)
         x, w, mass = (points - origin).double(), (q * u).double(), q.double().sum(dim=0)
         return Moments(
@@ -181,11 +215,12 @@ class DECEMberTerm(ClusteringTerm):
             first=w.T @ x,
             second=w.T @ x**2,
             origin=origin,
-            log_likelihood=float(log_likelihood.mean()),
+            log_likelihood=log_likelihood,
         )
 
-    def _maximise(self, moments: Moments) -> None:
-        """M step; the component of a mass below 1e-8 a neuron keeps its parameters."""
+    def _maximise(self, moments: Moments, rows: slice = slice(None)) -> None:
+        """M step of the components ``rows``; one of a mass below 1e-8 a neuron keeps its parameters."""
+        nu, centres = self.nu[rows], self.centres[rows]  # views
         kind = self.centres.dtype
         n_neurons = len(self.labels)
         alive = moments.mass > PROBABILITY_FLOOR * n_neurons
@@ -195,13 +230,11 @@ class DECEMberTerm(ClusteringTerm):
         scales = around / moments.mass.clamp_min(PROBABILITY_FLOOR)[:, None]
         scales = scales.clamp(self.config.scale_min, self.config.scale_max)
         if self.config.learn_nu:
-            found = nu_root(
-                moments.mass, moments.spread, nu=self.nu.double(), n_features=self.centres.shape[1]
-            )
-            self.nu.copy_(torch.where(alive, found.to(kind), self.nu))
-        self.centres.copy_(torch.where(alive[:, None], mu.to(kind) + moments.origin, self.centres))
-        self.scales.copy_(torch.where(alive[:, None], scales.to(kind), self.scales))
-        if self.config.learn_weights:
+            found = nu_root(moments.mass, moments.spread, nu=nu.double(), n_features=centres.shape[1])
+            nu.copy_(torch.where(alive, found.to(kind), nu))
+        centres.copy_(torch.where(alive[:, None], mu.to(kind) + moments.origin, centres))
+        self.scales[rows].copy_(torch.where(alive[:, None], scales.to(kind), self.scales[rows]))
+        if self.config.learn_weights and not self.config.annihilation:
             share = (moments.mass / n_neurons).clamp_min(PROBABILITY_FLOOR)
             self.log_weights.copy_((share / share.sum()).log())
 
@@ -214,6 +247,7 @@ class DECEMberTerm(ClusteringTerm):
             log_q=log_q,
             kl=float(self._kl(log_q)),
             share_clamped=self._share_clamped(),
+            alive=self._alive(),
         )
 
     def cluster_parameters(self, points: Tensor, order: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
@@ -227,8 +261,13 @@ class DECEMberTerm(ClusteringTerm):
         return {name: value.cpu().numpy().astype(np.float64)[order] for name, value in found.items()}
 
     def _share_clamped(self) -> float:
-        clamped = (self.scales <= self.config.scale_min) | (self.scales >= self.config.scale_max)
+        scales = self.scales[living(self.log_weights)]
+        clamped = (scales <= self.config.scale_min) | (scales >= self.config.scale_max)
         return float(clamped.double().mean())
+
+    def _alive(self) -> Tensor | None:
+        """Which components live; None where none can die."""
+        return living(self.log_weights) if self.config.annihilation else None
 
     def _kl(self, log_q: Tensor) -> Tensor:
         # Both probabilities are held above 1e-8 as in the published loss, here without cutting gradients

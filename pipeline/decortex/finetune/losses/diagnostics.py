@@ -34,7 +34,7 @@ class Diagnostics:
     entropy_mean_q : float
         Entropy of the mean assignment over log K: 1 when clusters are used equally, 0 when one takes all.
     n_empty : int
-        Clusters without a neuron.
+        Clusters without a neuron, dead ones included.
     sizes : ndarray of int64, shape (n_clusters,)
         Neurons a cluster.
     min_centre_distance, max_centre_distance : float
@@ -43,6 +43,8 @@ class Diagnostics:
         Root mean square distance to the own centre a dimension, in units of the embedding.
     share_clamped : float
         Share of the mixture's scales at their clamp; 0 without a mixture.
+    n_alive : int, optional
+        Clusters that live, where they may die; None where none can. Flatness, entropy and distances are theirs.
     """
 
     kl: float
@@ -54,6 +56,12 @@ class Diagnostics:
     max_centre_distance: float
     within_scale: float
     share_clamped: float = 0.0
+    n_alive: int | None = None
+
+    @property
+    def n_clusters(self) -> int:
+        """Clusters that are there: all, or those that live."""
+        return len(self.sizes) if self.n_alive is None else self.n_alive
 
     @property
     def distance_over_scale(self) -> float:
@@ -63,7 +71,7 @@ class Diagnostics:
     @property
     def is_flat(self) -> bool:
         """Whether assignments are too flat for the target to teach anything."""
-        return len(self.sizes) > 1 and self.mean_max_q < FLAT_FACTOR / len(self.sizes)
+        return self.n_clusters > 1 and self.mean_max_q < FLAT_FACTOR / self.n_clusters
 
     def is_collapsed(self, start: Diagnostics) -> bool:
         """Whether no partition is left: one cluster holds all neurons, or all centres have met."""
@@ -75,7 +83,7 @@ class Diagnostics:
         return one_left or met or (shrunk and self.is_flat)
 
     def as_floats(self) -> dict[str, float]:
-        """Scalars by name, for a row or a curve; distances over scale that are infinite are left out."""
+        """Scalars by name, for a row or a curve; what is infinite or does not apply is left out."""
         values = {
             "kl": self.kl,
             "mean_max_q": self.mean_max_q,
@@ -86,6 +94,7 @@ class Diagnostics:
             "within_scale": self.within_scale,
             "distance_over_scale": self.distance_over_scale,
             "share_clamped": self.share_clamped,
+            "n_alive": math.nan if self.n_alive is None else float(self.n_alive),
         }
         return {name: value for name, value in values.items() if math.isfinite(value)}
 
@@ -102,6 +111,7 @@ def diagnose(
     kl: float,
     share_clamped: float = 0.0,
     n_orientations: int = 1,
+    alive: Tensor | None = None,
 ) -> Diagnostics:
     """Measure the clustering.
 
@@ -119,11 +129,15 @@ def diagnose(
         Share of scales at their clamp.
     n_orientations : int
         O > 1: centres are compared at their best roll.
+    alive : Tensor of bool, shape (n_clusters,), optional
+        Clusters that live, where they may die; the others are empty and have no distance to any.
     """
+    all_sizes = torch.bincount(log_q.argmax(dim=1), minlength=len(mu))
+    if alive is not None:
+        mu, log_q = mu[alive], log_q[:, alive]
     n_clusters = len(mu)
     q = log_q.exp()
     labels = log_q.argmax(dim=1)
-    sizes = torch.bincount(labels, minlength=n_clusters)
     mean_q = q.mean(dim=0)
     entropy = float(-(mean_q * mean_q.clamp_min(1e-30).log()).sum())
     within2 = float(((z - mu[labels]) ** 2).sum(dim=1).mean()) / z.shape[1]
@@ -135,10 +149,11 @@ def diagnose(
         kl=kl,
         mean_max_q=float(q.max(dim=1).values.mean()),
         entropy_mean_q=entropy / math.log(n_clusters) if n_clusters > 1 else 0.0,
-        n_empty=int((sizes == 0).sum()),
-        sizes=sizes.cpu().numpy().astype(np.int64),
+        n_empty=int((all_sizes == 0).sum()),
+        sizes=all_sizes.cpu().numpy().astype(np.int64),
         min_centre_distance=smallest,
         max_centre_distance=largest,
         within_scale=math.sqrt(within2),
         share_clamped=share_clamped,
+        n_alive=None if alive is None else n_clusters,
     )

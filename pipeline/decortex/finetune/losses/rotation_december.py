@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from decortex.finetune.losses.base import StartPoints
 from decortex.finetune.losses.december import DECEMberTerm, Moments
 from decortex.finetune.losses.diagnostics import Diagnostics, diagnose
 from decortex.finetune.losses.rotation import best_shifts, gauge, orientation_mean, rolled_by, turned_back
-from decortex.finetune.losses.tied_mixture import Kept, TiedMixture, passes_of, tied_mixture_scores
+from decortex.finetune.losses.tied_mixture import Kept, Pass, TiedMixture, passes_of, tied_mixture_scores
 
 
 class RotationDECEMberTerm(DECEMberTerm):
@@ -63,7 +65,13 @@ class RotationDECEMberTerm(DECEMberTerm):
             kl=float(self._kl(log_q)),
             share_clamped=self._share_clamped(),
             n_orientations=self.n_orientations,
+            alive=self._alive(),
         )
+
+    def component_density(self, points: Tensor, j: int) -> Tensor:
+        """Log density of every neuron under component j and any of its rolls, (n_neurons,)."""
+        mixture = self._mixture(slice(j, j + 1))
+        return torch.cat([one.scores for _, one in mixture.passes(points)])[:, 0] - self.log_weights[j]
 
     def cluster_parameters(self, points: Tensor, order: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
         """Mixture with centres strongest at o = 0; ``shifts`` of the neurons against them; ``n_orientations``."""
@@ -99,29 +107,48 @@ class RotationDECEMberTerm(DECEMberTerm):
             n_orientations=self.n_orientations,
         )
 
-    def _mixture(self) -> TiedMixture:
+    def _mixture(self, rows: slice = slice(None)) -> TiedMixture:
         return TiedMixture(
-            self.centres,
-            self.scales,
-            nu=self.nu,
-            log_weights=self.log_weights,
+            self.centres[rows],
+            self.scales[rows],
+            nu=self.nu[rows],
+            log_weights=self.log_weights[rows],
             n_orientations=self.n_orientations,
             with_spread=self.config.learn_nu,
         )
 
     def _moments(self, points: Tensor) -> Moments:
-        n_orientations, mixture = self.n_orientations, self._mixture()
+        mixture = self._mixture()
         kept = self._kept if self._kept is not None and self._kept.points is points else Kept(points)
+        return self._sums(points, mixture, passes_of(mixture, kept))
+
+    def _component_moments(self, points: Tensor, j: int, q: Tensor) -> Moments:
+        mixture = self._mixture(slice(j, j + 1))
+        return self._sums(points, mixture, mixture.passes(points), q[:, None])
+
+    def _sums(
+        self,
+        points: Tensor,
+        mixture: TiedMixture,
+        passes: Iterable[tuple[Tensor, Pass]],
+        posteriors: Tensor | None = None,
+    ) -> Moments:
+        """Moments of a mixture's clusters; ``posteriors`` (n_neurons, n_clusters) if not its own."""
+        n_orientations = self.n_orientations
         origin = orientation_mean(points.mean(dim=0), n_orientations)
-        mass = self.nu.new_zeros(len(self.centres), dtype=torch.float64)
+        mass = self.nu.new_zeros(mixture.n_components // n_orientations, dtype=torch.float64)
         spread = torch.zeros_like(mass)
         pull = mass.new_zeros(mixture.n_components)
         first = mass.new_zeros(mixture.n_components, points.shape[1])
         second = torch.zeros_like(first)
         log_likelihood = mass.new_zeros(())
-        for block, one in passes_of(mixture, kept):
+        done = 0
+        for block, one in passes:
             total = torch.logsumexp(one.scores, dim=1, keepdim=True)
             q = torch.exp(one.scores - total)
+            if posteriors is not None:
+                q = posteriors[done : done + len(block)]
+                done += len(block)
             folded = one.weights.view(len(block), n_orientations, -1)
             w, x = (folded * q[:, None]).view_as(one.weights), block - origin
             # Sums within a block in the points' own precision, over the blocks in double: O times as many products

@@ -22,7 +22,7 @@ from decortex_ops.dashboard.choosing import (
     partition_key,
 )
 from decortex_ops.dashboard.numbering import numbering, with_numbers
-from decortex_ops.dashboard.panels import states_panel
+from decortex_ops.dashboard.panels import states_panel, variant_notes
 from decortex_ops.dashboard.parts import Empty, Panel, View, number_tiles
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
@@ -216,7 +216,7 @@ def collapse_panel(found: Mapping[str, Any]) -> Panel:
     distance = number(found["distance_over_scale"], 2)
     note = (
         f"Empty clusters at worst: {worst}. Smallest distance of centres over the scale within clusters: {distance}. "
-        "A falling entropy says that neurons gather in few clusters."
+        f"A falling entropy says that neurons gather in few clusters.{variant_notes(found)}"
     )
     return replace(_epoch_panel("collapse", "Collapse indicators", "shares, no unit", found, made), note=note)
 

@@ -3,6 +3,7 @@ from .criteria import (
     NULLS,
     criteria_figure,
 )
+from .finetune_notes import variant_notes
 from .four_states import (
     states_panel,
 )
@@ -16,4 +17,5 @@ __all__ = [
     "criteria_figure",
     "label_panels",
     "states_panel",
+    "variant_notes",
 ]

@@ -144,11 +144,13 @@ def performance_by_cluster(key: Mapping[str, Any]) -> Row | None:
 def finetuning(key: Mapping[str, Any]) -> Row | None:
     """One fine-tuning: its row, ``epochs``, ``control`` (epochs of the equal-epoch control), ``price``, ``qualities``.
 
+    ``heads`` are further numbers of clusters that were trained beside its own.
+
     ``price`` is the row of `RetainedPerformance` with its ``clusters``; None where there is none.
     """
     light = (
         "finetune_status, stop_reason, n_epochs, kept_epoch, share_changed, beta, mean_max_q_start, kl_start, "
-        "mean_max_q, entropy_mean_q, distance_over_scale, seconds"
+        "mean_max_q, entropy_mean_q, distance_over_scale, n_alive, seconds"
     )
     where = _where(PARTITION)
     found = rows(f"SELECT {light} FROM {name_of(DECFinetune)} WHERE {where}", dict(key))
@@ -176,6 +178,11 @@ def finetuning(key: Mapping[str, Any]) -> Row | None:
         **spec,
         "epochs": rows(f"SELECT * FROM {name_of(DECFinetune.Epoch)} WHERE {where} ORDER BY epoch", dict(key)),
         "control": control,
+        "heads": rows(
+            "SELECT head_k, kl_start, kl, mean_max_q_start, mean_max_q, entropy_mean_q, n_empty "
+            f"FROM {name_of(DECFinetune.Head)} WHERE {where} ORDER BY head_k",
+            dict(key),
+        ),
         "price": price[0] if price else None,
         "qualities": rows(
             f"SELECT space, quality_status, silhouette, davies_bouldin, calinski_harabasz, n_neurons "

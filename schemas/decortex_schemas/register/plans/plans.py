@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -294,7 +295,9 @@ def resolve_plan(plan: PlanFile) -> StudyPlan:
     if len(methods) != len(variants):
         raise ConfigError('two methods of the plan have the same name; give each its own "name".')
     finetunings = [FinetunePlan(finetune_id=register_none(), methods=(), counts=(), seeds=())]
-    finetunings += [_finetuning(one, methods, plan.networks[0]) for one in plan.finetunings]
+    finetunings += [
+        _finetuning(one, methods, plan.networks[0], counts=plan.counts) for one in plan.finetunings
+    ]
     whole = None if plan.selection is None or plan.selection.limited else plan.selection
     return StudyPlan(
         models=tuple(key for networks in plan.networks for key in network_keys(networks)),
@@ -318,7 +321,11 @@ def register_none() -> int:
 
 
 def _finetuning(
-    plan: FinetuningPlan, methods: dict[str, dict[str, Any]], networks: NetworksPlan
+    plan: FinetuningPlan,
+    methods: dict[str, dict[str, Any]],
+    networks: NetworksPlan,
+    *,
+    counts: Sequence[int],
 ) -> FinetunePlan:
     unknown = sorted(set(plan.methods) - set(methods))
     if unknown:
@@ -335,6 +342,12 @@ def _finetuning(
         raise ConfigError(
             f"fine-tuning {plan.name!r} of kind {config.kind!r} would start from {unfit}, but only clusterings by "
             'rotation_tmixture hold the shifts it needs: name such methods under its "methods".'
+        )
+    doubled = sorted(set(config.heads) & set(plan.counts or counts))
+    if doubled:
+        raise ConfigError(
+            f"fine-tuning {plan.name!r} has heads at {doubled}, which are K of its starts too: heads stand beside a "
+            'partition\'s own K; name other heads, or other "counts".'
         )
     finetune_id = register_finetune(
         plan.name,
