@@ -13,11 +13,14 @@ from small_lab import SCHEDULE, plan_for
 
 import decortex_schemas as schemas
 from decortex.errors import ConfigError
+from decortex.evaluation.agreement import matched_confusion
 from decortex.models.training import loop as training
+from decortex_ops.cli import main
 from decortex_ops.workers import WorkSummary, sweep, work
 from decortex_schemas import queries
 from decortex_schemas.database import discard_stale_states, state_folder
 from decortex_schemas.register import declare_plan
+from decortex_schemas.tables import freeze_study
 
 SHIFT_EM = {"method": "rotation_tmixture", "params": {"n_orientations": 2, "n_init": 2}}
 
@@ -167,6 +170,49 @@ def test_clusters_that_die_and_further_heads_are_outcomes_that_every_evaluation_
         assert len(table & key) == 1, table.__name__
     clusters = (schemas.ClusterPerformance.Cluster & key & {"tier": "test"}).to_arrays("n_neurons")
     assert clusters.sum() % 36 == 0
+
+
+def test_a_consensus_is_a_start_once_it_is_there_and_agreement_says_so(
+    lab: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def starting(name: str, study: str, **changed: object) -> dict[str, object]:
+        params = {"kind": "december", "beta": 0.1, "start": "consensus", "start_study": study}
+        return finetuning(name, params, **{"methods": ["kmeans"], "counts": [3], **changed})
+
+    of_kmeans = {"methods": [{"method": "kmeans"}], "counts": [3], "seeds": [0]}
+    declare_plan("not frozen", plan_for("small", **of_kmeans, finetunings=[]))
+    both = [starting("from votes", lab), starting("waiting", "not frozen")]
+    declare_plan("votes", plan_for("small", **of_kmeans, finetunings=both[:1]))
+    declare_plan("waits", plan_for("small", **of_kmeans, finetunings=both[1:]))
+    sweep()
+    assert work([schemas.DECFinetune], stop_when_idle=0.0).failed == []
+    waiting = (schemas.FinetuneSpec & {"finetune": "waiting"}).fetch1("finetune_id")
+    assert not len(schemas.DECFinetune().key_source & {"finetune_id": waiting})
+
+    none = (schemas.FinetuneSpec & {"kind": "none"}).proj()
+    vote = (schemas.ConsensusPartition & {"study": lab, "method": "kmeans", "k": 3} & none).fetch1()
+    mine = schemas.DECFinetune & (schemas.FinetuneSpec & {"finetune": "from votes"}).proj()
+    rows = mine.to_dicts()
+    assert [row["model_seed"] for row in rows] == [0, 1]
+    for row in rows:
+        assert row["start_sha256"] == vote["labels_sha256"]
+        moved = matched_confusion(vote["labels"], row["labels"]).share
+        assert row["share_changed"] == pytest.approx(1 - moved)
+
+    freeze_study("votes")
+    sweep()
+    assert work([schemas.SeedAgreement], stop_when_idle=0.0).failed == []
+    shared = {row["finetune"]: row["shared_start"] for row in queries.agreement("votes")["partitions"]}
+    assert shared == {"none": False, "from votes": True}
+    assert main(["agreement", "votes"]) == 0
+    assert "from votes: networks were fine-tuned from one consensus and agree by" in capsys.readouterr().out
+
+    for message, refused in (
+        ("there is no study", starting("lost", "nobody's")),
+        ("one consensus, whatever the clustering seed", starting("twice", lab, seeds=[0, 1])),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            declare_plan("refused", plan_for("small", finetunings=[refused]))
 
 
 @pytest.fixture

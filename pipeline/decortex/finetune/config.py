@@ -13,7 +13,7 @@ FinetuneKind = Literal[
 ]
 Kernel = Literal["published", "pca10", "scaled"]
 
-_EVERY = frozenset({"heads", "drop_empty"})
+_EVERY = frozenset({"heads", "drop_empty", "start", "start_study"})
 _JOINT = frozenset({"beta", "beta_rule", "beta_rise"}) | _EVERY
 _DEC = frozenset({"alpha", "kernel", "update_interval", "tolerance", "detach_target"})
 _BALANCED = frozenset({"target", "balance", "transport_epsilon"})
@@ -50,7 +50,7 @@ _DETACHED: dict[str, tuple[bool, ...]] = {
     "rotation_december": (False, True),
 }
 # Parameters that came after variants had rows: at their default they are left out, so that a variant keeps its hash.
-_LATER = ("beta_rise", "restart_every", "annihilation", "heads", "drop_empty")
+_LATER = ("beta_rise", "restart_every", "annihilation", "heads", "drop_empty", "start", "start_study")
 ROTATION_KINDS = ("rotation_dec", "rotation_december")
 
 
@@ -87,6 +87,12 @@ class FinetuneConfig(Config):
         description="start from the clusters that hold a neuron, where a method's K is an outcome (Leiden at a"
         " resolution); without it an empty cluster of the start is a status",
     )
+    start: Literal["clustering", "consensus"] = Field(
+        "clustering",
+        description="consensus: the partition that a frozen study's networks and starts vote for at the same method and"
+        " K; networks that start from it agree by construction",
+    )
+    start_study: str = Field("", max_length=64, description="consensus: the frozen study that holds it")
     alpha: float = Field(1.0, gt=0, description="degrees of freedom of DEC's Student kernel")
     kernel: Kernel = Field(
         "published",
@@ -169,6 +175,14 @@ class FinetuneConfig(Config):
             raise ValueError(
                 f"heads should be increasing numbers of clusters from 2 on, got {list(self.heads)}"
             )
+        if (self.start == "consensus") != bool(self.start_study):
+            raise ValueError(
+                "start 'consensus' needs start_study, the frozen study that holds it, and no other start takes one"
+            )
+        if self.start == "consensus" and self.kind in ROTATION_KINDS:
+            raise ValueError(
+                f"{self.kind} starts from shifts of orientation, which a consensus does not have"
+            )
         if self.drop_empty and self.heads:
             raise ValueError("drop_empty and heads exclude each other: the K that is found may be a head's")
         if self.annihilation and not self.learn_weights:
@@ -189,5 +203,5 @@ class FinetuneConfig(Config):
         used = _FIELDS[self.kind] | {"kind"}
         if self.target == "sharpened":
             used = used - _BALANCED
-        idle = {name for name in _LATER if not getattr(self, name)}
+        idle = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
         return {name: value for name, value in super().resolved().items() if name in used - idle}

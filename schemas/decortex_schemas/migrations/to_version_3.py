@@ -142,6 +142,14 @@ _FINETUNINGS = (
         comment="clusters that live, where they may die or the start has fewer than K",
     ),
     Column(
+        "__d_e_c_finetune",
+        "start_sha256",
+        "char(64)",
+        "char(64) NULL",
+        "n_alive",
+        comment="of the consensus that it started from; null: its Clustering's labels",
+    ),
+    Column(
         "__d_e_c_finetune__epoch",
         "n_alive",
         "int16",

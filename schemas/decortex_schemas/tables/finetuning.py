@@ -17,6 +17,7 @@ from decortex.models import training
 from decortex.models.training import TrainingConfig
 from decortex_schemas.database import STAMP, Computation, Environment, Made, run_state, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import Clustering
+from decortex_schemas.tables.consensus_starts import consensus_start, start_labels, without_waiting
 from decortex_schemas.tables.datasets import load_recordings
 from decortex_schemas.tables.embeddings import array_sha256
 from decortex_schemas.tables.finetune_rows import curve_rows, head_rows, moved_row
@@ -158,6 +159,7 @@ class DECFinetune(Computation):
     entropy_mean_q = null : float64      # over log K
     distance_over_scale = null : float64 # smallest centre distance over within-cluster scale
     n_alive = null : int16               # clusters that live, where they may die or the start has fewer than K
+    start_sha256 = null : char(64)       # of the consensus that it started from; null: its Clustering's labels
     {STAMP}
     """
 
@@ -217,9 +219,9 @@ class DECFinetune(Computation):
 
     @property
     def key_source(self) -> Any:
-        """Fine-tunings that a study asks for."""
+        """Fine-tunings that a study asks for; those from a consensus once that is there."""
         asked = Study.Model.proj() * Study.Embedding.proj() * Study.Finetuning.proj()
-        return Clustering.proj() * FinetuneSpec.proj() & asked
+        return without_waiting(Clustering.proj() * FinetuneSpec.proj() & asked)
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch digests and parameters."""
@@ -236,6 +238,9 @@ class DECFinetune(Computation):
             (EmbeddingSpec & key).fetch1("params"),
             (TrainedModel & key).fetch1("checkpoint_sha256"),
             (Clustering & key).fetch1("fit_status"),
+            consensus_start(key, params["start_study"])["labels_sha256"]
+            if params.get("start") == "consensus"
+            else None,
         )
 
     def compute(
@@ -247,9 +252,10 @@ class DECFinetune(Computation):
         embedding: dict[str, Any],
         sha256: str,
         fit_status: str,
+        start_sha256: str | None,
     ) -> Made:
         """Fine-tune from the partition, or pass it on."""
-        labels, fitted = (Clustering & key).fetch1("labels", "parameters")
+        labels, fitted = start_labels(key, params), (Clustering & key).fetch1("parameters")
         if schedule is None or seed is None:
             return Made(untouched_row(labels, fit_status))
         if (labels < 0).any():
@@ -292,7 +298,11 @@ class DECFinetune(Computation):
             for row in score_rows(score_network(network, recordings, tier)[0])
         ]
         return Made(
-            {**moved_row(result, key["k"]), **checkpoint_columns(checkpoint_bytes(network))},
+            {
+                **moved_row(result, key["k"]),
+                "start_sha256": start_sha256,
+                **checkpoint_columns(checkpoint_bytes(network)),
+            },
             {"Epoch": curve_rows(result), "Head": head_rows(result), "Score": scores},
             state=state,
         )

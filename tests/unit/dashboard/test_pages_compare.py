@@ -121,6 +121,16 @@ def test_agreement_shows_what_is_stored_at_its_k() -> None:
     assert "decortex work" in nothing
 
 
+def test_networks_that_share_a_start_are_said_to_agree_by_construction() -> None:
+    said = "fine-tuned from one consensus they agree by construction"
+    rows = STORED["partitions"]
+    plain = agreement.stored_panel("partitions", "title", "mean", (("method", "method"),), rows)
+    shared = [{**row, "shared_start": True} for row in rows]
+    warned = agreement.stored_panel("partitions", "title", "mean", (("method", "method"),), shared)
+    assert said not in plain.measure
+    assert said in warned.measure
+
+
 def test_fine_tuning_is_shown_beside_that_of_surrogates() -> None:
     asked = tuned_lab()
     asked.answers |= {"agreement": {**STORED, "nulls": [NULL]}, "null_recordings": [{"dataset": "v4-null-0"}]}

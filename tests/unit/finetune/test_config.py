@@ -64,6 +64,12 @@ def test_whether_the_target_is_detached_follows_the_kind():
         ({"kind": "dec_joint", "shift": "best"}, "does not use shift"),
         ({"kind": "dec_joint", "beta": 0.0}, "should be above 0"),
         ({"kind": "december", "scale_min": 1.0, "scale_max": 1.0}, "should be below"),
+        ({"kind": "december", "start": "consensus"}, "needs start_study"),
+        ({"kind": "december", "start_study": "votes"}, "needs start_study"),
+        (
+            {"kind": "rotation_december", "start": "consensus", "start_study": "votes"},
+            "shifts of orientation, which a consensus does not have",
+        ),
         ({"kind": "idec"}, "kind"),
         ({}, "kind"),
     ],

@@ -295,6 +295,9 @@ def curves_figure(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
     return figure(*traces, x="K", y="mean ARI", height=320)
 
 
+SHARED_START = (
+    "fine-tuned from one consensus they agree by construction: judge them by known types, not by this"
+)
 STORED: Mapping[str, tuple[str, str, tuple[tuple[str, str], ...]]] = {
     "partitions": (
         "Networks, starts and consensus, by method",
@@ -382,6 +385,8 @@ def stored_panel(
 ) -> Panel:
     """One table of stored numbers."""
     command = "decortex schedule    # then: decortex work"
+    if any(row.get("shared_start") for row in rows):
+        how += f"; {SHARED_START}"
     return Panel(
         f"stored-{part}",
         title,

@@ -76,7 +76,9 @@ class _Names:
         self.models = {int(r["model_spec_id"]): r["model_name"] for r in ModelSpec.to_dicts()}
         self.embeddings = {int(r["embedding_spec_id"]): r["embedding_name"] for r in EmbeddingSpec.to_dicts()}
         self.methods = {int(r["method_id"]): r["method_name"] for r in ClusteringMethod.to_dicts()}
-        self.finetunings = {int(r["finetune_id"]): r["finetune"] for r in FinetuneSpec.to_dicts()}
+        specs = FinetuneSpec.to_dicts()
+        self.finetunings = {int(r["finetune_id"]): r["finetune"] for r in specs}
+        self.shared = {int(r["finetune_id"]) for r in specs if r["params"].get("start") == "consensus"}
 
     def of(self, row: dict[str, Any]) -> dict[str, Any]:
         """Whose row it is, without a method."""
@@ -113,6 +115,7 @@ def _partitions(study: str, names: _Names) -> list[dict[str, Any]]:
                 **names.of(row),
                 "method": names.methods[int(row["method_id"])],
                 "finetune": names.finetunings[int(row["finetune_id"])],
+                "shared_start": int(row["finetune_id"]) in names.shared,
                 "n_partitions": row["n_partitions"],
                 **{f"{i}_{kind}": row[f"{i}_{kind}"] for kind in ("seeds", "restarts") for i in _INDICES},
                 "n_pairs_seeds": row["n_pairs_seeds"],

@@ -32,6 +32,7 @@ from decortex_schemas.tables import (
     request_stimuli,
     request_tuning,
     request_view,
+    require_study,
 )
 from decortex_schemas.tables.evaluation import SURROGATES, request_agreement_null
 
@@ -296,7 +297,8 @@ def resolve_plan(plan: PlanFile) -> StudyPlan:
         raise ConfigError('two methods of the plan have the same name; give each its own "name".')
     finetunings = [FinetunePlan(finetune_id=register_none(), methods=(), counts=(), seeds=())]
     finetunings += [
-        _finetuning(one, methods, plan.networks[0], counts=plan.counts) for one in plan.finetunings
+        _finetuning(one, methods, plan.networks[0], counts=plan.counts, seeds=plan.seeds)
+        for one in plan.finetunings
     ]
     whole = None if plan.selection is None or plan.selection.limited else plan.selection
     return StudyPlan(
@@ -326,6 +328,7 @@ def _finetuning(
     networks: NetworksPlan,
     *,
     counts: Sequence[int],
+    seeds: Sequence[int],
 ) -> FinetunePlan:
     unknown = sorted(set(plan.methods) - set(methods))
     if unknown:
@@ -343,6 +346,13 @@ def _finetuning(
             f"fine-tuning {plan.name!r} of kind {config.kind!r} would start from {unfit}, but only clusterings by "
             'rotation_tmixture hold the shifts it needs: name such methods under its "methods".'
         )
+    if config.start == "consensus":
+        require_study(config.start_study)
+        if len(plan.seeds or seeds) != 1:
+            raise ConfigError(
+                f"fine-tuning {plan.name!r} starts from one consensus, whatever the clustering seed, and would be "
+                'computed once for each: say "seeds": [0].'
+            )
     doubled = sorted(set(config.heads) & set(plan.counts or counts))
     if doubled:
         raise ConfigError(
