@@ -173,7 +173,7 @@ def test_clusters_that_die_and_further_heads_are_outcomes_that_every_evaluation_
 
 
 def test_a_consensus_is_a_start_once_it_is_there_and_agreement_says_so(
-    lab: str, capsys: pytest.CaptureFixture[str]
+    lab: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def starting(name: str, study: str, **changed: object) -> dict[str, object]:
         params = {"kind": "december", "beta": 0.1, "start": "consensus", "start_study": study}
@@ -204,8 +204,11 @@ def test_a_consensus_is_a_start_once_it_is_there_and_agreement_says_so(
     assert work([schemas.SeedAgreement], stop_when_idle=0.0).failed == []
     shared = {row["finetune"]: row["shared_start"] for row in queries.agreement("votes")["partitions"]}
     assert shared == {"none": False, "from votes": True}
-    assert main(["agreement", "votes"]) == 0
-    assert "from votes: networks were fine-tuned from one consensus and agree by" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["decortex", "agreement", "votes"])
+    with pytest.raises(SystemExit):
+        main()
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "from votes: networks were fine-tuned from one consensus and agree by construction" in shown
 
     for message, refused in (
         ("there is no study", starting("lost", "nobody's")),

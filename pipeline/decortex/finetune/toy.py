@@ -234,10 +234,6 @@ def further_toy_variants() -> dict[str, FinetuneConfig]:
     """Return variations of them, by name: targets, restarts, a rising beta, TELL, further heads."""
     return {
         "december, heads 4 and 8": FinetuneConfig(kind="december", heads=(4, 8)),
-        "dec_joint, scaled": FinetuneConfig(kind="dec_joint", kernel="scaled", tolerance=0.0),
-        "dec_joint, scaled, heads 4 and 8": FinetuneConfig(
-            kind="dec_joint", kernel="scaled", tolerance=0.0, heads=(4, 8)
-        ),
         "december, restart every 5": FinetuneConfig(kind="december", restart_every=5),
         "december, beta rises over 20": FinetuneConfig(kind="december", beta_rise=20),
         "dec_joint, scaled, balanced": FinetuneConfig(
