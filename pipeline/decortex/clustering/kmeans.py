@@ -11,24 +11,23 @@ from numpy.typing import NDArray
 from pydantic import Field
 from sklearn.exceptions import ConvergenceWarning
 
+from decortex.clustering.backend import BackendConfig, engine_of
 from decortex.clustering.inputs import FloatArray, check_n_clusters, generator
 from decortex.clustering.kmeans_swap import (
     Screening,
     exchanged_centres,
-    lloyd,
     raced_centres,
     screened_starts,
 )
 from decortex.clustering.method import Fitter, Method, Points
 from decortex.clustering.multistart import subsample
 from decortex.clustering.result import ClusteringResult, FitStatus, canonical_order, relabel
-from decortex.config import Config
 from decortex.distances import distance_blocks, nearest, robust_centre
 
 SCREENED_STARTS = 2  # times n_init: on a subsample starts are cheap
 
 
-class KMeansConfig(Config):
+class KMeansConfig(BackendConfig):
     """Parameters of k-means."""
 
     n_init: int = Field(10, ge=1, description="k-means++ starts; the lowest sum of squares is kept")
@@ -46,10 +45,12 @@ class KMeansConfig(Config):
 
 def prepare(points: Points, config: KMeansConfig) -> Fitter:
     """Return the fitter of these neurons; k-means shares nothing over K and seeds but the checked array."""
-    return partial(fit_kmeans, points.values, config)
+    return partial(fit_kmeans, points.values, config, device=points.device)
 
 
-def fit_kmeans(x: FloatArray, config: KMeansConfig, n_clusters: int, seed: int) -> ClusteringResult:
+def fit_kmeans(
+    x: FloatArray, config: KMeansConfig, n_clusters: int, seed: int, *, device: str | None = None
+) -> ClusteringResult:
     """Minimise sum_i |x_i - c_(label i)|^2 from `n_init` k-means++ starts.
 
     Parameters
@@ -60,6 +61,8 @@ def fit_kmeans(x: FloatArray, config: KMeansConfig, n_clusters: int, seed: int) 
         Starts and stopping.
     n_clusters, seed : int
         Together they determine every random number.
+    device : str, optional
+        Torch device, where the configuration asks for torch.
 
     Returns
     -------
@@ -72,6 +75,7 @@ def fit_kmeans(x: FloatArray, config: KMeansConfig, n_clusters: int, seed: int) 
     """
     n_clusters = check_n_clusters(n_clusters, len(x))
     rng = generator(seed, n_clusters)
+    engine = engine_of(config, device)
     sample = subsample(x, n_clusters, config.n_screen, rng)
     stopping = {"max_iter": config.max_iter, "tol": config.tol}
     middle = robust_centre(x)
@@ -79,7 +83,7 @@ def fit_kmeans(x: FloatArray, config: KMeansConfig, n_clusters: int, seed: int) 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct neurons than K: see status
         if sample is None:
-            best = lloyd(near, n_clusters, rng, n_init=config.n_init, **stopping)
+            best = engine.lloyd(near, n_clusters, rng, n_init=config.n_init, **stopping)
         else:
             screening = Screening(
                 SCREENED_STARTS * config.n_init,
@@ -88,11 +92,11 @@ def fit_kmeans(x: FloatArray, config: KMeansConfig, n_clusters: int, seed: int) 
                 config.max_iter,
                 config.tol,
             )
-            starts = screened_starts(sample - middle, screening, n_clusters, rng)
-            solutions = exchanged_centres(near, starts, screening, rng)
+            starts = screened_starts(sample - middle, screening, n_clusters, rng, engine=engine)
+            solutions = exchanged_centres(near, starts, screening, rng, engine=engine)
             runs = [
-                lloyd(near, n_clusters, rng, init=centres, n_init=1, **stopping)
-                for centres in raced_centres(near, solutions, rng)
+                engine.lloyd(near, n_clusters, rng, init=centres, n_init=1, **stopping)
+                for centres in raced_centres(near, solutions, rng, engine=engine)
             ]
             best = min(runs, key=lambda run: run.inertia_)
     labels, centres, n_more = _settled(x, best.labels_, best.cluster_centers_ + middle, config.max_iter)

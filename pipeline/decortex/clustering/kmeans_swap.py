@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,21 +58,80 @@ class Screening:
     tol: float
 
 
-def lloyd(x: FloatArray, n_clusters: int, rng: np.random.Generator, **options: Any) -> KMeans:
+class LloydRun(Protocol):
+    """One run of Lloyd's iterations, with scikit-learn's names."""
+
+    @property
+    def labels_(self) -> NDArray[Any]:
+        """Nearest centre of every neuron, (n_neurons,)."""
+
+    @property
+    def cluster_centers_(self) -> FloatArray:
+        """Centres, (n_clusters, n_features)."""
+
+    @property
+    def inertia_(self) -> float:
+        """Sum of squared distances to the nearest centre."""
+
+    @property
+    def n_iter_(self) -> int:
+        """Iterations."""
+
+
+class SklearnEngine:
+    """Steps of k-means that touch all neurons, by scikit-learn on the CPU."""
+
+    def lloyd(
+        self, x: FloatArray, n_clusters: int, rng: np.random.Generator | np.random.RandomState, **options: Any
+    ) -> LloydRun:
+        """Run k-means with scikit-learn's options."""
+        run: LloydRun = lloyd(x, n_clusters, rng, **options)
+        return run
+
+    def nearest_squares(self, x: FloatArray, centres: FloatArray) -> FloatArray:
+        """Squared distance of every neuron to its nearest centre, (n_neurons,)."""
+        return nearest_squares(x, centres)
+
+    def best_exchanges(
+        self, x: FloatArray, centres: FloatArray, candidates: FloatArray
+    ) -> tuple[NDArray[np.int64], FloatArray, float]:
+        """See `best_exchanges`."""
+        return best_exchanges(x, centres, candidates)
+
+
+CPU = SklearnEngine()
+
+
+def lloyd(
+    x: FloatArray, n_clusters: int, rng: np.random.Generator | np.random.RandomState, **options: Any
+) -> KMeans:
     """Run scikit-learn's k-means with these options."""
-    return KMeans(n_clusters=n_clusters, random_state=sklearn_state(rng), **options).fit(x)
+    state = rng if isinstance(rng, np.random.RandomState) else sklearn_state(rng)
+    return KMeans(n_clusters=n_clusters, random_state=state, **options).fit(x)
 
 
 def screened_starts(
-    sample: FloatArray, screening: Screening, n_clusters: int, rng: np.random.Generator
+    sample: FloatArray,
+    screening: Screening,
+    n_clusters: int,
+    rng: np.random.Generator,
+    *,
+    engine: SklearnEngine = CPU,
 ) -> list[FloatArray]:
     """Return the centres that k-means finds in the subsample, (n_clusters, n_features) each, in random order."""
     options = {"n_init": 1, "max_iter": screening.max_iter, "tol": screening.tol}
-    return [lloyd(sample, n_clusters, rng, **options).cluster_centers_ for _ in range(screening.n_starts)]
+    return [
+        engine.lloyd(sample, n_clusters, rng, **options).cluster_centers_ for _ in range(screening.n_starts)
+    ]
 
 
 def exchanged_centres(
-    x: FloatArray, starts: list[FloatArray], screening: Screening, rng: np.random.Generator
+    x: FloatArray,
+    starts: list[FloatArray],
+    screening: Screening,
+    rng: np.random.Generator,
+    *,
+    engine: SklearnEngine = CPU,
 ) -> list[FloatArray]:
     """Return the solutions that the best starts lead to, the first after its exchanges with the others.
 
@@ -86,6 +145,8 @@ def exchanged_centres(
         How many of them go on.
     rng : Generator
         Draws the neurons that starts and exchanges are first judged by.
+    engine : SklearnEngine
+        What computes the steps that touch all neurons.
 
     Returns
     -------
@@ -95,22 +156,24 @@ def exchanged_centres(
     n_clusters = len(starts[0])
     judges = subsample(x, n_clusters, screening.n_screen, rng)
     judges = x if judges is None else judges
-    sums = [float(nearest_squares(judges, start).sum()) for start in starts]
+    sums = [float(engine.nearest_squares(judges, start).sum()) for start in starts]
     chosen = [starts[i] for i in np.argsort(sums, kind="stable")[: screening.n_refined]]
-    runs = _by_inertia(_steps(x, centres, SHORT_RUN, rng) for centres in chosen)
+    runs = _by_inertia(_steps(engine, x, centres, SHORT_RUN, rng) for centres in chosen)
     if len(runs) > 1:
         others = np.vstack([run.cluster_centers_ for run in runs[1:]])
-        runs[0] = _after_exchanges(x, judges, runs[0], others, rng)
+        runs[0] = _after_exchanges(engine, x, judges, runs[0], others, rng=rng)
     return [np.asarray(run.cluster_centers_) for run in runs]
 
 
-def raced_centres(x: FloatArray, solutions: list[FloatArray], rng: np.random.Generator) -> list[FloatArray]:
+def raced_centres(
+    x: FloatArray, solutions: list[FloatArray], rng: np.random.Generator, *, engine: SklearnEngine = CPU
+) -> list[FloatArray]:
     """Return those of the solutions that may still end best, at most two, by rising sum of squares."""
-    sums = [float(nearest_squares(x, centres).sum()) for centres in solutions]
+    sums = [float(engine.nearest_squares(x, centres).sum()) for centres in solutions]
     close = [c for c, total in zip(solutions, sums, strict=True) if total <= (1 + CLOSE_BEFORE) * sums[0]]
     if len(close) == 1:
         return solutions[:1]
-    runs = _by_inertia(_steps(x, centres, RACE, rng) for centres in close)
+    runs = _by_inertia(_steps(engine, x, centres, RACE, rng) for centres in close)
     return [
         np.asarray(run.cluster_centers_)
         for run in runs[:TO_THE_END]
@@ -118,38 +181,46 @@ def raced_centres(x: FloatArray, solutions: list[FloatArray], rng: np.random.Gen
     ]
 
 
-def _by_inertia(runs: Iterable[KMeans]) -> list[KMeans]:
+def _by_inertia(runs: Iterable[LloydRun]) -> list[LloydRun]:
     return sorted(runs, key=lambda run: run.inertia_)
 
 
 def _after_exchanges(
-    x: FloatArray, judges: FloatArray, best: KMeans, others: FloatArray, rng: np.random.Generator
-) -> KMeans:
+    engine: SklearnEngine,
+    x: FloatArray,
+    judges: FloatArray,
+    best: LloydRun,
+    others: FloatArray,
+    *,
+    rng: np.random.Generator,
+) -> LloydRun:
     for _ in range(EXCHANGES):
-        changed = _exchange(x, judges, best.cluster_centers_, others)
+        changed = _exchange(engine, x, judges, best.cluster_centers_, others)
         if changed is None:
             break
-        run = _steps(x, changed, AFTER_EXCHANGE, rng)
+        run = _steps(engine, x, changed, AFTER_EXCHANGE, rng)
         if run.inertia_ >= best.inertia_:
             break
         best = run
     return best
 
 
-def _steps(x: FloatArray, centres: FloatArray, n_iterations: int, rng: np.random.Generator) -> KMeans:
-    return lloyd(x, len(centres), rng, init=centres, n_init=1, max_iter=n_iterations)
+def _steps(
+    engine: SklearnEngine, x: FloatArray, centres: FloatArray, n_iterations: int, rng: np.random.Generator
+) -> LloydRun:
+    return engine.lloyd(x, len(centres), rng, init=centres, n_init=1, max_iter=n_iterations)
 
 
 def _exchange(
-    x: FloatArray, judges: FloatArray, centres: FloatArray, others: FloatArray
+    engine: SklearnEngine, x: FloatArray, judges: FloatArray, centres: FloatArray, others: FloatArray
 ) -> FloatArray | None:
     """Centres after the exchange that lowers the sum of squares most, or None where none is worth it."""
-    _, sums, _ = best_exchanges(judges, centres, others)
+    _, sums, _ = engine.best_exchanges(judges, centres, others)
     shortlist = others[np.argsort(sums, kind="stable")[:SHORTLIST]]
-    distances = nearest_squares(x, centres)
+    distances = engine.nearest_squares(x, centres)
     far = x[np.argsort(-distances, kind="stable")[:FAR]]
     candidates = np.vstack([shortlist, far])
-    leaving, sums, now = best_exchanges(x, centres, candidates)
+    leaving, sums, now = engine.best_exchanges(x, centres, candidates)
     best = int(np.argmin(sums))
     if not sums[best] < (1 - LEAST_GAIN) * now:
         return None

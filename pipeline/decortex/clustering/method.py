@@ -30,7 +30,8 @@ class Points:
     cache : Cache
         Memoisation; a result never depends on what it holds.
     device : str or None
-        Torch device that neighbours are searched on; None: scikit-learn's search on the CPU.
+        Torch device that neighbours are searched on (None: scikit-learn's search on the CPU) and that a
+        configuration with ``backend: torch`` computes on (None: the first GPU, else the CPU).
     """
 
     values: FloatArray

@@ -97,8 +97,9 @@ def fit(
     cache : Cache, optional
         Where graphs and eigenvectors are kept between calls. The result does not depend on it.
     device : str, optional
-        Torch device ('cuda', 'cpu') that the graph methods search neighbours on; default: scikit-learn's search.
-        Neighbours are ordered by exact distances either way; everything else runs on the CPU.
+        Torch device ('cuda', 'cuda:1', 'cpu') of a method with ``backend="torch"``, by default the first GPU, else the
+        CPU; and where the graph methods search neighbours (by default scikit-learn's search does; neighbours are the
+        same).
     **params
         Parameters of the method, see `method_config`.
 
@@ -225,6 +226,11 @@ def _prepare(
     config = entry.config.from_params(params)
     values = check_points(x)
     checked = [(check_n_clusters(k, len(values)), check_seed(seed)) for k, seed in grid]
+    if device is not None and not entry.searches_neighbours and getattr(config, "backend", None) != "torch":
+        has = "pass backend='torch', or leave" if "backend" in entry.config.model_fields else "leave"
+        raise InputError(
+            f"device = {device!r} is where torch computes, but {method} runs on numpy here: {has} device out."
+        )
     points = Points(values, MemoryCache() if cache is None else cache, device)
     return entry.prepare(points, config), checked
 

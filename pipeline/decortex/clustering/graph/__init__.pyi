@@ -1,6 +1,16 @@
 from .basis import Basis, basis_size, solve_by_component
 from .discretise import Discretisation, discretise
-from .eigen import Operator, smallest_eigenpairs
+from .eigen import (
+    BLOCKS,
+    DEGREE,
+    GUARD,
+    MAX_PRODUCTS,
+    N_ACTIVE,
+    Eigenpairs,
+    Operator,
+    smallest_eigenpairs,
+    tolerances,
+)
 from .ldmgi import LDMGI, laplacian, local_models
 from .leiden import LEIDEN
 from .neighbours import components, nearest_neighbours, normalised_affinity
@@ -9,12 +19,18 @@ from .sec import SEC, SECProblem
 from .spectral import SPECTRAL, connectivity
 
 __all__ = [
+    "BLOCKS",
+    "DEGREE",
+    "GUARD",
     "LDMGI",
     "LEIDEN",
+    "MAX_PRODUCTS",
+    "N_ACTIVE",
     "SEC",
     "SPECTRAL",
     "Basis",
     "Discretisation",
+    "Eigenpairs",
     "GraphFit",
     "Operator",
     "SECProblem",
@@ -29,4 +45,5 @@ __all__ = [
     "normalised_affinity",
     "smallest_eigenpairs",
     "solve_by_component",
+    "tolerances",
 ]

@@ -139,7 +139,7 @@ def smallest_eigenpairs(
     pending = np.ones(n_wanted, dtype=bool)
     while True:
         values, coefficients = eigh(basis.projected, subset_by_index=(0, n_kept - 1))
-        tolerance = _tolerances(norm, values, n_wanted)
+        tolerance = tolerances(norm, values, n_wanted)
         active = np.flatnonzero(pending)[:N_ACTIVE]
         residuals = basis.residuals(coefficients[:, active], values[active])
         good = np.linalg.norm(residuals, axis=0) <= tolerance[active]
@@ -171,7 +171,7 @@ def smallest_eigenpairs(
     )
 
 
-def _tolerances(norm: float, values: FloatArray, n_wanted: int) -> FloatArray:
+def tolerances(norm: float, values: FloatArray, n_wanted: int) -> FloatArray:
     """Residual that each wanted pair must reach, (n_wanted,); see `smallest_eigenpairs`."""
     rounding = 100 * float(np.finfo(np.float64).eps) * norm
     strict = min(1e-11 * norm, 1e-8 * max(float(values[n_wanted - 1]), 0.0)) + rounding

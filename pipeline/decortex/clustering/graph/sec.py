@@ -12,19 +12,22 @@ M is applied, never formed: a product costs its neighbours plus two thin multipl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve, eigh, solve_triangular
 
+from decortex.clustering import torch_backend
+from decortex.clustering.backend import BackendConfig
 from decortex.clustering.graph.basis import Basis, basis_size, shared_basis
 from decortex.clustering.graph.discretise import Discretisation, discretise, normalise_rows
-from decortex.clustering.graph.eigen import Operator, smallest_eigenpairs
+from decortex.clustering.graph.eigen import DENSE, GUARD, Eigenpairs, Operator, smallest_eigenpairs
 from decortex.clustering.graph.neighbours import (
     Neighbours,
     component_vectors,
@@ -37,7 +40,6 @@ from decortex.clustering.graph.result import GraphFit, graph_result
 from decortex.clustering.inputs import FloatArray, check_n_clusters, generator
 from decortex.clustering.method import Fitter, Method, Points
 from decortex.clustering.result import ClusteringResult
-from decortex.config import Config
 from decortex.errors import InputError
 
 VERSION = 2
@@ -45,7 +47,7 @@ WEAK_REGRESSION = 0.1  # up to this mu the graph alone makes a good precondition
 KNOWN_COMPONENTS = 64  # component vectors that the solver starts from
 
 
-class SECConfig(Config):
+class SECConfig(BackendConfig):
     """Parameters of SEC."""
 
     mu: float = Field(1e-6, ge=0, description="weight of the linear regression; 0 is spectral clustering")
@@ -135,8 +137,24 @@ class SECProblem:
         part: sparse.csr_array = ((1 + self.mu) * sparse.eye_array(len(self.x)) - self.affinity).tocsr()
         return part
 
-    def basis(self, size: int) -> Basis:
-        """Compute the `size` smallest eigenpairs of M.
+    def _on_device(self, size: int, start: FloatArray, device: str) -> Eigenpairs:
+        """The same eigenpairs by torch."""
+        where = torch_backend.torch_device(device)
+        affinity = torch_backend.sparse_map(self.affinity, where)
+        thin, diagonal = (torch.as_tensor(array).to(where) for array in (self.thin, self.diagonal))
+
+        def product(v: torch.Tensor) -> torch.Tensor:
+            result = v - affinity(v)
+            if self.mu > 0:
+                result = result + self.mu * (v - thin @ (thin.T @ v) - v.mean(dim=0))
+            return result
+
+        return torch_backend.smallest_eigenpairs(
+            product, diagonal, size, start=torch.as_tensor(start).to(where)
+        )
+
+    def basis(self, size: int, *, device: str | None = None) -> Basis:
+        """Compute the `size` smallest eigenpairs of M, on a torch device if one is given.
 
         The solver starts from what is known: the constant and the largest principal components (eigenvectors
         of Lg) and sqrt(D) on every component (eigenvectors of Lt to 0), so that neither a large mu nor a
@@ -150,13 +168,16 @@ class SECProblem:
                 self.thin.T @ self.thin, subset_by_index=(max(0, n_features - size), n_features - 1)
             )
             known += [np.full((n, 1), n**-0.5), self.thin @ principal[:, ::-1]]
-        operator = Operator(
-            n=n,
-            apply=self.product,
-            diagonal=self.diagonal,
-            stand_in=self._graph_part() if self.mu <= WEAK_REGRESSION else None,
-        )
-        pairs = smallest_eigenpairs(operator, size, start=np.hstack(known))
+        if device is not None and n > max(DENSE, 3 * (size + GUARD)):
+            pairs = self._on_device(size, np.hstack(known), device)
+        else:
+            operator = Operator(
+                n=n,
+                apply=self.product,
+                diagonal=self.diagonal,
+                stand_in=self._graph_part() if self.mu <= WEAK_REGRESSION else None,
+            )
+            pairs = smallest_eigenpairs(operator, size, start=np.hstack(known))
         zeros = min(n_components, size)  # by Weyl's inequality as many eigenvalues are at most mu
         complete = bool(pairs.values[zeros - 1] <= self.mu + 1e-9 * pairs.norm)
         return Basis(
@@ -174,16 +195,24 @@ class SECProblem:
 
 def prepare(points: Points, config: SECConfig) -> Fitter:
     """Build the graph; return the fitter, which shares one basis over all usual K and every seed."""
+    device = None
+    if config.backend == "torch":
+        device = str(torch_backend.torch_device(points.device))
+        points = replace(points, device=device)
     neighbours = nearest_neighbours(points, config.n_neighbors)
     problem = SECProblem(points.values, neighbours, config.mu, config.gamma)
     shared = config.model_dump(include={"mu", "gamma", "n_neighbors"})
+    if device is not None:
+        shared["backend"] = "torch"
 
     copies = group_copies(points.values, neighbours)
 
     def fitter(n_clusters: int, seed: int) -> ClusteringResult:
         n_clusters = check_n_clusters(n_clusters, len(points))
         size = basis_size(n_clusters, len(points))
-        basis = shared_basis(points, "sec", VERSION, {**shared, "size": size}, lambda: problem.basis(size))
+        basis = shared_basis(
+            points, "sec", VERSION, {**shared, "size": size}, lambda: problem.basis(size, device=device)
+        )
         vectors = basis.vectors[:, :n_clusters]
         rng = generator(seed, n_clusters)
         found = discretise(vectors, config.discretisation, config.n_starts, rng)

@@ -1,7 +1,11 @@
 from .base import (
+    Covariance,
     Mixture,
+    component_offsets,
     fitted_mixture,
+    middle_centre,
     rolls,
+    whitening,
 )
 from .gmm import (
     GMM,
@@ -12,8 +16,10 @@ from .gmm_swap import (
     mixture_of,
     mixture_of_partition,
 )
-from .tmixture import (
+from .t_expectation import (
     NU_BOUNDS,
+)
+from .tmixture import (
     ROTATION_TMIXTURE,
     TMIXTURE,
     em_step,
@@ -26,14 +32,18 @@ __all__ = [
     "NU_BOUNDS",
     "ROTATION_TMIXTURE",
     "TMIXTURE",
+    "Covariance",
     "EMOptions",
     "Mixture",
     "best_exchange",
+    "component_offsets",
     "em_step",
     "first_mixture",
     "fitted_mixture",
+    "middle_centre",
     "mixture_of",
     "mixture_of_partition",
     "rolls",
     "run_em",
+    "whitening",
 ]

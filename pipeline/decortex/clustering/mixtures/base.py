@@ -53,25 +53,47 @@ def squared_distances(
     delta = np.empty((len(x), len(centres)))
     log_det = np.empty(len(centres))
     for j, (centre, scale) in enumerate(zip(centres, scales, strict=True)):
-        try:
-            root = np.linalg.cholesky(scale)
-        except np.linalg.LinAlgError as error:
-            raise InputError(
-                f"a component's scale matrix is singular: reg is lost to rounding beside variances of up to "
-                f"{np.diagonal(scale).max():.3g}. Raise reg, scale the embedding, or use diagonal scales."
-            ) from error
-        inverse = solve_triangular(root, np.eye(len(root)), lower=True, check_finite=False)
+        inverse, log_det[j] = _whitening(scale)
         white = (
             x - centre
         ) @ inverse.T  # a product of matrices is several times as fast as solving for every neuron
         delta[:, j] = np.einsum("nd,nd->n", white, white)
-        log_det[j] = 2 * np.log(np.diagonal(root)).sum()
     return delta, log_det
+
+
+def whitening(scales: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Matrices that turn every component's neurons to unit covariance, (n_clusters, D, D), and log determinants.
+
+    Raises
+    ------
+    InputError
+        If a covariance matrix is singular.
+    """
+    found = [_whitening(scale) for scale in scales]
+    return np.stack([inverse for inverse, _ in found]), np.array([log_det for _, log_det in found])
+
+
+def _whitening(scale: FloatArray) -> tuple[FloatArray, float]:
+    try:
+        root = np.linalg.cholesky(scale)
+    except np.linalg.LinAlgError as error:
+        raise InputError(
+            f"a component's scale matrix is singular: reg is lost to rounding beside variances of up to "
+            f"{np.diagonal(scale).max():.3g}. Raise reg, scale the embedding, or use diagonal scales."
+        ) from error
+    inverse: FloatArray = solve_triangular(root, np.eye(len(root)), lower=True, check_finite=False)
+    return inverse, float(2 * np.log(np.diagonal(root)).sum())
+
+
+def middle_centre(centres: FloatArray) -> FloatArray:
+    """Median of the centres, of an even number the lower one, (n_features,)."""
+    middle: FloatArray = np.partition(centres, (len(centres) - 1) // 2, axis=0)[(len(centres) - 1) // 2]
+    return middle
 
 
 def _diagonal_distances(x: FloatArray, centres: FloatArray, scales: FloatArray) -> FloatArray:
     """Expand the square around a middle centre; what cancels there is computed again from differences."""
-    middle = np.partition(centres, (len(centres) - 1) // 2, axis=0)[(len(centres) - 1) // 2]
+    middle = middle_centre(centres)
     near, means = x - middle, centres - middle
     size = (near**2) @ (1 / scales).T
     size += (means**2 / scales).sum(axis=1)
@@ -109,6 +131,17 @@ def log_density(delta: FloatArray, log_det: FloatArray, n_features: int, nu: Flo
     )
     heavy: FloatArray = constant - (nu + n_features) / 2 * np.log1p(delta / nu)
     return heavy
+
+
+def component_offsets(
+    weights: FloatArray, log_det: FloatArray, n_features: int, nu: FloatArray | None
+) -> FloatArray:
+    """Log of weight times the density at a component's own centre, (n_clusters,); -inf for an empty one."""
+    with np.errstate(divide="ignore"):
+        offsets: FloatArray = log_density(np.zeros((1, len(weights))), log_det, n_features, nu)[0] + np.log(
+            weights
+        )
+    return offsets
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 from sklearn.exceptions import ConvergenceWarning
 
+from decortex.clustering.backend import BackendConfig, engine_of
 from decortex.clustering.inputs import FloatArray, check_n_clusters, generator
 from decortex.clustering.kmeans_swap import Screening
 from decortex.clustering.method import Fitter, Method, Points
@@ -30,12 +31,11 @@ from decortex.clustering.mixtures.gmm_swap import (
 )
 from decortex.clustering.multistart import subsample
 from decortex.clustering.result import ClusteringResult
-from decortex.config import Config
 from decortex.distances import robust_centre, typical_variance
 from decortex.errors import InputError
 
 
-class GMMConfig(Config):
+class GMMConfig(BackendConfig):
     """Parameters of the Gaussian mixture."""
 
     covariance: Covariance = Field("diag", description="shape of the components' covariances")
@@ -55,10 +55,12 @@ class GMMConfig(Config):
 
 def prepare(points: Points, config: GMMConfig) -> Fitter:
     """Return the fitter of these neurons."""
-    return partial(fit_gmm, points.values, config)
+    return partial(fit_gmm, points.values, config, device=points.device)
 
 
-def fit_gmm(x: FloatArray, config: GMMConfig, n_clusters: int, seed: int) -> ClusteringResult:
+def fit_gmm(
+    x: FloatArray, config: GMMConfig, n_clusters: int, seed: int, *, device: str | None = None
+) -> ClusteringResult:
     """Maximise the mean log-likelihood of a Gaussian mixture by EM.
 
     Parameters
@@ -69,6 +71,8 @@ def fit_gmm(x: FloatArray, config: GMMConfig, n_clusters: int, seed: int) -> Clu
         Covariances, regularisation, starts.
     n_clusters, seed : int
         Together they determine every random number.
+    device : str, optional
+        Torch device, where the configuration asks for torch.
 
     Returns
     -------
@@ -87,7 +91,7 @@ def fit_gmm(x: FloatArray, config: GMMConfig, n_clusters: int, seed: int) -> Clu
     near = x - middle
     sample = subsample(near, n_clusters, config.n_screen, rng)
     reg = config.reg * typical_variance(x)
-    options = EMOptions(config.covariance, reg, config.max_iter, config.tol)
+    options = EMOptions(config.covariance, reg, config.max_iter, config.tol, engine_of(config, device))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # see status
         try:

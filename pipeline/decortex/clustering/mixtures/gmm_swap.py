@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 from sklearn.mixture import GaussianMixture
 
+from decortex.clustering import torch_backend
 from decortex.clustering.inputs import FloatArray, sklearn_state
-from decortex.clustering.kmeans_swap import Screening, lloyd, nearest_squares, screened_starts
+from decortex.clustering.kmeans_swap import CPU, Screening, SklearnEngine, screened_starts
 from decortex.clustering.mixtures.base import Covariance, Mixture
 from decortex.clustering.mixtures.diagonal_em import run_diagonal_em
 from decortex.clustering.multistart import best_starts, subsample
@@ -45,12 +46,15 @@ class EMOptions:
         Added to every variance, in units of the embedding squared.
     max_iter, tol
         Stopping rule.
+    engine : SklearnEngine
+        What computes the steps that touch all neurons.
     """
 
     covariance: Covariance
     reg: float
     max_iter: int
     tol: float
+    engine: SklearnEngine = CPU
 
 
 def run_em(
@@ -63,6 +67,8 @@ def run_em(
     start: Mixture | None = None,
 ) -> GaussianMixture:
     """Fit a mixture from `n_init` k-means, keeping the best, or from a mixture; x lies around the origin."""
+    if options.engine is not CPU:
+        return _run_on_device(x, options, n_clusters, rng, n_init=n_init, start=start)
     if options.covariance in ("diag", "spherical"):
         starts = (
             [start]
@@ -93,8 +99,37 @@ def run_em(
     ).fit(x)
 
 
-def _from_kmeans(x: FloatArray, options: EMOptions, n_clusters: int, rng: np.random.Generator) -> Mixture:
-    partition = lloyd(x, n_clusters, rng, n_init=1)
+def _run_on_device(
+    x: FloatArray,
+    options: EMOptions,
+    n_clusters: int,
+    rng: np.random.Generator,
+    *,
+    n_init: int,
+    start: Mixture | None,
+) -> GaussianMixture:
+    """Fit by torch, from the starts that scikit-learn would take."""
+    engine = options.engine
+    assert isinstance(engine, torch_backend.TorchEngine)
+    if start is not None:
+        starts = [start]
+    elif options.covariance in ("diag", "spherical"):
+        starts = [_from_kmeans(x, options, n_clusters, rng) for _ in range(n_init)]
+    else:
+        state = np.random.RandomState(sklearn_state(rng))
+        starts = [_from_kmeans(x, options, n_clusters, state) for _ in range(n_init)]
+    stopping: dict[str, Any] = {"reg": options.reg, "max_iter": options.max_iter, "tol": options.tol}
+    runs = [
+        torch_backend.run_gaussian_em(engine.held, x, one, covariance=options.covariance, **stopping)
+        for one in starts
+    ]
+    return max(runs, key=lambda run: run.lower_bound_)
+
+
+def _from_kmeans(
+    x: FloatArray, options: EMOptions, n_clusters: int, rng: np.random.Generator | np.random.RandomState
+) -> Mixture:
+    partition = options.engine.lloyd(x, n_clusters, rng, n_init=1)
     return mixture_of_partition(x, partition.labels_, partition.cluster_centers_, options)
 
 
@@ -191,12 +226,14 @@ def fit_many(
     judges = x if judges is None else judges
     begun = []
     screened = best_starts(
-        screened_starts(sample, screening, n_clusters, rng),
-        lambda centres: float(nearest_squares(judges, centres).sum()),
+        screened_starts(sample, screening, n_clusters, rng, engine=options.engine),
+        lambda centres: float(options.engine.nearest_squares(judges, centres).sum()),
         max(FULL_STARTS, screening.n_refined),
     )
     for centres in screened:
-        partition = lloyd(x, n_clusters, rng, init=centres, n_init=1, max_iter=LLOYD_STEPS, tol=screening.tol)
+        partition = options.engine.lloyd(
+            x, n_clusters, rng, init=centres, n_init=1, max_iter=LLOYD_STEPS, tol=screening.tol
+        )
         begun.append(mixture_of_partition(x, partition.labels_, partition.cluster_centers_, options))
     chosen = best_starts(begun, lambda mixture: -_log_likelihood(judges, mixture), screening.n_refined)
     runs = [run_em(x, coarse, n_clusters, rng, start=start) for start in chosen]

@@ -20,37 +20,41 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.optimize import brentq
-from scipy.special import digamma, logsumexp
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
+from decortex.clustering.backend import BackendConfig
 from decortex.clustering.inputs import FloatArray, check_n_clusters, generator, sklearn_state
 from decortex.clustering.method import Fitter, Method, Points
 from decortex.clustering.mixtures.base import (
     Mixture,
     MixtureFit,
-    log_density,
     mixture_result,
     mixture_scores,
     n_parameters,
     posterior,
     rolls,
-    squared_distances,
+)
+from decortex.clustering.mixtures.t_expectation import (
+    NU_BOUNDS,
+    Expectation,
+    NumpyPull,
+    Pull,
+    degrees_of_freedom,
+    expectation_of,
+    numpy_expectation,
 )
 from decortex.clustering.multistart import best_starts, subsample
 from decortex.clustering.result import ClusteringResult
 from decortex.clustering.rotation import check_orientations, shift_kmeans
-from decortex.config import Config
 from decortex.distances import robust_centre, typical_variance
 from decortex.errors import InputError
 
-NU_BOUNDS = (0.5, 200.0)
 FIRST_NU = 4.0
 CANCELLED = 1e-8  # scale over second moment: below it the difference of moments has lost its digits
 
 
-class TMixtureConfig(Config):
+class TMixtureConfig(BackendConfig):
     """Parameters of the t mixture."""
 
     covariance: Literal["diag", "full"] = Field("diag", description="shape of the components' scale matrices")
@@ -109,7 +113,14 @@ class Run:
     converged: bool
 
 
-def run_em(x: FloatArray, mixture: Mixture, config: TMixtureConfig, max_iter: int) -> Run:
+def run_em(
+    x: FloatArray,
+    mixture: Mixture,
+    config: TMixtureConfig,
+    max_iter: int,
+    *,
+    expectation: Expectation = numpy_expectation,
+) -> Run:
     """Iterate E and M steps from these parameters.
 
     Parameters
@@ -122,6 +133,8 @@ def run_em(x: FloatArray, mixture: Mixture, config: TMixtureConfig, max_iter: in
         nu, regularisation, tolerance.
     max_iter : int
         Iterations at most.
+    expectation : Expectation
+        What takes the E step.
 
     Returns
     -------
@@ -129,59 +142,50 @@ def run_em(x: FloatArray, mixture: Mixture, config: TMixtureConfig, max_iter: in
     """
     history: list[float] = []
     for _ in range(max_iter):
-        mixture, log_likelihood = em_step(x, mixture, config)
+        mixture, log_likelihood = em_step(x, mixture, config, expectation=expectation)
         history.append(log_likelihood)
         if len(history) > 1 and history[-1] - history[-2] < config.tol:
             return Run(mixture, tuple(history), converged=True)
     return Run(mixture, tuple(history), converged=False)
 
 
-def em_step(x: FloatArray, mixture: Mixture, config: TMixtureConfig) -> tuple[Mixture, float]:
+def em_step(
+    x: FloatArray, mixture: Mixture, config: TMixtureConfig, *, expectation: Expectation = numpy_expectation
+) -> tuple[Mixture, float]:
     """One E and one M step; also the mean log-likelihood of the parameters that came in."""
     n_features, n_orientations = x.shape[1], mixture.n_orientations
     assert mixture.nu is not None
-    nu = np.repeat(mixture.nu, n_orientations)
-    delta, log_det = squared_distances(
-        x, rolls(mixture.centres, n_orientations), rolls(mixture.scales, n_orientations)
+    rolled = Mixture(
+        centres=rolls(mixture.centres, n_orientations),
+        scales=rolls(mixture.scales, n_orientations),
+        weights=np.repeat(mixture.weights / n_orientations, n_orientations),
+        nu=np.repeat(mixture.nu, n_orientations),
     )
-    joint = log_density(delta, log_det, n_features, nu)
-    with np.errstate(divide="ignore"):  # an empty component has weight 0
-        joint += np.repeat(np.log(mixture.weights / n_orientations), n_orientations)
-    total = logsumexp(joint, axis=1)
-    tau = np.exp(joint - total[:, None], out=joint)
-    u = (nu + n_features) / (nu + delta)
-    mass = tau.sum(axis=0).reshape(-1, n_orientations).sum(axis=1)
-    new = replace(
-        mixture,
-        weights=mass / len(x),
-        nu=_degrees_of_freedom(tau, u, mixture.nu, n_features) if config.nu == "estimated" else mixture.nu,
-    )
-    return _locate(x, tau * u, new, config), float(total.mean())
+    pull, mass, spread, log_likelihood = expectation(x, rolled)
+    mass = mass.reshape(-1, n_orientations).sum(axis=1)
+    estimated = config.nu == "estimated"
+    nu = degrees_of_freedom(mass, spread, mixture.nu, n_features) if estimated else mixture.nu
+    new = replace(mixture, weights=mass / len(x), nu=nu)
+    return _locate(pull, n_features, new, config), log_likelihood
 
 
-def _locate(x: FloatArray, pull: FloatArray, mixture: Mixture, config: TMixtureConfig) -> Mixture:
+def _locate(pull: Pull, n_features: int, mixture: Mixture, config: TMixtureConfig) -> Mixture:
     """M step of locations and scales for pull = tau u, (n_neurons, n_clusters * O)."""
     n_clusters, n_orientations = len(mixture.weights), mixture.n_orientations
     tiny = np.finfo(np.float64).tiny
-    strength = np.maximum(pull.sum(axis=0).reshape(n_clusters, n_orientations).sum(axis=1), tiny)[:, None]
-    offset = _turned_back(pull.T @ x, n_orientations) / strength
+    strength = np.maximum(pull.strength().reshape(n_clusters, n_orientations).sum(axis=1), tiny)[:, None]
+    offset = _turned_back(pull.first(), n_orientations) / strength
     if config.covariance == "diag":
-        squares = _turned_back(pull.T @ x**2, n_orientations) / strength
+        squares = _turned_back(pull.squares(), n_orientations) / strength
         scales = squares - offset**2
         for lost in np.flatnonzero((scales < CANCELLED * squares).any(axis=1)):
-            scales[lost] = (
-                _squares_around(x, pull.reshape(len(x), n_clusters, -1)[:, lost], offset[lost])
-                / strength[lost]
-            )
+            scales[lost] = _squares_around(pull, int(lost), offset[lost], n_orientations) / strength[lost]
         scales = np.maximum(scales, 0) + config.reg
     else:
-        scales = np.empty((n_clusters, x.shape[1], x.shape[1]))
-        roots = np.sqrt(pull.T)
+        scales = np.empty((n_clusters, n_features, n_features))
         for j in range(n_clusters):
-            weighted = x - offset[j]
-            weighted *= roots[j][:, None]
-            scales[j] = weighted.T @ weighted / strength[j]
-            scales[j].flat[:: x.shape[1] + 1] += config.reg
+            scales[j] = pull.scatter(j, offset[j]) / strength[j]
+            scales[j].flat[:: n_features + 1] += config.reg
     empty = mixture.weights <= tiny  # keeps its place, with weight 0
     where = empty.reshape((-1,) + (1,) * (scales.ndim - 1))
     return replace(
@@ -191,13 +195,12 @@ def _locate(x: FloatArray, pull: FloatArray, mixture: Mixture, config: TMixtureC
     )
 
 
-def _squares_around(x: FloatArray, pull: FloatArray, offset: FloatArray) -> FloatArray:
-    """Sum over neurons and rolls of pull (n_neurons, O) times squared differences from one location, (n_features,)."""
-    n_orientations = pull.shape[1]
-    total = np.zeros(x.shape[1])
+def _squares_around(pull: Pull, cluster: int, offset: FloatArray, n_orientations: int) -> FloatArray:
+    """Sum over neurons and rolls of pull times squared differences from a cluster's location, (n_features,)."""
+    total = np.zeros(len(offset))
     for o in range(n_orientations):
         rolled = np.roll(offset.reshape(n_orientations, -1), o, axis=0).ravel()
-        sums = pull[:, o] @ (x - rolled) ** 2
+        sums = pull.squares_around(cluster * n_orientations + o, rolled)
         total += np.roll(sums.reshape(n_orientations, -1), -o, axis=0).ravel()
     return total
 
@@ -220,29 +223,6 @@ def _turned_back(sums: FloatArray, n_orientations: int) -> FloatArray:
     return turned
 
 
-def _degrees_of_freedom(tau: FloatArray, u: FloatArray, before: FloatArray, n_features: int) -> FloatArray:
-    """Root of the equation for nu in every component, within NU_BOUNDS; `before` are the nu of the E step."""
-    n_clusters = len(before)
-    mass = tau.sum(axis=0).reshape(n_clusters, -1).sum(axis=1)
-    spread = np.einsum("nj,nj->j", tau, np.log(u) - u).reshape(n_clusters, -1).sum(axis=1)
-    half = (before + n_features) / 2
-    constants = 1 + spread / np.maximum(mass, np.finfo(np.float64).tiny) + digamma(half) - np.log(half)
-    low, high = NU_BOUNDS
-
-    def slope(nu: float, constant: float) -> float:
-        return float(np.log(nu / 2) - digamma(nu / 2) + constant)
-
-    found = []
-    for constant in constants:
-        if slope(high, constant) >= 0:
-            found.append(high)
-        elif slope(low, constant) <= 0:
-            found.append(low)
-        else:
-            found.append(float(brentq(slope, low, high, args=(constant,), xtol=1e-10)))
-    return np.array(found)
-
-
 def first_mixture(
     x: FloatArray, labels: NDArray[np.int64], n_clusters: int, config: TMixtureConfig
 ) -> Mixture:
@@ -257,14 +237,16 @@ def first_mixture(
         weights=share.mean(axis=0),
         nu=np.full(n_clusters, nu),
     )
-    located = _locate(x, share, seed, config)
+    located = _locate(NumpyPull(x, share), x.shape[1], seed, config)
     floor = max(typical_variance(x) * 1e-3, config.reg)  # a cluster of one neuron has no variance
     if config.covariance == "diag":
         return replace(located, scales=np.maximum(located.scales, floor))
     return replace(located, scales=located.scales + floor * np.eye(x.shape[1]))
 
 
-def fit_tmixture(x: FloatArray, config: TMixtureConfig, n_clusters: int, seed: int) -> ClusteringResult:
+def fit_tmixture(
+    x: FloatArray, config: TMixtureConfig, n_clusters: int, seed: int, *, device: str | None = None
+) -> ClusteringResult:
     """Maximise the mean log-likelihood of a t mixture.
 
     All starts run a quarter of `n_short` EM iterations and the better half of them the rest (on a subsample of many
@@ -279,6 +261,8 @@ def fit_tmixture(x: FloatArray, config: TMixtureConfig, n_clusters: int, seed: i
         Scale matrices, degrees of freedom, starts.
     n_clusters, seed : int
         Together they determine every random number.
+    device : str, optional
+        Torch device, where the configuration asks for torch.
 
     Returns
     -------
@@ -288,6 +272,7 @@ def fit_tmixture(x: FloatArray, config: TMixtureConfig, n_clusters: int, seed: i
     """
     n_clusters = check_n_clusters(n_clusters, len(x))
     rng = generator(seed, n_clusters)
+    expectation = expectation_of(config, device)
     rotating = isinstance(config, RotationTMixtureConfig)
     n_orientations = config.n_orientations if isinstance(config, RotationTMixtureConfig) else 1
     middle = _orientation_centre(x, n_orientations)
@@ -303,9 +288,11 @@ def fit_tmixture(x: FloatArray, config: TMixtureConfig, n_clusters: int, seed: i
             labels, aligned = _kmeans_labels(seen, n_clusters, rng, trimmed=bool(start % 2)), seen
         first = replace(first_mixture(aligned, labels, n_clusters, config), n_orientations=n_orientations)
         starts.append(first)
-    starts = _short_runs(seen, starts, config)
-    chosen = best_starts(starts, lambda start: -em_step(near, start, config)[1], config.n_refined)
-    runs = [run_em(near, start, config, config.max_iter) for start in chosen]
+    starts = _short_runs(seen, starts, config, expectation)
+    chosen = best_starts(
+        starts, lambda start: -em_step(near, start, config, expectation=expectation)[1], config.n_refined
+    )
+    runs = [run_em(near, start, config, config.max_iter, expectation=expectation) for start in chosen]
     best = max(runs, key=lambda run: run.log_likelihoods[-1])
     count = n_parameters(n_clusters, x.shape[1], config.covariance)
     return mixture_result(
@@ -321,7 +308,9 @@ def fit_tmixture(x: FloatArray, config: TMixtureConfig, n_clusters: int, seed: i
     )
 
 
-def _short_runs(x: FloatArray, starts: list[Mixture], config: TMixtureConfig) -> list[Mixture]:
+def _short_runs(
+    x: FloatArray, starts: list[Mixture], config: TMixtureConfig, expectation: Expectation
+) -> list[Mixture]:
     """Every start runs a quarter of the short run, the better half the rest; returned are the mixtures of that half.
 
     Raises
@@ -333,7 +322,7 @@ def _short_runs(x: FloatArray, starts: list[Mixture], config: TMixtureConfig) ->
     n_first = max(1, config.n_short // 4)
     for start in starts:
         try:
-            runs.append(run_em(x, start, config, n_first))
+            runs.append(run_em(x, start, config, n_first, expectation=expectation))
         except InputError as error:  # a far neuron in the wrong cluster: this start has lost, others may not
             singular = error
     if not runs and singular is not None:
@@ -341,7 +330,9 @@ def _short_runs(x: FloatArray, starts: list[Mixture], config: TMixtureConfig) ->
     runs.sort(key=lambda run: -run.log_likelihoods[-1])
     better = runs[: max(config.n_refined, -(-len(runs) // 2))]
     n_rest = config.n_short - n_first
-    return [run_em(x, run.mixture, config, n_rest).mixture if n_rest else run.mixture for run in better]
+    if not n_rest:
+        return [run.mixture for run in better]
+    return [run_em(x, run.mixture, config, n_rest, expectation=expectation).mixture for run in better]
 
 
 def _kmeans_labels(
@@ -366,7 +357,7 @@ def prepare(points: Points, config: TMixtureConfig) -> Fitter:
     """Return the fitter of these neurons."""
     if isinstance(config, RotationTMixtureConfig):
         check_orientations(points.values, config.n_orientations)
-    return partial(fit_tmixture, points.values, config)
+    return partial(fit_tmixture, points.values, config, device=points.device)
 
 
 TMIXTURE = Method(
