@@ -29,8 +29,8 @@ HOOK = """
 import os, time
 from pathlib import Path
 import decortex_schemas as schemas
-from decortex_schemas.database import connection
-from decortex_schemas.database import leases
+from decortex_schemas.database.server import connection
+from decortex_schemas.database.work import leases
 folder = Path({folder!r})
 table = getattr(schemas, {table!r})
 calls = []
@@ -60,7 +60,7 @@ for stage in ('make_fetch', 'make_compute', 'make_insert'):
 # Only the chain's own tables are looked at: the others stay empty, and cost a statement or five each.
 SMALL = """
 from decortex_ops.workers import scheduler
-from decortex_schemas.database import leases
+from decortex_schemas.database.work import leases
 from decortex_schemas.database.schema import computed_tables
 names = {names!r}
 chain = [table for table in computed_tables() if table.__name__ in names]
