@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pymysql
 import pytest
+from hypothesis import settings
 
 # Tests run while the code is being changed; those of the refusal take it away.
 os.environ["DECORTEX_ALLOW_DIRTY"] = "1"
+# How long an example takes says what else the machine does.
+settings.register_profile("any speed", deadline=None)
+settings.load_profile("any speed")
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATABASE_FIXTURES = {"server"}
 

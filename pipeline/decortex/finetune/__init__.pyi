@@ -1,6 +1,6 @@
 from .config import ROTATION_KINDS, FinetuneConfig
 from .losses.diagnostics import Diagnostics
-from .losses.rotation import RotationStart
+from .losses.rotations.rotation import RotationStart
 from .null import (
     NoiseRule,
     choose_noise,

@@ -40,25 +40,19 @@ from .run_state import (
     state_folder,
 )
 from .schema import (
-    Settings,
     activate,
-    check_server,
     check_version,
     compressed_tables,
     computed_tables,
     configure_store,
     connect,
-    database_name,
     declare_everything,
     instance_of,
     load_tables,
-    object_store,
     open_connection,
     queue_of,
-    read_settings,
     schema,
     stage_of,
-    store_folder,
     table_classes,
 )
 from .server.connection import (
@@ -76,8 +70,18 @@ from .server.refusals import (
     server_disk_is_full,
     server_refusal,
 )
+from .server.settings import (
+    Settings,
+    database_name,
+    object_store,
+    read_settings,
+    store_folder,
+)
 from .server.tls import (
     driver_arguments,
+)
+from .server.version_check import (
+    check_server,
 )
 from .store import (
     Reference,

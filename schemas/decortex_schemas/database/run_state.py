@@ -9,7 +9,7 @@ from typing import Any
 from decortex.config import config_hash
 from decortex.models import training
 from decortex_schemas.database.environment import environment_hash
-from decortex_schemas.database.schema import store_folder
+from decortex_schemas.database.server import store_folder
 
 # A state that no epoch has touched for longer is of a run that nobody will take up.
 STALE_DAYS = 30

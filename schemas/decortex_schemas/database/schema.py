@@ -12,29 +12,28 @@ import re
 import stat
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import datajoint as dj
-import platformdirs
 import pymysql
 from threadpoolctl import threadpool_limits
 
-from decortex.errors import ConfigError, DatabaseError
+from decortex.errors import DatabaseError
 from decortex_schemas.database.definitions import definition_digests
 from decortex_schemas.database.server import (
-    Tls,
-    connection_refusal,
+    Settings,
+    check_server,
+    database_name,
     declaring,
-    driver_arguments,
     install,
+    object_store,
     open_lab_connection,
-    read_tls,
+    read_settings,
     refuse_foreign_settings,
+    store_folder,
 )
 from decortex_schemas.database.versions import declared_version, record_version, refuse_other_version
 
@@ -46,125 +45,6 @@ _instances: dict[tuple[str, str], dj.Computed] = {}
 
 # The server's number for "this session or transaction is read only".
 _READ_ONLY = 1792
-MINIMUM_MYSQL = (8, 0, 13)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Where the database and its store are; every value can come from the environment.
-
-    Parameters
-    ----------
-    host, port, user, password
-        ``DJ_HOST``, ``DJ_PORT``, ``DJ_USER``, ``DJ_PASS`` (or a file named by ``DJ_PASS_FILE``).
-    database : str
-        Name of the MySQL database that holds the tables (``DECORTEX_DATABASE``, default ``decortex``).
-    store : Path
-        Folder of the arrays and checkpoints (``DECORTEX_STORE``); all workers must see the same one. See
-        `object_store` for one on S3.
-    tls : dict, False or None
-        See `decortex_schemas.database.server.tls.read_tls`.
-    """
-
-    host: str
-    port: int
-    user: str
-    password: str
-    database: str
-    store: Path
-    tls: Tls = None
-
-    def __repr__(self) -> str:
-        """Show where, never the password."""
-        return f"Settings({self.user}@{self.host}:{self.port}/{self.database}, store={self.store})"
-
-    def driver(self) -> dict[str, Any]:
-        """Arguments of ``pymysql.connect``: which server, as whom, and how encrypted."""
-        return {
-            "host": self.host,
-            "port": self.port,
-            "user": self.user,
-            "password": self.password,
-            **driver_arguments(self.tls),
-        }
-
-
-def database_name() -> str:
-    """Name of the MySQL database that holds the tables."""
-    name = os.environ.get("DECORTEX_DATABASE", "decortex")
-    if not name.replace("_", "").isalnum() or len(name) > 48:
-        raise ConfigError(
-            f"DECORTEX_DATABASE is {name!r}: expected at most 48 letters, digits and underscores."
-        )
-    return name
-
-
-def store_folder() -> Path:
-    """Folder of the arrays and checkpoints; with an object store, of what runs keep while they compute."""
-    default = Path(platformdirs.user_data_dir("decortex")) / "store"
-    named = "" if object_store() else os.environ.get("DECORTEX_STORE")
-    return Path(named or default).expanduser().resolve()
-
-
-def object_store() -> dict[str, Any] | None:
-    """The bucket that ``DECORTEX_STORE`` names as ``s3://bucket/folder``, as DataJoint takes it; None for a folder.
-
-    ``DECORTEX_S3_ENDPOINT`` says where it is served, Amazon by default. Credentials are those that boto3 finds
-    (``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``, its files, the machine's role); none are kept here.
-
-    Raises
-    ------
-    ConfigError
-        If it names no bucket, or s3fs is not installed.
-    """
-    named = os.environ.get("DECORTEX_STORE", "")
-    if not named.startswith("s3://"):
-        return None
-    bucket, _, folder = named.removeprefix("s3://").partition("/")
-    if not bucket or ".." in folder.split("/"):
-        raise ConfigError(f"DECORTEX_STORE is {named!r}: expected s3://bucket/folder.")
-    if importlib.util.find_spec("s3fs") is None:
-        raise ConfigError("a store on S3 needs s3fs: pip install 'decortex[s3]'.")
-    endpoint = os.environ.get("DECORTEX_S3_ENDPOINT") or "https://s3.amazonaws.com"
-    return {
-        "protocol": "s3",
-        "endpoint": endpoint.removeprefix("https://").removeprefix("http://"),
-        "bucket": bucket,
-        "location": folder.strip("/"),
-        "secure": not endpoint.startswith("http://"),
-        "access_key": "",
-        "secret_key": "",
-    }
-
-
-def read_settings() -> Settings:
-    """Collect the settings: ``DJ_HOST`` and its companions, else the server that the installation brings.
-
-    Where no ``DJ_HOST`` is set, the entry point group ``decortex.credentials`` is asked; decortex_ops
-    answers it with its embedded server, which it starts when it does not run.
-
-    Raises
-    ------
-    DatabaseError
-        If neither says where a server is.
-    """
-    providers = list(entry_points(group="decortex.credentials"))
-    if not providers:
-        raise DatabaseError(
-            "no database is configured: set DJ_HOST, DJ_USER and DJ_PASS, or install decortex with its "
-            "operations (pip install decortex), which bring an embedded MySQL."
-        )
-    resolve: Callable[[], Any] = providers[0].load()
-    found = resolve()
-    return Settings(
-        found.host,
-        found.port,
-        found.user,
-        found.password,
-        database_name(),
-        store_folder(),
-        read_tls(found.host),
-    )
 
 
 def connect(*, threads: int = 1, must_write: bool = False) -> dj.Connection:
@@ -265,48 +145,6 @@ def open_connection(settings: Settings) -> dj.Connection:
     dj.config["jobs.version_method"] = "none"
     configure_store(settings.store)
     return open_lab_connection(settings.host, settings.port, settings.user, settings.password, settings.tls)
-
-
-def check_server(settings: Settings) -> str:
-    """Return the server's version, or say exactly why it cannot serve.
-
-    Raises
-    ------
-    DatabaseError
-        If the server cannot be reached, refuses the credentials, or is not MySQL 8.0.13 or newer.
-    """
-    where = f"{settings.host}:{settings.port}"
-    try:
-        probe = pymysql.connect(**settings.driver(), connect_timeout=10, read_timeout=20, write_timeout=20)
-    except (pymysql.MySQLError, RuntimeError, OSError) as error:
-        code = error.args[0] if error.args else None
-        refused = (
-            connection_refusal(error, where, settings.user) if isinstance(error, pymysql.MySQLError) else None
-        )
-        if refused is not None:
-            raise DatabaseError(refused) from None
-        if settings.tls and "SSL" in f"{error.__class__.__name__} {error}":
-            raise DatabaseError(
-                f"no encrypted connection to {where} ({error}), which a server on another machine needs: check "
-                "DECORTEX_TLS_* and that the server offers TLS. DJ_USE_TLS=false connects without it, for networks "
-                "that nobody else reads."
-            ) from None
-        raise DatabaseError(
-            f"no MySQL server answers at {where} ({error.__class__.__name__} {code}): check DJ_HOST and "
-            "DJ_PORT and that the server runs (`decortex db status` for the embedded one)."
-        ) from None
-    with probe, probe.cursor() as cursor:
-        cursor.execute("SELECT @@version")
-        version = str(cursor.fetchone()[0])
-    if "mariadb" in version.lower():
-        raise DatabaseError(
-            f"the server at {where} is MariaDB ({version}), which DataJoint 2 does not support: "
-            "use MySQL 8.0.13 or newer (docker compose up -d gives one)."
-        )
-    number = tuple(int(part) for part in version.split("-", 1)[0].split(".")[:3])
-    if number < MINIMUM_MYSQL:
-        raise DatabaseError(f"the server at {where} is MySQL {version}; decortex needs 8.0.13 or newer.")
-    return version
 
 
 def prepare_store(folder: Path) -> None:

@@ -17,8 +17,8 @@ from datajoint.storage import StorageBackend
 
 from decortex.errors import ConfigError, InputError, OperationError
 from decortex_schemas.database.codecs import SealedCodec
-from decortex_schemas.database.schema import database_name, schema
-from decortex_schemas.database.server import hold_store
+from decortex_schemas.database.schema import schema
+from decortex_schemas.database.server import database_name, hold_store
 from decortex_schemas.database.store_paths import AREA, STORE, check_store_path, folder_of, stored_file
 from decortex_schemas.database.work import connection_info
 

@@ -6,14 +6,7 @@ from .datasets.datasets import (
     OWN_KIND,
     SCORED_AGAINST,
     Dataset,
-    checkpoint_order_sha256,
-    insert_neurons,
-    is_registered,
     load_recordings,
-    register_folder,
-    register_h5_folder,
-    register_simulated_video,
-    register_simulation,
     scored_against,
     sessions_of,
 )
@@ -24,6 +17,15 @@ from .datasets.label_sets import (
     insert_label_set,
     labels_of,
     register_true_types,
+)
+from .datasets.registration import (
+    checkpoint_order_sha256,
+    insert_neurons,
+    is_registered,
+    register_folder,
+    register_h5_folder,
+    register_simulated_video,
+    register_simulation,
 )
 from .embeddings import (
     Embedding,

@@ -22,8 +22,8 @@ from decortex.finetune.losses import (
     orbit_distances,
     rolled_by,
     rolls,
-    rotation,
 )
+from decortex.finetune.losses.rotations import rotation
 
 
 def dec(start, **params):

@@ -15,10 +15,10 @@ from decortex.finetune.losses import (
     TiedMixture,
     passes_of,
     rolls,
-    rotation,
     student_t_log_density,
     tied_mixture_scores,
 )
+from decortex.finetune.losses.rotations import rotation
 
 N = 30
 

@@ -22,8 +22,8 @@ from decortex.finetune.losses.assignment import log_target
 from decortex.finetune.losses.base import StartPoints
 from decortex.finetune.losses.dec import DECTerm
 from decortex.finetune.losses.december import RESTART_STARTS, DECEMberTerm
-from decortex.finetune.losses.rotation import rolled_by
-from decortex.finetune.losses.rotation_december import RotationDECEMberTerm
+from decortex.finetune.losses.rotations.rotation import rolled_by
+from decortex.finetune.losses.rotations.rotation_december import RotationDECEMberTerm
 from decortex.finetune.losses.tell import TELLTerm
 from decortex.finetune.losses.transport import balanced_log_target
 from decortex.models.training.steps.averaging import WeightAverage

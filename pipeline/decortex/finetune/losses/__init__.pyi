@@ -32,27 +32,27 @@ from .heads import (
     HeadsTerm,
     head_starts,
 )
-from .rotation import (
+from .rotations.rotation import (
     RotationStart,
     gauge,
     orbit_distances,
     rolled_by,
     rolls,
 )
-from .rotation_dec import (
+from .rotations.rotation_dec import (
     RotationDECTerm,
 )
-from .rotation_december import (
+from .rotations.rotation_december import (
     RotationDECEMberTerm,
 )
-from .tell import (
-    TELLTerm,
-)
-from .tied_mixture import (
+from .rotations.tied_mixture import (
     Kept,
     TiedMixture,
     passes_of,
     tied_mixture_scores,
+)
+from .tell import (
+    TELLTerm,
 )
 from .transport import (
     balanced_log_target,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from decortex.finetune.config import FinetuneConfig
 from decortex.finetune.losses.diagnostics import Diagnostics
-from decortex.finetune.losses.rotation import rolled_by
+from decortex.finetune.losses.rotations import rolled_by
 
 TermStop = Literal["tolerance", "collapsed"]
 ToPoints = Callable[[Tensor], Tensor]

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from decortex.finetune.losses.rotation import orbit_distances
+from decortex.finetune.losses.rotations import orbit_distances
 
 # Mean max q below this many times 1/K: the target hardly differs from the assignment (almost no gradient).
 FLAT_FACTOR = 1.5

@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from dash import dcc, html
 
 from decortex_ops.dashboard.choosing import METHOD, STUDY, K, choose_study
+from decortex_ops.dashboard.panels import name_of, side_by_side
 from decortex_ops.dashboard.parts import Choice, Empty, Panel, View, aria, data
-from decortex_ops.dashboard.side_by_side import name_of, side_by_side
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import pages, table
 from decortex_ops.dashboard.theme import category_colour, figure, number, plain

@@ -10,12 +10,18 @@ from .four_states import (
 from .label_panels import (
     label_panels,
 )
+from .side_by_side import (
+    name_of,
+    side_by_side,
+)
 
 __all__ = [
     "CRITERIA",
     "NULLS",
     "criteria_figure",
     "label_panels",
+    "name_of",
+    "side_by_side",
     "states_panel",
     "variant_notes",
 ]

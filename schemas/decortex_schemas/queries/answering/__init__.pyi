@@ -16,13 +16,13 @@ from .facts import (
     Sample,
     TypeFacts,
 )
-from .of_agreement import agreement_answer
-from .of_association import association_answer
-from .of_cluster import cluster_answer
-from .of_finetuning import finetuning_answer
-from .of_table_scores import WITHIN, table_scores_answer
-from .of_types import types_answer
 from .profiles import profile_facts
+from .sentences.of_agreement import agreement_answer
+from .sentences.of_association import association_answer
+from .sentences.of_cluster import cluster_answer
+from .sentences.of_finetuning import finetuning_answer
+from .sentences.of_table_scores import WITHIN, table_scores_answer
+from .sentences.of_types import types_answer
 from .study_answers import answers, reference
 from .words import STATUS_TEXTS, p_text
 

@@ -27,14 +27,16 @@ from decortex_schemas.queries.answering.facts import (
     Sample,
     TypeFacts,
 )
-from decortex_schemas.queries.answering.of_agreement import agreement_answer
-from decortex_schemas.queries.answering.of_association import association_answer
-from decortex_schemas.queries.answering.of_cluster import cluster_answer
-from decortex_schemas.queries.answering.of_finetuning import finetuning_answer
-from decortex_schemas.queries.answering.of_table_scores import table_scores_answer
-from decortex_schemas.queries.answering.of_types import types_answer
 from decortex_schemas.queries.answering.profiles import profile
 from decortex_schemas.queries.answering.samples import study_sample
+from decortex_schemas.queries.answering.sentences import (
+    agreement_answer,
+    association_answer,
+    cluster_answer,
+    finetuning_answer,
+    table_scores_answer,
+    types_answer,
+)
 from decortex_schemas.queries.basis import Names, Row, average, defined
 from decortex_schemas.queries.catalogue import one_at_a_time, worst_status
 from decortex_schemas.queries.evaluation import (

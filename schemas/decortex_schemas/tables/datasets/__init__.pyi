@@ -3,15 +3,8 @@ from .datasets import (
     OWN_KIND,
     SCORED_AGAINST,
     Dataset,
-    checkpoint_order_sha256,
-    insert_neurons,
-    is_registered,
     load_recordings,
     mapped_recordings,
-    register_folder,
-    register_h5_folder,
-    register_simulated_video,
-    register_simulation,
     scored_against,
     sessions_of,
     true_types,
@@ -23,6 +16,15 @@ from .label_sets import (
     insert_label_set,
     labels_of,
     register_true_types,
+)
+from .registration import (
+    checkpoint_order_sha256,
+    insert_neurons,
+    is_registered,
+    register_folder,
+    register_h5_folder,
+    register_simulated_video,
+    register_simulation,
 )
 
 __all__ = [

@@ -13,8 +13,20 @@ from decortex.clustering import fit
 from decortex.finetune.losses.base import StartPoints
 from decortex.finetune.losses.december import DECEMberTerm, Moments
 from decortex.finetune.losses.diagnostics import Diagnostics, diagnose
-from decortex.finetune.losses.rotation import best_shifts, gauge, orientation_mean, rolled_by, turned_back
-from decortex.finetune.losses.tied_mixture import Kept, Pass, TiedMixture, passes_of, tied_mixture_scores
+from decortex.finetune.losses.rotations.rotation import (
+    best_shifts,
+    gauge,
+    orientation_mean,
+    rolled_by,
+    turned_back,
+)
+from decortex.finetune.losses.rotations.tied_mixture import (
+    Kept,
+    Pass,
+    TiedMixture,
+    passes_of,
+    tied_mixture_scores,
+)
 
 
 class RotationDECEMberTerm(DECEMberTerm):

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from decortex.finetune.losses import rotation
 from decortex.finetune.losses.assignment import cancelled, middle_of, replaced
-from decortex.finetune.losses.rotation import block_rows, rolls
+from decortex.finetune.losses.rotations import rotation
+from decortex.finetune.losses.rotations.rotation import block_rows, rolls
 
 
 @dataclass(frozen=True)

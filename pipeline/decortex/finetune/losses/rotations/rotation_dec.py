@@ -12,7 +12,7 @@ from torch import Tensor
 from decortex.finetune.losses.assignment import log_target, mean_kl, squared_distances, student_log_kernel
 from decortex.finetune.losses.dec import DECTerm
 from decortex.finetune.losses.diagnostics import Diagnostics, diagnose
-from decortex.finetune.losses.rotation import best_shifts, gauge, rolled_by, rolls, tied_scores
+from decortex.finetune.losses.rotations.rotation import best_shifts, gauge, rolled_by, rolls, tied_scores
 
 
 class RotationDECTerm(DECTerm):

@@ -1,0 +1,5 @@
+"""Clustering losses whose scores are tied over the roll of orientation."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)
