@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import sync_playwright
 
-from decortex_ops.dashboard.pages import Scene, map_figure
+from decortex_ops.dashboard.pages.map_view import Scene, map_figure
 
 CHROMIUM = "/usr/bin/chromium"
 # A zoom is over when the frame after the redrawing has been shown.
