@@ -249,6 +249,13 @@ def agreement(
         title=f"study {study}: between networks (seeds) and starts (restarts)",
         empty="nothing compared yet; `decortex work` does once the scheduler has queued it",
     )
+    shared = sorted({row["finetune"] for row in found["partitions"] if row["shared_start"]})
+    if shared:
+        out.print(
+            f"{', '.join(shared)}: networks were fine-tuned from one consensus and agree by construction; judge them "
+            "by known types, not by this.",
+            highlight=False,
+        )
     parts = (
         ("subsamples", SUBSAMPLE_COLUMNS, "between subsamples of 80 % of the neurons"),
         ("methods", METHOD_COLUMNS, "between methods, on the same network and on different ones"),
