@@ -99,6 +99,14 @@ class Tree:
         )
         return count.most_common()
 
+    def longest(self) -> tuple[str, int]:
+        """The file of most lines."""
+        lines = {
+            str(path.relative_to(self.root)): len(path.read_text().splitlines())
+            for path in self.files.values()
+        }
+        return max(lines.items(), key=lambda item: item[1])
+
     def lines(self) -> dict[str, int]:
         """Lines of code per root."""
         total: Counter[str] = Counter()
@@ -134,6 +142,7 @@ def main() -> None:
         json.dumps(
             {
                 "largest folders": tree.folders()[:5],
+                "longest file": tree.longest(),
                 "circles": tree.circles(),
                 "lines": tree.lines(),
                 "seconds of --help": round(seconds_of_help(root), 2),
