@@ -6,6 +6,7 @@ from .evaluation.selection import choose_k
 from .evaluation.splits import count_types, split_test
 from .evaluation.types_or_axes import types_or_axes
 from .models import read_checkpoint
+from .progress import ProgressLine
 from .tuning import measure_tuning
 from .verbs import (
     association,
@@ -21,6 +22,7 @@ from .verbs import (
 __version__: str
 
 __all__ = [
+    "ProgressLine",
     "agreement",
     "analyse",
     "assign",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import importlib.util
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -112,6 +114,7 @@ def test_read_checkpoint_is_where_a_notebook_looks_for_it() -> None:
 
 # What a notebook may rely on; a name that goes or changes its first arguments breaks somebody's work.
 VERBS = {
+    "ProgressLine": "(what, *, to, every, clock)",
     "agreement": "(a, b)",
     "analyse": "(source, columns, *, method, n_clusters, embedding, seed, wide, **given)",
     "assign": "(new, reference, labels, *, groups, seed, config)",
@@ -157,3 +160,22 @@ def test_examples_of_the_verbs_run() -> None:
 
     assert doctest.testmod(verbs).failed == 0
     assert doctest.testmod(verbs).attempted >= 8
+
+
+def test_imports_in_the_docs_work() -> None:
+    lines = {
+        line.strip()
+        for page in [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")]
+        for line in page.read_text(encoding="utf-8").splitlines()
+        if re.fullmatch(r"from decortex[\w.]* import \w+(, \w+)*", line.strip())
+    }
+    assert len(lines) > 10
+    for line in sorted(lines):
+        module, _, names = line.removeprefix("from ").partition(" import ")
+        found = importlib.import_module(module)
+        missing = [
+            name
+            for name in names.split(", ")
+            if not hasattr(found, name) and importlib.util.find_spec(f"{module}.{name}") is None
+        ]
+        assert not missing, f"{line}: {module} has no {', '.join(missing)}"

@@ -117,7 +117,7 @@ def choose_k(
     donors : array_like, shape (n_neurons,), optional
         Animal of every neuron, for the count of types: whole animals are then held out.
     progress : callable, optional
-        Called with (steps done, steps in all).
+        Called with (steps done, steps in all), first before any is done; `decortex.ProgressLine` writes a line.
     **params
         Parameters of the method.
 
@@ -151,10 +151,11 @@ def choose_k(
             "neurons that the embedding excludes."
         )
     method_config(method, params)
-    types = count_types(points, donors=donors, seed=config.seed)
-    clusterer = Clusterer(method, params)
     n_steps = len(grid) + 1 + config.n_surrogates
     report = progress or (lambda _done, _all: None)
+    report(0, n_steps)
+    types = count_types(points, donors=donors, seed=config.seed)
+    clusterer = Clusterer(method, params)
 
     criteria = []
     for k in (1, *grid):
