@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import sync_playwright
 
-from decortex_ops.dashboard.pages.map_view import Scene, map_figure
+from decortex_ops.dashboard.pages import map_view
 
 CHROMIUM = "/usr/bin/chromium"
 # A zoom is over when the frame after the redrawing has been shown.
@@ -40,14 +40,14 @@ def page(n_neurons: int, n_clusters: int) -> str:
     """The map as a page that needs nothing else."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, n_clusters, n_neurons)
-    scene = Scene(
+    scene = map_view.Scene(
         points=rng.normal(size=(n_neurons, 2)),
         labels=labels,
         scores=rng.random(n_neurons),
         neurons={},
         view={"view_spec_id": 1, "view_seed": 0, "model_seed": 0},
     )
-    return map_figure(scene, "cluster").to_html(include_plotlyjs=True, full_html=True)
+    return map_view.map_figure(scene, "cluster").to_html(include_plotlyjs=True, full_html=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
