@@ -211,6 +211,14 @@ def tables(rows: dict[str, Row]) -> None:
             one, other = ({f: over_grid(side, f) for f in ("cpu_seconds", "seconds")} for side in both)
             found = _ratio(one, other, "cpu_seconds", "seconds")
             print(f"  {package} over the {method} grid, n=50,000 (both interpolated over K): {found}")
+    print(
+        "\ndiscretisation objective (lower is better), mean over the grid, at the defaults and with one start:"
+    )
+    for n in SIZES:
+        for method in ("sec", "ldmgi"):
+            both = [good.get(f"{method} grid{what} n={n}") for what in (", defaults", "")]
+            if all(both):
+                print(f"  {method}, n={n:,}: {', '.join(str(row['discretisation']) for row in both if row)}")
     print("\nobjective (lower is better), mean and range over seeds 0..2, ours and scikit-learn's:")
     for name, row in good.items():
         method, _, rest = name.partition(" ")

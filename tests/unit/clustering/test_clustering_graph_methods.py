@@ -245,6 +245,15 @@ def test_screened_starts_reach_the_optimum_of_full_ones(discretiser):
     assert screened.labels.shape == (7_000,)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_more_starts_of_the_rotation_never_end_higher_than_one(seed):
+    rows = np.random.default_rng(3).normal(size=(6_500, 6)) * 1e-3
+    rows[np.arange(12) * 500] = np.repeat(np.eye(6), 2, axis=0)  # each eigenvector is about two neurons
+    rows[:, 0] += 1e-2
+    one, ten = (discretise(rows, "rotation", n, np.random.default_rng(seed)).objective for n in (1, 10))
+    assert ten <= one
+
+
 def test_only_different_optima_go_on():
     found = [
         Discretisation(np.zeros(3, dtype=np.int64), value, 1, True) for value in (0.3, 0.1, 0.1, 0.2, 0.4)

@@ -1,7 +1,8 @@
 """From eigenvectors to labels: spectral rotation (Yu & Shi 2003) or k-means on normalised rows.
 
-With many neurons all starts run on a random sample of the rows, and those that end in different optima near the best
-go on with all rows (as in `decortex.clustering.multistart`).
+With many neurons the starts run on a random sample of the rows, and those that end in different optima near the best
+go on with all rows (as in `decortex.clustering.multistart`). The rotation's first start is one of all rows: a
+sample may miss the few neurons that an eigenvector is about.
 """
 
 from __future__ import annotations
@@ -84,7 +85,8 @@ def discretise(
         Which rule.
     n_starts : int
         Starts; the lowest objective is kept. Above 6,000 rows (150 per cluster) they run on a sample of 2,000 (50 per
-        cluster), and of the optima found there the best, three at most, go on with all rows.
+        cluster), and of the optima found there the best, three at most, go on with all rows. The rotation's first start
+        runs on all rows in any case, so that more starts never end higher than one.
     rng : Generator
         Source of the starts.
     row_norm : bool
@@ -97,14 +99,15 @@ def discretise(
     rows = normalise_rows(vectors) if row_norm else np.ascontiguousarray(vectors)
     if discretiser == "kmeans":
         return _by_kmeans(rows, n_starts, rng)
+    starts = [_spread_rows(rows, rng)]
     sample = _sample(rows, n_starts, rng)
     if sample is None:
-        starts = [_spread_rows(rows, rng) for _ in range(n_starts)]
+        starts += [_spread_rows(rows, rng) for _ in range(n_starts - 1)]
     else:
         screened = [
-            rotate(sample, _spread_rows(sample, rng), tolerance=SAMPLE_TOLERANCE) for _ in range(n_starts)
+            rotate(sample, _spread_rows(sample, rng), tolerance=SAMPLE_TOLERANCE) for _ in range(n_starts - 1)
         ]
-        starts = [one.rotation for one in different_optima(screened) if one.rotation is not None]
+        starts += [one.rotation for one in different_optima(screened) if one.rotation is not None]
     return min((rotate(rows, start) for start in starts), key=lambda found: found.objective)
 
 

@@ -31,7 +31,8 @@ from decortex.clustering.method import Fitter, Method, Points
 from decortex.clustering.result import ClusteringResult
 from decortex.config import Config
 
-VERSION = 2
+VERSION = 2  # of the basis, in the cache
+ALGORITHM_VERSION = 3
 
 
 class LDMGIConfig(Config):
@@ -112,7 +113,7 @@ LDMGI = Method(
     summary="local discriminant models, integrated over the graph",
     cited="local discriminant models and global integration (Yang et al. 2010)",
     config=LDMGIConfig,
-    algorithm_version=VERSION,
+    algorithm_version=ALGORITHM_VERSION,
     prepare=prepare,
     scores=neighbour_scores,
     presets={f"ldmgi {n} neighbours": {"n_neighbors": n} for n in (5, 15, 30)},

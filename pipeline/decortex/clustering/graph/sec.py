@@ -42,7 +42,8 @@ from decortex.clustering.method import Fitter, Method, Points
 from decortex.clustering.result import ClusteringResult
 from decortex.errors import InputError
 
-VERSION = 2
+VERSION = 2  # of the basis, in the cache
+ALGORITHM_VERSION = 3
 WEAK_REGRESSION = 0.1  # up to this mu the graph alone makes a good preconditioner
 KNOWN_COMPONENTS = 64  # component vectors that the solver starts from
 
@@ -255,7 +256,7 @@ SEC = Method(
     summary="spectral embedded clustering: eigenvectors that a linear map of the features can follow",
     cited="spectral embedded clustering (Nie et al. 2011)",
     config=SECConfig,
-    algorithm_version=VERSION,
+    algorithm_version=ALGORITHM_VERSION,
     prepare=prepare,
     scores=linear_scores,
     # The papers' 5 neighbours cut islands off readout embeddings: 15 and 30 stand beside them.

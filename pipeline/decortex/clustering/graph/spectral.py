@@ -22,7 +22,8 @@ from decortex.clustering.method import Fitter, Method, Points
 from decortex.clustering.result import ClusteringResult
 from decortex.config import Config
 
-VERSION = 2
+VERSION = 2  # of the basis, in the cache
+ALGORITHM_VERSION = 3
 
 
 class SpectralConfig(Config):
@@ -83,7 +84,7 @@ SPECTRAL = Method(
     summary="normalised spectral clustering on the neighbour graph",
     cited="normalised spectral clustering (Shi & Malik 2000)",
     config=SpectralConfig,
-    algorithm_version=VERSION,
+    algorithm_version=ALGORITHM_VERSION,
     prepare=prepare,
     scores=neighbour_scores,
     presets={"spectral": {}},
