@@ -70,7 +70,9 @@ def test_stimuli_and_confusion_are_what_was_stored() -> None:
     made = figure_of("/tuning", "?method=1&k=4", lab(), "stimuli")
     np.testing.assert_array_equal(made.data[1].z, np.eye(4, 5)[::-1])
     np.testing.assert_array_equal(made.data[2].z, STIMULI["confusion"])
-    assert "1 of 2 clusters answer most to their own" in text_of(router.show("/tuning", "?k=4", lab()).main)
+    assert "n = 2 clusters, 1 of which answer most to their own" in text_of(
+        router.show("/tuning", "?k=4", lab()).main
+    )
 
 
 def test_fields_show_space_and_of_movies_time() -> None:

@@ -224,7 +224,7 @@ def discriminative_panel(found: Mapping[str, Any]) -> Panel:
     return Panel(
         "stimuli",
         "The stimulus that drives each cluster alone, and what it drives",
-        f"{found['n_discriminated']} of {len(clusters)} clusters answer most to their own; responses in s.d.",
+        f"n = {len(clusters)} clusters, {found['n_discriminated']} of which answer most to their own; in s.d.",
         figure=stimuli_figure(found),
         rows=rows,
         note="All neurons read at the middle of the image. Of movies the last frame is shown. A row of the matrix is a "
@@ -276,7 +276,7 @@ def fields_panels(found: Sequence[Mapping[str, Any]] | None) -> list[Panel]:
         Panel(
             "fields",
             "The largest linear field of each cluster",
-            "one neuron per cluster; response at grey over each pixel, unit length",
+            f"n = {len(shown)} clusters, one neuron each; response at grey over each pixel, unit length",
             figure=spatial_figure(shown),
             rows=[
                 {"cluster": row["cluster"], "neuron": row["neuron"], "separable": row["separable"]}
@@ -299,7 +299,7 @@ def fields_panels(found: Sequence[Mapping[str, Any]] | None) -> list[Panel]:
             Panel(
                 "time",
                 "The linear field in time",
-                "mean over a cluster's neurons, each of unit length",
+                f"n = {len(shown)} clusters; mean over a cluster's neurons, each of unit length",
                 figure=temporal_figure(shown),
                 rows=rows,
             )
