@@ -109,11 +109,13 @@ def run_demo(
     study = f"demo-{config_hash({'plan': content, 'versions': versions})[:8]}"
     declare_plan(study, plan)
     fleet_size = workers or os.cpu_count() or 1
-    run_until_empty(workers=fleet_size, on_round=on_round)
-    freeze_study(study)
-    if plan.states != "none":
-        freeze_study(states_study_of(study))
-    run_until_empty(workers=fleet_size, on_round=on_round)  # what compares across a frozen study
+
+    def freeze() -> None:
+        freeze_study(study)
+        if plan.states != "none":
+            freeze_study(states_study_of(study))
+
+    run_until_empty(workers=fleet_size, on_round=on_round, then=freeze)  # the rest compares across a frozen study
     return {
         "study": study,
         "failed": [row for row in queries.failed_jobs() if row["key"].get("dataset") == dataset],

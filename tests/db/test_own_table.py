@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +39,17 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def filled(*, then: Callable[[], object], **_: object) -> None:
+    """As `run_until_empty`, in this process."""
+    fill()
+    then()
+    fill()
+
+
 @pytest.fixture(scope="module")
 def made(database: dict[str, str], file: Path) -> Iterator[TableStudy]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("decortex_ops.table_study.run_until_empty", lambda **_: fill())
+        patch.setattr("decortex_ops.table_study.run_until_empty", filled)
         yield analyse_file(file, COLUMNS)
 
 

@@ -22,7 +22,13 @@ RESTARTS = 3
 OnRound = Callable[[list[dict[str, Any]]], None]
 
 
-def run_until_empty(*, workers: int, threads: int = 1, on_round: OnRound = lambda rows: None) -> None:
+def run_until_empty(
+    *,
+    workers: int,
+    threads: int = 1,
+    on_round: OnRound = lambda rows: None,
+    then: Callable[[], object] | None = None,
+) -> None:
     """Queue what is asked for and compute it with local workers until nothing is pending or in work.
 
     Keys that end in an error stay as they are, with their traceback (`decortex errors`).
@@ -35,6 +41,9 @@ def run_until_empty(*, workers: int, threads: int = 1, on_round: OnRound = lambd
         Threads of each.
     on_round : callable
         Takes the rows of `decortex_schemas.queries.catalogue.overview.progress` after every round.
+    then : callable, optional
+        Called once when all is computed; what is asked for afterwards is computed by the same workers, which need
+        not start again. `freeze_study` of a study for example.
 
     Raises
     ------
@@ -44,7 +53,14 @@ def run_until_empty(*, workers: int, threads: int = 1, on_round: OnRound = lambd
     sweep()
     on_round(progress())
     if queues_empty():
-        return
+        if then is None:
+            return
+        then()
+        then = None
+        sweep()
+        on_round(progress())
+        if queues_empty():
+            return
     with _fleet(workers, threads) as fleet:
         while True:
             was_empty = queues_empty()
@@ -52,7 +68,10 @@ def run_until_empty(*, workers: int, threads: int = 1, on_round: OnRound = lambd
             on_round(progress())
             # Empty before a sweep that queued nothing: no key can appear any more.
             if was_empty and not added:
-                return
+                if then is None:
+                    return
+                then()
+                then = None
             fleet.keep_running()
             time.sleep(ROUND_SECONDS)
 
