@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 SOURCES = pipeline schemas populate_scripts tests benchmarks
 
-.PHONY: help setup demo demo-real test lint types e2e faults soak fuzz slurm load dashboard-load bench toy calibrate calibrate-k calibrate-splits known-types
+.PHONY: help setup demo demo-real test lint types e2e faults soak fuzz slurm load dashboard-load bench toy calibrate calibrate-k calibrate-splits known-types flyvis
 .PHONY: diagram docs clean
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make calibrate-k  how often the choice of K is right, one JSON object a line (SEEDS=10)"
 	@echo "make calibrate-splits  level and power of the number of types (SEEDS=20 N=700 OUT=split_power.jsonl), resumable"
 	@echo "make known-types  data sets of known types: the number of types, its rivals, every method (DATA=folder of npz)"
+	@echo "make flyvis     a second world: networks of flyvis' fly neurons against its 65 cell types (OUT=flyvis), resumable"
 	@echo "make calibrate  error rates of the tests on simulated null data (SETS=100 for a quick look)"
 	@echo "make slurm      a job array on a one-node Slurm of the test's own (as root; slurm-wlm and munge installed)"
 	@echo "make fuzz       damaged configurations and checkpoints against their loaders (MINUTES=10)"
@@ -85,6 +86,13 @@ calibrate-splits: setup
 
 known-types: setup
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/known_types.py --out $(or $(OUT),known_types.jsonl) $(if $(DATA),--data $(DATA))
+
+# flyvis brings some eighty packages for one function: an environment of its own. Its torch is the one of constraints.txt.
+flyvis: setup
+	test -x $(or $(OUT),flyvis)/env/bin/python || $(PYTHON) -m venv $(or $(OUT),flyvis)/env
+	$(or $(OUT),flyvis)/env/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt flyvis==1.2.0
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/fly_world.py $(or $(OUT),flyvis) --flyvis $(or $(OUT),flyvis)/env/bin/python
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/fly_chain.py $(or $(OUT),flyvis)
 
 calibrate: setup
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibrate.py --sets $(or $(SETS),2000)

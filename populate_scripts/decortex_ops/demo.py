@@ -115,7 +115,9 @@ def run_demo(
         if plan.states != "none":
             freeze_study(states_study_of(study))
 
-    run_until_empty(workers=fleet_size, on_round=on_round, then=freeze)  # the rest compares across a frozen study
+    run_until_empty(
+        workers=fleet_size, on_round=on_round, then=freeze
+    )  # the rest compares across a frozen study
     return {
         "study": study,
         "failed": [row for row in queries.failed_jobs() if row["key"].get("dataset") == dataset],

@@ -13,6 +13,7 @@ from typing import Any
 
 from decortex.errors import OperationError
 from decortex_ops.workers.scheduler import queues_empty, sweep
+from decortex_schemas.database import KeySources, computed_tables
 from decortex_schemas.queries import progress
 
 ROUND_SECONDS = 2.0
@@ -62,10 +63,13 @@ def run_until_empty(
         if queues_empty():
             return
     with _fleet(workers, threads) as fleet:
+        sources = KeySources(computed_tables())
         while True:
-            was_empty = queues_empty()
-            added = sweep().added
-            on_round(progress())
+            rows = progress()
+            on_round(rows)
+            was_empty = all(row["pending"] == 0 and row["reserved"] == 0 for row in rows)
+            # While there is work, only queues whose keys can have changed are looked at.
+            added = sweep(None if was_empty else sources).added
             # Empty before a sweep that queued nothing: no key can appear any more.
             if was_empty and not added:
                 if then is None:

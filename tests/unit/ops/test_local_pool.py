@@ -17,12 +17,16 @@ class Queue:
     def __init__(self, patch: pytest.MonkeyPatch, waiting: int) -> None:
         self.waiting, self.queued, self.events = waiting, 0, []
         patch.setattr(local_pool, "sweep", self.sweep)
-        patch.setattr(local_pool, "progress", list)
+        patch.setattr(local_pool, "progress", lambda: [{"pending": self.queued, "reserved": 0}])
+        patch.setattr(local_pool, "KeySources", lambda tables: object())
+        patch.setattr(local_pool, "computed_tables", list)
         patch.setattr(local_pool, "queues_empty", lambda: self.queued == 0)
         patch.setattr(local_pool, "_fleet", self.fleet)
         patch.setattr(local_pool.time, "sleep", lambda seconds: self.work())
 
-    def sweep(self) -> SimpleNamespace:
+    def sweep(self, sources: object = None) -> SimpleNamespace:
+        if self.queued:
+            assert sources is not None  # with work in the queues, not every queue is refreshed
         added, self.waiting = self.waiting, 0
         self.queued += added
         return SimpleNamespace(added=added)
