@@ -98,7 +98,7 @@ def test_association_shows_what_the_tables_hold(visit: Visit, study: str, sql: S
     visit.open(f"/association?study={study}&k=8")
     stored = sql(
         "SELECT AVG(a.omega2_partial) AS omega2 FROM __cluster_association a JOIN `#covariate_set` c USING "
-        "(covariate_set_id) WHERE a.model_spec_id = 1 AND method = 'kmeans' AND k = 8 AND finetune_id = 1 "
+        "(covariate_set_id) WHERE a.model_spec_id = 1 AND method_id = 1 AND k = 8 AND finetune_id = 1 "
         "AND covariate_set = 'all known'"
     )[0]["omega2"]
     assert visit.tile("omega², all known held fixed").startswith(f"{stored:.3f} [")
@@ -140,7 +140,9 @@ def test_runs_filter_sort_and_compare(visit: Visit, study: str, sql: Sql) -> Non
     visit.open(f"/runs?study={study}")
     panel = visit.panel("runs")
     total = sql("SELECT COUNT(*) AS n FROM __d_e_c_finetune d JOIN study__finetuning f USING "
-                "(method, method_id, k, seed, finetune_id) WHERE f.study = %s", study)[0]["n"]  # fmt: skip
+                "(method, method_id, k, seed, finetune_id) JOIN study__model m "
+                "USING (dataset, model_spec_id, model_seed) "
+                "WHERE f.study = %s AND m.study = f.study", study)[0]["n"]  # fmt: skip
     assert f"n = {total} partitions" in panel.inner_text()
     visit.page.get_by_label("K", exact=True).select_option("8")
     visit.at("k=8")
