@@ -63,6 +63,10 @@ class NumpyPull:
     def _roots(self) -> FloatArray:
         return np.sqrt(self.pull.T)
 
+    @cached_property
+    def _buffer(self) -> FloatArray:
+        return np.empty_like(self.x)
+
     def strength(self) -> FloatArray:
         """Sum of the weights."""
         return np.asarray(self.pull.sum(axis=0))
@@ -81,7 +85,7 @@ class NumpyPull:
 
     def scatter(self, component: int, offset: FloatArray) -> FloatArray:
         """Weighted sum of outer products of differences from an offset."""
-        weighted = self.x - offset
+        weighted = np.subtract(self.x, offset, out=self._buffer)
         weighted *= self._roots[component][:, None]
         return weighted.T @ weighted
 
