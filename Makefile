@@ -42,7 +42,7 @@ demo-real: setup
 	$(BIN)/decortex demo --data $(DATA)
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 faults: setup
 	REPEATS=$(or $(REPEATS),20) AWAY_SECONDS=$(or $(AWAY_SECONDS),30) $(BIN)/python -m pytest -q tests/e2e/test_faults.py

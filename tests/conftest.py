@@ -19,27 +19,16 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 DATABASE_FIXTURES = {"server"}
 
 
-# Computed in every process that asks for them: tests that use them run in one, the others are spread by file.
-COMPUTED_ONCE = {"lab", "selection"}
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the server from the fixtures it asks for, so that no mark can be forgotten; spread the tests.
+    """Mark what needs the server from the fixtures it asks for, so that no mark can be forgotten; long files first.
 
-    The longest groups come first, so that all processes end at about the same time: the tests that share the computed
-    lab, then the commands, then the tables and the rest.
+    Files of programs and commands take longest, then those of tables: all processes end at about the same time.
     """
-    ranks = []
     for item in items:
-        fixtures = set(getattr(item, "fixturenames", ()))
-        if DATABASE_FIXTURES & fixtures:
+        if DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("needs_db")
-        file = item.path.relative_to(REPOSITORY / "tests").as_posix()
-        computed = bool(COMPUTED_ONCE & fixtures) and file.startswith("db/")
-        item.add_marker(pytest.mark.xdist_group("lab" if computed else file))
-        ranks.append((not computed, not file.startswith("e2e/"), not file.startswith("db/")))
-    order = sorted(range(len(items)), key=ranks.__getitem__)
-    items[:] = [items[index] for index in order]
+    rooms = {"e2e": 0, "db": 1}
+    items.sort(key=lambda item: rooms.get(item.path.relative_to(REPOSITORY / "tests").parts[0], 2))
 
 
 @pytest.fixture(scope="session")

@@ -105,7 +105,11 @@ def test_types_that_stand_apart_come_first(study: str, monkeypatch: Any, capsys:
     with pytest.raises(SystemExit):
         main()
     lines = capsys.readouterr().out.splitlines()
-    assert lines[: len(counted)] == [f"network {own['model_seed']}: {own['sentence']}" for own in counted]
+    assert lines[0].startswith("How many types of neurons are there? NOT ESTABLISHED")
+    assert lines[1] == ""
+    assert lines[2 : 2 + len(counted)] == [
+        f"network {own['model_seed']}: {own['sentence']}" for own in counted
+    ]
 
 
 def test_a_refusal_points_to_types_that_stand_apart() -> None:
