@@ -64,10 +64,11 @@ def code_state() -> dict[str, str | bool | None]:
         wheel; None where nothing is known to compare them with. ``diff_sha256``: of what differs: the uncommitted
         changes, or the files of an installed wheel that was edited; None where nothing does.
     """
-    digest = source_digest(installed_folders())
+    folders = installed_folders()
+    digest = source_digest(folders)
     commit, changes = checkout_state(Path(__file__).resolve().parent)
     if commit is None:
-        built = _built(Path(__file__).resolve().parent.parent / BUILD_FILE)
+        built = _built(folders["decortex_schemas"] / BUILD_FILE)
         commit, changes = built.get("git_commit"), built.get("diff_sha256")
         if built and built.get("source_sha256") != digest:
             changes = digest
