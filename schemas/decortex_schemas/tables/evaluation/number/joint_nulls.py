@@ -17,7 +17,7 @@ from decortex_schemas.database import STAMP, Computation, Environment, Made, sch
 from decortex_schemas.tables.datasets import Dataset
 from decortex_schemas.tables.evaluation.number.k_criteria import VALUE_COLUMNS, raw_features, value_row
 from decortex_schemas.tables.networks import TrainedModel
-from decortex_schemas.tables.specs import (
+from decortex_schemas.tables.specs import (  # noqa: F401  (foreign keys)
     ClusteringMethod,
     EmbeddingSpec,
     Fitting,
@@ -81,17 +81,11 @@ class SeedNullFit(Fitting):
 
     @property
     def key_source(self) -> Any:
-        """Joint surrogates that studies and requests ask for, once all networks of the study are trained."""
-        every = (
-            Study.proj()
-            * Dataset.proj()
-            * ModelSpec.proj()
-            * EmbeddingSpec.proj()
-            * ClusteringMethod.proj()
-            * NullModel.proj()
-            * Seed.proj(null_seed="seed")
-        )
-        return every & [asked_seed_nulls(), requested_seed_nulls()]
+        """Joint surrogates that studies and requests ask for, once all networks of the study are trained.
+
+        A union: of a product of all specifications that either asks for, MySQL would try every member.
+        """
+        return asked_seed_nulls() + requested_seed_nulls()
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch the networks' digests, the grid and the parameters."""
