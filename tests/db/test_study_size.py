@@ -150,6 +150,7 @@ def test_networks_are_needed_while_a_study_asks_for_them_or_for_what_is_taken_fr
     declare_plan("unneeded", plan)
     ours = (Study.Model & {"study": "unneeded"}).proj()
     tasks = (ModelTask & ours.to_dicts()).to_dicts()
+    of_nulls = (Study.Model & {"study": "unneeded-null"}).proj().to_dicts(order_by="dataset")
     studies = ["unneeded", "unneeded-states", "unneeded-null", "unneeded-null-states"]
     assert set(studies) <= set(Study.to_arrays("study"))
     where = unused_condition(ModelTask)
@@ -168,6 +169,10 @@ def test_networks_are_needed_while_a_study_asks_for_them_or_for_what_is_taken_fr
         (Study & {"study": study}).delete(prompt=False, part_integrity="cascade")
     assert unneeded() == 1
     assert all(unused_condition(table) == "FALSE" for table in (FrozenStudy, NullRecordings))
+    # Null datasets of a network that is gone are never drawn: no worker may be asked to train on them.
+    nulls = [{name: row[name] for name in ModelTask().primary_key} for row in of_nulls]
+    assert nulls
+    (ModelTask & nulls).delete(prompt=False, part_integrity="cascade")
     (ModelTask & tasks).delete(prompt=False, part_integrity="cascade")
 
 

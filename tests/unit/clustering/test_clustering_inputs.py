@@ -88,7 +88,7 @@ def test_an_unknown_method_lists_those_there_are(method):
 @pytest.mark.parametrize(
     ("method", "params", "says"),
     [
-        ("kmeans", {"ninit": 3}, "ninit.*It has n_init"),
+        ("kmeans", {"ninit": 3}, "ninit.*did you mean .n_init"),
         ("kmeans", {"n_init": 0}, "should be at least 1"),
         ("gmm", {"covariance": "block"}, "'diag', 'full', 'tied' or 'spherical'"),
         ("gmm", {"reg": float("nan")}, "finite"),

@@ -21,9 +21,9 @@ BLIND = (
     f"{TABLES}/clustering.py",
     f"{TABLES}/embeddings.py",
     f"{TABLES}/finetuning.py",
-    f"{TABLES}/networks.py",
-    f"{TABLES}/studies.py",
-    f"{TABLES}/frozen.py",
+    f"{TABLES}/networks",
+    f"{TABLES}/studies/studies.py",
+    f"{TABLES}/studies/frozen.py",
     f"{TABLES}/subsamples.py",
     f"{TABLES}/evaluation/number/k_criteria.py",
     f"{TABLES}/evaluation/number/k_selection.py",
@@ -31,7 +31,7 @@ BLIND = (
     f"{TABLES}/evaluation/number/joint_nulls.py",
     f"{TABLES}/evaluation/finetune_null.py",
     f"{TABLES}/evaluation/number/types.py",
-    "schemas/decortex_schemas/queries/evaluation/number/k_selection.py",
+    "schemas/decortex_schemas/queries/evaluation/k_selection.py",
 )
 # Modules of labels, and names that hold what they say; `true_types` are a simulation's own.
 MODULES = ("evaluation.labels", "label_sets", "label_files", "external_labels")
