@@ -21,7 +21,7 @@ BLIND = (
     f"{TABLES}/clustering.py",
     f"{TABLES}/embeddings.py",
     f"{TABLES}/finetuning.py",
-    f"{TABLES}/networks",
+    f"{TABLES}/networks/networks.py",
     f"{TABLES}/studies/studies.py",
     f"{TABLES}/studies/frozen.py",
     f"{TABLES}/subsamples.py",
