@@ -22,6 +22,11 @@ def diagram() -> str:
     )
 
 
+def _facts(page: str) -> list[str]:
+    """Lines of a page without their order: a server that holds other databases too lists the same links otherwise."""
+    return sorted(line for line in page.splitlines() if not line.lstrip().startswith("linkStyle"))
+
+
 def main() -> None:
     """Rewrite the page, or say that it is not what the tables are."""
     schemas.connect()
@@ -29,7 +34,7 @@ def main() -> None:
     head, rest = page.split(BEGIN)
     new = f"{head}{BEGIN}\n```mermaid\n{diagram().strip()}\n```\n{END}{rest.split(END)[1]}"
     if "--check" in sys.argv:
-        sys.exit(0 if new == page else f"{PAGE.name} is out of date: run `make diagram`")
+        sys.exit(0 if _facts(new) == _facts(page) else f"{PAGE.name} is out of date: run `make diagram`")
     PAGE.write_text(new, encoding="utf-8")
 
 

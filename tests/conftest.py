@@ -22,12 +22,12 @@ DATABASE_FIXTURES = {"server"}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs the server from the fixtures it asks for, so that no mark can be forgotten; long files first.
 
-    Files of programs and commands take longest, then those of tables: all processes end at about the same time.
+    Files of tables and of programs take longest, the many short ones fill up: all processes end at about the same time.
     """
     for item in items:
         if DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("needs_db")
-    rooms = {"e2e": 0, "db": 1}
+    rooms = {"db": 0, "e2e": 1}
     items.sort(key=lambda item: rooms.get(item.path.relative_to(REPOSITORY / "tests").parts[0], 2))
 
 
