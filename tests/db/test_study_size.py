@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from small_lab import CHOICE, NETWORK, SMALL, TRAINING, plan_for
 
+import decortex_schemas as schemas
 from decortex.data.simulation import SimulationConfig
 from decortex.errors import ConfigError, InputError
 from decortex_schemas import queries
@@ -125,6 +126,17 @@ def test_a_forecast_is_what_was_computed(fixture: str, request: pytest.FixtureRe
     assert any(row["file_bytes_each"] > 0 for row in found["tables"])
 
 
+def needed(table: Any, study: str) -> set[tuple[Any, ...]]:
+    """Keys of the rows of a table that a study asks for."""
+    names = table().primary_key
+    where, n_named = asked_by(names)
+    columns = ", ".join(f"q.`{name}`" for name in names)
+    rows = schema.connection.query(
+        f"SELECT {columns} FROM {table().full_table_name} AS q WHERE {where}", args=[study] * n_named
+    )
+    return set(rows.fetchall())
+
+
 def test_what_two_studies_need_is_shared(lab: str, selection: str) -> None:
     rows = {row["table"]: row for row in queries.study_rows(selection)}
     assert rows["TrainedModel"]["rows"] == 2
@@ -133,8 +145,15 @@ def test_what_two_studies_need_is_shared(lab: str, selection: str) -> None:
     assert rows["KSelection"]["own_rows"] == rows["KSelection"]["rows"] > 0
     other = {row["table"]: row for row in queries.study_rows(lab)}
     assert other["Clustering"]["own_rows"] < other["Clustering"]["rows"]
-    assert 0 <= other["ContinuedTraining"]["own_file_bytes"] <= other["ContinuedTraining"]["file_bytes"]
     assert other["ContinuedTraining"]["file_bytes"] > 0
+    every = set(Study.to_arrays("study"))  # other tests' among them
+    for table in (schemas.TrainedModel, schemas.Clustering, schemas.ContinuedTraining):
+        for study, told in ((selection, rows), (lab, other)):
+            own = needed(table, study).difference(*(needed(table, name) for name in every - {study}))
+            assert told.get(table.__name__, {"own_rows": 0})["own_rows"] == len(own)
+    trained = other["ContinuedTraining"]
+    share = trained["own_rows"] / trained["rows"]
+    assert trained["own_file_bytes"] == pytest.approx(share * trained["file_bytes"], rel=0.1)
     with pytest.raises(ConfigError, match="there is no study 'nobody'"):
         queries.study_rows("nobody")
 

@@ -23,6 +23,7 @@ from .network_config import (
     SessionGeometry,
 )
 from .predict import (
+    evaluating,
     frames_skipped,
     predict,
     predictions,
@@ -52,6 +53,7 @@ __all__ = [
     "check_images",
     "contrast_energy",
     "core_sha256",
+    "evaluating",
     "frames_skipped",
     "macaque_v4_large_spec",
     "macaque_v4_rotation_spec",

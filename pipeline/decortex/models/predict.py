@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +69,30 @@ def resolve_device(device: str) -> torch.device:
     return found
 
 
+@contextmanager
+def evaluating(network: Network | BuiltNetwork, device: str) -> Iterator[torch.device]:
+    """A network on a device and in evaluation mode, as long as the block lasts; then as it was.
+
+    Parameters
+    ----------
+    network : Network or BuiltNetwork
+        Moved and switched in place.
+    device : str
+        See `resolve_device`.
+
+    Yields
+    ------
+    torch.device
+        Where the network is.
+    """
+    target, home, was_training = resolve_device(device), _home(network), network.training
+    try:
+        network.to(target).eval()
+        yield target
+    finally:
+        network.to(home).train(was_training)
+
+
 def predictions(
     network: Network | BuiltNetwork,
     session: Session,
@@ -107,18 +133,14 @@ def predictions(
     if name not in network.slices:
         raise InputError(f"the network has no session {name!r}; it has {', '.join(network.session_names)}.")
     own = network.slices[name]
-    target, home, was_training = resolve_device(device), _home(network), network.training
     predicted = np.empty((len(trials), own.stop - own.start), dtype=np.float32)
-    try:
-        network.to(target).eval()
+    with evaluating(network, device) as target:
         if session.n_frames is not None:
             return _of_clips(network, session, trials, name, target)
         with torch.no_grad():
             for begin in range(0, len(trials), batch_size):
                 images = torch.from_numpy(session.images.read(trials[begin : begin + batch_size]))
                 predicted[begin : begin + batch_size] = network(images.to(target), name).cpu().numpy()
-    finally:
-        network.to(home).train(was_training)
     return predicted
 
 

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor
 
+from decortex.config import Config
 from decortex.embeddings import align_rotations
 from decortex.errors import InputError
-from decortex.models import Network, resolve_device
+from decortex.models import Network, evaluating
 from decortex.tuning.experiment import in_pixels
 
 FloatArray = NDArray[np.float64]
@@ -21,6 +23,19 @@ Objective = Callable[[Tensor], Tensor]
 
 _START = 0.1  # standard deviation of the noise that a stimulus starts from, relative to its final one
 _NORMALISED_OVER = 200  # noise images that a neuron's response is scaled by
+
+
+class AscentConfig(Config):
+    """How a stimulus is optimised for a cluster."""
+
+    n_steps: int = Field(150, ge=1, description="steps of Adam per stimulus")
+    step: float = Field(0.1, gt=0, description="Adam's rate, standard deviations of a pixel")
+    contrast: float = Field(
+        1.0, gt=0, le=10, description="largest standard deviation of a stimulus, of a training pixel's"
+    )
+    n_starts: int = Field(
+        2, ge=1, description="noise images that each stimulus starts from; the best is kept"
+    )
 
 
 def aligned_features(network: Network, *, seed: int) -> FloatArray:
@@ -77,12 +92,8 @@ def answering(
         raise InputError(
             f"features should be {(network.n_neurons, network.embedding().shape[1])}, but are {weights.shape}."
         )
-    home, was_training = next(network.parameters()).device, network.training
-    try:
-        network.to(resolve_device(device)).eval()
+    with evaluating(network, device):
         yield ClusterResponses(network, weights, labels, kinds, seed)
-    finally:
-        network.to(home).train(was_training)
 
 
 class ClusterResponses:
@@ -134,24 +145,21 @@ class ClusterResponses:
 def ascend(
     clusters: ClusterResponses,
     objective: Objective,
+    config: AscentConfig,
     *,
-    n_steps: int,
-    step: float,
-    contrast: float,
-    n_starts: int,
     rng: np.random.Generator,
 ) -> tuple[Tensor, float]:
     """Climb an objective from noise; the best stimulus over the starts, (1, ...), and its value."""
-    starts = _START * rng.standard_normal((n_starts, *clusters.shape)).astype(np.float32)
+    starts = _START * rng.standard_normal((config.n_starts, *clusters.shape)).astype(np.float32)
     free = torch.from_numpy(starts).to(clusters.device)
     free.requires_grad_(True)
-    optimiser = torch.optim.Adam([free], lr=step)
-    for _ in range(n_steps):
-        loss = -objective(clusters.responses(bounded(free, contrast))).sum()
+    optimiser = torch.optim.Adam([free], lr=config.step)
+    for _ in range(config.n_steps):
+        loss = -objective(clusters.responses(bounded(free, config.contrast))).sum()
         (free.grad,) = torch.autograd.grad(loss, free)
         optimiser.step()
     with torch.no_grad():
-        stimuli = bounded(free, contrast)
+        stimuli = bounded(free, config.contrast)
         values = objective(clusters.responses(stimuli))
         best = int(values.argmax())
     return stimuli[best : best + 1].detach(), float(values[best])

@@ -12,27 +12,17 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from decortex.config import Config
 from decortex.errors import InputError
 from decortex.models import Network
-from decortex.tuning.cluster_responses import answering, ascend, check_labels
+from decortex.tuning.cluster_responses import AscentConfig, FloatArray, answering, ascend, check_labels
 
-FloatArray = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 
 
-class DiscriminativeConfig(Config):
-    """How stimuli are optimised."""
+class DiscriminativeConfig(AscentConfig):
+    """How the stimulus that tells a cluster from all others is optimised."""
 
     temperature: float = Field(1.6, gt=0, description="tau over clusters; a low one sees the nearest rival")
-    n_steps: int = Field(150, ge=1, description="steps of Adam per stimulus")
-    step: float = Field(0.1, gt=0, description="Adam's rate, standard deviations of a pixel")
-    contrast: float = Field(
-        1.0, gt=0, le=10, description="standard deviation of a stimulus, of a training pixel's"
-    )
-    n_starts: int = Field(
-        2, ge=1, description="noise images that each stimulus starts from; the best is kept"
-    )
 
 
 @dataclass(frozen=True)
@@ -121,10 +111,7 @@ def discriminative_stimuli(
                 ascend(
                     clusters,
                     lambda responses, own=place: _objective(responses, own, config.temperature),  # type: ignore[misc]
-                    n_steps=config.n_steps,
-                    step=config.step,
-                    contrast=config.contrast,
-                    n_starts=config.n_starts,
+                    config,
                     rng=rng,
                 )
             )

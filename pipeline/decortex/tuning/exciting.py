@@ -9,29 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor
 
-from decortex.config import Config
 from decortex.data import Recordings
-from decortex.models import Network, resolve_device
-from decortex.tuning.cluster_responses import FloatArray, answering, ascend, check_labels
+from decortex.models import Network, evaluating
+from decortex.tuning.cluster_responses import AscentConfig, FloatArray, answering, ascend, check_labels
 from decortex.tuning.experiment import respond
 
 _BATCH = 32  # images at once; clips one by one
 
 
-class ExcitingConfig(Config):
+class ExcitingConfig(AscentConfig):
     """How a cluster's most exciting stimulus is optimised."""
-
-    n_steps: int = Field(150, ge=1, description="steps of Adam per stimulus")
-    step: float = Field(0.1, gt=0, description="Adam's rate, standard deviations of a pixel")
-    contrast: float = Field(
-        1.0, gt=0, le=10, description="largest standard deviation of a stimulus, of a training pixel's"
-    )
-    n_starts: int = Field(
-        2, ge=1, description="noise images that each stimulus starts from; the best is kept"
-    )
 
 
 @dataclass(frozen=True)
@@ -125,10 +114,7 @@ def exciting_stimuli(
             ascend(
                 clusters,
                 _response_of(place),
-                n_steps=config.n_steps,
-                step=config.step,
-                contrast=config.contrast,
-                n_starts=config.n_starts,
+                config,
                 rng=np.random.default_rng([seed, place]),
             )[0]
             for place in range(len(kinds))
@@ -185,24 +171,19 @@ def exciting_among(
     kinds = check_labels(network, labels)
     member = (labels[None] == kinds[:, None]).astype(np.float64)
     member /= member.sum(axis=1, keepdims=True)
-    home, was_training = next(network.parameters()).device, network.training
-    try:
-        network.to(resolve_device(device)).eval()
-        with torch.no_grad():
-            mean, spread = _moments(_answers(network, _distinct(recordings, tier)), len(labels))
-            best: list[list[tuple[float, int, NDArray[np.float32]]]] = [[] for _ in kinds]
-            for n, (stimulus, answers) in enumerate(_answers(network, _distinct(recordings, tier))):
-                driven = (answers - mean) / spread @ member.T  # (n_frames answered, n_clusters)
-                for place, frame in enumerate(driven.argmax(axis=0)):
-                    value = float(driven[frame, place])
-                    window = stimulus[frame : frame + network.lag + 1] if network.is_video else stimulus
-                    entry = (value, -n, window)
-                    if len(best[place]) < n_shown:
-                        heapq.heappush(best[place], entry)
-                    elif entry[:2] > best[place][0][:2]:
-                        heapq.heapreplace(best[place], entry)
-    finally:
-        network.to(home).train(was_training)
+    with evaluating(network, device), torch.no_grad():
+        mean, spread = _moments(_answers(network, _distinct(recordings, tier)), len(labels))
+        best: list[list[tuple[float, int, NDArray[np.float32]]]] = [[] for _ in kinds]
+        for n, (stimulus, answers) in enumerate(_answers(network, _distinct(recordings, tier))):
+            driven = (answers - mean) / spread @ member.T  # (n_frames answered, n_clusters)
+            for place, frame in enumerate(driven.argmax(axis=0)):
+                value = float(driven[frame, place])
+                window = stimulus[frame : frame + network.lag + 1] if network.is_video else stimulus
+                entry = (value, -n, window)
+                if len(best[place]) < n_shown:
+                    heapq.heappush(best[place], entry)
+                elif entry[:2] > best[place][0][:2]:
+                    heapq.heapreplace(best[place], entry)
     ordered = [sorted(own, key=lambda one: one[:2], reverse=True) for own in best]
     _, height, width = network.geometry.image_shape
     n_frames = network.lag + 1 if network.is_video else 1

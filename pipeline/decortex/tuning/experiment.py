@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from decortex.models import Network, resolve_device
+from decortex.models import Network, evaluating
 from decortex.tuning.config import TuningConfig
 from decortex.tuning.indices import TuningIndices, grating_indices, sign_index, size_indices
 from decortex.tuning.stimuli import angles_of, discs, gratings, periods_of, radii_of
@@ -82,13 +82,8 @@ def measure_tuning(
     >>> decortex.measure_tuning(network).indices.orientation_selectivity  # doctest: +SKIP
     """
     config = config or TuningConfig()
-    home, was_training = next(network.parameters()).device, network.training
-    try:
-        network.to(resolve_device(device)).eval()
-        with torch.no_grad():
-            return _measure(network, config, progress or (lambda _done, _all: None))
-    finally:
-        network.to(home).train(was_training)
+    with evaluating(network, device), torch.no_grad():
+        return _measure(network, config, progress or (lambda _done, _all: None))
 
 
 def _measure(network: Network, config: TuningConfig, progress: Progress) -> TuningResult:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from decortex.models import Network, resolve_device
+from decortex.models import Network, evaluating
 from decortex.tuning.experiment import in_pixels
 
 FloatArray = NDArray[np.float64]
@@ -59,16 +59,12 @@ def linear_fields(network: Network, *, device: str = "auto") -> LinearFields:
     ----------
     Chichilnisky, Network: Computation in Neural Systems 12, 2001 (reverse correlation).
     """
-    home, was_training = next(network.parameters()).device, network.training
-    try:
-        network.to(resolve_device(device)).eval()
+    with evaluating(network, device):
         parts = [
             _fields_of(network, name, np.arange(first, min(first + _BATCH, own.stop - own.start)))
             for name, own in network.slices.items()
             for first in range(0, own.stop - own.start, _BATCH)
         ]
-    finally:
-        network.to(home).train(was_training)
     return separate(np.concatenate(parts))
 
 

@@ -24,6 +24,26 @@ MAIN_TIER = "test"
 # is never a difference of draws.
 EVALUATION_SEED = 0
 N_PERMUTATIONS = 9999
+# How scores differ between the clusters of a partition: what `association_row` fills.
+ASSOCIATION_COLUMNS = """n_clusters : int16
+    n_sessions : int32
+    h = null : float64                   # Kruskal-Wallis statistic
+    p_kruskal = null : float64           # takes neurons for independent: naive where sessions differ
+    epsilon2 = null : float64            # H/(n - 1)
+    epsilon2_corrected = null : float64  # (H - k + 1)/(n - k)
+    epsilon2_low = null : float64        # 95-percent interval of the corrected effect
+    epsilon2_high = null : float64
+    f = null : float64                   # one-way analysis of variance, naive like h
+    p_anova = null : float64
+    omega2 = null : float64
+    omega2_low = null : float64          # 95-percent interval
+    omega2_high = null : float64
+    permutation_status : varchar(24)
+    epsilon2_within = null : float64     # with ranks within sessions
+    permutation_statistic : varchar(16)  # 'studentised': ranks, every cluster with a variance of its own
+    n_clusters_left_out : int16          # too small for a variance of their own; take no part in the permutation
+    p_permutation = null : float64       # permuted within sessions; speaks of these sessions
+    n_permutations : int32"""
 
 
 @schema
@@ -86,25 +106,7 @@ class ClusterPerformance(Computation):
     association_status : varchar(24)
     n_neurons : int32                    # with a defined score
     n_excluded : int32
-    n_clusters : int16
-    n_sessions : int32
-    h = null : float64                   # Kruskal-Wallis statistic
-    p_kruskal = null : float64           # takes neurons for independent: naive where sessions differ
-    epsilon2 = null : float64            # H/(n - 1)
-    epsilon2_corrected = null : float64  # (H - k + 1)/(n - k)
-    epsilon2_low = null : float64        # 95-percent interval of the corrected effect
-    epsilon2_high = null : float64
-    f = null : float64                   # one-way analysis of variance, naive like h
-    p_anova = null : float64
-    omega2 = null : float64
-    omega2_low = null : float64          # 95-percent interval
-    omega2_high = null : float64
-    permutation_status : varchar(24)
-    epsilon2_within = null : float64     # with ranks within sessions
-    permutation_statistic : varchar(16)  # 'studentised': ranks, every cluster with a variance of its own
-    n_clusters_left_out : int16          # too small for a variance of their own; take no part in the permutation
-    p_permutation = null : float64       # permuted within sessions; speaks of these sessions
-    n_permutations : int32
+    {ASSOCIATION_COLUMNS}
     {STAMP}
     """
 
@@ -158,20 +160,46 @@ class ClusterPerformance(Computation):
         labels = partition_labels(key)
         scores = compared_scores(key, kind)
         placed = labels >= 0
-        found = asdict(
-            association.associate(
-                scores[placed],
-                labels[placed],
-                sessions_of(key["dataset"])[placed],
-                seed=EVALUATION_SEED,
-                n_permutations=N_PERMUTATIONS,
-            )
-        )
-        clusters = [{"size": part.pop("n"), **part} for part in found.pop("clusters")]
-        found.pop("seed")
-        row = {"association_status": found.pop("status"), **found}
+        row, clusters = association_row(key, scores, labels, n_permutations=N_PERMUTATIONS)
         pairs = [asdict(pair) for pair in association.pairwise_tests(scores[placed], labels[placed])]
         return Made(row, {"Cluster": clusters, "Pair": pairs})
+
+
+def association_row(
+    key: dict[str, Any], scores: NDArray[np.float64], labels: NDArray[np.integer], *, n_permutations: int
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Relate scores to the clusters of a partition, within the sessions of its dataset.
+
+    Parameters
+    ----------
+    key : dict
+        Key of the partition.
+    scores : ndarray of float64, shape (n_neurons,)
+        NaN where a neuron has none.
+    labels : ndarray of int, shape (n_neurons,)
+        Cluster of each neuron; -1: in none.
+    n_permutations : int
+        Permutations of neurons within sessions.
+
+    Returns
+    -------
+    dict, list of dict
+        Columns `association_status`, `n_neurons`, `n_excluded` and those of `ASSOCIATION_COLUMNS`; the scores of each
+        cluster.
+    """
+    placed = labels >= 0
+    found = asdict(
+        association.associate(
+            scores[placed],
+            labels[placed],
+            sessions_of(key["dataset"])[placed],
+            seed=EVALUATION_SEED,
+            n_permutations=n_permutations,
+        )
+    )
+    clusters = [{"size": part.pop("n"), **part} for part in found.pop("clusters")]
+    del found["seed"]
+    return {"association_status": found.pop("status"), **found}, clusters
 
 
 def compared_scores(key: dict[str, Any], kind: str) -> NDArray[np.float64]:

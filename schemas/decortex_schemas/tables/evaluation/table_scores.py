@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 import datajoint as dj
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from decortex.errors import InputError
 from decortex.evaluation import association
 from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
-from decortex_schemas.tables.datasets import Dataset, sessions_of  # noqa: F401  (foreign key)
-from decortex_schemas.tables.evaluation.quality import EVALUATION_SEED
+from decortex_schemas.tables.datasets import Dataset  # noqa: F401  (foreign key)
+from decortex_schemas.tables.evaluation.quality import ASSOCIATION_COLUMNS, EVALUATION_SEED, association_row
 from decortex_schemas.tables.finetuning import DECFinetune, partition_labels
 
 LONGEST_NAME = 64
@@ -51,25 +51,7 @@ class TableScoreAssociation(Computation):
     association_status : varchar(24)     # 'ok', 'no_scores', 'one_cluster', 'constant_scores', 'too_few_neurons'
     n_neurons : int32                    # with a score and a cluster
     n_excluded : int32
-    n_clusters : int16
-    n_sessions : int32
-    h = null : float64                   # Kruskal-Wallis statistic
-    p_kruskal = null : float64           # takes neurons for independent: naive where sessions differ
-    epsilon2 = null : float64            # H/(n - 1)
-    epsilon2_corrected = null : float64  # (H - k + 1)/(n - k)
-    epsilon2_low = null : float64        # 95-percent interval of the corrected effect
-    epsilon2_high = null : float64
-    f = null : float64                   # one-way analysis of variance, naive like h
-    p_anova = null : float64
-    omega2 = null : float64
-    omega2_low = null : float64          # 95-percent interval
-    omega2_high = null : float64
-    permutation_status : varchar(24)
-    epsilon2_within = null : float64     # with ranks within sessions
-    permutation_statistic : varchar(16)  # 'studentised': ranks, every cluster with a variance of its own
-    n_clusters_left_out : int16          # too small for a variance of their own; take no part in the permutation
-    p_permutation = null : float64       # permuted within sessions; speaks of these sessions
-    n_permutations : int32
+    {ASSOCIATION_COLUMNS}
     {STAMP}
     """
 
@@ -86,18 +68,8 @@ class TableScoreAssociation(Computation):
         """Relate the score to the clusters."""
         labels = partition_labels(key)
         scores = np.asarray((TableScore & key).fetch1("score_values"), dtype=np.float64)
-        placed = labels >= 0
-        found = asdict(
-            association.associate(
-                scores[placed],
-                labels[placed],
-                sessions_of(key["dataset"])[placed],
-                seed=EVALUATION_SEED,
-                n_permutations=N_PERMUTATIONS,
-            )
-        )
-        del found["seed"], found["clusters"]
-        return Made({"association_status": found.pop("status"), **found})
+        row, _ = association_row(key, scores, labels, n_permutations=N_PERMUTATIONS)
+        return Made(row)
 
 
 def table_associations(key: Mapping[str, Any]) -> dict[str, association.AssociationResult]:
