@@ -207,13 +207,7 @@ class _Basis:
         self.size = added.stop
         all_ = slice(0, self.size)
         columns = self._V[:, all_].T @ self._AV[:, added]
-        projected = np.empty((self.size, self.size))
-        projected[old, old] = self.projected
-        projected[all_, added] = columns
-        projected[added, all_] = columns.T
-        corner = projected[added, added]
-        projected[added, added] = (corner + corner.T) / 2
-        self.projected = projected
+        self.projected = extended(self.projected, columns)
 
     def residuals(self, ritz: FloatArray, values: FloatArray) -> FloatArray:
         """A x - w x of the Ritz vectors with these coefficients."""
@@ -231,22 +225,40 @@ class _Basis:
         if self.size + n_new <= self._capacity:
             self._previous = ritz
             return
-        kept = ritz
-        if self._previous is not None:
-            before = np.zeros((self.size, self._previous.shape[1]))
-            before[: len(self._previous)] = self._previous
-            room = self._capacity - ritz.shape[1] - n_new
-            before = before[:, active][:, :room]
-            for _ in range(2):
-                before = before - ritz @ (ritz.T @ before)
-                before = _orthonormal(before) if before.shape[1] else before
-            kept = np.hstack([ritz, before])
+        kept = restarted(ritz, self._previous, active, self._capacity - ritz.shape[1] - n_new)
         size = kept.shape[1]
         self._V[:, :size] = self._V[:, : self.size] @ kept
         self._AV[:, :size] = self._AV[:, : self.size] @ kept
         self.projected = kept.T @ self.projected @ kept
         self.size = size
         self._previous = np.eye(size, ritz.shape[1])
+
+
+def extended(projected: FloatArray, columns: FloatArray) -> FloatArray:
+    """The projected matrix with the columns of the vectors that joined its basis, (size, n_new), and symmetric."""
+    before, size = len(projected), len(columns)
+    whole = np.empty((size, size))
+    whole[:before, :before] = projected
+    whole[:, before:] = columns
+    whole[before:, :] = columns.T
+    corner = whole[before:, before:]
+    whole[before:, before:] = (corner + corner.T) / 2
+    return whole
+
+
+def restarted(
+    ritz: FloatArray, previous: FloatArray | None, active: NDArray[np.int64], room: int
+) -> FloatArray:
+    """Coefficients that a basis restarts from: the Ritz vectors, and what active ones of the step before add."""
+    if previous is None:
+        return ritz
+    before = np.zeros((len(ritz), previous.shape[1]))
+    before[: len(previous)] = previous
+    before = before[:, active][:, :room]
+    for _ in range(2):
+        before = before - ritz @ (ritz.T @ before)
+        before = _orthonormal(before) if before.shape[1] else before
+    return np.hstack([ritz, before])
 
 
 def _orthonormal(vectors: FloatArray) -> FloatArray:

@@ -17,7 +17,17 @@ from scipy import sparse
 from scipy.linalg import eigh
 from torch import Tensor
 
-from decortex.clustering.graph import BLOCKS, DEGREE, GUARD, MAX_PRODUCTS, N_ACTIVE, Eigenpairs, tolerances
+from decortex.clustering.graph import (
+    BLOCKS,
+    DEGREE,
+    GUARD,
+    MAX_PRODUCTS,
+    N_ACTIVE,
+    Eigenpairs,
+    extended,
+    restarted,
+    tolerances,
+)
 from decortex.clustering.inputs import FloatArray
 from decortex.clustering.torch_backend.device import numpy_of
 
@@ -140,13 +150,7 @@ class _Basis:
         self._V[:, before : self.size] = new
         self._AV[:, before : self.size] = self._apply(new)
         columns = numpy_of(self._V[:, : self.size].T @ self._AV[:, before : self.size])
-        projected = np.empty((self.size, self.size))
-        projected[:before, :before] = self.projected
-        projected[:, before:] = columns
-        projected[before:, :] = columns.T
-        corner = columns[before:]
-        projected[before:, before:] = (corner + corner.T) / 2
-        self.projected = projected
+        self.projected = extended(self.projected, columns)
 
     def residuals(self, ritz: FloatArray, values: FloatArray) -> Tensor:
         """A x - w x of the Ritz vectors with these coefficients."""
@@ -163,15 +167,7 @@ class _Basis:
         if self.size + n_new <= self._capacity:
             self._previous = ritz
             return
-        kept = ritz
-        if self._previous is not None:
-            before = np.zeros((self.size, self._previous.shape[1]))
-            before[: len(self._previous)] = self._previous
-            before = before[:, active][:, : self._capacity - ritz.shape[1] - n_new]
-            for _ in range(2):
-                before = before - ritz @ (ritz.T @ before)
-                before = numpy_of(_orthonormal(torch.as_tensor(before))) if before.shape[1] else before
-            kept = np.hstack([ritz, before])
+        kept = restarted(ritz, self._previous, active, self._capacity - ritz.shape[1] - n_new)
         size, there = kept.shape[1], self.there(kept)
         self._V[:, :size] = self._V[:, : self.size] @ there
         self._AV[:, :size] = self._AV[:, : self.size] @ there
