@@ -1,5 +1,5 @@
 from .database.deletions import Deletion
-from .database.environment.provenance import Environment
+from .database.environment.provenance import Environment, SchemaVersion, UpgradeStep
 from .database.schema import connect, schema
 from .database.work.leases import WorkerLease
 from .tables.clustering import Clustering
@@ -45,7 +45,7 @@ from .tables.studies.frozen import FrozenStudy, freeze_study
 from .tables.studies.studies import StateStudy, Study, StudyPlan, declare_study
 from .tables.studies.study_tags import StudyTag
 from .tables.subsamples import SubsampleClustering
-from .tables.tuning import ClusterStimuli, InSilicoTuning
+from .tables.tuning import ClusterStimuli, InSilicoTuning, StimuliRequest, TuningRequest, TuningSpec
 from .tables.views import EmbeddingView, ViewRequest, ViewSpec, request_view
 
 __all__ = [
@@ -95,11 +95,13 @@ __all__ = [
     "Performance",
     "RecordingSummary",
     "RetainedPerformance",
+    "SchemaVersion",
     "Seed",
     "SeedAgreement",
     "SeedNullFit",
     "SplitSpec",
     "StateStudy",
+    "StimuliRequest",
     "Study",
     "StudyPlan",
     "StudyTag",
@@ -110,8 +112,11 @@ __all__ = [
     "Tier",
     "TrainedModel",
     "TrainingSchedule",
+    "TuningRequest",
+    "TuningSpec",
     "TypeCount",
     "TypesOrAxes",
+    "UpgradeStep",
     "ViewRequest",
     "ViewSpec",
     "WorkerLease",

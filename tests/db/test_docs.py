@@ -166,3 +166,5 @@ def test_the_diagram_is_that_of_the_tables(database: dict[str, str]) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert "`decortex`_" not in page  # every table has its name, none that of the server
