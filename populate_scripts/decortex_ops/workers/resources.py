@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 import datajoint as dj
@@ -98,7 +101,13 @@ def memory_needed(table: dj.Computed, key: dict[str, Any]) -> int | None:
 
 
 def own_memory() -> int:
-    """Bytes that this process held at most until now."""
+    """Bytes that this process held at most until now.
+
+    Linux hands ``ru_maxrss`` down to a program from the process that started it; ``VmHWM`` is its own.
+    """
+    with suppress(OSError):
+        if held := re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text()):
+            return 1024 * int(held[1])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 
