@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from decortex.data import read_array, read_npz
+from decortex.data.tables import check_features_named
 from decortex.errors import InputError
 from decortex.evaluation.labels import LabelColumns, NeuronLabels, match_labels, read_label_rows
 from decortex.verbs import embed
@@ -97,6 +98,7 @@ def read_features(path: Path, kind: str) -> NDArray[np.float64]:
         return embed(arrays[FEATURES], kind=kind)
     if path.suffix == ".csv":
         table = read_label_rows(path)
+        check_features_named([str(name) for name in table], path)
         try:
             return embed(table.astype(float).to_numpy(), kind=kind)
         except ValueError as error:

@@ -1,9 +1,14 @@
-from .read import MISSING_WORDS, NeuronTable, TableColumns, neuron_table, read_table
+from .read import NeuronTable, TableColumns, neuron_table, read_table
+from .text import MISSING_WORDS, SEPARATORS, check_features_named, missing, read_text_table
 
 __all__ = [
     "MISSING_WORDS",
+    "SEPARATORS",
     "NeuronTable",
     "TableColumns",
+    "check_features_named",
+    "missing",
     "neuron_table",
     "read_table",
+    "read_text_table",
 ]

@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 
 from decortex.data.anndata_file import read_anndata
 from decortex.data.npy import read_array
+from decortex.data.tables.text import check_features_named, check_named_once, missing, read_text_table
 from decortex.errors import InputError, OperationError
 
-# Fields that say "no value", beside the empty one: how pandas, R and spreadsheets write it.
-MISSING_WORDS = ("NA", "N/A", "NaN", "nan", "None", "none", "null", "NULL", "<NA>")
-_MISSING = ("", *MISSING_WORDS)
 Matrix = tuple[NDArray[np.float64], Sequence[str]]
 SUFFIXES = (".csv", ".tsv", ".npy", ".parquet", ".h5ad")
 WIDE = 5.0  # features per neuron above which a table is taken for one with neurons as columns
@@ -133,17 +131,7 @@ def read_table(path: str | Path, columns: TableColumns | None = None, *, wide: b
 
 
 def _text(path: Path) -> tuple[pd.DataFrame, None]:
-    """Every field stays the text that it is."""
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    try:
-        frame = pd.read_csv(
-            path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
-        )
-    except pd.errors.EmptyDataError:
-        raise InputError(f"{path} is empty: expected a header line and one row per neuron.") from None
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no table of text in UTF-8 ({str(error).strip()}).") from None
-    return frame, None
+    return read_text_table(path), None
 
 
 def _parquet(path: Path) -> tuple[pd.DataFrame, None]:
@@ -153,6 +141,9 @@ def _parquet(path: Path) -> tuple[pd.DataFrame, None]:
         raise OperationError("reading parquet needs pyarrow: pip install 'decortex[parquet]'.") from None
     except (ValueError, OSError) as error:
         raise InputError(f"{path} is no parquet file ({error}).") from None
+    index = frame.index.names != [None] * frame.index.nlevels  # set_index('cell') before it was written
+    frame = frame.reset_index() if index else frame
+    check_named_once(frame.columns, path)
     return frame.rename(columns=str), None
 
 
@@ -186,6 +177,7 @@ def _table(
     if features is None:
         names = [str(name) for name in frame.columns if name not in columns.named()]
         _check_shape(len(frame), len(names), path, wide=wide)
+        check_features_named(names, path)
         ids = _ids(frame, columns, path)
         values = np.column_stack([_numbers(frame[name], name, ids) for name in names])
     else:
@@ -199,7 +191,7 @@ def _table(
         ids=ids,
         animals=None if columns.animal is None else _words(frame, columns.animal, ids, needed=True),
         sessions=None if columns.session is None else _words(frame, columns.session, ids, needed=True),
-        scores={name: _numbers(frame[name], name, ids) for name in columns.scores},
+        scores={name: _scores(frame[name], name, ids) for name in columns.scores},
         labels={name: _words(frame, name, ids, needed=False) for name in columns.labels},
         sha256=digest,
     )
@@ -248,7 +240,7 @@ def _check_shape(n_neurons: int, n_features: int, path: Path, *, wide: bool) -> 
 def _ids(frame: pd.DataFrame, columns: TableColumns, path: Path) -> NDArray[np.str_]:
     given = frame.index if columns.ids is None else frame[columns.ids]
     ids = np.array([_word(one) for one in given], dtype=str)
-    without = np.flatnonzero(ids == "")
+    without = np.flatnonzero(missing(ids))
     if len(without):
         raise InputError(
             f"{len(without)} of {len(ids)} rows of {path} have no id in column {columns.ids!r} (first: row"
@@ -272,10 +264,11 @@ def _ids(frame: pd.DataFrame, columns: TableColumns, path: Path) -> NDArray[np.s
 
 def _numbers(column: pd.Series[Any], name: str, ids: NDArray[np.str_]) -> NDArray[np.float64]:
     if column.dtype.kind in "biuf":
-        return column.to_numpy(dtype=np.float64)
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
     words = column.map(_word)
-    numbers = pd.to_numeric(words.where(~words.isin(_MISSING), "nan"), errors="coerce").to_numpy(np.float64)
-    wrong = np.flatnonzero(np.isnan(numbers) & ~words.isin(_MISSING).to_numpy())
+    blank = missing(words)
+    numbers = pd.to_numeric(words.where(~blank, "nan"), errors="coerce").to_numpy(np.float64)
+    wrong = np.flatnonzero(np.isnan(numbers) & ~blank)
     if len(wrong):
         raise InputError(
             f"column {name!r} should hold numbers, but holds {words.iloc[wrong[0]]!r} in row {wrong[0] + 1} (id"
@@ -285,9 +278,20 @@ def _numbers(column: pd.Series[Any], name: str, ids: NDArray[np.str_]) -> NDArra
     return numbers
 
 
+def _scores(column: pd.Series[Any], name: str, ids: NDArray[np.str_]) -> NDArray[np.float64]:
+    scores = _numbers(column, name, ids)
+    infinite = np.flatnonzero(np.isinf(scores))
+    if len(infinite):
+        raise InputError(
+            f"scores should be finite, or missing where they are undefined, but {len(infinite)} of {len(scores)} in"
+            f" column {name!r} are infinite (first: id {str(ids[infinite[0]])!r}). Leave these fields empty."
+        )
+    return scores
+
+
 def _words(frame: pd.DataFrame, name: str, ids: NDArray[np.str_], *, needed: bool) -> NDArray[np.str_]:
     words = np.array([_word(one) for one in frame[name]], dtype=str)
-    words[np.isin(words, _MISSING)] = ""
+    words[missing(words)] = ""
     without = np.flatnonzero(words == "")
     if needed and len(without):
         raise InputError(
@@ -310,8 +314,15 @@ def _check_finite(values: NDArray[np.float64], names: Sequence[str], ids: NDArra
 
 
 def _word(value: object) -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
+    if value is None or value is pd.NA or value is pd.NaT:
         return ""
+    if isinstance(value, (float, np.floating)):
+        if np.isnan(value):
+            return ""
+        # whole numbers that pandas stores as floats because some are missing are whole again
+        return str(int(value)) if np.isfinite(value) and value == int(value) else str(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace").strip()
     return str(value).strip()
 
 

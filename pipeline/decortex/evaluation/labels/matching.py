@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from decortex.data.tables import MISSING_WORDS
+from decortex.data.tables import SEPARATORS, missing, read_text_table
 from decortex.errors import InputError
 from decortex.labels import NOT_ASSIGNED
 
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _SHOWN = 5
 _LONGEST_CLASS = 128
 
@@ -81,7 +80,7 @@ def read_label_rows(path: Path) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If there is no such file, its name ends otherwise, or it is no table in UTF-8.
+        If there is no such file, its name ends otherwise, or it is no table in UTF-8 (`read_text_table`).
     """
     path = Path(path)
     if path.suffix.lower() not in SEPARATORS:
@@ -91,21 +90,7 @@ def read_label_rows(path: Path) -> pd.DataFrame:
         )
     if not path.is_file():
         raise InputError(f"there is no file {path}.")
-    try:
-        return pd.read_csv(
-            path,
-            sep=SEPARATORS[path.suffix.lower()],
-            dtype=str,
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            index_col=False,
-        )
-    except pd.errors.EmptyDataError:
-        raise InputError(
-            f"{path} is empty: expected a header line and one row per labelled neuron."
-        ) from None
-    except (pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{path} is no table of text in UTF-8 ({str(error).strip()}).") from None
+    return read_text_table(path)
 
 
 def match_labels(
@@ -156,13 +141,13 @@ def match_labels(
     where = _positions(rows, neurons, columns, by)
     labels = rows[columns.label].str.strip().to_numpy(dtype=object)
     notes = []
-    missing = np.isin(labels.astype(str), MISSING_WORDS)
-    if missing.any():
-        words = ", ".join(sorted({str(one) for one in labels[missing]}))
+    blank = (labels != "") & missing(labels)
+    if blank.any():
+        words = ", ".join(sorted({str(one) for one in labels[blank]}))
         notes.append(
-            f"{int(missing.sum())} neurons with {words} in {columns.label!r} are taken to have no label."
+            f"{int(blank.sum())} neurons with {words} in {columns.label!r} are taken to have no label."
         )
-    given = (labels != "") & ~missing
+    given = (labels != "") & ~blank
     confidence, values = None, np.full(len(neurons), NOT_ASSIGNED, dtype=np.int16)
     if columns.confidence is not None:
         confidence = np.full(len(neurons), np.nan)
@@ -234,7 +219,7 @@ def _key(identity: object, session: object) -> tuple[str, ...]:
 
 def _confidences(rows: pd.DataFrame, column: str) -> NDArray[np.float64]:
     text = rows[column].str.strip()
-    text = text.where(~text.isin(MISSING_WORDS), "")
+    text = text.where(~missing(text), "")
     values = pd.to_numeric(text.replace("", "nan"), errors="coerce").to_numpy(dtype=np.float64)
     wrong = (np.isnan(values) & (text != "").to_numpy()) | (values < 0) | (values > 1)
     if wrong.any():

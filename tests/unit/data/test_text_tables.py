@@ -1,0 +1,191 @@
+"""Tables as projects write them: row numbers and names, doubled headers, semicolons: right values or a sentence."""
+
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from decortex.data import TableColumns, read_table
+from decortex.errors import InputError
+from decortex.evaluation.labels import read_label_rows
+
+N = 8
+CELLS = TableColumns(ids="cell")
+
+
+def frame():
+    rng = np.random.default_rng(0)
+    depth, rate = rng.normal(size=(2, N)).round(3)
+    return pd.DataFrame({"cell": [f"{i:03d}" for i in range(N)], "depth": depth, "rate": rate})
+
+
+def read(tmp_path, text, columns=CELLS, name="cells.csv"):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_table(path, columns)
+
+
+CSV = frame().to_csv(index=False)
+LINES = CSV.splitlines()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CSV,
+        "\ufeff" + CSV,
+        CSV.replace("\n", "\r\n"),
+        CSV.replace("\n", "\n\n"),
+        CSV.replace(",", " , "),
+        CSV.replace("\n", ",\n"),  # a comma at the end of every line, the header's too
+        CSV.replace("000", '"000"'),
+    ],
+    ids=["plain", "bom", "crlf", "blank lines", "blanks", "trailing commas", "quoted"],
+)
+def test_what_spreadsheets_do_changes_nothing(tmp_path, text):
+    found = read(tmp_path, text)
+    assert found.ids.tolist() == frame()["cell"].tolist()
+    assert found.feature_names == ("depth", "rate")
+    np.testing.assert_array_equal(found.features, frame()[["depth", "rate"]])
+
+
+REFUSED = {
+    "row numbers": (frame().to_csv(), "1 columns of .*no name .*'Unnamed: 0'.*--ignore 'Unnamed: 0'"),
+    "row numbers twice": (
+        frame().rename_axis("Unnamed: 0").reset_index().to_csv(),
+        r"first: 'Unnamed: 0', in columns 1 and 2",
+    ),
+    "row names of R": (
+        "\n".join([LINES[0], *(f"{i + 1},{line}" for i, line in enumerate(LINES[1:]))]),
+        r"line 2 has 4 fields, its header 3 \('cell,depth,rate'\).*write.table",
+    ),
+    "a comma behind rows alone": (
+        LINES[0] + "\n" + "\n".join(f"{line}," for line in LINES[1:]),
+        "line 2 has 4",
+    ),
+    "one row too long": (CSV + "008,1,2,3\n", "line 10 has 4 fields, its header 3"),
+    "features of one name": (CSV.replace("depth,rate", "rate,rate"), "first: 'rate', in columns 2 and 3"),
+    "ids of one name": (CSV.replace("cell,depth", "cell,cell"), "first: 'cell', in columns 1 and 2"),
+    "a feature without a name": (CSV.replace("depth", ""), "no name .first: 'Unnamed: 1'"),
+    "semicolons": (frame().to_csv(index=False, sep=";"), "separated by semicolons.*sep=';'"),
+    "decimal commas": (frame().to_csv(index=False, sep=";", decimal=","), "separated by semicolons"),
+    "tabs": (frame().to_csv(index=False, sep="\t"), "separated by tabs.*Call it cells.tsv"),
+    "a title": ("# recorded in May\n" + CSV, "line 2 has 3 fields, its header 1 .'# recorded in May'"),
+    "spreadsheet's own line": ("sep=,\n" + CSV, "line 2 has 3 fields, its header 2"),
+    "utf-16": (CSV.encode("utf-16"), "UTF-16.*save it as CSV UTF-8"),
+    "latin-1": (CSV.replace("depth", "tïefe").encode("latin-1"), "no table of text in UTF-8"),
+    "gzip": (gzip.compress(CSV.encode()), "gunzip it first"),
+    "a spreadsheet": (b"PK\x03\x04\x00\xff\xff", "export the sheet"),
+    "an id that is none": (CSV.replace("003", "n/a"), "1 of 8 rows .* have no id .*row 4"),
+    "thousands": (CSV + '008,"1,000",2\n', "'depth' should hold numbers, but holds '1,000' in row 9"),
+    "empty": ("", "is empty"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_would_move_values_is_refused(tmp_path, name):
+    text, says = REFUSED[name]
+    with pytest.raises(InputError, match=says):
+        read(tmp_path, text)
+
+
+def test_row_numbers_can_be_left_out_or_be_the_ids(tmp_path):
+    text = frame().to_csv()
+    found = read(tmp_path, text, TableColumns(ids="cell", ignore=("Unnamed: 0",)))
+    assert found.feature_names == ("depth", "rate")
+    found = read(tmp_path, text, TableColumns(ids="Unnamed: 0", ignore=("cell",)))
+    assert found.ids.tolist() == [str(i) for i in range(N)]
+
+
+def with_column(words):
+    return "\n".join(
+        [f"{LINES[0]},extra", *(f"{line},{word}" for line, word in zip(LINES[1:], words, strict=True))]
+    )
+
+
+def test_every_way_to_write_no_value(tmp_path):
+    words = ["NA", "n/a", "NaN", "NULL", "none", "", "#N/A", "0.5"]
+    found = read(tmp_path, with_column(words), TableColumns(ids="cell", scores=("extra",)))
+    np.testing.assert_array_equal(found.scores["extra"], [np.nan] * 7 + [0.5])
+    words[7], words[6] = "-", "+"  # a genotype, not a dash for nothing
+    found = read(tmp_path, with_column(words), TableColumns(ids="cell", labels=("extra",)))
+    assert found.labels["extra"].tolist() == [""] * 6 + ["+", "-"]
+
+
+@pytest.mark.parametrize("word", ["inf", "-inf", "1e400"])
+def test_a_score_is_finite_or_missing(tmp_path, word):
+    with pytest.raises(InputError, match=r"1 of 8 in column 'extra' are infinite .first: id '003'"):
+        read(
+            tmp_path,
+            with_column(["1", "2", "", word, "3", "4", "5", "6"]),
+            TableColumns(ids="cell", scores=("extra",)),
+        )
+
+
+def parquet(tmp_path, table):
+    table.to_parquet(tmp_path / "cells.parquet")
+    return tmp_path / "cells.parquet"
+
+
+def test_an_index_of_parquet_is_a_column(tmp_path):
+    found = read_table(parquet(tmp_path, frame().set_index("cell")), CELLS)
+    assert found.ids.tolist() == frame()["cell"].tolist()
+    assert found.feature_names == ("depth", "rate")
+
+
+def test_types_of_parquet_that_know_no_value(tmp_path):
+    table = frame().assign(
+        whole=pd.array([1, None] + [2] * (N - 2), dtype="Int64"),
+        part=pd.array([0.5, None] + [2] * (N - 2), dtype="Float64"),
+        kind=pd.array(["a", None] * (N // 2), dtype="string"),
+        group=[1.0, np.nan] * (N // 2),
+        raw=[b"x", b"y"] * (N // 2),
+    )
+    columns = TableColumns(ids="cell", scores=("whole", "part"), labels=("kind", "group", "raw"))
+    found = read_table(parquet(tmp_path, table), columns)
+    np.testing.assert_array_equal(found.scores["whole"][:3], [1, np.nan, 2])
+    np.testing.assert_array_equal(found.scores["part"][:3], [0.5, np.nan, 2])
+    assert found.labels["kind"][:2].tolist() == ["a", ""]
+    assert found.labels["group"][:2].tolist() == ["1", ""]
+    assert found.labels["raw"][:2].tolist() == ["x", "y"]
+    with pytest.raises(InputError, match="1 values of 1 neurons in 1 features are missing"):
+        read_table(
+            parquet(tmp_path, table), TableColumns(ids="cell", ignore=("kind", "group", "raw", "part"))
+        )
+
+
+@pytest.mark.parametrize("kind", ["string", "Int64"])
+def test_an_id_of_parquet_that_is_missing_is_none(tmp_path, kind):
+    words = [None, *range(1, N)] if kind == "Int64" else [None, *"bcdefgh"]
+    table = frame().assign(cell=pd.array(words, dtype=kind))
+    with pytest.raises(InputError, match=r"1 of 8 rows .* have no id"):
+        read_table(parquet(tmp_path, table), CELLS)
+
+
+LABELS = "unit_id,label\n1,A\n2,B\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("unit_id,label\n1,7,A\n2,8,B\n", "line 2 has 3 fields, its header 2"),
+        ("unit_id,label,label\n1,A,C\n2,B,D\n", "first: 'label', in columns 2 and 3"),
+        (LABELS.replace(",", ";"), "separated by semicolons"),
+        (LABELS.replace(",", "\t"), "separated by tabs"),
+    ],
+)
+def test_tables_of_labels_are_read_by_the_same_rules(tmp_path, text, says):
+    (tmp_path / "labels.csv").write_text(text)
+    with pytest.raises(InputError, match=says):
+        read_label_rows(tmp_path / "labels.csv")
+
+
+def test_a_label_may_be_missing_at_the_end_of_its_row(tmp_path):
+    (tmp_path / "labels.csv").write_text("unit_id, label\n1\n2, B\n")
+    assert read_label_rows(tmp_path / "labels.csv").to_dict("list") == {
+        "unit_id": ["1", "2"],
+        "label": ["", " B"],
+    }
