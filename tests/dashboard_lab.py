@@ -125,6 +125,7 @@ class Lab:
         self.answers: dict[str, Any] = {
             "study_counts": [STUDY],
             "choices": CHOICES,
+            "choosing_study": STUDY["study"],
             "queue_state": QUEUE,
             "workers": [],
             "throughput": [],

@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_lab import plan_for
+from small_lab import CHOICE, fill, plan_for
 
 import decortex_schemas as schemas
 from decortex.errors import ConfigError
 from decortex_ops.cli import main
+from decortex_ops.reports import report
 from decortex_schemas import queries
 from decortex_schemas.queries.answering import ANSWERS, QUESTIONS, p_text
 from decortex_schemas.register import declare_plan
+from decortex_schemas.tables import freeze_study
 
 KEYS = [
     "question",
@@ -105,6 +107,28 @@ def test_a_choice_of_k_brings_nulls_and_asks_for_the_fine_tuning(selection: str)
     assert agreement["answer"] in ("undecided", "not established")
     assert finetuning["answer"] == "not asked"
     assert finetuning["sentence"].startswith("Not asked (about ")
+
+
+def test_a_choice_of_k_that_is_a_study_of_its_own_is_read(selection: str) -> None:
+    # The same networks, method and K as the study with a choice of its own: what it says is the same.
+    limited = {**CHOICE, "methods": ["kmeans"], "counts": [2, 3]}
+    declare_plan("whole", plan_for("small", finetunings=[], selection=limited))
+    for name in ("whole", "whole-selection"):
+        fill()
+        freeze_study(name)
+        fill()
+        found = {one: queries.answers(one) for one in (selection, "whole")}
+        if name == "whole":
+            assert "The rule for K" not in found["whole"][0]["sentence"]  # its study is not frozen yet
+    assert found["whole"][0]["sentence"] == found[selection][0]["sentence"]
+    assert found["whole"][1]["compared_with"] == found[selection][1]["compared_with"]
+    own = [{name: one[name] for name in ("study", "decision", "counts")} for one in queries.best_k("whole")]
+    (other,) = queries.best_k("whole-selection")
+    assert own == [{name: other[name] for name in ("study", "decision", "counts")}]
+    assert queries.choosing_study(selection) == selection
+    report("whole")  # draws the criteria of that choice
+    for name in ("whole", "whole-selection"):
+        (schemas.Study & {"study": name}).delete(prompt=False, part_integrity="cascade")
 
 
 def test_a_study_that_is_not_frozen_says_how_it_gets_there(lab: str) -> None:

@@ -212,5 +212,6 @@ def test_a_choice_of_k_is_limited_to_methods_and_counts(cells: str) -> None:
     declare_plan("limited", plan)
     asked = queries.asked_rows("limited-selection")
     assert (asked["Clustering"], asked["KCriteria"]) == (4, 2)
-    with pytest.raises(ConfigError, match="is a study of its own: ask 'limited-selection'"):
+    assert queries.choosing_study("limited") == "limited-selection"
+    with pytest.raises(ConfigError, match="study 'limited-selection' is not frozen"):
         queries.best_k("limited")

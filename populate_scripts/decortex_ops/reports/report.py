@@ -137,7 +137,7 @@ def report(study: str) -> str:
     page.filters["commands"] = commands
     chosen = _chosen(about, partitions)
     counted = queries.types(study)
-    choices = queries.best_k(study) if about["asked"]["nulls"] else []
+    choices = _choices_of_k(study)
     improved = queries.improvement(study)["summary"]
     results = queries.results(study)
     specifications = queries.specifications(study)
@@ -336,3 +336,10 @@ def _parameters(specifications: Mapping[str, Sequence[Row]]) -> list[Row]:
 
 def _recompute(key: Row) -> str:
     return f"decortex provenance DECFinetune '{canonical_json(key)}'"
+
+
+def _choices_of_k(study: str) -> list[dict[str, Any]]:
+    """Choices of K that are made; none where nobody asked, or their study is not frozen yet."""
+    choosing = queries.choosing_study(study)
+    frozen = {row["study"] for row in queries.study_counts() if row["frozen_at"] is not None}
+    return queries.best_k(study) if choosing in frozen else []

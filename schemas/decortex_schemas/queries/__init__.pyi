@@ -68,6 +68,7 @@ from .evaluation.external_labels import (
 )
 from .evaluation.k_selection import (
     best_k,
+    choosing_study,
     selection_cost,
 )
 from .evaluation.performance import (
@@ -194,6 +195,7 @@ __all__ = [
     "best_k",
     "bin_seconds",
     "choices",
+    "choosing_study",
     "cluster_fields",
     "cluster_profiles",
     "cluster_stimuli",

@@ -96,10 +96,13 @@ def test_the_csv_has_a_row_for_every_count_criterion_and_null() -> None:
 
 
 def test_what_is_missing_is_named_with_its_command() -> None:
-    for study, command in (
-        ({**STUDY, "nulls": 0}, "selection"),
-        ({**STUDY, "frozen_at": None}, "decortex study freeze sweep"),
+    own = {**STUDY, "study": "sweep-selection", "frozen_at": None}
+    for study, choosing, command in (
+        (STUDY, None, "selection"),
+        ({**STUDY, "frozen_at": None}, "sweep", "decortex study freeze sweep"),
+        (STUDY, "sweep-selection", "decortex study freeze sweep-selection"),
     ):
-        assert command in text_of(router.show("/which-k", "", Lab(study_counts=[study])).main)
+        found = Lab(study_counts=[study, own], choosing_study=choosing)
+        assert command in text_of(router.show("/which-k", "study=sweep", found).main)
     empty = Lab(best_k=[])
     assert "decortex work" in text_of(router.show("/which-k", "", empty).main)

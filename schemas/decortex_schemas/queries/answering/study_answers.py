@@ -43,6 +43,7 @@ from decortex_schemas.queries.evaluation import (
     agreement,
     agreement_nulls,
     best_k,
+    choosing_study,
     confounds,
     improvement,
     predictability,
@@ -55,6 +56,7 @@ from decortex_schemas.tables import (
     ClusteringMethod,
     CovariateSet,
     FinetuneSpec,
+    FrozenStudy,
     Study,
     TuningRequest,
     members_of,
@@ -168,11 +170,16 @@ def _reference(study: str, sample: Sample) -> _Reference | None:
     tuned = Study.Finetuning * FinetuneSpec.proj("kind") & of & "kind != 'none'"
     own = sorted({int(k) for k in (tuned & {"method_id": method["method_id"]}).to_arrays("k")})
     k = (own or counts)[len(own or counts) // 2]
-    if sample.frozen and len(Study.Null & of):
-        chosen = best_k(study, {**family, "method_id": method["method_id"]})
-        if chosen and chosen[0]["decision"] is not None:
-            k = int(chosen[0]["decision"])
+    chosen = _choices_of_k(study, {**family, "method_id": method["method_id"]})
+    if sample.frozen and chosen and chosen[0]["decision"] is not None:
+        k = int(chosen[0]["decision"])
     return _Reference(family, method, k)
+
+
+def _choices_of_k(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
+    """Rows of `best_k`; none where nobody asked for a choice, or its study is not frozen yet."""
+    choosing = choosing_study(study)
+    return best_k(study, key) if choosing is not None and len(FrozenStudy & {"study": choosing}) else []
 
 
 def _types(study: str, sample: Sample, reference: _Reference | None) -> TypeFacts:
@@ -185,8 +192,7 @@ def _types(study: str, sample: Sample, reference: _Reference | None) -> TypeFact
         groups.setdefault(tuple(row[name] for name in names), []).append(row)
     own = next(iter(groups.values()))
     animals = [row["n_animals"] for row in own if row["n_animals"] is not None]
-    nulls = len(Study.Null & {"study": study}) > 0
-    choices = best_k(study) if nulls and sample.frozen else []
+    choices = _choices_of_k(study)
     return TypeFacts(
         networks=tuple(_network(row) for row in own),
         by_animal=max(animals, default=0) > 1,
@@ -251,15 +257,14 @@ def _agreement_nulls(
     study: str, reference: _Reference, found: Mapping[str, Any]
 ) -> tuple[NullComparison, ...]:
     """Of the choice of K, else those asked for agreement alone; else the unmoved side of a fine-tuned null."""
-    if len(Study.Null & {"study": study}):
-        key = {**reference.family, "method_id": reference.method_key["method_id"]}
-        for one in best_k(study, key):
-            at = next((row for row in one["counts"] if row["k"] == reference.k), None)
-            if at is not None:
-                return tuple(
-                    NullComparison(kind, null["null_mean"], null["p"], null["n_surrogates"], null["status"])
-                    for kind, null in at["excess"].get("seed_agreement", {}).items()
-                )
+    key = {**reference.family, "method_id": reference.method_key["method_id"]}
+    for one in _choices_of_k(study, key):
+        at = next((row for row in one["counts"] if row["k"] == reference.k), None)
+        if at is not None:
+            return tuple(
+                NullComparison(kind, null["null_mean"], null["p"], null["n_surrogates"], null["status"])
+                for kind, null in at["excess"].get("seed_agreement", {}).items()
+            )
     own = {**reference.family, "method_id": reference.method_key["method_id"], "k": reference.k}
     drawn = [
         NullComparison(row["null_kind"], row["null_mean"], row["p"], row["n_null"], row["status"])

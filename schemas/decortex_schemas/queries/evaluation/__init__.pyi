@@ -12,6 +12,7 @@ from .external_labels import (
 )
 from .k_selection import (
     best_k,
+    choosing_study,
     selection_cost,
 )
 from .performance import (
@@ -49,6 +50,7 @@ __all__ = [
     "agreement_nulls",
     "before_and_after",
     "best_k",
+    "choosing_study",
     "confounds",
     "front",
     "has_states",

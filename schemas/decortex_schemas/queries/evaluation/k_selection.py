@@ -35,13 +35,39 @@ _OF_TYPES = ("model_seed", "spec", "status", "n_types", "at_least", "sentence")
 
 
 @one_at_a_time
+def choosing_study(study: str) -> str | None:
+    """Name of the study that chooses K for another: itself, or NAME-selection where its plan limits the choice.
+
+    Parameters
+    ----------
+    study : str
+        The study.
+
+    Returns
+    -------
+    str or None
+        None where neither asks for null models.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such study.
+    """
+    require_study(study)
+    for name in (study, register.selection_study_of(study)):
+        if len(Study.Null & {"study": name}):
+            return name
+    return None
+
+
+@one_at_a_time
 def best_k(study: str, key: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Decision, curves and null models of a frozen study, one row a dataset, network family, embedding and method.
 
     Parameters
     ----------
     study : str
-        The study.
+        The study; where its choice of K is a study of its own (NAME-selection), that is read.
     key : mapping, optional
         Only the rows of `KSelection` with these values in their key.
 
@@ -63,22 +89,19 @@ def best_k(study: str, key: Mapping[str, Any] | None = None) -> list[dict[str, A
     ConfigError
         If the study is not frozen or did not ask for a choice of K.
     """
-    require_study(study)
-    if not len(Study.Null & {"study": study}):
-        choosing = register.selection_study_of(study)
-        if len(Study & {"study": choosing}):
-            raise ConfigError(f"the choice of K of study {study!r} is a study of its own: ask {choosing!r}.")
+    choosing = choosing_study(study)
+    if choosing is None:
         raise ConfigError(
             f'study {study!r} asks for no null models, without which no K is chosen; declare one with "selection": {{}}'
             " in its plan (docs/studies.md)."
         )
-    require_frozen(study)
+    require_frozen(choosing)
     models = {int(row["model_spec_id"]): row["model_name"] for row in ModelSpec.to_dicts()}
     embeddings = {int(row["embedding_spec_id"]): row["embedding_name"] for row in EmbeddingSpec.to_dicts()}
     methods = {int(row["method_id"]): row["method_name"] for row in ClusteringMethod.to_dicts()}
     counted = types(study)
     found = []
-    for row in (KSelection & {**(key or {}), "study": study}).to_dicts(order_by="KEY"):
+    for row in (KSelection & {**(key or {}), "study": choosing}).to_dicts(order_by="KEY"):
         own = {name: row[name] for name in KSelection().primary_key}
         found.append(
             {

@@ -13,7 +13,6 @@ from decortex_ops.dashboard.choosing import (
     METHOD,
     MODEL,
     STUDY,
-    Chosen,
     choose_embedding,
     choose_method,
     choose_network,
@@ -50,7 +49,7 @@ def render(state: State, source: Source) -> View:
         if chosen.problem is None:
             chosen = step(chosen)
     state = chosen.state
-    problem = chosen.problem or _not_there(chosen)
+    problem = chosen.problem or _not_there(str(state["study"]), source)
     if problem is not None:
         return View(state, chosen.choices, [problem], LEAD)
     key = {
@@ -71,9 +70,9 @@ def render(state: State, source: Source) -> View:
     return View(state, chosen.choices, panels, LEAD)
 
 
-def _not_there(chosen: Chosen) -> Panel | None:
-    study = chosen.study or {}
-    if not study.get("nulls"):
+def _not_there(study: str, source: Source) -> Panel | None:
+    choosing = source(queries.choosing_study, study)
+    if choosing is None:
         return Panel(
             "decision",
             "Decision",
@@ -82,11 +81,12 @@ def _not_there(chosen: Chosen) -> Panel | None:
                 'decortex study create NAME plan.json    # with "selection": {} in the plan (docs/studies.md)',
             ),
         )
-    if study.get("frozen_at") is None:
+    frozen = {row["study"] for row in source(queries.study_counts) if row["frozen_at"] is not None}
+    if choosing not in frozen:
         return Panel(
             "decision",
             "Decision",
-            empty=Empty("The study is not frozen yet.", f"decortex study freeze {chosen.state['study']}"),
+            empty=Empty("The study that chooses K is not frozen yet.", f"decortex study freeze {choosing}"),
         )
     return None
 
