@@ -48,7 +48,7 @@ faults: setup
 	REPEATS=$(or $(REPEATS),20) AWAY_SECONDS=$(or $(AWAY_SECONDS),30) $(BIN)/python -m pytest -q tests/e2e/test_faults.py
 
 soak: setup
-	$(BIN)/python benchmarks/soak.py --hours $(or $(HOURS),1) --workers $(or $(WORKERS),8)
+	$(BIN)/python benchmarks/operations/soak.py --hours $(or $(HOURS),1) --workers $(or $(WORKERS),8)
 
 lint: setup
 	$(BIN)/ruff check $(SOURCES)
@@ -65,43 +65,43 @@ e2e: setup
 	DECORTEX_E2E=.e2e/home AXE=.e2e/node_modules/axe-core/axe.min.js $(BIN)/python -m pytest tests/browser
 
 dashboard-load: setup
-	$(BIN)/python benchmarks/dashboard_load.py
+	$(BIN)/python benchmarks/operations/dashboard_load.py
 
 fuzz: setup
 	PYTHONPATH=tests $(BIN)/python tests/fuzzing.py --minutes $(or $(MINUTES),10)
 
 bench: setup
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
-	$(BIN)/python benchmarks/clustering.py
+	$(BIN)/python benchmarks/clustering/clustering.py
 
 toy: setup
-	$(BIN)/python benchmarks/toy.py
+	$(BIN)/python benchmarks/finetune/toy.py
 
 calibrate-k: setup
-	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibrate_k.py --seeds $(or $(SEEDS),10)
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/selection/calibrate_k.py --seeds $(or $(SEEDS),10)
 
 calibrate-splits: setup
-	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/split_power.py --seeds $(or $(SEEDS),20) --n $(or $(N),700) --out $(or $(OUT),split_power.jsonl)
-	@$(BIN)/python benchmarks/split_power.py --table $(or $(OUT),split_power.jsonl)
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/splits/split_power.py --seeds $(or $(SEEDS),20) --n $(or $(N),700) --out $(or $(OUT),split_power.jsonl)
+	@$(BIN)/python benchmarks/splits/split_power.py --table $(or $(OUT),split_power.jsonl)
 
 known-types: setup
-	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/known_types.py --out $(or $(OUT),known_types.jsonl) $(if $(DATA),--data $(DATA))
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/splits/known_types.py --out $(or $(OUT),known_types.jsonl) $(if $(DATA),--data $(DATA))
 
 # flyvis brings some eighty packages for one function: an environment of its own. Its torch is the one of constraints.txt.
 flyvis: setup
 	test -x $(or $(OUT),flyvis)/env/bin/python || $(PYTHON) -m venv $(or $(OUT),flyvis)/env
 	$(or $(OUT),flyvis)/env/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt flyvis==1.2.0
-	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/fly_world.py $(or $(OUT),flyvis) --flyvis $(or $(OUT),flyvis)/env/bin/python
-	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/fly_chain.py $(or $(OUT),flyvis)
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/flyvis/fly_world.py $(or $(OUT),flyvis) --flyvis $(or $(OUT),flyvis)/env/bin/python
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/flyvis/fly_chain.py $(or $(OUT),flyvis)
 
 calibrate: setup
-	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibrate.py --sets $(or $(SETS),2000)
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/evaluation/calibrate.py --sets $(or $(SETS),2000)
 
 slurm: setup
 	DECORTEX_TEST_SLURM=1 $(BIN)/python -m pytest tests/e2e/test_slurm.py
 
 load: setup
-	$(BIN)/python benchmarks/load.py --keys $(or $(KEYS),20000)
+	$(BIN)/python benchmarks/operations/load.py --keys $(or $(KEYS),20000)
 
 diagram: setup
 	$(BIN)/python docs/make_diagram.py

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks" / "calibrate_k.py"
+SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks" / "selection" / "calibrate_k.py"
 
 
 @pytest.fixture

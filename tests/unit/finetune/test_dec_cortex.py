@@ -1,4 +1,4 @@
-"""The rule of `benchmarks/dec_cortex.py` that fixes a variant, and the paired comparison; the study is not run here."""
+"""The rule of `benchmarks/finetune/dec_cortex.py` that fixes a variant, and the paired comparison; no study is run."""
 
 import importlib.util
 import json
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks" / "dec_cortex.py"
+SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks" / "finetune" / "dec_cortex.py"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`benchmarks/dec_joint.py` on a tiny cortex: its rows, going on where it stopped, its label-free choice."""
+"""`benchmarks/finetune/dec_joint.py` on a tiny cortex: its rows, going on where it stopped, its label-free choice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from decortex.data import SimulationConfig
 
-SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks" / "dec_joint.py"
+SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks" / "finetune" / "dec_joint.py"
 TINY = {"n_train": 64, "n_validation": 32, "n_test": 8, "n_repeats": 2, "n_animals": 1}
 
 
@@ -21,6 +21,7 @@ TINY = {"n_train": 64, "n_validation": 32, "n_test": 8, "n_repeats": 2, "n_anima
 def study(monkeypatch):
     spec = importlib.util.spec_from_file_location("dec_joint", SCRIPT)
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.syspath_prepend(SCRIPT.parent)
     monkeypatch.setitem(sys.modules, "dec_joint", module)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "SimulationConfig", partial(SimulationConfig, **TINY))

@@ -19,7 +19,7 @@ from decortex.models.checkpoints import (
     rebuild_network,
 )
 
-# Made by benchmarks/published_networks.py from neuralpredictors 0.3.0 and openretina 1.1.1.
+# Made by benchmarks/networks/published_networks.py from neuralpredictors 0.3.0 and openretina 1.1.1.
 FROZEN: dict[str, Any] = torch.load(
     Path(__file__).parent / "frozen" / "published_networks.pt", weights_only=True
 )

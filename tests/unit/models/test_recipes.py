@@ -89,7 +89,7 @@ def test_turning_an_image_rolls_the_features_of_the_rotation_recipe(make_recordi
 
 
 def test_the_benchmark_trains_and_scores_a_recipe(make_recordings, tmp_path, capsys) -> None:
-    path = Path(__file__).resolve().parents[3] / "benchmarks" / "recipe.py"
+    path = Path(__file__).resolve().parents[3] / "benchmarks" / "networks" / "recipe.py"
     module = importlib.util.module_from_spec(importlib.util.spec_from_file_location("recipe", path))
     module.__spec__.loader.exec_module(module)
     write_filetree(make_recordings(n_trials=60, neurons=(3, 2), side=36), tmp_path / "folder")

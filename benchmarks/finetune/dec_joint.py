@@ -1,0 +1,344 @@
+"""Joint training with a clustering loss from an early epoch: four states, every method, a choice without labels.
+
+    python benchmarks/finetune/dec_joint.py --out dec_joint.jsonl              # the whole study: many core-hours
+    python benchmarks/finetune/dec_joint.py --out dec_joint.jsonl --summary    # what stands in the file, as a table
+
+Simulated cortex. For every core, spread and generator three networks are trained on the same neurons (Adam at .008,
+the rate falling to .3 of itself where validation stands still, --epochs of them, the best one kept). One training gives
+the state after every epoch m and the control; from each m every variant trains on jointly, core and readouts, with
+optimiser, rates and batches going on. Each state is clustered by every method at equal K. Embeddings are L2-normalised
+readouts, of the equivariant core their Fourier magnitudes over orientation, inside which agreement does not follow
+orientation.
+
+One JSON object a line, appended to --out; what stands there is not computed again. `part` is
+
+- 'state': core, spread, generator, surrogate, epochs, network, m, k, variant, state, method, labels, truth (adjusted
+  Rand index), validation and test (mean correlation to average), moved (share of labels that left their start), status;
+- with --summary, from these rows: 'summary' (core, spread, m, k, role of the generators, variant, state, method:
+  agreement of networks, truth, retained share of the control's correlation, labels moved) and 'choice': the variant
+  whose own labels agree best between networks on the generators to choose by, among those that keep 99 % of the
+  control's validation correlation and never collapse. No type is read for it. 'consensus start' is not among them:
+  its networks share one start, so that they agree by construction.
+
+--surrogates N repeats all of it on N recordings without types, drawn from a network with surrogate readout features.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from dec_joint_summary import CHOOSE, CONSENSUS, EPOCHS, JUDGE, Row, choose, summarise
+from numpy.typing import NDArray
+from sklearn.metrics import adjusted_rand_score
+
+from decortex.clustering import fit
+from decortex.config import config_hash
+from decortex.data import Recordings, SimulationConfig, simulate_cortex
+from decortex.embeddings import EmbeddingConfig, fit_map
+from decortex.evaluation.agreement import consensus
+from decortex.evaluation.performance import concatenate_scores, score_neurons
+from decortex.finetune import (
+    OWN_LABELS,
+    FinetuneConfig,
+    State,
+    cluster_state,
+    draw_null,
+    embed,
+    finetune,
+    null_recordings,
+)
+from decortex.models import RECIPES, Network, predict
+from decortex.models.training import Handover, TrainingConfig, fit_network
+
+CORES = {"plain": "simulated_cortex", "equivariant": "simulated_cortex_rotation"}
+EMBEDDINGS = {
+    "plain": EmbeddingConfig(kind="l2"),
+    "equivariant": EmbeddingConfig(kind="l2", rotation="fft", n_orientations=8),
+}
+SPREADS = (0.0, 0.3, 0.5, 1.0)
+NETWORKS = (0, 1, 2)
+START_EPOCHS = (3, 5, 10)
+COUNTS = (8, 12)
+# The baselines, named beforehand: k-means as every start is made, and a mixture as the authors of DECEMber fit theirs.
+START = ("kmeans", {"n_init": 20})
+METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "kmeans": START,
+    "gmm": ("gmm", {"covariance": "diag", "reg": 1e-6, "n_init": 50}),
+    "sec": ("sec", {"n_neighbors": 15}),
+    "ldmgi": ("ldmgi", {"n_neighbors": 15}),
+}
+JOINT = {"kind": "dec_joint", "kernel": "scaled", "beta_rule": "balanced", "tolerance": 0.0}
+DECEMBER = {"kind": "december", "beta_rule": "balanced"}
+VARIANTS: dict[str, dict[str, Any]] = {
+    **{f"december {b:g}": {**DECEMBER, "beta": b} for b in (0.01, 0.1, 1.0, 10.0)},
+    **{f"restarts {b:g}": {**DECEMBER, "beta": b, "restart_every": 3} for b in (0.1, 1.0, 10.0)},
+    "rise 1": {**DECEMBER, "beta": 1.0, "beta_rise": 10},
+    "dec_joint 1": {**JOINT, "beta": 1.0},
+    "balanced 1": {**JOINT, "beta": 1.0, "target": "balanced"},
+    "tell 1": {"kind": "tell", "beta_rule": "balanced", "beta": 1.0},
+    CONSENSUS: {**DECEMBER, "beta": 1.0},
+}
+PLATEAU = {"schedule": "plateau", "learning_rate": 8e-3, "keep": "best"}
+
+Labels = NDArray[np.int16]
+
+
+@dataclass
+class Case:
+    """One population of neurons: where the rows of its networks belong."""
+
+    core: str
+    spread: float
+    generator: int
+    surrogate: int | None
+    recordings: Recordings
+    epochs: int
+
+    @property
+    def names(self) -> Row:
+        """Columns that all its rows share."""
+        return {
+            "part": "state",
+            "core": self.core,
+            "spread": self.spread,
+            "generator": self.generator,
+            "surrogate": self.surrogate,
+            "epochs": self.epochs,
+        }
+
+
+class Trained:
+    """One network: the states after every epoch m, and the control, of one training."""
+
+    def __init__(self, case: Case, seed: int, start_epochs: Iterable[int]) -> None:
+        """Train from the beginning to the end, handing the run over at every m."""
+        config, training = RECIPES[CORES[case.core]]()
+        self.case, self.seed = case, seed
+        self.training = TrainingConfig.from_params(
+            {**training.resolved(), **PLATEAU, "max_epochs": case.epochs}
+        )
+        network = Network.build(config, case.recordings, seed=seed)
+        self.starts: dict[int, tuple[dict[str, Any], Handover]] = {}
+        after = None
+        for m in sorted(start_epochs):
+            outcome = fit_network(
+                network, case.recordings, self.training, seed=seed, until=m, after=after, device="cpu"
+            )
+            if outcome.handover is None:
+                raise RuntimeError(
+                    f"training of network {seed} ended before epoch {m}: {outcome.stop_reason}."
+                )
+            after = outcome.handover
+            self.starts[m] = network.checkpoint(), after
+        fit_network(network, case.recordings, self.training, seed=seed, after=after, device="cpu")
+        self.control = network
+
+    def start(self, m: int) -> Network:
+        """Return a copy of the network after epoch m."""
+        return Network.from_checkpoint(self.starts[m][0])
+
+    def tuned(self, m: int, labels: Labels, n_clusters: int, params: Row) -> tuple[Network, Any]:
+        """Train on jointly from epoch m; the network and the result."""
+        network = self.start(m)
+        fitted = fit_map(network.embedding().detach().numpy(), EMBEDDINGS[self.case.core])
+        result = finetune(
+            network,
+            self.case.recordings,
+            fitted,
+            labels,
+            FinetuneConfig.from_params(params),
+            self.training,
+            n_clusters=n_clusters,
+            seed=self.seed,
+            after=self.starts[m][1],
+            device="cpu",
+        )
+        return network, result
+
+
+def correlation(network: Network, recordings: Recordings, tier: str) -> float:
+    """Mean over neurons of the correlation to the average response."""
+    found = predict(network, recordings, tier, device="cpu")
+    parts = [score_neurons(one.responses, one.predictions, one.image_ids) for one in found.values()]
+    mean = concatenate_scores(parts)["correlation_to_average"].summary.mean
+    if mean is None:
+        raise ValueError(f"no neuron has a defined correlation on the {tier} trials.")
+    return float(mean)
+
+
+def state_rows(
+    case: Case, network: Network, names: Row, *, state: State, k: int, own: Labels | None = None, **more: Any
+) -> list[Row]:
+    """Rows of one state of one network: its own labels if it has any, and every method afresh."""
+    began = time.perf_counter()
+    points, truth = embed(network, EMBEDDINGS[case.core]), case.recordings.truth
+    scores = {tier: correlation(network, case.recordings, tier) for tier in ("validation", "test")}
+    afresh: State = "fine_tuned_afresh" if own is not None else state
+    partitions = {
+        (one.state, one.method): one.labels
+        for one in cluster_state(points, METHODS, state=afresh, n_clusters=k, seed=0)
+    }
+    if own is not None:
+        partitions = {(state, OWN_LABELS): own, **partitions}
+    seconds = round(time.perf_counter() - began, 1)
+    return [
+        {
+            **case.names,
+            **names,
+            "k": k,
+            "state": which,
+            "method": method,
+            "labels": labels.tolist(),
+            "truth": None if truth is None else float(adjusted_rand_score(truth, labels)),
+            **scores,
+            "seconds": seconds,
+            **more,
+        }
+        for (which, method), labels in partitions.items()
+    ]
+
+
+def population(
+    core: str, spread: float, generator: int, *, n_neurons: int, surrogate: int | None, epochs: int
+) -> Case:
+    """Simulate recordings; as a surrogate, responses of a network of them whose readout features hold no types."""
+    recordings = simulate_cortex(SimulationConfig(spread=spread, n_neurons=n_neurons), generator).recordings
+    if surrogate is None:
+        return Case(core, spread, generator, None, recordings, epochs)
+    # The generator is a network of its own seed; networks on the drawn responses train their own cores.
+    teacher = Trained(
+        Case(core, spread, generator, None, recordings, epochs), max(NETWORKS) + 1, (1,)
+    ).control
+    draw = draw_null(teacher, recordings, "gaussian", seed=surrogate, device="cpu")
+    digest = config_hash([recordings.content_sha256, surrogate])
+    return Case(
+        core, spread, generator, surrogate, null_recordings(recordings, draw.responses, digest), epochs
+    )
+
+
+def rows_of(case: Case, asked: argparse.Namespace, kept: set[str]) -> Iterator[list[Row]]:
+    """Rows of one population that are not in the file, in the pieces in which they are kept."""
+
+    def wanted(**names: Any) -> bool:
+        return name_of({**case.names, **names}) not in kept
+
+    trained: dict[int, Trained] = {}
+    for seed in asked.networks:
+        tasks = [
+            {"network": seed, "m": m, "k": k, "variant": v}
+            for m in asked.start_epochs
+            for k in asked.counts
+            for v in ["none", *asked.variants]
+        ]
+        if any(wanted(**task) for task in tasks):
+            trained[seed] = Trained(case, seed, asked.start_epochs)
+    for m in asked.start_epochs:
+        for k in asked.counts:
+            starts: dict[int, Labels] = {}
+            for seed, one in trained.items():
+                starts[seed] = fit(
+                    embed(one.start(m), EMBEDDINGS[case.core]), START[0], n_clusters=k, seed=0, **START[1]
+                ).labels
+                names = {"network": seed, "m": m, "k": k, "variant": "none"}
+                if wanted(**names):
+                    yield [
+                        *state_rows(case, one.start(m), names, state="start", k=k),
+                        *state_rows(case, one.control, names, state="control", k=k),
+                    ]
+            for variant in asked.variants:
+                for seed, one in trained.items():
+                    names = {"network": seed, "m": m, "k": k, "variant": variant}
+                    if not wanted(**names):
+                        continue
+                    labels = starts[seed]
+                    if variant == CONSENSUS:
+                        if len(starts) < len(asked.networks):
+                            continue  # a consensus takes all networks
+                        labels = consensus(list(starts.values()), k).labels
+                    began = time.perf_counter()
+                    network, result = one.tuned(m, labels, k, VARIANTS[variant])
+                    yield state_rows(
+                        case,
+                        network,
+                        names,
+                        state="fine_tuned",
+                        k=k,
+                        own=result.labels,
+                        moved=result.share_changed,
+                        status=result.status,
+                        beta=result.beta,
+                        kept_epoch=result.best_epoch,
+                        training_seconds=round(time.perf_counter() - began, 1),
+                    )
+
+
+def name_of(row: Row) -> str:
+    """Name of the piece of work that a row is of."""
+    names = ("core", "spread", "generator", "surrogate", "network", "m", "k", "variant")
+    return json.dumps([*(row[name] for name in names), row.get("epochs", EPOCHS)])
+
+
+def main() -> None:
+    """Compute what is missing, or say what is there."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="file of JSON lines; an interrupted run goes on"
+    )
+    parser.add_argument("--summary", action="store_true", help="compute nothing; say what the file holds")
+    parser.add_argument("--cores", nargs="+", choices=tuple(CORES), default=list(CORES))
+    parser.add_argument("--spreads", nargs="+", type=float, default=list(SPREADS))
+    parser.add_argument("--generators", nargs="+", type=int, default=[*CHOOSE, *JUDGE])
+    parser.add_argument("--networks", nargs="+", type=int, default=list(NETWORKS))
+    parser.add_argument("--start-epochs", nargs="+", type=int, default=list(START_EPOCHS))
+    parser.add_argument("--counts", nargs="+", type=int, default=list(COUNTS))
+    parser.add_argument("--variants", nargs="+", choices=tuple(VARIANTS), default=list(VARIANTS))
+    parser.add_argument("--neurons", type=int, default=240)
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of the whole training")
+    parser.add_argument("--surrogates", type=int, default=0, help="populations without types a generator")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = read(asked.out)
+    if asked.summary:
+        summary = summarise(rows)
+        for row in [*summary, *choose(summary)]:
+            print(json.dumps(row, default=float), flush=True)
+        return
+    kept = {name_of(row) for row in rows}
+    for spread in asked.spreads:
+        for core in asked.cores:
+            for generator in asked.generators:
+                for surrogate in [None, *range(asked.surrogates)]:
+                    case = population(
+                        core,
+                        spread,
+                        generator,
+                        n_neurons=asked.neurons,
+                        surrogate=surrogate,
+                        epochs=asked.epochs,
+                    )
+                    for piece in rows_of(case, asked, kept):
+                        # One write for a piece, so that an interrupted run leaves all of it or nothing.
+                        with asked.out.open("a") as file:
+                            file.write("".join(json.dumps(row) + "\n" for row in piece))
+                        for row in piece:
+                            said = {name: value for name, value in row.items() if name != "labels"}
+                            print(json.dumps(said), flush=True)
+
+
+def read(path: Path) -> list[Row]:
+    """Rows of a file that may not be there yet."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+if __name__ == "__main__":
+    main()
