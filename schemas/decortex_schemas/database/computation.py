@@ -60,8 +60,8 @@ class Computation(dj.Computed):
         What decides how much memory a key needs: its clustering method, or the recordings that lie in memory.
     row_format_kb : int, optional
         Tables of very many short rows under long keys are kept compressed in blocks of so many kilobytes: a third
-        of the disk, measured in benchmarks/operations/queries.py. The size of a block bounds what a key may take (768 bytes
-        at 4). Part tables have the same attribute.
+        of the disk, measured in benchmarks/operations/queries.py. The size of a block bounds what a key may take
+        (768 bytes at 4). Part tables have the same attribute.
     chunk_sizes : mapping of str to int
         Rows per statement of parts whose rows do not fit one statement, by the name of the part's class.
     """
