@@ -13,6 +13,8 @@ from decortex.errors import DatasetError
 
 _CHUNK_TRIALS = 256
 _CHUNK_CLIPS = 4
+# Ranges of pixels that differ by more are not of one unit: 255 times, in practice.
+_MOST_TIMES = 20.0
 Fault = Callable[[NDArray[np.float32]], NDArray[np.bool_]]
 
 
@@ -105,18 +107,62 @@ def _check_withheld(session: Session) -> list[str]:
     return [f"session {session.name!r}: no neuron responded in {n_silent} of {len(trials)} test trials"]
 
 
-def check_images(recordings: Recordings) -> None:
-    """Check that every pixel of a used trial is finite; reads the images in chunks.
+def check_images(recordings: Recordings) -> tuple[str, ...]:
+    """Check that every pixel of a used trial is finite, and that images differ; reads them in chunks.
+
+    Returns
+    -------
+    tuple of str
+        What the registrant should know: sessions or tiers whose pixels have ranges of other orders of size, such as
+        0 to 255 beside 0 to 1.
 
     Raises
     ------
     DatasetError
-        At the first fault, naming session, trial and pixel.
+        At the first pixel that is not finite, naming session, trial and pixel; and where all images of a session are
+        one grey.
     """
+    ranges: dict[str, tuple[float, float]] = {}
     for session in recordings.sessions:
         where = "(channel, frame, row, column)" if recordings.is_video else "(channel, row, column)"
         what = "videos" if recordings.is_video else "images"
-        _check(session, session.images, (what, where), _bad_pixel)
+        seen = _PixelRange(session)
+        _check(session, session.images, (what, where), _bad_pixel, seen.look)
+        low = min(one[0] for one in seen.by_tier.values())
+        high = max(one[1] for one in seen.by_tier.values())
+        if low == high:
+            raise DatasetError(
+                f"session {session.name!r}: every pixel of all its {what} is {low + 0.0:g}; a network learns nothing"
+                " from them. Export them again."
+            )
+        ranges |= {f"{tier} of {session.name!r}": one for tier, one in seen.by_tier.items()}
+    spans = {name: high - low for name, (low, high) in ranges.items() if high > low}
+    if len(spans) < 2:
+        return ()
+    small, large = min(spans, key=lambda name: spans[name]), max(spans, key=lambda name: spans[name])
+    if spans[large] <= _MOST_TIMES * spans[small]:
+        return ()
+    said = [f"{name} from {ranges[name][0]:g} to {ranges[name][1]:g}" for name in (small, large)]
+    return (
+        f"pixels have ranges of different size, {said[0]}, {said[1]}: are they in one unit? Networks are given all"
+        " images by one mean and one standard deviation",
+    )
+
+
+class _PixelRange:
+    """Smallest and largest pixel of every tier; of the first channel, behind which there may be behaviour."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.by_tier: dict[str, tuple[float, float]] = {}
+
+    def look(self, trials: NDArray[np.int64], values: NDArray[np.float32]) -> None:
+        """Look at the images of some trials."""
+        for trial, image in zip(trials.tolist(), values, strict=True):
+            tier = str(self.session.tiers[trial])
+            low, high = float(image[0].min()), float(image[0].max())
+            before = self.by_tier.get(tier, (low, high))
+            self.by_tier[tier] = (min(low, before[0]), max(high, before[1]))
 
 
 class _JustBelowZero:
@@ -127,7 +173,7 @@ class _JustBelowZero:
         self.lowest = 0.0
         self.neurons = np.zeros(session.n_neurons, dtype=np.bool_)
 
-    def look(self, trials: NDArray[np.int64]) -> None:
+    def look(self, trials: NDArray[np.int64], _: NDArray[np.float32]) -> None:
         """Look at the responses of some trials as they lie in their files."""
         if isinstance(self.session.responses, DeconvolvedTraces):
             values = self.session.responses.traces.read(trials)
@@ -157,7 +203,7 @@ def _check(
     trials: Trials,
     names: tuple[str, str],
     fault: Fault,
-    look: Callable[[NDArray[np.int64]], None] | None = None,
+    look: Callable[[NDArray[np.int64], NDArray[np.float32]], None] | None = None,
 ) -> None:
     what, place_name = names
     used = np.flatnonzero(np.isin(session.tiers, TIERS)).astype(np.int64)
@@ -177,4 +223,4 @@ def _check(
                 " these trials the tier 'none'."
             )
         if look is not None:
-            look(chunk)
+            look(chunk, values)

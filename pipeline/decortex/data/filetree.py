@@ -140,6 +140,7 @@ def open_filetree(
         If the folder is not what it should be; the message names the folder, the fault and the remedy.
     """
     path = Path(os.path.abspath(path))  # the current directory may change before the trials are read
+    behaviour = (behaviour,) if isinstance(behaviour, str) else behaviour
     folders = session_folders(path)
     shows_clips = {(folder / "data" / "videos").is_dir() for folder in folders}
     if len(shows_clips) > 1:

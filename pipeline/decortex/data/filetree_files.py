@@ -10,6 +10,8 @@ from pathlib import Path
 from decortex.errors import DatasetError
 
 _CHUNK = 1 << 20
+# What macOS puts beside the folders of a zip archive.
+_NO_SESSIONS = frozenset({"__MACOSX"})
 
 
 def session_folders(path: Path) -> list[Path]:
@@ -25,7 +27,9 @@ def session_folders(path: Path) -> list[Path]:
         raise DatasetError(f"a data set should be a folder, but {path} {what}.")
     if _is_session(path):
         return [path]
-    inside = sorted(child for child in path.iterdir() if not child.name.startswith("."))
+    inside = sorted(
+        child for child in path.iterdir() if not child.name.startswith(".") and child.name not in _NO_SESSIONS
+    )
     found = [child for child in inside if child.is_dir() and _is_session(child)]
     if not found:
         seen = ", ".join(child.name for child in inside[:8]) or "nothing"
@@ -70,7 +74,7 @@ def read_links(root: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        links = json.loads(path.read_text()).get("links", {})
+        links = json.loads(path.read_text(encoding="utf-8-sig")).get("links", {})
     except (ValueError, AttributeError) as error:
         raise DatasetError(f"{path} should be a JSON object with a key 'links', but: {error}.") from error
     if not isinstance(links, dict) or not all(
@@ -104,7 +108,14 @@ def trial_files(root: Path, key: str, links: dict[str, str]) -> tuple[Path, tupl
             f"{folder} should hold one file a trial, 0.npy, 1.npy, ..., but it has"
             f" {', '.join(f'{stem}.npy' for stem in odd[:4]) or 'none'}."
         )
-    by_number = {int(stem): name for stem, name in files.items()}
+    by_number: dict[int, str] = {}
+    for stem, name in sorted(files.items()):
+        if int(stem) in by_number:
+            raise DatasetError(
+                f"{folder} holds trial {int(stem)} twice, as {by_number[int(stem)]} and {name}. Remove the one that"
+                " does not belong there."
+            )
+        by_number[int(stem)] = name
     missing = sorted(set(range(len(files))) - set(by_number))
     if missing:
         raise DatasetError(

@@ -74,7 +74,8 @@ def read_neurons(root: Path) -> pd.DataFrame:
         elif kind == "scan":
             table[kind] = integers(column(path, n_neurons, "neuron"), path)
         else:
-            table[kind] = text(column(path, n_neurons, "neuron"), path)
+            words = np.char.strip(text(column(path, n_neurons, "neuron"), path))
+            table[kind] = np.where(words == "", UNKNOWN, words)
     twice = table.duplicated(["animal", "scan", "unit_id"])
     if twice.any():
         first = table[twice].iloc[0]
@@ -112,10 +113,11 @@ def column(path: Path, n_rows: int, row: str) -> NDArray[np.generic]:
 
 def integers(values: NDArray[np.generic], path: Path) -> NDArray[np.int64]:
     """Turn numbers that are whole into integers; others are refused."""
-    if values.dtype.kind not in NUMBERS or not np.isfinite(values).all():
-        raise DatasetError(
-            f"{path} should hold integers, but holds {values.dtype} with values like {values.flat[0].item()!r}."
-        )
+    numbers = values.dtype.kind in NUMBERS
+    wrong = values[~np.isfinite(values)] if numbers else values
+    if not numbers or wrong.size:
+        like = f" with values like {wrong.flat[0].item()!r}" if wrong.size else ""
+        raise DatasetError(f"{path} should hold integers, but holds {values.dtype}{like}.")
     whole = values.astype(np.int64)
     if not np.array_equal(whole, values):
         raise DatasetError(f"{path} should hold integers, but some values have a fraction or are too large.")
@@ -125,7 +127,13 @@ def integers(values: NDArray[np.generic], path: Path) -> NDArray[np.int64]:
 def text(values: NDArray[np.generic], path: Path) -> NDArray[np.str_]:
     """Turn words, bytes or whole numbers into words; other values are refused."""
     if values.dtype.kind == "S":
-        return np.char.decode(values.astype(np.bytes_), "utf-8")
+        try:
+            return np.char.decode(values.astype(np.bytes_), "utf-8")
+        except UnicodeDecodeError as error:
+            raise DatasetError(
+                f"{path} should hold words in UTF-8, but holds bytes that are none ({error}). Decode them where they"
+                " were written: np.char.decode(words, 'latin-1')."
+            ) from None
     if values.dtype.kind == "f":  # 26872.0 is the animal 26872
         values = integers(values, path)
     if values.dtype.kind not in TEXT + NUMBERS:

@@ -48,6 +48,28 @@ def test_bad_pixels_are_found_where_they_are(folder: Path) -> None:
         check_images(open_filetree(folder))
 
 
+def rescale(folder: Path, tier: str, factor: float) -> None:
+    tiers = np.load(folder / "meta" / "trials" / "tiers.npy")
+    for trial in np.flatnonzero(tiers == tier):
+        path = folder / "data" / "images" / f"{trial}.npy"
+        np.save(path, np.load(path) * factor)
+
+
+def test_pixels_in_several_units_are_noted(folder: Path) -> None:
+    assert check_images(open_filetree(folder)) == ()
+    rescale(folder / "b", "test", 255)
+    (note,) = check_images(open_filetree(folder))
+    assert "test of 'b' from" in note
+    assert "are they in one unit?" in note
+
+
+def test_images_that_are_all_one_grey_are_refused(folder: Path) -> None:
+    for tier in ("train", "validation", "test"):
+        rescale(folder / "a", tier, 0)
+    with pytest.raises(DatasetError, match="session 'a': every pixel of all its images is 0"):
+        check_images(open_filetree(folder))
+
+
 def test_trials_that_nobody_uses_may_hold_anything(folder: Path) -> None:
     path = folder / "b" / "meta" / "trials" / "tiers.npy"
     tiers = np.load(path)

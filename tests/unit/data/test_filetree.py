@@ -576,3 +576,52 @@ def test_trials_are_those_asked_for_in_that_order(folder: Path) -> None:
     np.testing.assert_array_equal(trials.read(np.array([5, 5, 0])), whole[[5, 5, 0]])
     assert trials.read(np.array([], dtype=np.int64)).shape == (0, 2)
     assert InMemoryTrials(whole).read(np.array([5, 5, 0])).shape == (3, 2)
+
+
+# what unpacking, copying and other programs leave
+
+
+def test_what_macos_puts_into_archives_is_no_session(recordings: Recordings, folder: Path) -> None:
+    (folder / "__MACOSX" / "data").mkdir(parents=True)
+    (folder / "a" / "data" / "images" / "._0.npy").write_bytes(b"Mac OS X")
+    (folder / "a" / "meta" / "trials" / "._tiers.npy").write_bytes(b"Mac OS X")
+    assert_same(open_filetree(folder), recordings)
+
+
+def test_a_trial_that_is_there_twice_is_named(folder: Path) -> None:
+    images = folder / "a" / "data" / "images"
+    shutil.copy(images / "0.npy", images / "00.npy")
+    with pytest.raises(DatasetError, match=r"holds trial 0 twice, as 0\.npy and 00\.npy"):
+        open_filetree(folder)
+
+
+def test_words_in_another_encoding_are_told(folder: Path) -> None:
+    n = len(np.load(folder / "a" / "meta" / "neurons" / "unit_ids.npy"))
+    np.save(folder / "a" / "meta" / "neurons" / "area.npy", np.array(["mäßig".encode("latin-1")] * n))
+    with pytest.raises(DatasetError, match=r"area\.npy should hold words in UTF-8.*latin-1"):
+        open_filetree(folder)
+
+
+@pytest.mark.parametrize("values", [np.array([], dtype=str), np.array([], dtype=float)])
+def test_no_identities_are_no_identities(folder: Path, values: np.ndarray) -> None:
+    np.save(folder / "a" / "meta" / "neurons" / "unit_ids.npy", values)
+    with pytest.raises(
+        DatasetError, match=r"unit_ids\.npy should hold (integers, but holds <U1|one integer)"
+    ):
+        open_filetree(folder)
+
+
+def test_a_blank_area_is_unknown(folder: Path) -> None:
+    n = len(np.load(folder / "a" / "meta" / "neurons" / "unit_ids.npy"))
+    np.save(folder / "a" / "meta" / "neurons" / "area.npy", np.array([" ", *["V1 "] * (n - 1)]))
+    assert open_filetree(folder).sessions[0].neurons["area"].tolist() == ["unknown", *["V1"] * (n - 1)]
+
+
+def test_one_kind_of_behaviour_may_be_named_by_a_word(folder: Path) -> None:
+    for session in ("a", "b"):
+        (folder / session / "data" / "behavior").mkdir()
+        for trial in range(len(list((folder / session / "data" / "images").glob("*.npy")))):
+            np.save(folder / session / "data" / "behavior" / f"{trial}.npy", np.ones(2))
+    one, other = (open_filetree(folder, behaviour=named) for named in ("behavior", ("behavior",)))
+    assert one.image_shape == other.image_shape == (3, 5, 7)
+    assert one.content_sha256 == other.content_sha256

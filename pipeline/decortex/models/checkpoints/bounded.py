@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from decortex.errors import CheckpointError
+from decortex.models.checkpoints.plain_values import READ_AS, with_tensors
 
 # What a file may ask for beyond its own size: small tensors saved as views, and the records of the format itself.
 ALLOWANCE_BYTES = 64 * 2**20
@@ -27,6 +28,9 @@ LOAD_ERRORS = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyEr
 
 def load_bounded(source: Path | bytes) -> Any:
     """Load a torch file with ``weights_only=True`` onto the CPU, if it holds what it asks for.
+
+    Numbers and arrays of numpy (a loss that was averaged), paths and namespaces beside the weights are read, too: inert
+    stand-ins are made in their place, arrays of real numbers become tensors (`plain_values`).
 
     torch stores numbers uncompressed, so that a file's content is as large as the file. One that expands (records
     that are compressed, or tensors with a stride of 0 that name one number a billion times) takes all memory when it
@@ -63,7 +67,8 @@ def load_bounded(source: Path | bytes) -> Any:
     name = "the checkpoint" if isinstance(source, bytes) else f"checkpoint {str(source)!r}"
     _check_records(source, name, size)
     file: Any = io.BytesIO(source) if isinstance(source, bytes) else source
-    content = torch.load(file, map_location="cpu", weights_only=True)
+    with torch.serialization.safe_globals([(made, name) for name, made in READ_AS.items()]):
+        content = with_tensors(torch.load(file, map_location="cpu", weights_only=True))
     _check_tensors(content, name, size)
     return content
 

@@ -196,7 +196,7 @@ def refuse_grouped_readout(keys: Iterable[str], *, where: str) -> None:
 def _read_session(session: str, leaf: str, parts: Mapping[str, Tensor], masks: Masks) -> SessionReadout:
     where = f"readout.{session}.{leaf}"
     layout = layout_of(leaf, parts)
-    features = parts[leaf].T if layout == "openretina_factorised" else as_rows(parts[leaf], where=where)
+    features = parts[leaf].T if layout == "openretina_factorised" else _rows(parts[leaf], parts, where)
     if "feature_sharing_index" in parts:
         features = _shared(features, parts, where)
     n_neurons = len(features)
@@ -217,6 +217,15 @@ def _read_session(session: str, leaf: str, parts: Mapping[str, Tensor], masks: M
         positions=None if positions is None else _array(positions),
         cortical=None if cortical is None else _array(cortical),
     )
+
+
+def _rows(features: Tensor, parts: Mapping[str, Tensor], where: str) -> Tensor:
+    """Features as (n_neurons, n_features); neuralpredictors' attention readout keeps (1, n_features, n_neurons)."""
+    counted = [parts[name].numel() for name in ("bias", "scales") if name in parts]
+    attention = any(name.startswith("neuron_query") for name in parts)
+    if features.ndim == 3 and features.shape[0] == 1 and (attention or features.shape[2] in counted):
+        return features[0].T
+    return as_rows(features, where=where)
 
 
 def layout_of(leaf: str, parts: Mapping[str, Tensor]) -> Layout:
@@ -280,7 +289,8 @@ def _positions(parts: Mapping[str, Tensor], n_neurons: int, session: str) -> Ten
         return None  # its mean is in units of a scale that the tensors do not tell
     for name in ("_mu", "mu", "grid"):
         if name in parts:
-            position = parts[name].reshape(-1, 2)
+            # Gaussian3d's third coordinate is the channel
+            position = parts[name].reshape(-1, parts[name].shape[-1])[:, :2]
             if (
                 "mu_transform.weight" in parts
             ):  # a grid shared with another session, and how this one turns it

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,12 +22,32 @@ _A_TABLE = "A table of features needs no network: `decortex analyse FILE --id CO
 _TABLES = (".csv", ".tsv", ".txt", ".h5ad", ".parquet")
 _TEXT = "it is a text file"
 _FIRST_BYTES = 4096
-# First bytes -> what such a file is.
+# Bytes and where they stand -> what such a file is.
 _KNOWN_FILES = {
-    b"PK\x03\x04": "it is a zip file, but cut short, damaged or not a torch file",
-    b"\x89HDF\r\n\x1a\n": "it is an HDF5 file, not a torch file; read it where it was written, then torch.save",
-    b"\x93NUMPY": "it is a .npy array, not a torch file; torch.save({'feat': torch.from_numpy(array)}, 'weights.pt')",
-    b"\x1f\x8b": "it is compressed by gzip, not a torch file; gunzip it first",
+    (b"PK\x03\x04", 0): "it is a zip file, but cut short, damaged or not a torch file",
+    (
+        b"\x89HDF\r\n\x1a\n",
+        0,
+    ): "it is an HDF5 file, not a torch file; read it where it was written, then torch.save",
+    (
+        b"\x93NUMPY",
+        0,
+    ): "it is a .npy array, not a torch file; torch.save({'feat': torch.from_numpy(array)}, 'weights.pt')",
+    (b"\x1f\x8b", 0): "it is compressed by gzip, not a torch file; gunzip it first",
+    (
+        b"\x80\x04",
+        0,
+    ): "it is a pickle, not a torch file; load it where it was written, then torch.save its tensors",
+    (
+        b"\x80\x05",
+        0,
+    ): "it is a pickle, not a torch file; load it where it was written, then torch.save its tensors",
+    # the length of a header in JSON, then the header
+    (
+        b'{"',
+        8,
+    ): "it is a safetensors file, not a torch file; torch.save(safetensors.torch.load_file(f), 'weights.pt')",
+    (b"ustar", 257): "it is a tar archive, not a torch file; unpack it first",
 }
 
 
@@ -63,10 +85,10 @@ def load_tensors(source: Path | bytes) -> Mapping[str, Any]:
                 f"checkpoint {str(path)!r} holds Python objects, which only their own code can unpickle and"
                 f" which are not loaded here (unpickling runs code). {_SAVE_AGAIN}."
             ) from error
-        raise CheckpointError(
-            f"checkpoint {str(path)!r} cannot be read: {what}."
-            f" {_A_TABLE if path.suffix.lower() in _TABLES else _COPY}."
-        ) from error
+        advice = "" if ";" in what else f" {_COPY}."  # else it says itself what to do
+        if path.suffix.lower() in _TABLES:
+            advice = f" {_A_TABLE}."
+        raise CheckpointError(f"checkpoint {str(path)!r} cannot be read: {what}.{advice}") from error
     if isinstance(content, (list, tuple)) and any(isinstance(one, Mapping) for one in content):
         content = {str(i): one for i, one in enumerate(content)}
     if not isinstance(content, Mapping):
@@ -84,13 +106,26 @@ def _what_it_is(source: Path | bytes) -> str:
         begin = _first_bytes(source)
     except OSError as error:
         return f"the system refuses it ({error.strerror})"
-    for magic, what in _KNOWN_FILES.items():
-        if begin.startswith(magic):
+    inside = _zipped(source)
+    if inside:
+        return f"it is a zip archive of {', '.join(map(repr, inside[:4]))}, not a torch file; unpack it first"
+    for (magic, place), what in _KNOWN_FILES.items():
+        if begin[place:].startswith(magic):
             return what
     text = begin.decode("utf-8", errors="replace").rstrip("\ufffd")  # the last letter may be cut in two
     if text and all(letter.isprintable() or letter.isspace() for letter in text):
         return f"{_TEXT} that begins with {text.splitlines()[0][:60]!r}, not a torch file"
     return "it is cut short, damaged or not a torch file" + ("" if begin else " (it is empty)")
+
+
+def _zipped(source: Path | bytes) -> list[str]:
+    """Names of the files in a zip archive that holds no torch file's own records."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError):
+        return []
+    return [] if any(name.endswith("data.pkl") for name in names) else names
 
 
 def _first_bytes(source: Path | bytes) -> bytes:

@@ -250,7 +250,7 @@ def _real_tensor(content: Mapping[str, Any], key: str, option: str, path: Path) 
         raise CheckpointError(
             f"{key!r} of {str(path)!r} is of type {tensor.dtype}; features are real numbers."
         )
-    return tensor
+    return (tensor if tensor.layout is torch.strided else tensor.to_dense()).detach()
 
 
 def _tensor_under(value: object, path: str) -> Tensor | None:

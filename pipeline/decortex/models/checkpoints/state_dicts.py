@@ -161,6 +161,11 @@ def _state_dict(
     holder: tuple[str, ...] | None = None
     for key, where in by_key.items():
         short = _without_wrappers(key[len(prefix) :])
+        if of_network(short) and tensors[where].layout is not torch.strided:
+            raise CheckpointError(
+                f"the tensor {key!r} is sparse ({tensors[where].layout}): networks here hold dense tensors. Save it as"
+                " tensor.to_dense()."
+            )
         if short in named and of_network(short):
             raise CheckpointError(
                 f"{key!r} names {short!r} a second time: the file holds two copies of one network in one dict. Save"

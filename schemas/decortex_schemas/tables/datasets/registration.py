@@ -70,8 +70,7 @@ def register_h5_folder(
         If the folder is not complete, or the name is taken by other recordings. Nothing is registered then.
     """
     recordings = data.open_h5_folder(folder, split, frame_rate=frame_rate)
-    notes = data.check_responses(recordings)
-    data.check_images(recordings)
+    notes = (*data.check_responses(recordings), *data.check_images(recordings))
     row = {
         "kind": "h5_folder",
         "location": str(folder.resolve()),
@@ -116,14 +115,12 @@ def register_folder(
         If the folder is not complete, or the name is taken by other recordings. Nothing is registered then.
     """
     recordings = data.open_filetree(folder, behaviour=behaviour, frame_rate=frame_rate)
-    notes = data.check_responses(recordings)
-    if behaviour or recordings.is_video:
-        data.check_images(recordings)
+    notes = (*data.check_responses(recordings), *data.check_images(recordings))
     row = {
         "kind": "filetree",
         "location": str(folder.resolve()),
         "species": species,
-        "behaviour": list(behaviour) or None,
+        "behaviour": ([behaviour] if isinstance(behaviour, str) else list(behaviour)) or None,
     }
     _register(name, recordings, row)
     return notes
