@@ -74,7 +74,7 @@ def tables(lines: list[dict[str, Any]]) -> str:
         cells[line["world"], line["n"]].append(line)
     sizes = sorted({line["n"] for line in lines})
     for group in ("continuum", "named"):
-        here = [line for line in lines if line["group"] == group]
+        here = [line for line in lines if WORLDS[line["world"]].group == group]
         for n in sizes:
             some = [line for line in here if line["n"] == n]
             if some:

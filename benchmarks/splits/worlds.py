@@ -69,7 +69,8 @@ class World:
     draw : callable
         Of a Generator and a number of neurons; features and types (0 everywhere on a continuum; -1: outlier).
     group : {'continuum', 'named', 'obvious', 'shape', 'near'}
-        'named': continua with modes of their own, which docs/number-of-types.md names and counts apart.
+        'named': continua with modes of their own (`modes.py` finds them without the rule), near to that, or with a gap
+        of norms; docs/number-of-types.md names them and counts them apart.
     """
 
     name: str
@@ -139,11 +140,11 @@ _ALL = (
     _continuum("sparse independent", sparse_independent),
     _continuum("sparse correlated", lambda r, n: sparse_correlated(r, n, 0.0)),
     _continuum("sparse correlated, gains", lambda r, n: sparse_correlated(r, n, 0.6)),
-    _continuum("sparse correlated, unit length", lambda r, n: unit(sparse_correlated(r, n, 0.0))),
     _continuum("non-negative parts", lambda r, n: parts(r, n, 0.7)),
     _continuum("log-normal gains", log_normal_gains),
     _continuum("30 % duplicates", duplicated),
     _continuum("12 prototypes repeated", prototypes),
+    _continuum("sparse correlated, unit length", lambda r, n: unit(sparse_correlated(r, n, 0.0)), "named"),
     _continuum("parts, unit length", lambda r, n: unit(parts(r, n, 0.7)), "named"),
     _continuum("sparse axes, unit length", sparse_axes, "named"),
     _continuum("two gains of one shape", two_gains, "named"),

@@ -15,7 +15,7 @@ BENCHMARKS = Path(__file__).resolve().parents[4] / "benchmarks" / "splits"
 def load(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     yield importlib.import_module
-    for name in ("split_power", "worlds", "world_continua", "world_types"):
+    for name in ("split_power", "modes", "worlds", "world_continua", "world_types"):
         sys.modules.pop(name, None)
 
 
@@ -88,3 +88,15 @@ def test_tables_of_several_sizes_leave_gaps(load):
     assert "| ring | 0/1 |  |" in table
     assert "| sphere |  | 0/1 |" in table
     assert "| 4 cigars | 700 | 4 | 1/1 | 0 | 0 | 4.0 | 1.00 |" in table
+
+
+def test_hills_of_density_tell_two_groups_from_a_cloud(load):
+    modes = load("modes")
+    rng = np.random.default_rng(0)
+    cloud = rng.standard_normal((3000, 6))
+    assert not [hill for hill in modes.hills(cloud) if hill[1] >= modes.SHARE and hill[0] >= modes.LIMIT]
+    cloud[:1000, 0] += 8
+    prominence, share = modes.hills(cloud)[0]
+    assert prominence > modes.LIMIT
+    assert share == pytest.approx(1 / 3, abs=0.02)
+    assert modes.hills(np.concatenate([cloud, cloud]))[0] == (prominence, share)  # copies carry no density
