@@ -30,6 +30,19 @@ def robust_centre(x: FloatArray) -> FloatArray:
     return centre
 
 
+def in_own_unit(x: FloatArray) -> tuple[FloatArray, float]:
+    """Put the robust centre at 0 and the largest value at 1, so that no square overflows or vanishes; also the unit.
+
+    Examples
+    --------
+    >>> in_own_unit(np.array([[1e-200], [3e-200], [2e-200]]))[1]
+    1e-200
+    """
+    near = x - robust_centre(x)
+    unit = float(np.abs(near).max(initial=0.0)) or 1.0
+    return near / unit, unit
+
+
 def typical_variance(x: FloatArray) -> float:
     """Variance, mean over features, of the 90 % of the neurons nearest to the median; of all where that is 0.
 

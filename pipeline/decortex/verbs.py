@@ -180,6 +180,12 @@ def association(
     """
     values = np.asarray(scores, dtype=np.float64)
     groups = np.zeros(len(values), dtype=np.int64) if sessions is None else np.asarray(sessions)
+    unknown = np.array([one is None or (isinstance(one, float) and np.isnan(one)) for one in groups.tolist()])
+    if unknown.any():
+        raise InputError(
+            f"every neuron has a session, but {int(unknown.sum())} of {len(groups)} are missing (first: neuron"
+            f" {int(np.argmax(unknown))}). Leave these neurons out, or give them a session of their own."
+        )
     return associate(values, np.asarray(labels), groups, seed=seed, n_permutations=n_permutations)
 
 

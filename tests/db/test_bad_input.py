@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,65 @@ def test_a_spoilt_folder_is_refused_whole(
     spoil(sorted(path for path in folder.iterdir() if path.is_dir())[0])
     with pytest.raises(DatasetError, match=message):
         register_folder("spoilt", folder)
+    assert counts() == before
+
+
+def neurons_of(folder: Path) -> Path:
+    return sorted(path for path in folder.iterdir() if path.is_dir())[0] / "meta" / "neurons"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        (
+            "animal_ids",
+            "m" * 65,
+            r"animal of neuron 0 of session '.*', 'm+'..., has 65 characters, and at most 64",
+        ),
+        ("area", "V" * 33, "has 33 characters, and at most 32 are kept"),
+        ("scan_idx", 2**31, "'2147483648', should lie between -2147483648 and 2147483647"),
+        ("functional_type", 2**15, "true_type of .* should lie between -32768 and 32767"),
+        ("cell_motor_coordinates", [np.inf] * 3, "x of neuron 0 .*should be finite"),
+    ],
+)
+def test_what_no_column_holds_is_told_and_nothing_is_left(
+    database: dict[str, str], folder: Path, column: str, value: Any, says: str
+) -> None:
+    before, meta = counts(), neurons_of(folder)
+    n_neurons = len(np.load(meta / "unit_ids.npy"))
+    np.save(meta / f"{column}.npy", np.array([value] * n_neurons))
+    with pytest.raises(DatasetError, match=says):
+        register_folder("beyond", folder)
+    assert counts() == before
+
+
+def test_names_that_no_column_tells_apart_are_told(database: dict[str, str], folder: Path) -> None:
+    before, session = counts(), neurons_of(folder).parents[1]
+    shutil.copytree(session, folder / f"{session.name} ")
+    with pytest.raises(DatasetError, match="the same but for blanks at their end"):
+        register_folder("blanks", folder)
+    session.rename(folder / ("s" * 97))
+    shutil.rmtree(folder / f"{session.name} ")
+    with pytest.raises(DatasetError, match="has 97 characters, and at most 96"):
+        register_folder("long", folder)
+    with pytest.raises(DatasetError, match=r"species, 'm+', has 40 characters, and at most 32"):
+        register_folder("species", folder, species="m" * 40)
+    assert counts() == before
+
+
+def test_pixels_that_are_no_numbers_are_told_at_registration(database: dict[str, str], folder: Path) -> None:
+    before, images = counts(), neurons_of(folder).parents[1] / "data" / "images"
+    np.save(images / "0.npy", np.load(images / "0.npy") * np.nan)
+    with pytest.raises(DatasetError, match="images should be finite, but trial 0"):
+        register_folder("pixels", folder)
+    assert counts() == before
+
+
+def test_sessions_of_a_checkpoint_fit_or_are_told(database: dict[str, str], tmp_path: Path) -> None:
+    before, features = counts(), torch.rand(1, 4, 1, 6)
+    torch.save({f"readout.{'s' * 97}._features": features}, tmp_path / "long.pt")
+    with pytest.raises(DatasetError, match="has 97 characters, and at most 96"):
+        register_checkpoint(tmp_path / "long.pt", name="long")
     assert counts() == before
 
 

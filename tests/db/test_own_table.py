@@ -166,6 +166,10 @@ def test_the_same_again_changes_nothing_and_another_table_needs_another_name(
     changed.to_csv(tmp_path / "other.csv", index=False)
     with pytest.raises(DatasetError, match="is taken"):
         register_table(tmp_path / "other.csv", COLUMNS, name=made.study)
+    changed.loc[0, "b"] = 1e39
+    changed.to_csv(tmp_path / "beyond.csv", index=False)
+    with pytest.raises(InputError, match=r"1 features .* beyond 3\.4e\+38, .*first: 'b'"):
+        register_table(tmp_path / "beyond.csv", COLUMNS)
     changed[list("abcd")] = 1.0
     changed.to_csv(tmp_path / "flat.csv", index=False)
     with pytest.raises(InputError, match="all have the same features"):

@@ -6,6 +6,7 @@ from .cache import (
     points_sha256,
 )
 from .inputs import (
+    LARGEST_VALUE,
     FloatArray,
     check_n_clusters,
     check_points,
@@ -46,6 +47,7 @@ from .rotation import (
 )
 
 __all__ = [
+    "LARGEST_VALUE",
     "Cache",
     "ClusteringResult",
     "DiskCache",

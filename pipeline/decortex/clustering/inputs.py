@@ -13,6 +13,7 @@ from decortex.errors import InputError
 FloatArray: TypeAlias = NDArray[np.float64]
 
 LARGEST_VALUE = 1e100  # beyond it sums of squares of a wide embedding may overflow
+SMALLEST_SPREAD = 1e-100  # below it squares of differences vanish
 
 
 def check_points(x: Any, *, name: str = "x") -> FloatArray:
@@ -35,13 +36,17 @@ def check_points(x: Any, *, name: str = "x") -> FloatArray:
     Raises
     ------
     InputError
-        If x is not two-dimensional, empty, complex, not numeric, not finite, or larger than 1e100.
+        If x is not two-dimensional, empty, complex, not numeric, masked, not finite, larger than 1e100, or its neurons
+        differ by less than 1e-100 (but not by nothing).
     """
-    array = np.asarray(x)
+    array = _as_array(x, name)
     if array.dtype.kind not in "fiu":
+        advice = {
+            "c": "Pass magnitudes, or real and imaginary parts as columns of their own.",
+            "b": "Convert with .astype(int).",
+        }.get(array.dtype.kind, "Convert with .astype(float), which says what is no number.")
         raise InputError(
-            f"{name} should hold real numbers (float or int), but its dtype is {array.dtype}. "
-            "For complex features pass magnitudes, or real and imaginary parts as columns of their own."
+            f"{name} should hold real numbers (float or int), but its dtype is {array.dtype}. {advice}"
         )
     if array.ndim != 2:
         raise InputError(
@@ -62,7 +67,29 @@ def check_points(x: Any, *, name: str = "x") -> FloatArray:
             f"value(s) in {len(neurons)} neuron(s) are not (first: neuron {neurons[0]}). Exclude these "
             "neurons or repair the embedding; none is dropped silently, because labels keep their order."
         )
+    spread = float(np.ptp(points, axis=0).max())
+    if 0 < spread < SMALLEST_SPREAD:
+        raise InputError(
+            f"the neurons of {name} differ by at most {spread:.2g} in any feature, and squares of such differences are"
+            f" 0 in double precision: give {name} in a unit in which they differ by {SMALLEST_SPREAD:g} or more."
+        )
     return points
+
+
+def _as_array(x: Any, name: str) -> NDArray[Any]:
+    """Make an array; what is masked, of unequal rows, or a tensor that is no plain array gets its sentence."""
+    if isinstance(x, np.ma.MaskedArray) and np.ma.getmaskarray(x).any():
+        raise InputError(
+            f"{name} is a masked array in which {int(np.ma.getmaskarray(x).sum())} values are masked: leave these"
+            " neurons or features out; nothing is filled in silently."
+        )
+    try:
+        return np.asarray(x)
+    except (ValueError, TypeError, RuntimeError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"{name} should be an array of real numbers, (n_neurons, n_features), but cannot be made one: {first}"
+        ) from None
 
 
 def check_n_clusters(n_clusters: Any, n_neurons: int) -> int:

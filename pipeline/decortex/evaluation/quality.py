@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from decortex.distances import robust_centre, squared_distances
+from decortex.clustering import LARGEST_VALUE
+from decortex.distances import in_own_unit, robust_centre, squared_distances
 from decortex.errors import InputError
 from decortex.labels import assigned_only
 
@@ -74,13 +75,14 @@ def cluster_quality(
     Raises
     ------
     InputError
-        If the shapes do not fit, a value is not finite, or there is no neuron.
+        If the shapes do not fit, a value is not finite or beyond 1e100, or there is no neuron.
 
     Notes
     -----
     A sampled neuron is compared with *all* neurons, not with the sample: the estimate is unbiased, and a
     small cluster does not vanish from it. The cost is ``silhouette_sample * n_neurons * n_features``.
-    Every measure is the same for an embedding to which a constant is added: medians are subtracted first.
+    Every measure is the same for an embedding to which a constant is added, and all but ``within`` for one in another
+    unit: medians are subtracted and the largest value is 1 before anything is squared.
     """
     labels, x = assigned_only(labels, x)
     if x.ndim != 2 or not len(x):
@@ -90,21 +92,23 @@ def cluster_quality(
         )
     if silhouette_sample < 1:
         raise InputError(f"silhouette_sample should be at least 1, got {silhouette_sample}.")
-    if not np.isfinite(x).all():
-        raise InputError("the embedding holds NaN or infinite values; exclude those neurons first.")
-    values: NDArray[np.float64] = x.astype(np.float64)
-    values = values - robust_centre(values)
+    if not (np.abs(x) <= LARGEST_VALUE).all():  # false for NaN, too
+        raise InputError(
+            f"the embedding holds NaN or infinite values, or some beyond {LARGEST_VALUE:g}; exclude those neurons,"
+            " or give it in another unit."
+        )
+    values, unit = in_own_unit(x.astype(np.float64))
     found, dense, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     n_neurons, n_clusters = len(x), len(found)
     squared = _squared_to_centre(values, dense, sizes)
-    within = float(squared.mean())
+    within = float(squared.mean()) * unit**2
 
     status: QualityStatus = "ok"
     if n_clusters == 1:
         status = "one_cluster"
     elif n_clusters == n_neurons:
         status = "all_singletons"
-    elif within <= 1e-24 * float((values**2).sum(axis=1).mean()):
+    elif float(squared.mean()) <= 1e-24 * float((values**2).sum(axis=1).mean()):
         status = "zero_spread"
     if status != "ok":
         return QualityResult(status, n_neurons, n_clusters, None, 0, None, None, within)

@@ -76,6 +76,14 @@ def register_table(
         raise InputError(
             f"the {len(table)} neurons of {path} all have the same features: nothing can be clustered."
         )
+    with np.errstate(over="ignore"):
+        beyond = ~np.isfinite(table.features.astype(np.float32)).all(axis=0)
+    if beyond.any():
+        raise InputError(
+            f"values of {int(beyond.sum())} features of {path} are beyond {np.finfo(np.float32).max:.2g}, the largest"
+            f" number of single precision, in which neurons are clustered (first:"
+            f" {table.feature_names[int(np.argmax(beyond))]!r}). Give them in another unit."
+        )
     for what, words, longest in (("animal", table.animals, 64), ("session", table.sessions, 96)):
         if words is not None and max(map(len, words)) > longest:
             raise InputError(

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 from decortex.clustering import check_points, fit, fit_grid, get_method, method_config, methods, predict
 from decortex.errors import ConfigError, InputError
@@ -30,6 +31,11 @@ def points(n=40, d=4, seed=0):
         (lambda x: np.where(np.arange(40)[:, None] == 7, np.nan, x), r"first: neuron 7"),
         (lambda x: np.where(x == x[3, 1], np.inf, x), r"1 value\(s\) in 1 neuron\(s\).*neuron 3"),
         (lambda x: x * 1e120, "at most 1e\\+100"),
+        (lambda x: x * 1e-160, r"differ by at most \d\.\d+e-160 .* in a unit in which"),
+        (lambda x: np.ma.masked_greater(x, 1), r"masked array in which \d+ values are masked"),
+        (lambda x: [[1.0, 2.0], [3.0]], "cannot be made one"),
+        (lambda x: torch.tensor(x, dtype=torch.bfloat16), "cannot be made one"),
+        (lambda x: torch.nn.Parameter(torch.tensor(x)), "cannot be made one"),
     ],
 )
 def test_unusable_arrays_are_refused_with_a_reason(spoil, says):

@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import binom, kruskal, mannwhitneyu, rankdata
 from statsmodels.stats.multitest import multipletests
 
+import decortex
 from decortex.errors import InputError
 from decortex.evaluation.association import (
     associate,
@@ -213,3 +214,10 @@ def test_bad_input_is_refused():
         within_session_null(good, [], np.zeros(3, dtype=int), seed=0, n_permutations=0)
     with pytest.raises(InputError, match="for each of 3 scores"):
         within_session_null(good, [np.zeros(2, dtype=int)], np.zeros(3, dtype=int), seed=0)
+
+
+@pytest.mark.parametrize("nothing", [np.nan, None])
+def test_a_missing_session_is_no_session(nothing):
+    sessions = np.array([1.0, 2.0, nothing] * 10, dtype=float if nothing is not None else object)
+    with pytest.raises(InputError, match=r"10 of 30 are missing \(first: neuron 2\)"):
+        decortex.association(np.arange(30.0), np.arange(30) % 2, sessions=sessions, n_permutations=9)

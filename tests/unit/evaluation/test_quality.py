@@ -87,6 +87,18 @@ def test_bad_input_is_refused():
         cluster_quality(np.eye(3), np.array([0, 0, 1]), seed=0, silhouette_sample=0)
 
 
+@pytest.mark.parametrize("unit", [1e-170, 1e-30, 1e30, 1e90])
+def test_quality_has_no_unit(unit):
+    x, labels = blobs(np.random.default_rng(5))
+    found, expected = cluster_quality(x * unit, labels, seed=0), cluster_quality(x, labels, seed=0)
+    assert found.status == "ok"
+    for name in ("silhouette", "calinski_harabasz", "davies_bouldin"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-9), name
+    assert found.within == pytest.approx(expected.within * unit**2, rel=1e-9)
+    with pytest.raises(InputError, match=r"beyond 1e\+100"):
+        cluster_quality(x * 1e160, labels, seed=0)
+
+
 @pytest.mark.parametrize("offset", [1e6, 1e9, 1e11])
 def test_quality_does_not_depend_on_a_constant_added_to_every_neuron(offset):
     x, labels = blobs(np.random.default_rng(5))

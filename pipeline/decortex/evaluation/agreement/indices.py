@@ -42,7 +42,8 @@ class Agreement:
     ari, ami : float or None
         Adjusted Rand index (Hubert & Arabie 1985), adjusted mutual information (arithmetic mean).
     v_measure, fowlkes_mallows : float or None
-        Not corrected for chance: they rise with the number of clusters alone.
+        Not corrected for chance: they rise with the number of clusters alone. Fowlkes & Mallows' index of a partition
+        into singletons is 0/0 and None.
     """
 
     status: AgreementStatus
@@ -135,7 +136,8 @@ def table_agreement(table: NDArray[np.int64]) -> Agreement:
         ari=_adjusted_rand(both, in_a, in_b, n * (n - 1)),
         ami=0.0 if 1 in (k_a, k_b) else adjusted_mutual_information(table),
         v_measure=_v_measure(table),
-        fowlkes_mallows=0.0 if both == 0 else float(both / np.sqrt(float(in_a) * float(in_b))),
+        # no pair is together in a partition of singletons: 0/0
+        fowlkes_mallows=float(both / np.sqrt(float(in_a) * float(in_b))) if in_a and in_b else None,
     )
 
 

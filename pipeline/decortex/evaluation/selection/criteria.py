@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.clustering import ClusteringResult, check_n_clusters, check_points
-from decortex.distances import robust_centre
+from decortex.distances import in_own_unit
 from decortex.evaluation.agreement import (
     Clusterer,
     adjusted_rand,
@@ -156,7 +156,7 @@ def _quality(
     if len(found) in (1, len(x)):
         status: CriterionStatus = "one_cluster" if len(found) == 1 else "all_singletons"
         return [CriterionValue(name, k, None, None, None, len(x), status) for name in names]
-    x = x - robust_centre(x)
+    x, _ = in_own_unit(x)
     spread = x - np.stack([x[dense == j].mean(axis=0) for j in range(len(found))])[dense]
     if (spread**2).sum() <= 1e-24 * (x**2).sum():
         return [CriterionValue(name, k, None, None, None, len(x), "zero_spread") for name in names]

@@ -15,6 +15,7 @@ from decortex.errors import DatasetError
 from decortex.models import checkpoints
 from decortex_schemas.database import schema
 from decortex_schemas.tables.datasets.datasets import Dataset
+from decortex_schemas.tables.datasets.fitting_rows import insert_fitting
 
 
 def register_simulation(name: str, config: simulated.SimulationConfig, seed: int) -> None:
@@ -149,19 +150,19 @@ def insert_neurons(
     names, counts = np.unique(readout.session, return_counts=True)
     none = {"n_train": 0, "n_validation": 0, "n_test": 0, "n_repeats": 0.0}
     place = readout.cortical
-    Dataset.insert1(
-        {
-            "n_neurons": len(readout.embedding),
-            "content_sha256": readout.sha256,
-            "neuron_order_sha256": checkpoint_order_sha256(readout),
-            **row,
-        }
-    )
-    Dataset.Session.insert(
+    columns = {
+        "n_neurons": len(readout.embedding),
+        "content_sha256": readout.sha256,
+        "neuron_order_sha256": checkpoint_order_sha256(readout),
+        **row,
+    }
+    insert_fitting(Dataset(), [columns])
+    sessions = (
         {**none, **(trials or {}), **name, "session": str(session), "session_neurons": int(count)}
         for session, count in zip(names, counts, strict=True)
     )
-    Dataset.Neuron.insert(
+    insert_fitting(Dataset.Session(), sessions)
+    rows = (
         {
             **name,
             **_UNKNOWN,
@@ -174,6 +175,7 @@ def insert_neurons(
         }
         for i in range(len(readout.embedding))
     )
+    insert_fitting(Dataset.Neuron(), rows)
 
 
 # Columns of `Dataset.Neuron` that a checkpoint does not tell.
@@ -190,19 +192,18 @@ def _register(name: str, recordings: data.Recordings, row: dict[str, Any]) -> No
     if is_registered(name, recordings.content_sha256, recordings.neuron_order_sha256):
         return
     with schema.connection.transaction:
-        Dataset.insert1(
-            {
-                "dataset": name,
-                "n_neurons": recordings.n_neurons,
-                "image_shape": list(recordings.image_shape),
-                "frame_rate": recordings.frame_rate,
-                "content_sha256": recordings.content_sha256,
-                "neuron_order_sha256": recordings.neuron_order_sha256,
-                **row,
-            }
-        )
-        Dataset.Session.insert(_session_rows(name, recordings))
-        Dataset.Neuron.insert(_neuron_rows(name, recordings))
+        columns = {
+            "dataset": name,
+            "n_neurons": recordings.n_neurons,
+            "image_shape": list(recordings.image_shape),
+            "frame_rate": recordings.frame_rate,
+            "content_sha256": recordings.content_sha256,
+            "neuron_order_sha256": recordings.neuron_order_sha256,
+            **row,
+        }
+        insert_fitting(Dataset(), [columns])
+        insert_fitting(Dataset.Session(), _session_rows(name, recordings))
+        insert_fitting(Dataset.Neuron(), _neuron_rows(name, recordings))
 
 
 def is_registered(name: str, content: str, order: str) -> bool:
