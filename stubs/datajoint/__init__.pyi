@@ -68,6 +68,7 @@ class QueryExpression:
     def delete(self, *, prompt: bool | None = ..., part_integrity: str = ...) -> int: ...
 
 class Table(metaclass=_Operators):
+    is_declared: ClassVar[property]
     # Callable on the class and on an instance alike.
     proj: ClassVar[Callable[..., QueryExpression]]
     keys: ClassVar[Callable[..., list[dict[str, Any]]]]

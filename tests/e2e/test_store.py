@@ -42,6 +42,24 @@ def test_the_chain_is_what_the_fault_tests_count_on(tiny: ForkedLab) -> None:
     assert {name: len(rows) for name, rows in found.items() if rows and "." not in name} == ROWS
 
 
+ASKED = """
+def asked():
+    return int(schemas.schema.connection.query("SHOW SESSION STATUS LIKE 'Questions'").fetchone()[1])
+"""
+
+
+def test_tables_are_looked_at_at_once(tiny: ForkedLab) -> None:
+    """A statement a table, a hundred and more of them, is a third of a second of every command."""
+    ((n_tables,),) = tiny.query(
+        "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()"
+    )
+    assert int(tiny.python(ASKED + "print(asked())")) < n_tables / 2
+    columns = "from decortex_schemas.database import sealed_columns\nbefore = asked()\nprint(len(sealed_columns()))\n"
+    found, statements = tiny.python(ASKED + columns + "print(asked() - before)").split()
+    assert int(found) > 10
+    assert int(statements) < 2 * n_tables  # eight a table that has such a column
+
+
 def test_a_whole_store_has_no_fault(tiny: ForkedLab) -> None:
     status, found = verify(tiny)
     assert (status, found["checked"], found["faults"], found["orphaned"]) == (0, 4, [], [])
