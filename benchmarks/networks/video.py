@@ -7,32 +7,43 @@
 
 One JSON object per network: CPU seconds of making the data and of training, correlation to average over frames, its
 ceiling (the mean over repeats against the true rate) and their share, the correlations of single trials and of clips,
-and the adjusted Rand index of k-means at the true number of types on features of unit length. A twin that is blind to
-time sees one frame, the one three frames ago; it is scored on the same frames.
+and the adjusted Rand index of k-means at the true number of types on features of unit length. Of rotation-equivariant
+networks, whose features roll with a neuron's orientation, it is that of Fourier magnitudes, of aligned features and of
+shift-EM as well. A twin that is blind to time sees one frame, the one three frames ago, and is scored on the same ones.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 from decortex.clustering import fit
 from decortex.data import Recordings, SimulatedVideo, VideoSimulationConfig, simulate_video
 from decortex.data.video import RepeatedTrials
+from decortex.embeddings import EmbeddingConfig, fit_map
 from decortex.evaluation.performance import concatenate_scores, score_neurons
 from decortex.models import RECIPES, Network, predict
 from decortex.models.cores import SpaceTimeConfig
 from decortex.models.training import fit_network
 
 BLIND_LAG = 3  # frames; a network without time sees what was shown then
+
+
+def peak_gib() -> float:
+    """What this process held at most until now; ``ru_maxrss`` would begin at that of the program that started it."""
+    held = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert held is not None
+    return int(held[1]) / 2**20
 
 
 def ceiling(video: SimulatedVideo, skipped: int) -> float:
@@ -86,11 +97,6 @@ def measure(
     ]
     means = {name: scores.summary.mean for name, scores in concatenate_scores(parts).items()}
     top = ceiling(video, config.space_time.skipped)
-    features = network.embedding().detach().numpy().astype(np.float64)
-    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
-    truth = video.recordings.truth
-    assert truth is not None
-    found = fit(unit, "kmeans", n_clusters=len(video.config.types), seed=0)
     average = means["correlation_to_average"]
     assert average is not None
     return {
@@ -104,9 +110,31 @@ def measure(
         "share": average / top,
         "single_trial": means["single_trial_correlation"],
         "per_clip": means["per_clip_correlation"],
-        "rand": float(adjusted_rand_score(truth, found.labels)),
-        "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        **rand(network, video),
+        "peak_gib": peak_gib(),
     }
+
+
+def rand(network: Network, video: SimulatedVideo) -> dict[str, float]:
+    """Adjusted Rand index with the known types, by embedding."""
+    truth, n_types = video.recordings.truth, len(video.config.types)
+    assert truth is not None
+    features = network.embedding().detach().numpy()
+    turned = network.config.n_orientations
+    found = {"rand": fit(embedded(features, {}), "kmeans", n_clusters=n_types, seed=0)}
+    if turned is not None:
+        of_rolls = {"n_orientations": turned}
+        for rotation in ("fft", "aligned"):
+            x = embedded(features, {"rotation": rotation, **of_rolls})
+            found[f"rand_{rotation}"] = fit(x, "kmeans", n_clusters=n_types, seed=0)
+        x = embedded(features, {"rotation": "smooth", **of_rolls})
+        found["rand_shift_em"] = fit(x, "rotation_tmixture", n_clusters=n_types, seed=0, **of_rolls)
+    return {name: float(adjusted_rand_score(truth, one.labels)) for name, one in found.items()}
+
+
+def embedded(features: NDArray[np.float32], params: dict[str, Any]) -> NDArray[np.float64]:
+    """Features of unit length, without their orientation where it is asked for."""
+    return fit_map(features, EmbeddingConfig.from_params({"kind": "l2", **params})).apply(features)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

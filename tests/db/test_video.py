@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,13 @@ from decortex.errors import ConfigError, DatasetError
 from decortex.evaluation.performance import CLIP_METRICS, METRICS
 from decortex.models import OwnResponsesConfig, frames_skipped, predict
 from decortex.models.checkpoints import RebuildConfig
+from decortex_ops.dashboard import router
+from decortex_ops.dashboard.source import CachedSource
+from decortex_ops.reports import report
 from decortex_schemas import queries
 from decortex_schemas.register import PlanFile, declare_plan, register_checkpoint
 from decortex_schemas.tables import (
+    freeze_study,
     load_network,
     load_recordings,
     register_folder,
@@ -41,7 +46,7 @@ SMALL = {
 
 
 def plan(dataset: str, layer: dict[str, Any], **changed: Any) -> PlanFile:
-    """One network of movies, two partitions, and a fine-tuning with its control."""
+    """One network of movies or more, two partitions, and a fine-tuning of each kind with its control."""
     schedule = {
         "max_epochs": 1,
         "batch_size": 4,
@@ -58,38 +63,60 @@ def plan(dataset: str, layer: dict[str, Any], **changed: Any) -> PlanFile:
                     "dataset": dataset,
                     "network": network,
                     "training": {"max_epochs": 1, "batch_size": 4, "window": 14},
-                    "seeds": [0],
+                    "seeds": [0, 1],
                 }
             ],
             "embeddings": [{"name": "raw", "params": {"kind": "raw"}}],
             "methods": [{"method": "kmeans"}],
             "counts": [2],
             "seeds": [0],
-            "finetunings": [{"name": "joint", "params": {"kind": "dec_joint", "beta": 0.1}, **start}],
+            "finetunings": [
+                {"name": "dec", "params": {"kind": "dec", "kernel": "scaled"}, **start},
+                {"name": "joint", "params": {"kind": "dec_joint", "kernel": "scaled", "beta": 0.1}, **start},
+                {"name": "december", "params": {"kind": "december", "beta_rule": "balanced"}, **start},
+            ],
             **changed,
         }
     )
 
 
-def test_a_simulated_retina_goes_through_the_whole_chain(database: dict[str, str]) -> None:
+@pytest.fixture(scope="module")
+def retina(database: dict[str, str]) -> str:
+    """A study of a simulated retina, with its null dataset and its tuning, filled, frozen and compared."""
     register_simulated_video("retina", VideoSimulationConfig.from_params(SMALL), seed=1)
-    row = (schemas.Dataset & {"dataset": "retina"}).fetch1()
-    assert (row["kind"], row["frame_rate"], row["image_shape"]) == ("simulated_video", 30.0, [1, 18, 18])
-    declare_plan("retina-study", plan("retina", LAYER))
+    declare_plan(
+        "retina-study",
+        plan(
+            "retina",
+            LAYER,
+            finetuned_null={"kinds": ["gaussian"], "surrogates": 1},
+            tuning={
+                "params": {"n_angles": 4, "n_periods": 2, "n_phases": 4, "n_radii": 2},
+                "stimuli": [{"method": "kmeans", "counts": [2]}],
+            },
+        ),
+    )
     fill()
+    freeze_study("retina-study")
+    freeze_study("retina-study-null")
+    fill()
+    return "retina-study"
+
+
+def test_a_simulated_retina_is_registered_trained_and_scored(retina: str) -> None:
     key = {"dataset": "retina"}
-    assert queries.failed_jobs() == []
-    assert len(schemas.TrainedModel & key) == 1
-    assert len(schemas.DECFinetune & key) == 2
-    assert len(schemas.RetainedPerformance & key) == 1
-    assert (schemas.Embedding & key).fetch1("n_features") == 4
+    row = (schemas.Dataset & key).fetch1()
+    assert (row["kind"], row["frame_rate"], row["image_shape"]) == ("simulated_video", 30.0, [1, 18, 18])
+    assert [one for one in queries.failed_jobs() if "retina" in str(one["key"].get("dataset"))] == []
+    assert len(schemas.TrainedModel & key) == 2
+    assert set((schemas.Embedding & key).to_arrays("n_features")) == {4}
     assert (schemas.Dataset.Session & key).fetch1("n_frames") == (16 + 4 + 9) * 20
-    scored = (schemas.Performance & key & {"tier": "test"}).fetch1()
-    assert scored["frames_skipped"] == 8
-    assert scored["n_trials"] == 9
-    rows = (schemas.Performance.Score & key & {"tier": "test"}).to_dicts()
+    first = {**key, "model_seed": 0}
+    scored = (schemas.Performance & first & {"tier": "test"}).fetch1()
+    assert (scored["frames_skipped"], scored["n_trials"]) == (8, 9)
+    rows = (schemas.Performance.Score & first & {"tier": "test"}).to_dicts()
     assert {one["metric"] for one in rows} == {*METRICS, *CLIP_METRICS}
-    network = load_network(schemas.TrainedModel & key)
+    network = load_network(schemas.TrainedModel & first)
     assert frames_skipped(network) == 8
     found = predict(network, load_recordings("retina"), "test")["animal-1"]
     r, p = found.responses.astype(float), found.predictions.astype(float)
@@ -98,6 +125,66 @@ def test_a_simulated_retina_goes_through_the_whole_chain(database: dict[str, str
     np.testing.assert_allclose(stored, single, rtol=1e-6)
     truth = (schemas.Dataset.Neuron & key).to_arrays("true_type", order_by="neuron_idx")
     assert sorted(truth.astype(int).tolist()) == sorted([*range(8)] * 2)
+
+
+def test_every_loss_and_the_control_fine_tune_its_networks(retina: str) -> None:
+    key = {"dataset": "retina"}
+    rows = queries.results(retina)
+    assert {row["finetune"] for row in rows} == {"none", "dec", "joint", "december"}
+    assert {row["status"] for row in rows} == {"ok"}
+    for row in rows:
+        if row["finetune"] != "none":
+            assert row["n_partitions"] == 2
+            assert all(np.isfinite(row[f"correlation_{when}"]) for when in ("before", "after", "control"))
+    assert len(schemas.DECFinetune & key) == 2 * 4
+    assert len(schemas.ContinuedTraining & key) == 2
+    assert len(schemas.RetainedPerformance & key) == 2 * 3
+    assert len(schemas.SeedAgreement & key & {"study": retina, "pairs": "model_seeds"}) == 4
+
+
+def test_its_null_dataset_shows_the_same_clips(retina: str) -> None:
+    (null,) = (schemas.NullDataset & {"parent_dataset": "retina"}).to_dicts()
+    drawn, recorded = load_recordings(null["dataset"]), load_recordings("retina")
+    assert drawn.frame_rate == recorded.frame_rate == 30.0
+    (one,), (own,) = drawn.sessions, recorded.sessions
+    assert one.images is own.images
+    np.testing.assert_array_equal(one.tiers, own.tiers)
+    np.testing.assert_array_equal(one.image_ids, own.image_ids)
+    np.testing.assert_array_equal(one.n_frames, own.n_frames)
+    train = own.trials("train")
+    rates = [values.responses.read(train)[:, 8:].mean() for values in (one, own)]
+    assert rates[0] == pytest.approx(rates[1], rel=0.2)
+    assert len(schemas.DECFinetune & {"dataset": null["dataset"]}) == 2 * 4
+    compared = (schemas.FinetunedNull & {"study": retina}).to_dicts()
+    assert {row["n_networks"] for row in compared} == {2}
+    assert len(compared) == 3
+
+
+def test_pages_and_the_report_show_its_clusters_in_space_and_time(retina: str) -> None:
+    panels = router.view_of(
+        router.BY_PATH["/tuning"], f"?study={retina}&net=0&k=2&seed=0", CachedSource()
+    ).panels
+    drawn = {panel.name: panel for panel in panels}
+    assert {"profiles", "exciting", "stimuli", "fields", "time"} <= set(drawn)
+    partition = {"dataset": "retina", "model_seed": 0, "k": 2, "seed": 0}
+    key = dict((schemas.ClusterStimuli & partition).keys()[0])
+    fields = queries.cluster_fields(key)
+    assert fields is not None
+    shown = [row for row in fields if row["neuron"] is not None]
+    assert shown
+    for row, line in zip(shown, drawn["time"].figure.data, strict=True):
+        assert row["spatial"].shape == (18, 18)
+        assert list(line.x) == [-5, -4, -3, -2, -1, 0]  # the lag of a kernel over six frames
+        np.testing.assert_array_equal(line.y, row["temporal"])
+    frames = (schemas.ClusterStimuli & partition).fetch1("exciting")
+    assert np.asarray(frames).shape[1:] == (6, 18, 18)
+    profile = queries.cluster_profiles(retina, method="kmeans", k=2)
+    assert all(row["direction_selectivity"] is not None for row in profile)
+    page = report(retina)
+    assert 'id="clusters"' in page
+    answers = queries.answers(retina)
+    assert len(answers) == 5
+    assert all(row["sentence"] for row in answers)
 
 
 def test_the_frame_rate_belongs_to_the_dataset(database: dict[str, str], tmp_path: Path) -> None:
@@ -139,13 +226,23 @@ def test_the_skeleton_of_a_real_recording_is_trained_scored_and_clustered(
     notes = register_folder("real", folder, frame_rate=30.0, behaviour=("behavior", "pupil_center"))
     assert any("responses of 4 test trials are one value throughout" in note for note in notes)
     layer = {**LAYER, "kernel": 3, "stride": 1}
-    declare_plan("real-study", plan("real", layer, finetunings=[]))
+    declare_plan("real-study", plan("real", layer))
     fill()
-    assert queries.failed_jobs() == []
     key = {"dataset": "real"}
-    assert len(schemas.Clustering & key) == 1
+    assert [one for one in queries.failed_jobs() if one["key"].get("dataset") == "real"] == []
+    assert len(schemas.Clustering & key) == 2
+    assert (
+        len(schemas.DECFinetune & key & "checkpoint IS NOT NULL") == 2 * 3
+    )  # fine-tuned, though not scored on tests
+    (tested,) = {
+        (row["mean"], json.dumps(row["undefined"]))
+        for row in (schemas.DECFinetune.Score & key & {"tier": "test", "metric": METRICS[0]}).to_dicts()
+    }
+    assert tested == (None, '{"withheld_responses": 6}')
     scored = (schemas.Performance & key).to_dicts()
-    assert [(one["tier"], one["frames_skipped"], one["n_trials"]) for one in scored] == [("validation", 8, 6)]
+    assert [(one["tier"], one["frames_skipped"], one["n_trials"]) for one in scored] == [
+        ("validation", 8, 6)
+    ] * 2
 
 
 def test_a_rebuilt_network_of_movies_answers_to_clips_of_its_own(

@@ -152,7 +152,7 @@ def open_filetree(
         rate = read_frame_rate(folders, frame_rate)
         opened = [open_video_session(folder, tuple(behaviour)) for folder in folders]
     else:
-        if frame_rate is not None:
+        if frame_rate is not None and any((folder / "data" / "images").is_dir() for folder in folders):
             raise DatasetError(
                 f"{path} shows images, which have no frame rate, but {frame_rate} Hz was given."
             )

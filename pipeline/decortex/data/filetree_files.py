@@ -12,6 +12,28 @@ from decortex.errors import DatasetError
 _CHUNK = 1 << 20
 # What macOS puts beside the folders of a zip archive.
 _NO_SESSIONS = frozenset({"__MACOSX"})
+_PICKLES = (".pkl", ".pickle")
+
+
+def refuse_pickles(path: Path) -> None:
+    """Refuse a pickled dictionary of movies, or a folder that holds such and nothing that can be read.
+
+    Raises
+    ------
+    DatasetError
+        With a line that converts them.
+    """
+    inside = [path] if path.is_file() else sorted(path.glob("*"))
+    pickles = [file for file in inside if file.suffix in _PICKLES]
+    if pickles:
+        names = ", ".join(file.name for file in pickles[:3])
+        raise DatasetError(
+            f"{path} holds pickled dictionaries ({names}), and unpickling runs code: they are not read. Where you trust"
+            ' them, save each movie with np.save as stimuli/<name>.npy, in an empty folder stimuli: python -c "import'
+            " pickle, numpy; [numpy.save(f'stimuli/{name}', movie) for name, movie in"
+            f" pickle.load(open('{pickles[0].name}', 'rb')).items()]\"; and the responses as datasets responses_<name>"
+            " of one HDF5 file per session (docs/data.md)."
+        )
 
 
 def session_folders(path: Path) -> list[Path]:
@@ -23,6 +45,7 @@ def session_folders(path: Path) -> list[Path]:
         If the path is no folder or holds no session.
     """
     if not path.is_dir():
+        refuse_pickles(path)
         what = "is a file; unpack it first" if path.exists() else "does not exist"
         raise DatasetError(f"a data set should be a folder, but {path} {what}.")
     if _is_session(path):
@@ -32,6 +55,7 @@ def session_folders(path: Path) -> list[Path]:
     )
     found = [child for child in inside if child.is_dir() and _is_session(child)]
     if not found:
+        refuse_pickles(path)
         seen = ", ".join(child.name for child in inside[:8]) or "nothing"
         raise DatasetError(
             f"{path} should be a session (a folder with data/ and meta/) or hold sessions, but it holds"

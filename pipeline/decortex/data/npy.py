@@ -186,8 +186,8 @@ def _checked(head: bytes, again: Callable[[], bytes], size: int, name: str) -> H
     if header.dtype.hasobject:
         raise DatasetError(
             f"{name} holds Python objects, which could run code when read; only plain arrays are taken."
-            " If you trust the file, rewrite it: np.save(f, np.load(f, allow_pickle=True).astype(float)), or"
-            " .astype(str) for words."
+            " If you trust the file, rewrite it: np.save(f, np.load(f, allow_pickle=True).astype(float)), .astype(str)"
+            " for words, .item()[its key] for a dictionary."
         )
     if header.dtype.itemsize == 0 or not all(0 <= side <= _LONGEST_SIDE for side in header.shape):
         raise DatasetError(

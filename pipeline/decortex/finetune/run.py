@@ -15,7 +15,6 @@ from torch import Tensor
 from decortex.clustering import canonical_order, relabel
 from decortex.data import Recordings
 from decortex.errors import ConfigError, InputError
-from decortex.evaluation.performance import concatenate_scores, score_neurons
 from decortex.finetune.balance import gradient_ratio
 from decortex.finetune.config import ROTATION_KINDS, FinetuneConfig
 from decortex.finetune.losses import (
@@ -29,7 +28,7 @@ from decortex.finetune.losses import (
 from decortex.finetune.result import ContinuedResult, FinetuneResult, FinetuneStatus, finetune_status
 from decortex.finetune.terms import build_term, every_cluster_holds_a_neuron, head_results
 from decortex.labels import check_labels
-from decortex.models import Network, predict
+from decortex.models import Network, score_recordings
 from decortex.models.training import (
     EpochRecord,
     Handover,
@@ -193,9 +192,7 @@ def continue_training(
     """
 
     def score(now: Network) -> NDArray[np.float64]:
-        found = predict(now, recordings, tier, device=device)
-        parts = [score_neurons(one.responses, one.predictions, one.image_ids) for one in found.values()]
-        return concatenate_scores(parts)["correlation_to_average"].values
+        return score_recordings(now, recordings, tier, device=device)[0]["correlation_to_average"].values
 
     whole = schedule.model_copy(update={"patience": None})
     outcome = fit_network(

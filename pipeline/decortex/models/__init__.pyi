@@ -41,6 +41,9 @@ from .presets import (
     simulated_cortex_spec,
     simulated_retina_spec,
 )
+from .scored import (
+    score_recordings,
+)
 
 __all__ = [
     "OWN_RESPONSES_VERSION",
@@ -66,6 +69,7 @@ __all__ = [
     "resolve_device",
     "rotation_cortex_spec",
     "rotation_video_spec",
+    "score_recordings",
     "sensorium_2022_spec",
     "simulated_cortex_spec",
     "simulated_retina_spec",

@@ -13,7 +13,7 @@ from decortex import embeddings
 from decortex import finetune as finetuning
 from decortex.errors import ConfigError, InputError
 from decortex.finetune import ROTATION_KINDS, FinetuneConfig
-from decortex.models import training
+from decortex.models import score_recordings, training
 from decortex.models.training import TrainingConfig
 from decortex_schemas.database import STAMP, Computation, Environment, Made, run_state, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import Clustering
@@ -30,7 +30,6 @@ from decortex_schemas.tables.networks import (
     checkpoint_columns,
     handover_of,
     load_network,
-    score_network,
     score_rows,
 )
 from decortex_schemas.tables.specs import (
@@ -295,7 +294,7 @@ class DECFinetune(Computation):
         scores = [
             {"tier": tier, **row}
             for tier in SCORED_TIERS
-            for row in score_rows(score_network(network, recordings, tier)[0])
+            for row in score_rows(score_recordings(network, recordings, tier)[0])
         ]
         return Made(
             {

@@ -228,7 +228,15 @@ def one_length(lengths: NDArray[np.int64]) -> int:
 
 
 def valid_frames(path: Path) -> int:
-    """Frames in front of the NaN that fill a file up behind them, told by its first row (time is the last axis)."""
+    """Frames in front of the NaN that fill a file up behind them (time is the last axis).
+
+    The first row tells; where it holds nothing but NaN, as that of a neuron that was lost, the whole file does.
+    """
     row = read_first_row(path)
-    known = np.flatnonzero(~np.isnan(row)) if row.dtype.kind == "f" else np.arange(len(row))
+    if row.dtype.kind != "f":
+        return len(row)
+    known = np.flatnonzero(~np.isnan(row))
+    if not len(known):
+        values = read_array(path)
+        known = np.flatnonzero(~np.isnan(values).all(axis=tuple(range(values.ndim - 1))))
     return int(known[-1]) + 1 if len(known) else 0

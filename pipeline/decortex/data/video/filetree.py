@@ -110,6 +110,7 @@ def open_video_session(root: Path, behaviour: tuple[str, ...]) -> tuple[Session,
         image_ids=_content_ids(VideoFiles(*files["videos"], lengths["videos"]), used),
         neurons=neurons,
         n_frames=n_frames,
+        notes=tuple(_early_ends(root, lengths, used)),
     )
     return session, shape
 
@@ -145,7 +146,7 @@ def _told_rate(root: Path) -> float | None:
 def _check_shapes(root: Path, files: Mapping[str, tuple[Path, tuple[str, ...]]], n_neurons: int) -> _Shape:
     """Compare the headers of all files; returns the shape of a frame."""
     folder, names = files["videos"]
-    frame, lengths = None, []
+    frame, shapes = None, []
     for name in names:
         header = read_header(folder / name)
         if header.dtype.kind not in NUMBERS or len(header.shape) not in (3, 4):
@@ -159,12 +160,12 @@ def _check_shapes(root: Path, files: Mapping[str, tuple[Path, tuple[str, ...]]],
                 f" {header.shape[:-1]}. Resample them."
             )
         frame = header.shape[:-1]
-        lengths.append(header.shape[-1])
+        shapes.append(header.shape)
     for key, (other, other_names) in files.items():
         if key == "videos":
             continue
         n_values = None if key != "responses" else n_neurons
-        for name, n_frames in zip(other_names, lengths, strict=True):
+        for name, video in zip(other_names, shapes, strict=True):
             header = read_header(other / name)
             if header.dtype.kind not in NUMBERS or len(header.shape) != 2:
                 raise DatasetError(
@@ -177,14 +178,42 @@ def _check_shapes(root: Path, files: Mapping[str, tuple[Path, tuple[str, ...]]],
                     f"{other / name} should have {n_values} values per frame"
                     f"{' (meta/neurons/unit_ids.npy)' if key == 'responses' else ''}, but has shape {header.shape}."
                 )
-            if header.shape[1] != n_frames:
+            if header.shape[1] != video[-1]:
                 raise DatasetError(
-                    f"{other / name} has {header.shape[1]} frames and its video {n_frames}: files of a trial are of"
-                    f" one length, with NaN behind what is valid. Resample {key} to the frames of the video, or"
-                    " export the trial again."
+                    f"{other / name} has {header.shape[1]} frames and its video {video[-1]}: files of a trial are of"
+                    " one length, with NaN behind what is valid."
+                    f" {_remedy(key, video, header.shape[1])}"
                 )
     assert frame is not None
     return (1, *frame) if len(frame) == 2 else (frame[0], frame[1], frame[2])
+
+
+def _remedy(key: str, video: tuple[int, ...], n_frames: int) -> str:
+    """What to do about a video that is not as long as the responses to it, or the behaviour."""
+    axes = [axis for axis, side in enumerate(video[:-1]) if side == n_frames]
+    if len(axes) == 1:
+        return (
+            f"The video is {video}, as if its frames lay along axis {axes[0]}: time comes last (np.moveaxis(video,"
+            f" {axes[0]}, -1); colour channels first)."
+        )
+    return f"Resample {key} to the frames of the video, or export the trial again."
+
+
+def _early_ends(root: Path, lengths: Mapping[str, NDArray[np.int64]], used: NDArray[np.bool_]) -> list[str]:
+    """Which files end before their videos do, in words."""
+    video = lengths["videos"][used]
+    notes = []
+    for key, every in lengths.items():
+        own = every[used]
+        n_early = int((own < video).sum())
+        if n_early:
+            first = int(np.argmin(own / np.maximum(video, 1)))
+            notes.append(
+                f"session {root.name!r}: {key} end before the video in {n_early} of {len(video)} trials (after"
+                f" {own[first]} of {video[first]} frames, where it is earliest); what follows is left out. Resample"
+                " them first if they are at another rate than the video"
+            )
+    return notes
 
 
 def _tiers(root: Path, responses: tuple[Path, tuple[str, ...]], n_trials: int) -> NDArray[np.str_]:

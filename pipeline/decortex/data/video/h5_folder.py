@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from decortex.config import Config
+from decortex.data.filetree_files import refuse_pickles
 from decortex.data.filetree_meta import UNKNOWN, content_id
 from decortex.data.npy import read_array
 from decortex.data.recordings import Recordings, Session
@@ -26,8 +27,6 @@ from decortex.errors import DatasetError, OperationError
 
 if TYPE_CHECKING:
     import h5py
-
-_PICKLES = (".pkl", ".pickle")
 
 
 class MovieSplit(Config):
@@ -73,14 +72,8 @@ def open_h5_folder(path: Path, split: MovieSplit, *, frame_rate: float) -> Recor
     h5 = _h5py()
     path = Path(path)
     sessions = sorted(path.glob("*.h5"))
-    pickles = sorted(child.name for child in path.glob("*") if child.suffix in _PICKLES)
     if not sessions or not (path / "stimuli").is_dir():
-        if pickles or path.suffix in _PICKLES:
-            raise DatasetError(
-                f"{path} holds pickled dictionaries ({', '.join(pickles[:3]) or path.name}), and unpickling runs code:"
-                " they are not read. Where you trust them, save each movie with np.save as stimuli/<name>.npy and"
-                " the responses as datasets responses_<name> of one HDF5 file per session."
-            )
+        refuse_pickles(path)
         raise DatasetError(
             f"{path} should hold stimuli/<name>.npy and one <session>.h5 per session, but it holds"
             f" {', '.join(sorted(child.name for child in path.glob('*'))[:8]) or 'nothing'}."

@@ -2,7 +2,7 @@ from .equivariant import EquivariantCore, TurnedConv, check_equivariance
 from .kernels import KernelBasis, turned_basis
 from .neuralpredictors import UNTOLD, Stacked2dConfig, Stacked2dCore, told_by_tensors
 from .space_time import SpaceTimeConfig, SpaceTimeCore, SpaceTimeLayerConfig
-from .stacked import Core, LayerConfig, MapGeometry, map_geometry
+from .stacked import Core, LayerConfig, MapGeometry, Nonlinearity, map_geometry
 
 __all__ = [
     "UNTOLD",
@@ -11,6 +11,7 @@ __all__ = [
     "KernelBasis",
     "LayerConfig",
     "MapGeometry",
+    "Nonlinearity",
     "SpaceTimeConfig",
     "SpaceTimeCore",
     "SpaceTimeLayerConfig",

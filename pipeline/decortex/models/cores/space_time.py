@@ -29,6 +29,7 @@ class SpaceTimeLayerConfig(LayerConfig):
         description="a spatial convolution and then a temporal one that mixes its channels, or one kernel in space and"
         " time",
     )
+    dilation: int = Field(default=1, ge=1, le=32, description="pixels from one tap of the kernel to the next")
     time_dilation: int = Field(
         default=1, ge=1, le=32, description="frames from one tap of the kernel to the next"
     )
@@ -51,6 +52,11 @@ class SpaceTimeLayerConfig(LayerConfig):
     def growth(self) -> int:
         """Zeros that come around the maps behind the convolutions."""
         return self.late_padding
+
+    @property
+    def reach(self) -> int:
+        """Pixels from the first to the last tap of the kernel."""
+        return (self.kernel - 1) * self.dilation + 1
 
     @model_validator(mode="after")
     def _is_possible(self) -> SpaceTimeLayerConfig:
@@ -232,6 +238,10 @@ class _Stage(nn.Module):
                 raise ConfigError(
                     "a rotation-equivariant space-time core has layers of form 'separable' only."
                 )
+            if layer.dilation > 1:
+                raise ConfigError(
+                    f"a rotation-equivariant core turns whole kernels: dilation {layer.dilation} is of plain cores."
+                )
             input_orientations, n_orientations, basis = turned
             self.space: nn.Module = TurnedConv(
                 n_inputs,
@@ -254,7 +264,9 @@ class _Stage(nn.Module):
             )
             norm: nn.Module = SharedNorm(n, n_orientations, affine=layer.norm == "affine")
         elif layer.form == "separable":
-            self.space = nn.Conv2d(n_inputs, n, layer.kernel, layer.stride, layer.padding, bias=layer.bias)
+            self.space = nn.Conv2d(
+                n_inputs, n, layer.kernel, layer.stride, layer.padding, layer.dilation, bias=layer.bias
+            )
             self.time = nn.Conv2d(
                 n, n, (layer.frames, 1), padding=(padding, 0), dilation=(layer.time_dilation, 1), bias=bias
             )
@@ -266,7 +278,7 @@ class _Stage(nn.Module):
                 (layer.frames, layer.kernel, layer.kernel),
                 stride=(1, layer.stride, layer.stride),
                 padding=(padding, layer.padding, layer.padding),
-                dilation=(layer.time_dilation, 1, 1),
+                dilation=(layer.time_dilation, layer.dilation, layer.dilation),
                 bias=bias,
             )
             norm = nn.BatchNorm2d(n, affine=layer.norm == "affine")

@@ -44,6 +44,11 @@ class LayerConfig(Config):
         """Zeros that come around the maps behind the convolutions; none in images."""
         return 0
 
+    @property
+    def reach(self) -> int:
+        """Pixels of this layer's input from the first to the last tap of the kernel."""
+        return self.kernel
+
 
 class MapGeometry(Config):
     """Where the cells of the last feature map lie on the image, along one axis (pixels, 0 = first)."""
@@ -86,14 +91,14 @@ def map_geometry(layers: tuple[LayerConfig, ...], side: int) -> MapGeometry:
     size, offset, step = side, 0.0, 1.0
     for number, layer in enumerate(layers):
         reaches = size + 2 * layer.padding
-        convolved = (reaches - layer.kernel) // layer.stride + 1 + 2 * layer.growth
-        offset += ((layer.kernel - 1) / 2 - layer.padding) * step
+        convolved = (reaches - layer.reach) // layer.stride + 1 + 2 * layer.growth
+        offset += ((layer.reach - 1) / 2 - layer.padding) * step
         step *= layer.stride
         offset -= layer.growth * step
         offset += (layer.pool - 1) / 2 * step
         step *= layer.pool
         size = convolved // layer.pool
-        if reaches < layer.kernel or size < 1:
+        if reaches < layer.reach or size < 1:
             raise ConfigError(
                 f"core layer {number} (kernel {layer.kernel}, stride {layer.stride},"
                 f" pool {layer.pool}) leaves nothing of the {reaches} pixels that reach it"

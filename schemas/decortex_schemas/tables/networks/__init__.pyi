@@ -15,7 +15,6 @@ from .networks import (
     checkpoint_bytes,
     load_network,
     raw_embedding,
-    score_network,
     score_rows,
 )
 from .null_networks import (
@@ -60,6 +59,5 @@ __all__ = [
     "raw_embedding",
     "rebuild_task",
     "register_state",
-    "score_network",
     "score_rows",
 ]

@@ -10,10 +10,9 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex import data as data_sources
 from decortex import finetune, models
 from decortex.errors import InputError
-from decortex.evaluation.performance import Scores, concatenate_scores, score_neurons
+from decortex.evaluation.performance import Scores
 from decortex.models import training as network_training
 from decortex.models.training import TrainingConfig
 from decortex_schemas.database import STAMP, Computation, Environment, Made, run_state, schema  # noqa: F401  (foreign key)
@@ -48,7 +47,6 @@ __all__ = [
     "load_network",
     "network_from_bytes",
     "raw_embedding",
-    "score_network",
     "score_rows",
 ]
 
@@ -257,9 +255,10 @@ class Performance(Computation):
         """Networks that predict, on validation and test trials of datasets with recordings."""
         predicting = TrainedModel & [{"source_kind": kind} for kind in PREDICTING_KINDS]
         asked = (predicting & (Dataset & "kind != 'neurons_only'").proj()).proj() * Tier.proj()
-        withheld = Dataset & (
-            Dataset.Session & "n_test = 0 AND n_train > 0"
-        )  # test responses that nobody has
+        # nobody has test responses of any session: those of single ones have scores that are NaN
+        withheld = (Dataset & (Dataset.Session & "n_test = 0 AND n_train > 0")) - (
+            Dataset.Session & "n_test > 0"
+        )
         without = withheld.proj() * (Tier & {"tier": "test"}).proj()
         return (asked & [{"tier": tier} for tier in SCORED_TIERS]) - without
 
@@ -272,18 +271,6 @@ class Performance(Computation):
         scores, n_trials = score_task(key, key["tier"])
         row = {"n_trials": n_trials, "frames_skipped": skipped_frames(key)}
         return Made(row, {"Score": score_rows(scores)})
-
-
-def score_network(
-    network: models.Network, recordings: data_sources.Recordings, tier: str
-) -> tuple[dict[str, Scores], int]:
-    """Score every neuron of every session on one tier; returns the scores and the number of trials."""
-    found = models.predict(network, recordings, tier)
-    parts = [
-        score_neurons(one.responses, one.predictions, one.image_ids, clip_ids=one.clip_ids)
-        for one in found.values()
-    ]
-    return concatenate_scores(parts), sum(len(np.unique(one.trials)) for one in found.values())
 
 
 def score_rows(scores: Mapping[str, Scores]) -> list[dict[str, Any]]:
@@ -361,7 +348,7 @@ def score_task(key: dict[str, Any], tier: str) -> tuple[dict[str, Scores], int]:
     if row.fetch1("source_kind") == "decortex":
         network = load_network(row)
         if recorded_in is None:
-            return score_network(network, load_recordings(key["dataset"]), tier)
+            return models.score_recordings(network, load_recordings(key["dataset"]), tier)
         return score_foreign(network, order_of(network), *mapped_recordings(key["dataset"]), tier)
     task = (ModelTask & key).proj(*TASK_COLUMNS).fetch1()
     data = row.fetch1("checkpoint")

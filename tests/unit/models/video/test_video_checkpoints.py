@@ -125,6 +125,52 @@ def factorized(
     )
 
 
+class Factor(nn.Module):
+    """neuralpredictors' Scale3DLayer and Bias3DLayer: one number per channel."""
+
+    def __init__(self, name: str, n: int, g: torch.Generator) -> None:
+        super().__init__()
+        self.name = name
+        self.register_parameter(name, nn.Parameter(torch.randn(1, n, 1, 1, 1, generator=g)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        own = self.get_parameter(self.name)
+        return x * own if self.name == "scale" else x + own
+
+
+def dilated(g: torch.Generator) -> tuple[dict[str, nn.Module], Callable[[Tensor], Tensor]]:
+    """Spread taps in space, ReLU, strides; layers with a scale behind the norm, a bias behind a plain one, no norm."""
+    space = nn.Conv3d(2, 4, (1, 3, 3), dilation=(1, 2, 2), padding=(0, 1, 1))
+    time = nn.Conv3d(4, 4, (3, 1, 1), dilation=(2, 1, 1))
+    space1, time1 = nn.Conv3d(4, 3, (1, 3, 3), stride=(1, 2, 2)), nn.Conv3d(3, 3, (3, 1, 1))
+    space2, time2 = nn.Conv3d(3, 3, (1, 1, 1)), nn.Conv3d(3, 3, (2, 1, 1))
+    affine, plain = norm_of(4, g), nn.BatchNorm3d(3, affine=False).eval()
+    plain.running_mean, plain.running_var = torch.randn(3, generator=g), torch.rand(3, generator=g) + 0.5
+    scale, bias = Factor("scale", 4, g), Factor("bias", 3, g)
+    modules = {
+        "features.layer0.conv_spatial": space,
+        "features.layer0.conv_temporal": time,
+        "features.layer0.norm": affine,
+        "features.layer0.scale": scale,
+        "features.layer1.conv_spatial_1": space1,
+        "features.layer1.conv_temporal_1": time1,
+        "features.layer1.norm": plain,
+        "features.layer1.bias": bias,
+        "features.layer2.conv_spatial_2": space2,
+        "features.layer2.conv_temporal_2": time2,
+    }
+    relu = functional.relu
+    return modules, lambda x: relu(
+        time2(space2(relu(bias(plain(time1(space1(relu(scale(affine(time(space(x))))))))))))
+    )
+
+
+def one_linear_layer(g: torch.Generator) -> tuple[dict[str, nn.Module], Callable[[Tensor], Tensor]]:
+    """`Basic3dCore(layers=1, final_nonlin=False)`."""
+    conv, norm = nn.Conv3d(2, 3, (4, 5, 5)), norm_of(3, g)
+    return {"features.layer0.conv": conv, "features.layer0.norm": norm}, lambda x: norm(conv(x))
+
+
 def basic(g: torch.Generator) -> tuple[dict[str, nn.Module], Callable[[Tensor], Tensor]]:
     one, two = nn.Conv3d(2, 4, (5, 5, 5), bias=True), nn.Conv3d(4, 3, (3, 3, 3), bias=True)
     norms = norm_of(4, g), norm_of(3, g)
@@ -144,22 +190,86 @@ def basic(g: torch.Generator) -> tuple[dict[str, nn.Module], Callable[[Tensor], 
         ("factorized without biases", {"time_dilation": [2, 1]}),
         ("factorized padded", {"time_dilation": [2, 1], "padding": [2, 1]}),
         ("basic", {}),
+        (
+            "dilated",
+            {
+                "dilation": [2, 1, 1],
+                "time_dilation": [2, 1, 1],
+                "padding": [1, 0, 0],
+                "stride": [1, 2, 1],
+                "nonlinearity": "relu",
+            },
+        ),
+        ("one linear layer", {"final_nonlinearity": False}),
     ],
 )
 def test_neuralpredictors_cores_are_rebuilt(kind: str, video: dict[str, object]) -> None:
     torch.manual_seed(0)
     g = torch.Generator().manual_seed(1)
-    made = basic(g) if kind == "basic" else factorized(g, bias="without" not in kind, padded="padded" in kind)
+    makers = {"basic": basic, "dilated": dilated, "one linear layer": one_linear_layer}
+    made = (
+        makers[kind](g)
+        if kind in makers
+        else factorized(g, bias="without" not in kind, padded="padded" in kind)
+    )
     state = with_gaussian_readout(prefixed(made[0]), 6, 3)
     network = rebuilt(state, video, shape=(2, 14, 16))
     movie = torch.randn(1, 2, 25, 14, 16, generator=g)
     with torch.no_grad():
         expected = gaussian_literal(made[1](movie), state)
         torch.testing.assert_close(network(movie, "s")[0], expected, atol=1e-5, rtol=1e-5)
-    assert network.lag == (12 if kind != "basic" else 6)
+    assert network.lag == {"basic": 6, "dilated": 7, "one linear layer": 3}.get(kind, 12)
     assert network.config.space_time is not None
     assert network.config.space_time.future == 0
     assert network.geometry.frame_rate == 30.0
+    again = Network.from_checkpoint(network.checkpoint()).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(again(movie, "s"), network(movie, "s"))
+
+
+@pytest.mark.parametrize("wrapped", ["lightning", "parallel", "compiled in a trainer's file"])
+def test_wrappers_and_sessions_change_nothing(tmp_path: Path, wrapped: str) -> None:
+    g = torch.Generator().manual_seed(1)
+    modules, forward = factorized(g, bias=True, padded=False)
+    sessions = ("dynamic29515-10-12-Video-9b4f", "dynamic29623-4-9-Video-9b4f")
+    state = prefixed(modules) | {
+        "core._input_weight_regularizer.laplace.filter": torch.ones(1, 1, 3, 3),
+        "core.temporal_regularizer.laplace.filter": torch.ones(1, 1, 3),
+    }
+    for number, name in enumerate(sessions):
+        of_one = with_gaussian_readout({}, 4 + number, 3)
+        state |= {key.replace("readout.s.", f"readout.{name}."): value for key, value in of_one.items()}
+    stem = {"lightning": "model.", "parallel": "module."}.get(wrapped, "module._orig_mod.")
+    named = {f"{stem}{key}": value for key, value in state.items()}
+    content: dict[str, object] = {"state_dict": named, "epoch": 3, "optimizer_states": [{"state": {}}]}
+    torch.save(named if wrapped == "parallel" else content, tmp_path / "net.pt")
+    readout = read_checkpoint(tmp_path / "net.pt")
+    assert (readout.sessions, len(readout.embedding), readout.is_video) == (sessions, 9, True)
+    config = RebuildConfig.from_params(
+        {"video": {"frame_rate": 30.0, "time_dilation": [2, 1]}, "image_shape": [2, 14, 16]}
+    )
+    network = rebuild_network(
+        torch.load(tmp_path / "net.pt", weights_only=True), config, neuron_order_sha256="0" * 64
+    )
+    np.testing.assert_array_equal(network.embedding().detach().numpy(), readout.embedding)
+    movie = torch.randn(1, 2, 25, 14, 16, generator=g)
+    with torch.no_grad():
+        for name in sessions:
+            literal = {key.replace(f"readout.{name}.", "readout.s."): value for key, value in state.items()}
+            expected = gaussian_literal(forward(movie), literal)
+            torch.testing.assert_close(network(movie, name)[0], expected, atol=1e-5, rtol=1e-5)
+
+
+def test_an_ensemble_of_movies_in_one_file_is_refused_with_its_members(tmp_path: Path) -> None:
+    modules, _ = factorized(torch.Generator().manual_seed(1), bias=True, padded=False)
+    state = with_gaussian_readout(prefixed(modules), 4, 3)
+    members = {f"members.{i}.{key}": value + i for i in range(2) for key, value in state.items()}
+    torch.save(members, tmp_path / "ensemble.pt")
+    with pytest.raises(CheckpointError, match=r"members\.0.*members\.1"):
+        read_checkpoint(tmp_path / "ensemble.pt")
+    one = read_checkpoint(tmp_path / "ensemble.pt", state_dict="members.1")
+    assert one.embedding.shape == (4, 3)
+    assert one.is_video
 
 
 class OpenRetinaCore(nn.Module):

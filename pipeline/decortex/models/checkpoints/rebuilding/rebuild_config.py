@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from decortex.config import Config
 from decortex.models.checkpoints.layouts import Masks
+from decortex.models.cores import Nonlinearity
 from decortex.models.network_config import Output
 
 _PerLayer = tuple[Annotated[int, Field(ge=0, le=255)], ...]
@@ -31,8 +32,19 @@ class VideoOptions(Config):
         " temporal convolution pads in space once more, so that maps grow; null: none",
     )
     stride: _PerLayer | None = Field(default=None, description="stride in space of each layer; null: 1")
+    dilation: _PerLayer | None = Field(
+        default=None, description="pixels between the taps of each layer's kernel; null: 1"
+    )
     time_dilation: _PerLayer | None = Field(
         default=None, description="frames between the taps of each layer's kernel; null: 1"
+    )
+    nonlinearity: Nonlinearity = Field(
+        default="elu", description="behind every layer's norm ('hidden_nonlinearities' of neuralpredictors)"
+    )
+    final_nonlinearity: bool = Field(
+        default=True,
+        description="whether it stands behind the last layer too (neuralpredictors leaves it out of cores of one layer"
+        " alone, with final_nonlin=False)",
     )
     frames: _PerLayer | None = Field(
         default=None, description="of openretina's 'custom_separable' layers: frames that each kernel spans"
@@ -44,7 +56,11 @@ class VideoOptions(Config):
     mean_scale: float = Field(default=1.0, description="openretina: gaussian_mean_scale of the readouts")
     var_scale: float = Field(default=1.0, description="openretina: gaussian_var_scale of the readouts")
     warm_up: int = Field(
-        default=0, ge=0, le=10000, description="frames at the start of every clip that are not scored"
+        default=0,
+        ge=0,
+        le=10000,
+        description="frames at the start of every clip that are not scored; for openretina's cut_first_n_frames the"
+        " core's lag and as many",
     )
 
     def per_layer(self) -> dict[str, tuple[int, ...] | None]:
@@ -54,14 +70,19 @@ class VideoOptions(Config):
             "time_padding": self.time_padding,
             "late_padding": self.late_padding,
             "stride": self.stride,
+            "dilation": self.dilation,
             "time_dilation": self.time_dilation,
             "frames": self.frames,
         }
 
-    def of_layer(self, number: int) -> dict[str, int]:
+    def of_layer(self, number: int, n_layers: int) -> dict[str, int | str]:
         """Options of one layer that were given, by the names of `SpaceTimeLayerConfig`."""
         given = {name: values for name, values in self.per_layer().items() if name != "frames"}
-        return {name: values[number] for name, values in given.items() if values is not None}
+        is_linear = number == n_layers - 1 and not self.final_nonlinearity
+        return {
+            **{name: values[number] for name, values in given.items() if values is not None},
+            "nonlinearity": "linear" if is_linear else self.nonlinearity,
+        }
 
 
 class RebuildConfig(Config):

@@ -74,7 +74,7 @@ def space_time_core(
         config, found, n_inputs = _convolution(left, number, options)
         n_channels = n_channels or n_inputs
         norm = _norm(left)
-        config |= {"norm": "affine" if norm else "none", **options.of_layer(number)}
+        config |= {"norm": "affine" if norm else "none", **options.of_layer(number, len(layers))}
         if left:
             raise CheckpointError(
                 f"layer {number} of the core holds {sorted(left)[:4]}, which have no place in a space-time layer here:"
@@ -221,7 +221,7 @@ def _check_square(sides: torch.Size) -> None:
 
 
 def _norm(left: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Take the batch norm, and the bias that openretina adds behind it, out of a layer's tensors."""
+    """Take the batch norm, and the bias or scale that a layer of its own adds behind it, out of a layer's tensors."""
     if "norm.running_mean" not in left:
         return {}
     norm = {f"norm.{name}": left.pop(f"norm.{name}") for name in _NORM if f"norm.{name}" in left}
@@ -230,4 +230,5 @@ def _norm(left: dict[str, Tensor]) -> dict[str, Tensor]:
     norm["norm.bias"] = (
         norm.get("norm.bias", torch.zeros(n)) + left.pop("bias.bias", torch.zeros(n)).flatten()
     )
-    return norm
+    scale = left.pop("scale.scale", torch.ones(n)).flatten()
+    return norm | {name: scale * norm[name] for name in ("norm.weight", "norm.bias")}
