@@ -9,11 +9,11 @@ import datajoint as dj
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex import embeddings
+from decortex import embeddings, models
 from decortex import finetune as finetuning
 from decortex.errors import ConfigError, InputError
 from decortex.finetune import ROTATION_KINDS, FinetuneConfig
-from decortex.models import score_recordings, training
+from decortex.models import training
 from decortex.models.training import TrainingConfig
 from decortex_schemas.database import STAMP, Computation, Environment, Made, run_state, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import Clustering
@@ -294,7 +294,7 @@ class DECFinetune(Computation):
         scores = [
             {"tier": tier, **row}
             for tier in SCORED_TIERS
-            for row in score_rows(score_recordings(network, recordings, tier)[0])
+            for row in score_rows(models.score_recordings(network, recordings, tier)[0])
         ]
         return Made(
             {

@@ -227,6 +227,33 @@ def test_neuralpredictors_cores_are_rebuilt(kind: str, video: dict[str, object])
         torch.testing.assert_close(again(movie, "s"), network(movie, "s"))
 
 
+def test_a_shifter_moves_readouts_by_the_gaze_of_each_predicted_frame() -> None:
+    g = torch.Generator().manual_seed(1)
+    modules, forward = factorized(g, bias=True, padded=False)
+    state = with_gaussian_readout(prefixed(modules), 6, 3)
+    one, two = nn.Linear(2, 5), nn.Linear(5, 2)
+    for number, layer in ((0, one), (2, two)):
+        state |= {
+            f"shifter.s.mlp.{number}.{key}": value.detach() for key, value in layer.state_dict().items()
+        }
+    network = rebuilt(state, {"time_dilation": [2, 1]}, shape=(4, 14, 16))
+    movie, gaze = torch.randn(1, 2, 25, 14, 16, generator=g), torch.randn(1, 2, 25, generator=g)
+    seen = torch.cat([movie, gaze[..., None, None].expand(-1, -1, -1, 14, 16)], dim=1)
+    with torch.no_grad():
+        maps = forward(movie)
+        shifts = torch.tanh(two(torch.tanh(one(gaze[0, :, -maps.shape[2] :].T))))  # of the frames predicted
+        expected = torch.cat(
+            [
+                gaussian_literal(
+                    maps[:, :, [frame]],
+                    state | {"readout.s._mu": state["readout.s._mu"] + shift[None, None, None]},
+                )
+                for frame, shift in enumerate(shifts)
+            ]
+        )
+        torch.testing.assert_close(network(seen, "s")[0], expected, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("wrapped", ["lightning", "parallel", "compiled in a trainer's file"])
 def test_wrappers_and_sessions_change_nothing(tmp_path: Path, wrapped: str) -> None:
     g = torch.Generator().manual_seed(1)
@@ -483,6 +510,16 @@ def test_a_recurrent_network_over_a_core_of_images_gives_its_embedding(tmp_path:
     readout = read_checkpoint(tmp_path / "gru.pt")
     assert readout.embedding.shape == (7, 4)
     assert readout.is_video
+    config = RebuildConfig(core={"stack": -1, "pad_input": False}, image_shape=(1, 12, 12))
+    rebuild_network(with_gaussian_readout(core, 7, 4), config, neuron_order_sha256="")
+    for wrapped in (state, {"state_dict": {f"model.{key}": value for key, value in state.items()}}):
+        with pytest.raises(
+            CheckpointError, match=r"'gru_module', which is recurrent over the frames.*readout alone"
+        ):
+            rebuild_network(wrapped, config, neuron_order_sha256="")
+    modulated = {**with_gaussian_readout(core, 7, 4), "modulator.s.mlp.0.weight": torch.zeros(1, 2)}
+    with pytest.raises(CheckpointError, match="'modulator', which scales responses"):
+        rebuild_network(modulated, config, neuron_order_sha256="")
     torch.save(with_gaussian_readout(core, 7, 4), tmp_path / "images.pt")
     assert not read_checkpoint(tmp_path / "images.pt").is_video
 

@@ -27,6 +27,12 @@ from decortex.models.network import Network
 from decortex.models.network_config import Geometry, NetworkConfig, SessionGeometry
 from decortex.models.readouts import ShifterConfig
 
+# Parts of neuralpredictors' encoders beside core, readout and shifter.
+_OTHER_PARTS = {
+    "gru_module": "is recurrent over the frames of a movie, between core and readout",
+    "modulator": "scales responses by what the animal does",
+}
+
 
 def rebuild_network(
     state: Mapping[str, Tensor],
@@ -68,6 +74,7 @@ def rebuild_network(
     chosen = choose_state_dict(state)
     if chosen is None:
         raise CheckpointError("there is no readout that could be rebuilt; name a builder (docs/models.md).")
+    _refuse_other_parts(chosen.tensors)
     state = {key: value for key, value in chosen.tensors.items() if of_network(key)}
     tensors = readout_tensors(state)
     _check_finite(state)
@@ -132,6 +139,16 @@ def rebuild_network(
             fill_module(network.shifters[network.session_index(new)], shifters[old], f"shifter.{old}")
     _set_pixels(network, config)
     return network.eval()
+
+
+def _refuse_other_parts(tensors: Mapping[str, Tensor]) -> None:
+    """Refuse networks with a part between core and responses that is not rebuilt: they would predict something else."""
+    for part, what in _OTHER_PARTS.items():
+        if any(key.startswith(f"{part}.") for key in tensors):
+            raise CheckpointError(
+                f"the network has a part {part!r}, which {what}: without it another network would be rebuilt. Register"
+                " the readout alone (leave the configuration out), or name a builder (docs/models.md)."
+            )
 
 
 def _check_finite(state: Mapping[str, Tensor]) -> None:
