@@ -5,11 +5,12 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 SOURCES = pipeline schemas populate_scripts tests benchmarks
 
-.PHONY: help setup demo demo-real test lint types e2e faults soak fuzz slurm load dashboard-load bench toy calibrate calibrate-k calibrate-splits known-types flyvis
+.PHONY: help setup demo demo-video demo-real test lint types e2e faults soak fuzz slurm load dashboard-load bench toy calibrate calibrate-k calibrate-splits known-types flyvis
 .PHONY: diagram docs clean
 
 help:
 	@echo "make demo       the whole chain on a simulated cortex, on an embedded MySQL"
+	@echo "make demo-video the same on a simulated retina that sees movies, with types that differ in time"
 	@echo "make demo-real  the same on recordings: make demo-real DATA=folder"
 	@echo "make test       all tests    make lint types   style, layers, types"
 	@echo "make e2e        the dashboard in headless Chromium, on a demo (needs chromium and npm; 10 minutes the first time)"
@@ -36,6 +37,9 @@ $(READY): pyproject.toml constraints.txt
 
 demo: setup
 	$(BIN)/decortex demo
+
+demo-video: setup
+	$(BIN)/decortex demo --video
 
 demo-real: setup
 	@test -n "$(DATA)" || { echo "make demo-real DATA=folder: a folder of FileTreeDataset sessions; for the public macaque V4 data: decortex import cowley-v4 CLONE folder"; exit 2; }

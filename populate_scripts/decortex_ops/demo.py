@@ -47,6 +47,8 @@ VIEWS = (ViewPlan(name="", seed=0), ViewPlan(name="", seed=0, params={"kind": "t
 _BESIDE = ("views", "agreement_null")
 # Coarser than the default, so that the demo stays short: angles 30 degrees apart, five periods, four phases.
 DEMO_TUNING = {"n_angles": 12, "n_periods": 5, "n_phases": 4, "n_radii": 4}
+# Coarser still: every grating is a clip.
+VIDEO_DEMO_TUNING = {"n_angles": 8, "n_periods": 3, "n_phases": 4, "n_radii": 3}
 # An eighth of the rates the simulated networks were trained with.
 _LATE_RATES = {"learning_rate": 1e-3, "position_rate": 5e-4}
 
@@ -210,11 +212,16 @@ def video_plan(dataset: str) -> PlanFile:
         counts=(4, 8, 12),
         seeds=CLUSTERING_SEEDS,
         finetunings=(
+            FinetuningPlan(name="dec", params={"kind": "dec", "kernel": "scaled"}, **start),
             FinetuningPlan(
                 name="dec_joint", params={"kind": "dec_joint", "kernel": "scaled", "beta": 0.1}, **start
             ),
+            FinetuningPlan(name="december", params={"kind": "december", "beta_rule": "balanced"}, **start),
         ),
+        states="controls",
         views=VIEWS,
+        agreement_null=AgreementNullPlan(methods=("kmeans",)),
+        tuning=TuningPlan(params=VIDEO_DEMO_TUNING, stimuli=(StimuliPlan(method="kmeans", counts=(8,)),)),
     )
 
 
