@@ -116,6 +116,16 @@ def test_windows_and_lags_that_do_not_fit_are_refused(window: int | None, warm_u
         ClipBatches(coded_recordings([20, 40]), "train", core, window=window, batch_size=2, max_cache_bytes=0)
 
 
+def test_a_clip_that_is_no_longer_than_the_lag_is_refused() -> None:
+    recordings = coded_recordings([7, 40])
+    with pytest.raises(
+        DatasetError,
+        match=r"'a', train trial 0: the clip has 7 frames, no more than .* skips .*lag 7, warm-up 0",
+    ):
+        ClipBatches(recordings, "train", CORE, window=None, batch_size=2, max_cache_bytes=0)
+    ClipBatches(coded_recordings([8, 40]), "train", CORE, window=None, batch_size=2, max_cache_bytes=0)
+
+
 def test_images_have_no_windows(copying: Recordings) -> None:
     network = Network.build(small(), copying, seed=0)
     assert isinstance(tier_batches(network, copying, "train", batch_size=2, max_cache_bytes=0), ClipBatches)
