@@ -1,7 +1,7 @@
 """What an epoch over movies costs beside a bare PyTorch loop, how long it waits for clips, and the peak of memory.
 
-    python benchmarks/video_training.py                     # clips of the simulated retina's size; a core, two minutes
-    python benchmarks/video_training.py --size sensorium    # 60 clips of 300 frames, 4,000 neurons; five minutes
+    python benchmarks/networks/video_training.py                     # clips of the simulated retina's size; two minutes
+    python benchmarks/networks/video_training.py --size sensorium    # 60 clips of 300 frames and 4,000 neurons
 
 Three ways through the recipe `simulated_retina` in turns: the bare loop (windows cut beforehand, forward, mean Poisson
 loss, backward, fused Adam, nothing else), clips in memory, and clips in folders on disk, which are kept once they were
