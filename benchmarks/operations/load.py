@@ -6,9 +6,9 @@ as many seeds as the keys need, and dropped at the end:
 - ``one worker``: a worker in this process; for every key the time between two rows, less the time inside ``fit``, and
   each key's share of queueing. Median over keys, and over the first and the last tenth of them (growth).
 - ``drained``: worker processes as `decortex work` starts them, until nothing is left; every key exactly once.
-- ``rounds``: rounds of the scheduler while that many keys wait and nothing changes, and rounds that look at everything:
-  seconds and rows that the server read for each (medians), and the seconds from a study's declaration to its last key
-  in the queue, in a round that follows at once.
+- ``rounds``: rounds of the scheduler while that many keys wait and nothing changes (seconds and rows that the server
+  read for each, medians), all queues refreshed, with the slowest, and a round that looks at everything; then, beside
+  `decortex schedule --every 5`, the seconds from a study's declaration to its last key in the queue.
 - ``two workers``: keys that compute for about half a second each, by one process and by two; the ratio of their rates.
 
 Usage (the server is the configured one, else the embedded one):
@@ -39,7 +39,8 @@ import torch
 import decortex_schemas as schemas
 from decortex.embeddings import EmbeddingConfig
 from decortex_ops.workers import sweep, worker
-from decortex_schemas.database import KeySources, computed_tables
+from decortex_ops.workers.scheduler import PRIORITY
+from decortex_schemas.database import KeySources, computed_tables, queue_of, refresh_queue
 from decortex_schemas.register import register_checkpoint, register_defaults
 from decortex_schemas.tables import (
     StudyPlan,
@@ -52,6 +53,8 @@ from decortex_schemas.tables import (
 COUNTS = tuple(range(2, 12))
 QUICK = {"n_neurons": 60, "n_features": 4, "params": {"n_init": 1}}
 SLOW = {"n_neurons": 8000, "n_features": 32, "params": {"n_init": 12}}
+# Of `decortex schedule`, in seconds, and studies that are declared beside it.
+EVERY, DECLARED = 5.0, 5
 STEPS = ("one-worker", "drained", "two-workers", "rounds")
 
 
@@ -170,32 +173,75 @@ def drain(n_workers: int) -> dict[str, Any]:
     }
 
 
-def rounds(n_keys: int) -> dict[str, Any]:
-    """Seconds and rows read by rounds of the scheduler, when nothing has changed and when everything is looked at."""
+def rounds(n_keys: int) -> Iterator[dict[str, Any]]:
+    """Rounds of the scheduler while keys wait: idle, looking at everything, and after a declaration."""
+    began = time.perf_counter()
     plan = ask("waiting", n_keys, QUICK)
+    fill_queue()
     sources = KeySources(computed_tables())
     sweep(sources)
     while sources.look():  # what was just written settles
         time.sleep(1.0)
         sweep(sources)
     waiting = len(schemas.Clustering.jobs.pending)
+    yield {"measure": "rounds, set up", "waiting": waiting, "seconds": time.perf_counter() - began}
     idle = [_round(lambda: sweep(sources)) for _ in range(10)]
-    full = [_round(sweep) for _ in range(3)]
-    start = time.perf_counter()
-    declare_study("changed", plan.model_copy(update={"counts": (COUNTS[-1] + 1,), "seeds": tuple(range(20))}))
-    declared = time.perf_counter() - start
-    start = time.perf_counter()
-    added = sweep(sources).added
-    return {
-        "waiting": waiting,
-        "idle_round_s": float(np.median([seconds for seconds, _ in idle])),
-        "idle_round_rows": float(np.median([rows for _, rows in idle])),
-        "full_round_s": float(np.median([seconds for seconds, _ in full])),
-        "full_round_rows": float(np.median([rows for _, rows in full])),
-        "declared_s": declared,
-        "changed_round_s": time.perf_counter() - start,
-        "changed_round_added": added,
+    yield {
+        "measure": "idle round",
+        "seconds": float(np.median([seconds for seconds, _ in idle])),
+        "rows_read": float(np.median([rows for _, rows in idle])),
     }
+    taken: dict[str, float] = {}
+    for table in computed_tables():
+        start = time.perf_counter()
+        refresh_queue(table, priority=PRIORITY)
+        taken[table.__name__] = time.perf_counter() - start
+    slowest = dict(sorted(taken.items(), key=lambda item: -item[1])[:4])
+    yield {"measure": "queues refreshed", "seconds": sum(taken.values()), "slowest": slowest}
+    seconds, rows = _round(sweep)
+    yield {"measure": "full round", "seconds": seconds, "rows_read": rows}
+    waits = list(_declared_beside_a_scheduler(plan, settle=5 * seconds))
+    yield {
+        "measure": "changed study",
+        "interval_s": EVERY,
+        "queued_after_s": waits,
+        "within_one_interval": max(waits) <= EVERY,
+    }
+
+
+def fill_queue() -> None:
+    """Queue what clusterings are asked for, in one statement of the server."""
+    table = schemas.Clustering()
+    names = ", ".join(f"`{name}`" for name in table.primary_key)
+    schemas.schema.connection.query(
+        f"INSERT INTO {queue_of(schemas.Clustering).full_table_name} ({names}, status, priority) "
+        f"SELECT {names}, 'pending', {PRIORITY} FROM ({table.key_source.make_sql()}) AS asked"
+    )
+
+
+def _declared_beside_a_scheduler(plan: StudyPlan, *, settle: float) -> Iterator[float]:
+    """Seconds from a study's declaration to its last key in the queue, at random moments of a running scheduler."""
+    rng = np.random.default_rng(0)
+    command = [sys.executable, "-m", "decortex_ops", "schedule", "--every", str(EVERY)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    jobs = schemas.Clustering.jobs
+    try:
+        time.sleep(20 + settle)  # it starts, and looks at everything
+        for turn in range(DECLARED):
+            time.sleep(settle + rng.uniform(0, EVERY))
+            counts = (COUNTS[-1] + 1 + turn,)
+            declare_study(
+                f"changed {turn}", plan.model_copy(update={"counts": counts, "seeds": tuple(range(20))})
+            )
+            start = time.perf_counter()
+            while len(jobs & {"k": counts[0]}) < 20:
+                assert time.perf_counter() - start < 600, "the study was never queued"
+                assert process.poll() is None, "the scheduler has ended"
+                time.sleep(0.05)
+            yield time.perf_counter() - start
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _round(sweep_once: Callable[[], Any]) -> tuple[float, int]:
@@ -228,7 +274,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ask("together", asked.keys, QUICK)
             print(json.dumps({"measure": "drained", **drain(asked.workers)}), flush=True)
         if "rounds" in asked.only:
-            print(json.dumps({"measure": "rounds", **rounds(asked.keys)}), flush=True)
+            for found in rounds(asked.keys):
+                print(json.dumps(found), flush=True)
         if "two-workers" in asked.only:
             seconds = {1: 0.0, 2: 0.0}
             for turn, n_workers in enumerate((1, 2, 2, 1)):  # what drifts on the machine falls on both

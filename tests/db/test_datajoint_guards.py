@@ -143,3 +143,27 @@ def test_settings_that_others_may_write_are_refused(monkeypatch: pytest.MonkeyPa
     if os.stat(file).st_uid:
         with pytest.raises(ConfigError, match="belongs to another account"):
             refuse_foreign_settings()
+
+
+def test_bytes_are_fetched_as_arrays_with_their_last_zeros(database: dict[str, str]) -> None:
+    """numpy's byte strings end at the last byte that is not zero: a checkpoint that ended in zeros lost them."""
+    rows = [{"place": 2, "file": b"ab\0\0"}, {"place": 1, "file": b"\0"}, {"place": 3, "file": b"longer"}]
+    connection = schemas.schema.connection
+    name = f"`{database['DECORTEX_DATABASE']}`.`guarded_bytes`"
+    connection.query(f"CREATE TABLE {name} (place INT PRIMARY KEY, file LONGBLOB)")
+    try:
+        table = dj.FreeTable(connection, name)
+        for row in rows:
+            connection.query(f"INSERT INTO {name} VALUES (%s, %s)", args=(row["place"], row["file"]))
+        in_order = [b"\0", b"ab\0\0", b"longer"]
+        assert list(table.to_arrays("file", order_by="place")) == in_order
+        keys, files = table.to_arrays("file", include_key=True, order_by="place DESC", limit=2)
+        assert keys == [{"place": 3}, {"place": 2}]
+        assert list(files) == [b"longer", b"ab\0\0"]
+        places, files = table.to_arrays("place", "file", order_by="file")
+        assert dict(zip(places.tolist(), files, strict=True)) == {row["place"]: row["file"] for row in rows}
+        assert places.dtype.kind == "i"
+        assert table.to_arrays("place", order_by="place").tolist() == [1, 2, 3]
+        assert list(table.to_arrays()["file"]) == in_order  # a structured array
+    finally:
+        connection.query(f"DROP TABLE {name}")

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from small_lab import CHOICE, NETWORK, SMALL, TRAINING, plan_for
 
 import decortex_schemas as schemas
 from decortex.data.simulation import SimulationConfig
 from decortex.errors import ConfigError, InputError
+from decortex_ops.workers.resources import memory_needed
 from decortex_schemas import queries
-from decortex_schemas.database import computed_tables, schema
+from decortex_schemas.database import computed_tables, instance_of, schema
 from decortex_schemas.register import asked_by, declare_plan, plan_cost, unused_condition
-from decortex_schemas.tables import FrozenStudy, ModelTask, NullRecordings, Study, register_simulation
+from decortex_schemas.tables import (
+    Dataset,
+    FrozenStudy,
+    ModelTask,
+    NullRecordings,
+    Study,
+    TrainedModel,
+    load_recordings,
+    register_simulation,
+)
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +204,19 @@ def test_networks_are_needed_while_a_study_asks_for_them_or_for_what_is_taken_fr
     assert nulls
     (ModelTask & nulls).delete(prompt=False, part_integrity="cascade")
     (ModelTask & tasks).delete(prompt=False, part_integrity="cascade")
+
+
+def test_the_memory_that_recordings_need_is_what_they_take(cells: str) -> None:
+    """Each showing of a test image is a trial; they were counted once more for every showing."""
+    recordings = load_recordings(cells)
+    taken = sum(
+        trials.read(np.arange(len(trials))).astype(np.float32).nbytes
+        for session in recordings.sessions
+        for trials in (session.images, session.responses)
+    )
+    assert max((Dataset.Session & {"dataset": cells}).to_arrays("n_repeats")) > 2
+    key = {"dataset": cells, "model_spec_id": 1, "model_seed": 0}
+    assert memory_needed(instance_of(TrainedModel), key) == taken
 
 
 def test_a_choice_of_k_is_limited_to_methods_and_counts(cells: str) -> None:

@@ -7,7 +7,6 @@ import hashlib
 import json
 import platform
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from pymysql.cursors import SSCursor
 from decortex.errors import ConfigError, DatabaseError, InputError, OperationError
 from decortex_ops.admin.saved_files import copy_files
 from decortex_ops.admin.table_rows import NO_ROWS, dump_rows, execute
+from decortex_ops.admin.unfinished import UNFINISHED, refuse_existing, unfinished_folder
 from decortex_schemas.database import (
     OLDEST_VERSION,
     SCHEMA_VERSION,
@@ -37,8 +37,6 @@ from decortex_schemas.database import (
 
 MANIFEST, DUMP, FILES = "manifest.json", "dump.sql.gz", "store"
 MANIFEST_DIGEST = "manifest.sha256"
-# Ends the name of a folder into which a backup is being written.
-UNFINISHED = ".unfinished"
 # Format 1 keeps no digest of the manifest.
 FORMAT = 2
 _LEASES = "worker_lease"
@@ -91,25 +89,17 @@ def save(settings: Settings, folder: Path) -> Backup:
     Raises
     ------
     ConfigError
-        If the folder exists.
+        If the folder exists, or another backup is being written to it.
     DatabaseError
         If the database holds no tables that this account may read.
     OperationError
         If a collection of files is under way.
     """
     folder = folder.expanduser().resolve()
-    if folder.exists():
-        raise ConfigError(f"{folder} exists already; a backup is a folder of its own.")
+    refuse_existing(folder)
     _refuse_empty(settings)
-    part = folder.with_name(f"{folder.name}{UNFINISHED}")
-    shutil.rmtree(part, ignore_errors=True)  # of a backup of this name that was killed
-    part.mkdir(parents=True, mode=0o700)
-    try:
+    with unfinished_folder(folder) as part:
         found = _save(settings, part)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    part.rename(folder)
     return replace(found, unfinished=sorted(folder.parent.glob(f"*{UNFINISHED}")))
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from decortex_ops.admin.backup import MANIFEST, UNFINISHED
+from decortex_ops.admin.backup import MANIFEST
+from decortex_ops.admin.unfinished import UNFINISHED
 
 # Names the folder that holds one folder per backup.
 BACKUPS = "DECORTEX_BACKUPS"

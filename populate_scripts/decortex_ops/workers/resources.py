@@ -14,6 +14,7 @@ from typing import Any, Literal
 import datajoint as dj
 
 from decortex.clustering import memory_of_fit
+from decortex.data import TIERS
 from decortex.errors import ConfigError
 from decortex_schemas.database import Computation
 from decortex_schemas.tables import ClusteringMethod, Dataset, Embedding
@@ -152,7 +153,7 @@ def _recordings(dataset: str) -> int | None:
         if session["n_frames"] is not None:
             total += int(session["n_frames"] * (pixels + session["session_neurons"]) * 4)
             continue
-        trials = session["n_train"] + session["n_validation"] + session["n_test"] * session["n_repeats"]
+        trials = sum(session[f"n_{tier}"] for tier in TIERS)  # every showing of a test image is one of them
         total += int(trials * (pixels + session["session_neurons"]) * 4)  # float32
     return total
 

@@ -76,6 +76,18 @@ class Computation(dj.Computed):
         """Compute one key from what `make_fetch` returned; no transaction is open meanwhile."""
         raise OperationError(f"{type(self).__name__} does not say how it is computed")
 
+    def asked_keys(self, asked: Any) -> Any:
+        """Distinct keys of this table in a question, which is read off what studies list.
+
+        Not the product of all specifications, of which those asked for are kept: of that MySQL tries every member.
+
+        Parameters
+        ----------
+        asked : QueryExpression
+            With all columns of the key, and others.
+        """
+        return dj.U(*self.primary_key) & asked
+
     def before_insert(self, key: dict[str, Any], made: Made) -> None:
         """Check what must hold when the row is inserted; an error leaves nothing behind."""
 

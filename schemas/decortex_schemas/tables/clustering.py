@@ -62,11 +62,7 @@ class Clustering(Fitting):
 
     @property
     def key_source(self) -> Any:
-        """Partitions that a study asks for.
-
-        Read off the studies: of the product of all specifications, of which those asked for are kept, MySQL takes
-        several times as long at 100,000 keys.
-        """
+        """Partitions that a study asks for."""
         asked = (
             Study.Model.proj()
             * Study.Embedding.proj()
@@ -74,7 +70,7 @@ class Clustering(Fitting):
             * Study.Count.proj()
             * Study.Restart.proj()
         )
-        return dj.U(*self.primary_key) & (asked & Embedding.proj())
+        return self.asked_keys(asked & Embedding.proj())
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch digest, excluded neurons and parameters."""

@@ -11,7 +11,7 @@ from decortex.evaluation import agreement
 from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import shared_work
 from decortex_schemas.tables.embeddings import Embedding, array_sha256, load_embedding
-from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod, Fitting, Seed
+from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod, Fitting, Seed  # noqa: F401  (foreign keys)
 from decortex_schemas.tables.studies import SUBSAMPLE_FRACTION, Study
 
 
@@ -37,13 +37,7 @@ class SubsampleClustering(Fitting):
     @property
     def key_source(self) -> Any:
         """Subsamples that a study asks for."""
-        every = (
-            Embedding.proj()
-            * ClusteringMethod.proj()
-            * ClusterCount.proj()
-            * Seed.proj(subsample_seed="seed")
-        )
-        return every & asked_subsamples()
+        return self.asked_keys(asked_subsamples() & Embedding.proj())
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch digest, excluded neurons and parameters."""

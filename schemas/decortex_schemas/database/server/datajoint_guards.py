@@ -1,6 +1,6 @@
-"""Guards around DataJoint below 2.3.6: comments that run as Python, blobs that expand, settings of other owners.
+"""Guards around DataJoint: comments that run as Python, blobs that expand, settings of other owners, bytes cut short.
 
-DataJoint 2.3.6 closes all three and is in no registry yet; raise the floor in pyproject.toml when it is, and
+DataJoint 2.3.6 closes the first three and is in no registry yet; raise the floor in pyproject.toml when it is, and
 remove what it makes superfluous.
 """
 
@@ -13,7 +13,9 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from datajoint import blob, declare
+from datajoint.expression import QueryExpression  # type: ignore[import-untyped]
 from datajoint.jobs import Job  # type: ignore[import-untyped]
 from datajoint.settings import config as datajoint_config  # type: ignore[import-untyped]
 
@@ -36,10 +38,12 @@ def install() -> None:
     declare.compile_foreign_key = _guarded_foreign_key
     Job._get_fk_derived_pk_attrs = _guarded_key
     vars(blob)["compression"][_COMPRESSED] = expand
+    QueryExpression.to_arrays = whole_arrays
 
 
 _compile = declare.compile_foreign_key
 _key_types = Job._get_fk_derived_pk_attrs
+_to_arrays = QueryExpression.to_arrays
 
 
 def _guarded_foreign_key(line: str, context: dict[str, Any], *rest: Any, **options: Any) -> Any:
@@ -63,6 +67,50 @@ def _guarded_key(jobs: Any) -> list[tuple[str, str]]:
                 "administrator restores the column's comment."
             )
     return found
+
+
+def whole_arrays(expression: Any, *attrs: str, include_key: bool = False, **options: Any) -> Any:
+    """Fetch columns as DataJoint's ``to_arrays`` does, and bytes as they are, in arrays of objects.
+
+    DataJoint makes an array of numpy's byte strings of them, which end at their last byte that is not zero: a
+    checkpoint or an ``.npy`` file then lacks what followed, and nothing says so.
+
+    Parameters
+    ----------
+    expression : QueryExpression
+        What is fetched.
+    attrs : str
+        Columns; all, as a structured array, if none.
+    include_key : bool
+        Put the keys before the columns.
+    options
+        ``order_by``, ``limit``, ``offset``, ``squeeze``.
+    """
+    found = _to_arrays(expression, *attrs, include_key=include_key, **options)
+    arrays = found if isinstance(found, tuple) else (found,)
+    if not any(isinstance(one, np.ndarray) and one.dtype.kind == "S" for one in arrays):
+        return found
+    # Once more, keys and all: two fetches without an order may come in different ones.
+    squeeze = options.pop("squeeze", False)
+    top = {name: options.get(name) for name in ("order_by", "limit", "offset")}
+    rows = expression._apply_top(*top.values()).proj(*attrs).to_dicts(squeeze=squeeze)
+    columns = [_column([row[name] for row in rows]) for name in attrs]
+    if include_key:
+        return ([{name: row[name] for name in expression.primary_key} for row in rows], *columns)
+    return columns[0] if len(columns) == 1 else tuple(columns)
+
+
+def _column(values: list[Any]) -> Any:
+    """An array of values; of bytes, and of what has no common shape, one of objects."""
+    if not any(isinstance(value, bytes) for value in values):
+        try:
+            return np.array(values)
+        except ValueError:
+            pass
+    column = np.empty(len(values), dtype=object)
+    for place, value in enumerate(values):
+        column[place] = value
+    return column
 
 
 def expand(compressed: bytes) -> bytes:

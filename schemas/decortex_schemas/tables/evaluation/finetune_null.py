@@ -14,18 +14,18 @@ from decortex import evaluation
 from decortex.evaluation import agreement as indices
 from decortex.evaluation.nulls import excess_over_null
 from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
-from decortex_schemas.tables.datasets import Dataset
+from decortex_schemas.tables.datasets import Dataset  # noqa: F401  (foreign keys)
 from decortex_schemas.tables.embeddings import load_embedding
 from decortex_schemas.tables.evaluation.quality import EVALUATION_SEED
 from decortex_schemas.tables.finetuning import DECFinetune, moved_embedding, partition_labels
 from decortex_schemas.tables.networks import NullDataset, NullRecordings, NullStudy
-from decortex_schemas.tables.specs import (
+from decortex_schemas.tables.specs import (  # noqa: F401  (foreign keys)
     ClusterCount,
     ClusteringMethod,
     EmbeddingSpec,
     FinetuneSpec,
     ModelSpec,
-    NullModel,  # noqa: F401  (foreign key)
+    NullModel,
 )
 from decortex_schemas.tables.studies import FrozenStudy, Study, check_frozen, members_of
 
@@ -79,18 +79,10 @@ class FinetunedNull(Computation):
         """One key a fine-tuning that both a frozen study and its frozen null hold."""
         frozen = FrozenStudy.proj() * FrozenStudy.proj(null_study="study") & NullStudy
         trained = FinetuneSpec & "kind <> 'none'"
-        every = (
-            frozen
-            * Dataset.proj()
-            * ModelSpec.proj()
-            * EmbeddingSpec.proj()
-            * ClusteringMethod.proj()
-            * ClusterCount.proj()
-            * trained.proj()
-        )
-        asked = FrozenStudy.proj() * Study.Model.proj() * Study.Embedding.proj() * Study.Finetuning.proj()
+        finetunings = Study.Finetuning.proj() & trained.proj()
+        asked = frozen * Study.Model.proj() * Study.Embedding.proj() * finetunings
         repeated = Study.Finetuning.proj(null_study="study", null_seed="seed")
-        return every & asked & repeated
+        return self.asked_keys(asked & repeated)
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch the members of the recordings and of every null dataset; they must be those that were frozen."""

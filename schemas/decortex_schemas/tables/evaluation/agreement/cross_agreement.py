@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
-from decortex_schemas.tables.datasets import Dataset
+from decortex_schemas.tables.datasets import Dataset  # noqa: F401  (foreign keys)
 from decortex_schemas.tables.evaluation.agreement.seed_agreement import PAIR_COLUMNS, compare, mean_indices
 from decortex_schemas.tables.finetuning import partition_labels
-from decortex_schemas.tables.specs import (
+from decortex_schemas.tables.specs import (  # noqa: F401  (foreign keys)
     ClusterCount,
     ClusteringMethod,
     EmbeddingSpec,
@@ -92,15 +92,7 @@ class MethodAgreement(Computation):
             FrozenStudy.proj() * Study.Model.proj() * Study.Embedding.proj() * first * second
             & "method_id_a < method_id_b"
         )
-        every = (
-            FrozenStudy.proj()
-            * Dataset.proj()
-            * ModelSpec.proj()
-            * EmbeddingSpec.proj()
-            * ClusterCount.proj()
-            * FinetuneSpec.proj()
-        )
-        return every & asked
+        return self.asked_keys(asked)
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch the members; they must still be those that were frozen."""
@@ -193,17 +185,7 @@ class ModelAgreement(Computation):
             FrozenStudy.proj() * first * second * Study.Embedding.proj() * Study.Finetuning.proj()
             & "model_spec_a < model_spec_b"
         )
-        every = (
-            FrozenStudy.proj()
-            * Dataset.proj()
-            * ModelSpec.proj(model_spec_a="model_spec_id")
-            * ModelSpec.proj(model_spec_b="model_spec_id")
-            * EmbeddingSpec.proj()
-            * ClusteringMethod.proj()
-            * ClusterCount.proj()
-            * FinetuneSpec.proj()
-        )
-        return every & asked
+        return self.asked_keys(asked)
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch both specifications' members; they must still be those that were frozen."""

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from decortex.evaluation import agreement as indices
 from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
-from decortex_schemas.tables.datasets import Dataset, true_types
+from decortex_schemas.tables.datasets import Dataset, true_types  # noqa: F401  (foreign keys)
 from decortex_schemas.tables.finetuning import partition_labels
-from decortex_schemas.tables.specs import (
+from decortex_schemas.tables.specs import (  # noqa: F401  (foreign keys)
     ClusterCount,
     ClusteringMethod,
     EmbeddingSpec,
@@ -93,16 +93,7 @@ class SeedAgreement(Computation):
     def key_source(self) -> Any:
         """One key a combination that a frozen study holds."""
         asked = FrozenStudy.proj() * Study.Model.proj() * Study.Embedding.proj() * Study.Finetuning.proj()
-        every = (
-            FrozenStudy.proj()
-            * Dataset.proj()
-            * ModelSpec.proj()
-            * EmbeddingSpec.proj()
-            * ClusteringMethod.proj()
-            * ClusterCount.proj()
-            * FinetuneSpec.proj()
-        )
-        return every & asked
+        return self.asked_keys(asked)
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch the members' keys; they must still be those that were frozen."""

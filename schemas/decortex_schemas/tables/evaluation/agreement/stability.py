@@ -20,7 +20,7 @@ from decortex_schemas.tables.evaluation.agreement.seed_agreement import (
     mean_indices,
 )
 from decortex_schemas.tables.finetuning import partition_labels
-from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod
+from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod  # noqa: F401  (foreign keys)
 from decortex_schemas.tables.studies import (
     FrozenStudy,
     Study,
@@ -138,7 +138,7 @@ class SubsampleStability(Computation):
         asked = (
             frozen * Study.Model.proj() * Study.Embedding.proj() * Study.Method.proj() * Study.Count.proj()
         )
-        return frozen * Embedding.proj() * ClusteringMethod.proj() * ClusterCount.proj() & asked
+        return self.asked_keys(asked & Embedding.proj())
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch the subsamples' keys, and the seed of the whole partition that is the reference."""

@@ -16,7 +16,7 @@ from decortex.evaluation.selection import CriterionValue, SelectionConfig
 from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.embeddings import Embedding, load_embedding
 from decortex_schemas.tables.networks import TrainedModel, raw_embedding
-from decortex_schemas.tables.specs import (
+from decortex_schemas.tables.specs import (  # noqa: F401  (foreign keys)
     ClusterCount,
     ClusteringMethod,
     EmbeddingSpec,
@@ -85,8 +85,7 @@ class KCriteria(Fitting):
     @property
     def key_source(self) -> Any:
         """Numbers of clusters of studies that choose one."""
-        every = Embedding.proj() * ClusteringMethod.proj() * ClusterCount.proj()
-        return every & asked_criteria()
+        return self.asked_keys(asked_criteria() & Embedding.proj())
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch digest, excluded neurons and parameters."""
@@ -142,14 +141,7 @@ class NullFit(Fitting):
     @property
     def key_source(self) -> Any:
         """Surrogates that a study asks for."""
-        every = (
-            Embedding.proj()
-            * ClusteringMethod.proj()
-            * ClusterCount.proj()
-            * NullModel.proj()
-            * Seed.proj(null_seed="seed")
-        )
-        return every & asked_nulls()
+        return self.asked_keys(asked_nulls() & Embedding.proj())
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch digests, excluded neurons and parameters."""

@@ -15,7 +15,7 @@ from decortex.evaluation import selection
 from decortex.evaluation.selection import CriterionValue, SelectionConfig
 from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import Clustering
-from decortex_schemas.tables.datasets import Dataset
+from decortex_schemas.tables.datasets import Dataset  # noqa: F401  (foreign keys)
 from decortex_schemas.tables.evaluation.number.joint_nulls import SeedNullFit, asked_seed_nulls
 from decortex_schemas.tables.evaluation.number.k_criteria import (
     SELECTION,
@@ -26,12 +26,12 @@ from decortex_schemas.tables.evaluation.number.k_criteria import (
     asked_nulls,
     value_row,
 )
-from decortex_schemas.tables.specs import (
-    ClusterCount,  # noqa: F401  (foreign keys)
+from decortex_schemas.tables.specs import (  # noqa: F401  (foreign keys)
+    ClusterCount,
     ClusteringMethod,
     EmbeddingSpec,
     ModelSpec,
-    NullModel,  # noqa: F401
+    NullModel,
 )
 from decortex_schemas.tables.studies import FrozenStudy, Study, check_frozen_selection
 
@@ -122,15 +122,7 @@ class KSelection(Computation):
     @property
     def key_source(self) -> Any:
         """One key a combination of a frozen study that chooses K."""
-        asked = FrozenStudy.proj() * asked_criteria()
-        every = (
-            FrozenStudy.proj()
-            * Dataset.proj()
-            * ModelSpec.proj()
-            * EmbeddingSpec.proj()
-            * ClusteringMethod.proj()
-        )
-        return every & asked
+        return self.asked_keys(FrozenStudy.proj() * asked_criteria())
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch figures of data and surrogates; they must still be those that were frozen."""

@@ -148,19 +148,18 @@ class TypesOrAxes(Computation):
     @property
     def key_source(self) -> Any:
         """Embeddings that a study asks for, with the targets that exist."""
-        asked = Study.Model.proj() * Study.Embedding.proj()
-        every = Embedding.proj() * AxesSpec.proj() & asked
+        asked = Embedding.proj() & Study.Model.proj() * Study.Embedding.proj()
         scores = AxesSpec & {"target_kind": "scores"}
-        scored = Embedding.proj() * scores.proj() & (Performance & {"tier": MAIN_TIER}).proj()
+        scored = asked * scores.proj() & (Performance & {"tier": MAIN_TIER}).proj()
         networks = AxesSpec & {"target_kind": "network"}
         others = Embedding.proj(target_seed="model_seed")
-        compared = Embedding.proj() * networks.proj("target_seed") & others & "model_seed != target_seed"
-        labelled = [
-            Embedding.proj() * (AxesSpec & {"axes_spec_id": row["axes_spec_id"]}).proj()
-            & (LabelSet & {"label_set": row["target_labels"]}).proj()
-            for row in (AxesSpec & {"target_kind": "labels"}).proj("target_labels").to_dicts()
-        ]
-        return every & [scored.proj(), compared.proj(), *(one.proj() for one in labelled)]
+        compared = asked * networks.proj("target_seed") & others & "model_seed != target_seed"
+        labels = AxesSpec & {"target_kind": "labels"}
+        # A specification names label sets of any dataset: no foreign key ties the two.
+        labelled = (asked * labels.proj("target_labels")).restrict(
+            LabelSet.proj(target_labels="label_set"), semantic_check=False
+        )
+        return scored.proj() + compared.proj() + labelled.proj()
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch digests, excluded neurons, the target and the settings."""
