@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -239,8 +240,14 @@ def test_a_row_that_names_a_file_elsewhere_harms_nothing(
     (real,) = list(store.rglob("__trained_model/**/checkpoint_*.bin"))
     victim = tiny.folder / "victim.txt"
     victim.write_bytes(b"precious")
-    link = store / "_schema" / database / "link.npy"
+    link, circle, pipe, grown = (
+        store / "_schema" / database / f"{name}.npy" for name in ("link", "circle", "pipe", "grown")
+    )
     link.symlink_to(victim)
+    circle.symlink_to(circle)
+    os.mkfifo(pipe)
+    with grown.open("wb") as file:
+        file.truncate(2**36)  # sparse: 64 GiB would fill the disk of the backup
     kept = {path: path.read_bytes() for path in (victim, real)}
     orphaned = verify(tiny)[1]["orphaned"]
     rows = [
@@ -252,15 +259,19 @@ def test_a_row_that_names_a_file_elsewhere_harms_nothing(
             record(str(real), kept[real]),
             "no record",
             {"path": 7},
+            record(f"_schema/{database}/circle.npy", b"precious"),
+            record(f"_schema/{database}/pipe.npy", b"precious"),
+            record(f"_schema/{database}/{'x' * 300}.npy", b"precious"),
         )
     ]
+    longer = insert_embedding(record(f"_schema/{database}/grown.npy", b"precious"))
     # A file of another row, by a digest of its own: that row's file must be saved all the same.
     rows.append(insert_embedding(record(real.relative_to(store).as_posix(), b"precious")))
     try:
         done = tiny.run("db", "backup", str(tmp_path / "hostile"), "--json", check=False)
         assert done.returncode == 1
         told = json.loads(done.stdout)
-        assert (told["files"], told["damaged"]) == (4, [])
+        assert (told["files"], told["damaged"]) == (4, [f"_schema/{database}/grown.npy"])
         assert len(told["refused"]) == len(rows)
         for row in rows:
             assert (
@@ -272,12 +283,12 @@ def test_a_row_that_names_a_file_elsewhere_harms_nothing(
         assert status == 1
         problems = {fault["key"]["embedding_spec_id"]: fault["problem"] for fault in found["faults"]}
         assert problems == {row["embedding_spec_id"]: "refused" for row in rows[:-1]} | {
-            rows[-1]["embedding_spec_id"]: "altered"
+            row["embedding_spec_id"]: "altered" for row in (rows[-1], longer)
         }
         paths = [row["path"] for row in found["orphaned"]]
         assert paths == [row["path"] for row in orphaned]
         assert json.loads(tiny.run("gc", "--delete", "--json").stdout)["orphaned"] == []
-        for row in rows:
+        for row in (*rows, longer):
             read = tiny.python(
                 "from decortex.errors import InputError\n"
                 "try:\n"
@@ -287,7 +298,8 @@ def test_a_row_that_names_a_file_elsewhere_harms_nothing(
             )
             assert read.startswith("refused")
     finally:
-        link.unlink()
+        for one in (link, circle, pipe, grown):
+            one.unlink()
         assert {path: path.read_bytes() for path in kept} == kept
         victim.unlink()
     # What was saved is whole, and holds nothing that is not of the store.

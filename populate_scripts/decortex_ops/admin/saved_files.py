@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Iterator
@@ -20,6 +21,10 @@ from decortex_schemas.database import (
 
 # How the comment of a column begins that refers to a file of the store.
 _SEALED = ":<sealed_"
+_BLOCK = 2**22
+# Errors that say something of one file, which is then named, and not of the store or the disk of the backup.
+_OF_ONE_FILE = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+_NUMBERS_OF_ONE_FILE = (errno.EIO, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def copy_files(link: Any, folder: Path) -> tuple[dict[str, str], list[str], list[str]]:
@@ -35,12 +40,11 @@ def copy_files(link: Any, folder: Path) -> tuple[dict[str, str], list[str], list
     files, damaged = {}, []
     for path, rows in sorted(wanted.items()):
         # Of rows that name one file the one with its digest is right: another one must not keep it from being saved.
-        found = _copy_file(store, path, folder)
+        found = _copy_file(store, path, folder, at_most=max(row.size for row in rows))
         right = [row for row in rows if found is not None and (row.size, row.sha256) == found]
         if not right or found is None:
             damaged.append(path)
-            if found is not None:
-                (folder / path).unlink()
+            (folder / path).unlink(missing_ok=True)
             continue
         files[path] = found[1]
         refused += [
@@ -71,19 +75,24 @@ def references_in(link: Any, root: Path | None) -> Iterator[Reference]:
             yield reference_of(class_named(table), column, whole, stored=stored, root=root)
 
 
-def _copy_file(store: Any, path: str, folder: Path) -> tuple[int, str] | None:
-    """Copy one file of the store into a backup; returns size and sha256 of the copy, None where there is no file."""
+def _copy_file(store: Any, path: str, folder: Path, *, at_most: int) -> tuple[int, str] | None:
+    """Copy one file of the store into a backup; returns size and sha256 of the copy, None where it cannot be read.
+
+    A file that is longer than any row says is left after so many bytes: it is not the one that was written.
+    """
     target = folder / check_store_path(path)
     digest, size = hashlib.sha256(), 0
     try:
         with store.open(path) as source:
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("xb") as out:  # never a file that exists
-                while block := source.read(2**22):
+                while size <= at_most and (block := source.read(_BLOCK)):
                     digest.update(block)
                     size += out.write(block)
-    except (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError):
-        return None
+    except OSError as error:
+        if isinstance(error, _OF_ONE_FILE) or error.errno in _NUMBERS_OF_ONE_FILE:
+            return None
+        raise
     return size, digest.hexdigest()
 
 

@@ -93,7 +93,9 @@ from .store import (
     store_lock,
 )
 from .store_paths import (
+    AREA,
     LONGEST,
+    LONGEST_PART,
     check_store_path,
     folder_of,
     stored_file,
@@ -139,9 +141,11 @@ from .work.queues import (
 
 __all__ = [
     "ALLOW_DIRTY",
+    "AREA",
     "INTERRUPTED",
     "LEASE_SECONDS",
     "LONGEST",
+    "LONGEST_PART",
     "NUMERICS",
     "OLDEST_VERSION",
     "SCHEMA_VERSION",

@@ -245,14 +245,25 @@ def backend() -> StorageBackend:
         raise OperationError(f"the store cannot be read ({error}); set DECORTEX_STORE.") from None
 
 
-def digest_of(store: StorageBackend, path: str) -> tuple[int, str] | None:
-    """Size and sha256 of one file of the store, read in blocks; None where there is none."""
+def digest_of(store: StorageBackend, path: str, at_most: int | None = None) -> tuple[int, str] | None:
+    """Size and sha256 of one file of the store, read in blocks; None where there is none.
+
+    Parameters
+    ----------
+    store : StorageBackend
+    path : str
+        Within it.
+    at_most : int, optional
+        Bytes after which a longer file is left: what is returned is then of its beginning, and longer than this.
+    """
     digest, size = hashlib.sha256(), 0
     try:
         with store.open(path) as file:
             while block := file.read(_BLOCK):
                 digest.update(block)
                 size += len(block)
+                if at_most is not None and size > at_most:
+                    break
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return None
     return size, digest.hexdigest()
@@ -262,7 +273,7 @@ def _check(store: StorageBackend, reference: Reference) -> Fault | None:
     if reference.refused:
         return Fault(reference, "refused", reference.refused)
     try:
-        found = digest_of(store, reference.path)
+        found = digest_of(store, reference.path, at_most=reference.size)
     except OSError as error:
         return Fault(reference, "unreadable", str(error))
     if found is None:
@@ -272,7 +283,9 @@ def _check(store: StorageBackend, reference: Reference) -> Fault | None:
         return Fault(
             reference,
             "altered",
-            f"{size} bytes of {reference.size}, sha256 {sha256[:12]} for {reference.sha256[:12]}",
+            f"more than its {reference.size} bytes"
+            if size > reference.size
+            else f"{size} bytes of {reference.size}, sha256 {sha256[:12]} for {reference.sha256[:12]}",
         )
     return None
 

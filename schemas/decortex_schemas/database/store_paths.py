@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,7 +17,8 @@ from decortex.errors import InputError
 STORE = "main"
 # DataJoint's folder of files that are named by table and key, and the only one that rows of ours refer to.
 AREA = "_schema"
-LONGEST = 1024
+# Bytes of a path, and of one of its parts: no file system takes a longer part.
+LONGEST, LONGEST_PART = 1024, 255
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _WAY_OUT = "decortex did not write this row: find out who did (`db_user`), then delete it (`decortex delete`)"
 
@@ -39,20 +42,25 @@ def check_store_path(path: object, root: Path | None = None) -> str:
     Raises
     ------
     InputError
-        If it is not text, is absolute, not in its shortest form, climbs (``..``), or lies outside `AREA` or `root`.
+        If it is not text, is absolute, not in its shortest form, climbs (``..``), is longer than a file system takes,
+        lies outside `AREA` or `root`, or is there and neither a file nor a folder.
 
     Examples
     --------
     >>> check_store_path("_schema/decortex/__embedding/k=3/array_x.npy")
     '_schema/decortex/__embedding/k=3/array_x.npy'
     """
-    expected = f"expected a relative path below {AREA}/ in its shortest form, of at most {LONGEST} characters"
+    expected = (
+        f"expected a relative path below {AREA}/ in its shortest form, of at most {LONGEST} bytes, {LONGEST_PART} in "
+        "each part"
+    )
     if not isinstance(path, str):
         raise InputError(f"a file of the store is named by {type(path).__name__}, {expected}: {_WAY_OUT}.")
     parts = path.split("/")
     if (
-        len(path) > LONGEST
-        or not path.isprintable()
+        not path.isprintable()  # before it is encoded: half a surrogate pair is not
+        or len(path.encode()) > LONGEST
+        or max(len(part.encode()) for part in parts) > LONGEST_PART
         or "\\" in path
         or parts[0] != AREA
         or len(parts) < 3
@@ -60,12 +68,32 @@ def check_store_path(path: object, root: Path | None = None) -> str:
         or str(PurePosixPath(path)) != path
     ):
         raise InputError(f"{path[:LONGEST]!r} is no file of the store, {expected}: {_WAY_OUT}.")
-    if root is not None and not (root / path).resolve().is_relative_to(root.resolve()):
+    if root is not None:
+        _check_way(path, root)
+    return path
+
+
+def _check_way(path: str, root: Path) -> None:
+    """Refuse what lies at a path of a folder if a link leads out of it or nowhere, or if it is a pipe or a device."""
+    try:
+        target = (root / path).resolve()
+        within = target.is_relative_to(root.resolve())
+        mode = target.stat().st_mode if within else 0
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return  # nothing to read; who opens it says so
+    except (RuntimeError, OSError) as error:
+        if not isinstance(error, RuntimeError) and error.errno != errno.ELOOP:
+            return  # the store fails; who opens it says so
+        raise InputError(f"{path!r} leads into a circle of links in {root}: remove them.") from None
+    if not within:
         raise InputError(
             f"{path!r} leads out of {root} through a link; a store holds its files itself (mount a second disk "
             "instead of linking to it)."
         )
-    return path
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise InputError(
+            f"{path!r} in {root} is no file but a pipe, socket or device, which may never end: remove it."
+        )
 
 
 @dataclass(frozen=True)

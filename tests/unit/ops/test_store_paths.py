@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
+from datajoint.storage import StorageBackend
 
 from decortex.errors import InputError
-from decortex_schemas.database import LONGEST, check_store_path, stored_file
+from decortex_schemas.database import LONGEST, check_store_path, stored_file, write_object
+from decortex_schemas.database.codecs import read_object
+from decortex_schemas.database.store import digest_of
 
 GOOD = "_schema/decortex/__embedding/dataset=v4/k=3/array_x.npy"
 BAD = {
@@ -27,6 +32,11 @@ BAD = {
     "null byte": "_schema/decortex/x\0.npy",
     "newline": "_schema/decortex/x\n.npy",
     "long": f"_schema/decortex/{'x' * LONGEST}",
+    "long part": f"_schema/decortex/{'x' * 256}.npy",
+    "long in bytes": "/".join(["_schema/decortex", *["\u8996" * 80] * 5]),
+    "long part in bytes": "_schema/decortex/" + "\u8996" * 86,
+    "half a surrogate pair": "_schema/decortex/\ud800.npy",
+    "right to left": "_schema/decortex/\u202e.npy",
     "empty": "",
     "none": None,
     "number": 7,
@@ -58,6 +68,43 @@ def test_no_link_leads_out_of_the_store(tmp_path: Path) -> None:
         check_store_path(path)
         with pytest.raises(InputError, match="through a link"):
             check_store_path(path, store)
+
+
+def test_a_circle_of_links_and_what_never_ends_are_refused(tmp_path: Path) -> None:
+    """A circle was a traceback of Python, and verify, backup and workers waited for a pipe for ever."""
+    folder = tmp_path / "_schema" / "decortex"
+    folder.mkdir(parents=True)
+    (folder / "a").symlink_to(folder / "b")
+    (folder / "b").symlink_to(folder / "a")
+    for path in ("_schema/decortex/a", "_schema/decortex/a/x.npy"):
+        with pytest.raises(InputError, match="circle of links"):
+            check_store_path(path, tmp_path)
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(InputError, match="is no file but a pipe"):
+        check_store_path("_schema/decortex/pipe", tmp_path)
+    (folder / "file").touch()
+    check_store_path("_schema/decortex/file", tmp_path)
+    check_store_path("_schema/decortex/file/below", tmp_path)  # who opens it says that there is none
+
+
+def test_a_file_that_has_grown_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    """A sparse file of 64 GiB: reading it whole was a MemoryError, or the end of the process."""
+    store = StorageBackend({"protocol": "file", "location": str(tmp_path)})
+    write_object(store, GOOD, b"abc")
+    row = {"path": GOOD, "size": 3, "sha256": hashlib.sha256(b"abc").hexdigest()}
+    assert read_object(row, store) == b"abc"
+    with (tmp_path / GOOD).open("r+b") as file:
+        file.truncate(2**36)
+    with pytest.raises(InputError, match="is not the one that was written"):
+        read_object(row, store)
+    write_object(store, GOOD, b"abc")
+    with pytest.raises(InputError, match="is not the one that was written"):
+        read_object({**row, "size": 2**60}, store)
+    with (tmp_path / GOOD).open("r+b") as file:
+        file.truncate(2**36)
+    found = digest_of(store, GOOD, at_most=3)
+    assert found is not None
+    assert 3 < found[0] < 2**30
 
 
 def test_a_store_behind_a_link_is_a_store(tmp_path: Path) -> None:

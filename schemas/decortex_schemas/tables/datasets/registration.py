@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from datajoint.storage import encode_pk_value
 
 from decortex import data
 from decortex.data import simulation as simulated
-from decortex.errors import DatasetError
+from decortex.errors import DatasetError, InputError
 from decortex.models import checkpoints
-from decortex_schemas.database import schema
+from decortex_schemas.database import AREA, LONGEST_PART, check_store_path, schema
 from decortex_schemas.tables.datasets.datasets import Dataset
 from decortex_schemas.tables.datasets.fitting_rows import insert_fitting
 
@@ -216,6 +217,14 @@ def is_registered(name: str, content: str, order: str) -> bool:
     """
     if not name or len(name) > 64:
         raise DatasetError(f"a dataset's name has 1 to 64 characters, got {len(name)}.")
+    try:
+        check_store_path(f"{AREA}/{schema.database}/dataset={encode_pk_value(name)}/file")
+    except (InputError, UnicodeEncodeError):
+        raise DatasetError(
+            f"the name {name!r} makes no name of a folder, in which the store keeps the dataset's files: expected "
+            f"printable characters, at most {LONGEST_PART} bytes in UTF-8 (of marks such as / and :, three for each "
+            "byte of the name). Choose another name."
+        ) from None
     found = (Dataset & {"dataset": name}).to_dicts()
     if not found:
         return False
