@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -13,15 +14,19 @@ import pytest
 from decortex_ops.dashboard import limits
 from decortex_ops.dashboard.limits import bounded_server
 
+LARGE = 30 * 2**20  # more than sockets hold
+
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """A running server with an application that answers at once."""
-    monkeypatch.setattr(limits, "UNFINISHED_SECONDS", 3)
+    for name, seconds in {"UNFINISHED_SECONDS": 3, "IDLE_SECONDS": 3, "TAKING_SECONDS": 6}.items():
+        monkeypatch.setattr(limits, name, seconds)
 
-    def application(_: object, start: object) -> list[bytes]:
-        start("200 OK", [("Content-Length", "3")])  # type: ignore[operator]
-        return [b"ok\n"]
+    def application(asked: dict[str, str], start: object) -> list[bytes]:
+        answer = bytes(LARGE) if asked["PATH_INFO"] == "/large" else b"ok\n"
+        start("200 OK", [("Content-Length", str(len(answer)))])  # type: ignore[operator]
+        return [answer]
 
     server = bounded_server(application, host="127.0.0.1", port=0, threads=4)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -96,6 +101,37 @@ def test_one_address_cannot_hold_every_connection(port: int) -> None:
         except OSError:
             assert time.monotonic() < deadline
             time.sleep(0.2)
+
+
+def taken(one: socket.socket, *, pause: float) -> int:
+    """Take what comes of an answer, with pauses, until the connection ends; returns the number of bytes."""
+    n_bytes, one_piece = 0, 2**16
+    with contextlib.suppress(ConnectionError):
+        while piece := one.recv(one_piece):
+            n_bytes += len(piece)
+            time.sleep(pause)
+    return n_bytes
+
+
+def test_an_answer_that_nobody_takes_is_given_up(port: int) -> None:
+    """Waitress kept it, and the connection, for as long as the client did: a socket that is full is never writable."""
+    held = [connect(port) for _ in range(6)]  # more than there are threads
+    for one in held:
+        one.settimeout(60)
+        one.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert answers(port)
+    time.sleep(8)
+    for one in held:  # what the sockets held is all that comes
+        assert taken(one, pause=0) < LARGE
+        one.close()
+
+
+def test_an_answer_that_is_taken_too_slowly_is_given_up(port: int) -> None:
+    one = connect(port)
+    one.settimeout(60)
+    one.sendall(b"GET /large HTTP/1.0\r\n\r\n")
+    assert taken(one, pause=0.1) < LARGE
+    assert answers(port)
 
 
 @pytest.mark.parametrize("length", [b"Content-Length: 52428800", b"Transfer-Encoding: chunked"])

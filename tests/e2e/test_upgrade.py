@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import math
 import os
 import re
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +74,21 @@ def on_step(migration, step):
         raise SystemExit(1)
     left[0] -= 1
 upgrade(connection, database_name(), backup='/backups/before', on_step=on_step)
+"""
+
+
+# kill -9 of the process itself before one of the statements that change something, whichever step it is of.
+KILLED = """
+import os, signal
+import pymysql
+execute, changing = pymysql.cursors.Cursor.execute, []
+def counted(self, query, args=None):
+    if query.lstrip().partition(' ')[0].upper() in {{'ALTER', 'CREATE', 'INSERT', 'REPLACE', 'UPDATE', 'DELETE'}}:
+        changing.append(query)
+        if len(changing) == {nth}:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return execute(self, query, args)
+pymysql.cursors.Cursor.execute = counted
 """
 
 
@@ -218,8 +235,16 @@ def test_the_tables_are_those_of_a_new_database_and_an_interrupted_upgrade_goes_
     said = json.loads(old.run("db", "upgrade", "--dry-run", "--json").stdout)
     assert said["done"] == 2
     assert [row["step"] for row in said["steps"]] == steps[2:]
-    # The end needs no second backup: the first one is kept with the steps.
-    old.run("db", "upgrade")
+    # The end needs no second backup: the first one is kept with the steps. Nor does it matter where it is killed.
+    kills = 0
+    for nth in itertools.count(2, 13):
+        upgrading = old.start("db", "upgrade", code=KILLED.format(nth=nth))
+        if upgrading.wait(300) == 0:
+            break
+        assert upgrading.returncode == -signal.SIGKILL, upgrading.communicate()[0]
+        assert "an upgrade to it is not finished" in old.run("init", check=False).stderr
+        kills += 1
+    assert kills >= 4
     assert old.query("SELECT version FROM `#schema_version`") == [(SCHEMA_VERSION,)]
     assert {row[0] for row in old.query("SELECT backup FROM upgrade_step")} == {"/backups/before"}
 

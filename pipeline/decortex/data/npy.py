@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,9 @@ _HEAD = 128  # numpy writes headers of simple arrays into 128 bytes
 _LONGEST_HEAD = 1 << 16
 _LONGEST_SIDE = 2**40
 _MOST_AXES = 32  # numpy's own bound, before 2.0
+_MOST_BYTES = 2**62
+# What numpy raises of a header: it hands the text to Python's own parser.
+_NO_HEADER = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError)
 # A file may have holes, or a .npz compressed arrays: what is read beyond the bytes on the disk.
 ALLOWANCE_BYTES = 256 * 2**20
 
@@ -178,18 +182,23 @@ def _checked(head: bytes, again: Callable[[], bytes], size: int, name: str) -> H
         )
     try:
         header = _parse(head)
-    except ValueError:  # a long header; the memory of `_parse` is for the common one
+    except _NO_HEADER:  # a long header; the memory of `_parse` is for the common one
         try:
             header = _parse(again())
-        except ValueError as error:
-            raise DatasetError(f"{name} has a .npy header that cannot be read: {error}") from error
+        except _NO_HEADER as error:
+            raise DatasetError(f"{name} has a .npy header that cannot be read: {str(error)[:300]}") from error
     if header.dtype.hasobject:
         raise DatasetError(
             f"{name} holds Python objects, which could run code when read; only plain arrays are taken."
             " If you trust the file, rewrite it: np.save(f, np.load(f, allow_pickle=True).astype(float)), .astype(str)"
             " for words, .item()[its key] for a dictionary."
         )
-    if header.dtype.itemsize == 0 or not all(0 <= side <= _LONGEST_SIDE for side in header.shape):
+    sides = math.prod(side for side in header.shape if side > 0)  # numpy counts an empty array by these
+    if (
+        header.dtype.itemsize == 0
+        or not all(0 <= side <= _LONGEST_SIDE for side in header.shape)
+        or sides * header.dtype.itemsize > _MOST_BYTES
+    ):
         raise DatasetError(
             f"{name} has a .npy header that no array has: shape {_short(header.shape)} of {header.dtype}, whose numbers"
             f" take {header.dtype.itemsize} bytes each; expected sides of 0 to {_LONGEST_SIDE:,} and numbers of 1 byte"
@@ -216,6 +225,8 @@ def _parse(head: bytes) -> Header:
     if read is None:
         raise ValueError(f"version {version} of the format is for structured arrays, a plain array is needed")
     shape, fortran_order, dtype = read(stream)
+    if any(isinstance(side, bool) for side in shape):
+        raise ValueError(f"the shape {_short(shape)} holds a truth value")
     if len(shape) > _MOST_AXES:
         raise ValueError(f"the shape has {len(shape)} axes; an array has at most {_MOST_AXES}")
     return Header(tuple(shape), dtype, fortran_order, stream.tell())

@@ -16,6 +16,8 @@ MOST_HEADER_BYTES = 64 * 2**10
 # Seconds: an open connection that says nothing, and a request that is not complete.
 IDLE_SECONDS = 30
 UNFINISHED_SECONDS = 10
+# Seconds: an answer of which nothing is taken (`IDLE_SECONDS`), and one that is not taken whole.
+TAKING_SECONDS = 300
 MOST_CONNECTIONS = 1000
 # Descriptors that the process needs beside connections: the database's, files, the log.
 _OTHER_FILES = 128
@@ -63,8 +65,9 @@ def bounded_server(application: Any, *, host: str, port: int, threads: int) -> B
 
 
 def _bound(server: Any, *, most_per_address: int) -> None:
-    """Close requests that stay unfinished, and connections of an address that holds half of all."""
+    """Close requests that stay unfinished, answers that nobody takes, and what an address holds above half of all."""
     began: dict[int, float] = {}
+    answered: dict[int, float] = {}
     idle_ones = server.maintenance
     channel_class = server.channel_class
 
@@ -80,6 +83,7 @@ def _bound(server: Any, *, most_per_address: int) -> None:
         for number, channel in unfinished.items():
             if now - began.setdefault(number, now) > UNFINISHED_SECONDS:
                 channel.will_close = True
+        _close_untaken(server.active_channels, answered, now)
 
     def open_channel(owner: Any, connection: Any, address: Any, adjustments: Any, map: Any) -> None:
         held = Counter(channel.addr[0] for channel in server.active_channels.values() if channel.addr)
@@ -90,6 +94,27 @@ def _bound(server: Any, *, most_per_address: int) -> None:
 
     server.maintenance = maintenance
     server.channel_class = open_channel
+
+
+def _close_untaken(channels: Mapping[int, Any], answered: dict[int, float], now: float) -> None:
+    """Close connections whose answers lie here: waitress closes one that can be written to, and these never can.
+
+    Parameters
+    ----------
+    channels : mapping
+        Waitress' open connections.
+    answered : dict
+        Since when each has had something to take; brought up to date.
+    now : float
+        Seconds since 1970.
+    """
+    waiting = {number: channel for number, channel in channels.items() if channel.total_outbufs_len}
+    for number in set(answered) - set(waiting):
+        del answered[number]
+    for number, channel in waiting.items():
+        since = answered.setdefault(number, now)
+        if now - channel.last_activity > IDLE_SECONDS or now - since > TAKING_SECONDS:
+            channel.handle_close()
 
 
 def callback_problem(body: bytes, callbacks: Mapping[str, Mapping[str, Any]]) -> str | None:

@@ -33,6 +33,7 @@ def head(shape: tuple[int, ...], descr: str = "<f8") -> bytes:
         ((0, 2**62), "<f8", "expected sides of 0 to"),
         ((5 * GIGABYTE,), "<f8", r"cut short: 40000000\d+ bytes expected"),
         ((1,) * 40, "<f8", "the shape has 40 axes"),
+        ((0, 2**40, 2**40), "<f8", "expected sides of 0 to"),  # numpy multiplies the other sides
     ],
 )
 def test_a_header_that_no_array_has_is_refused(
@@ -47,6 +48,25 @@ def test_a_header_that_no_array_has_is_refused(
             read(path)
         assert tracemalloc.get_traced_memory()[1] < 10**7
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 9000,
+        "{'descr': " + "[" * 3000 + "]" * 3000 + "}",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (" + "-" * 5000 + "1,), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (" + "9" * 5000 + ",), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (True,), }",
+    ],
+    ids=["open", "deep", "minus", "digits", "truth"],
+)
+def test_a_header_that_breaks_pythons_parser_is_refused(text: str) -> None:
+    """numpy hands the text to it, which gives up in ways of its own."""
+    data = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + b"\0" * 64
+    with pytest.raises(DatasetError, match="header that cannot be read") as refused:
+        array_from_bytes(data, "stored")
+    assert len(str(refused.value)) < 500
 
 
 def test_a_file_of_holes_is_refused_before_it_is_read(tmp_path: Path) -> None:
