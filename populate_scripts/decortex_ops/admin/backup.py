@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import json
 import platform
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,7 +20,7 @@ from pymysql.cursors import SSCursor
 
 from decortex.errors import ConfigError, DatabaseError, InputError, OperationError
 from decortex_ops.admin.saved_files import copy_files
-from decortex_ops.admin.table_rows import NO_ROWS, dump_rows, execute
+from decortex_ops.admin.table_rows import NO_ROWS, dump_rows, execute, is_ours
 from decortex_ops.admin.unfinished import UNFINISHED, refuse_existing, unfinished_folder
 from decortex_schemas.database import (
     OLDEST_VERSION,
@@ -40,9 +39,6 @@ MANIFEST_DIGEST = "manifest.sha256"
 # Format 1 keeps no digest of the manifest.
 FORMAT = 2
 _LEASES = "worker_lease"
-# What a dump consists of. Nothing in it may name another database than the one it is run in.
-_STATEMENT_OF_OURS = re.compile(r"(?:CREATE TABLE `[^`]+` \(|INSERT INTO `[^`]+` VALUES )")
-_ELSEWHERE = re.compile(r"REFERENCES `[^`]+`\s*\.")
 
 
 @dataclass(frozen=True)
@@ -335,8 +331,7 @@ def _run(cursor: Any, database: str, path: Path) -> None:
         for line in lines:
             if line.startswith("--"):
                 continue
-            created = line.startswith("CREATE")
-            if not _STATEMENT_OF_OURS.match(line) or (created and _ELSEWHERE.search(line)):
+            if not is_ours(line):
                 raise OperationError(
                     f"{path} holds a statement that no backup of decortex holds ({line[:60]!r}); nothing was restored."
                 )

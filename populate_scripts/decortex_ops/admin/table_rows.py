@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
 from pymysql.converters import escape_string
@@ -11,6 +12,17 @@ from pymysql.converters import escape_string
 NO_ROWS = f"{0:064x}"
 # Bytes of one INSERT, about; a row larger than this has one of its own.
 _STATEMENT = 2**20
+_TEXT = re.compile(r"'[^'\\]*(?:\\.[^'\\]*)*'", re.DOTALL)
+# Of an INSERT of ours without its texts: NULL, numbers in hexadecimal, empty texts.
+_VALUES = re.compile(r"INSERT INTO `[^`]+` VALUES [(),'NULx0-9a-f]+;?\n?")
+_NAME = re.compile(r"`[^`]+`")
+_CREATED = re.compile(r"CREATE TABLE N \((.*)", re.DOTALL)
+# In a declaration without texts and names: what reads or names anything else than the table that is declared.
+_ELSEWHERE = re.compile(
+    r"N\s*\.|/\*|--|#|;.*\S"
+    r"|\b(SELECT|LIKE|UNION|TABLE|VALUES|WITH|DIRECTORY|CONNECTION|TABLESPACE|LOAD_FILE)\b",
+    re.DOTALL | re.IGNORECASE,
+)
 
 
 def dump_rows(link: Any, name: str, out: Any) -> tuple[int, str]:
@@ -66,3 +78,28 @@ def execute(link: Any, sql: str, *args: Any) -> list[tuple[Any, ...]]:
     with link.cursor() as cursor:
         cursor.execute(sql, args or None)
         return list(cursor.fetchall())
+
+
+def is_ours(statement: str) -> bool:
+    """Whether a statement of a dump is one that `dump_rows` writes, or a declaration that reads no other table.
+
+    Whoever forges a dump forges its digests too: without this a restore would read other databases, or files of the
+    server, with the rights of an administrator.
+
+    Parameters
+    ----------
+    statement : str
+        One line of a dump.
+
+    Examples
+    --------
+    >>> is_ours("INSERT INTO `study` VALUES ('a',0x00,NULL);")
+    True
+    >>> is_ours("INSERT INTO `study` VALUES (LOAD_FILE('/etc/passwd'));")
+    False
+    """
+    bare = _TEXT.sub("''", statement)
+    if _VALUES.fullmatch(bare):
+        return True
+    declared = _CREATED.match(_NAME.sub("N", bare))
+    return declared is not None and not _ELSEWHERE.search(declared[1])
