@@ -286,7 +286,7 @@ def test_a_row_that_names_a_file_elsewhere_harms_nothing(
             row["embedding_spec_id"]: "altered" for row in (rows[-1], longer)
         }
         paths = [row["path"] for row in found["orphaned"]]
-        assert paths == [row["path"] for row in orphaned]
+        assert paths == [row["path"] for row in orphaned if row["path"] != f"_schema/{database}/grown.npy"]
         assert json.loads(tiny.run("gc", "--delete", "--json").stdout)["orphaned"] == []
         for row in (*rows, longer):
             read = tiny.python(
