@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from forked_commands import ForkedLab
+from tiny_chain import DECLARE as DECLARE_TINY
 from tiny_chain import declare_tiny, dump, jobs
 
 DECLARE = """
@@ -65,6 +67,27 @@ def test_two_workers_fill_the_database_as_one_does(make_forked_lab: Callable[[st
     )
     for table, rows in found.items():
         assert rows == other[table], table
+
+
+def test_what_is_declared_is_queued_before_the_next_round(
+    make_forked_lab: Callable[[str], ForkedLab],
+) -> None:
+    """A round an hour: a scheduler that slept through the pause would queue it then."""
+    lab = make_forked_lab("pausing")
+    lab.run("init")
+    quick = "from decortex_ops.workers import scheduler\nscheduler.SETTLE_SECONDS = 0.5\n"
+    scheduler = lab.start("schedule", "--every", "3600", code=quick)
+    try:
+        for n_networks, name in enumerate(("first", "second"), 1):  # the second is not of its first round
+            code = DECLARE_TINY.format(folder=str(lab.folder)).replace("'tiny'", f"'{name}'")
+            lab.python(code.replace("default_rng(7)", f"default_rng({n_networks})"))
+            deadline = time.monotonic() + 120
+            while jobs(lab).get("pending", 0) < n_networks:
+                assert scheduler.poll() is None, scheduler.communicate()[0]
+                assert time.monotonic() < deadline, f"{name} was not queued"
+                time.sleep(0.2)
+    finally:
+        scheduler.kill()
 
 
 def test_the_scripts_fill_the_chain_without_our_worker(make_forked_lab: Callable[[str], ForkedLab]) -> None:

@@ -33,6 +33,9 @@ from decortex_schemas.register import apply_priorities
 PRIORITY = 5
 # Between two looks at the states of interrupted runs, of which those of a month ago are removed.
 STATES_SECONDS = 3600.0
+# Within a pause, whether somebody has declared something is looked at so often, after a round that did something later:
+# what was just written counts as written again.
+LOOK_SECONDS, SETTLE_SECONDS = 1.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,22 @@ def keep_sweeping(every: float | None, log: Log) -> None:
             )
         if every is None:
             return
-        time.sleep(every)
+        _pause(every, sources)
+
+
+def _pause(every: float, sources: KeySources) -> None:
+    """Wait until the next round is due, or somebody declares something."""
+    now = time.monotonic()
+    end, settled = now + every, now + (0.0 if sources.idle else SETTLE_SECONDS)
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, LOOK_SECONDS))
+        try:
+            if time.monotonic() >= settled and sources.declared():
+                return
+        except Exception as error:
+            if trouble_of(error) is None:
+                raise
+            return  # the next round meets it, and waits
 
 
 def queues_empty() -> bool:

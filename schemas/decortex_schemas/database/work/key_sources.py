@@ -26,7 +26,8 @@ class KeySources:
     """Remembers when the tables that keys come from were written to, and refreshes the queues that this concerns.
 
     A round in which nothing was written costs one statement. What somebody declares (a study, a network) is queued in
-    the next round; rows that workers compute are looked for less often the longer that takes.
+    the next round; rows that workers compute are looked for less often the longer that takes. `idle` says whether the
+    last look found nothing to refresh.
 
     Parameters
     ----------
@@ -43,6 +44,7 @@ class KeySources:
         self._studies: object = _UNKNOWN
         self._written: dict[str, datetime | None] = {}
         self.studies_changed = True
+        self.idle = False
 
     def look(self) -> list[type[dj.Computed]]:
         """Tables whose queues are to be refreshed in this round, in chain order; `refresh` each of them."""
@@ -54,7 +56,19 @@ class KeySources:
         studies = self._written.get(STUDY)
         self.studies_changed = studies != self._studies
         self._studies = studies
-        return [table for table in self._tables if self._is_due(table.__name__, now)]
+        due = [table for table in self._tables if self._is_due(table.__name__, now)]
+        self.idle = not due
+        return due
+
+    def declared(self) -> bool:
+        """Whether somebody has declared something since the queues were refreshed, for which a round need not wait."""
+        written = _written()
+        return any(
+            at != written.get(source)
+            for seen in self._seen.values()
+            for source, at in seen.items()
+            if not source.startswith("__")
+        )
 
     def refresh(self, table: type[dj.Computed], *, priority: int) -> Changes:
         """Bring one queue up to date, as of the last look."""
