@@ -39,7 +39,6 @@ import torch
 import decortex_schemas as schemas
 from decortex.embeddings import EmbeddingConfig
 from decortex_ops.workers import sweep, worker
-from decortex_ops.workers.scheduler import PRIORITY
 from decortex_schemas.database import KeySources, computed_tables, queue_of, refresh_queue
 from decortex_schemas.register import register_checkpoint, register_defaults
 from decortex_schemas.tables import (
@@ -53,6 +52,7 @@ from decortex_schemas.tables import (
 COUNTS = tuple(range(2, 12))
 QUICK = {"n_neurons": 60, "n_features": 4, "params": {"n_init": 1}}
 SLOW = {"n_neurons": 8000, "n_features": 32, "params": {"n_init": 12}}
+PRIORITY = 5
 # Of `decortex schedule`, in seconds, and studies that are declared beside it.
 EVERY, DECLARED = 5.0, 5
 STEPS = ("one-worker", "drained", "two-workers", "rounds")

@@ -15,7 +15,6 @@ import decortex_schemas as schemas
 from decortex_ops.cli import app
 from decortex_ops.workers import Patience, Sweep, make_key, sweep
 from decortex_schemas.database import (
-    Changes,
     KeySources,
     compressed_tables,
     computed_tables,
@@ -195,14 +194,9 @@ def test_rows_that_workers_compute_are_looked_for_for_a_share_of_the_time(
     sources = KeySources([schemas.DECFinetune])
     times = {"__clustering": 1, "study": 1, "study__model": 1}
 
-    def slow(table: Any, priority: int) -> Changes:
-        time.sleep(0.2)
-        return Changes(0, 0)
-
     monkeypatch.setattr(key_sources, "_written", lambda: dict(times))
-    monkeypatch.setattr(key_sources, "refresh_queue", slow)
     assert sources.look() == [schemas.DECFinetune]
-    sources.refresh(schemas.DECFinetune, priority=5)
+    sources.refreshed(schemas.DECFinetune, 0.25)
     assert sources.look() == []
     times["__clustering"] = 2
     assert sources.look() == []

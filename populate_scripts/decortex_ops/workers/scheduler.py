@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import datajoint as dj
@@ -18,10 +18,11 @@ from decortex_schemas.database import (
     KeySources,
     computed_tables,
     discard_stale_states,
+    drop_gone,
     forget_old_leases,
     free_dead_reservations,
     leases_can_be_trusted,
-    refresh_queue,
+    queue_missing,
     requeue_errors,
     say_program,
     schema,
@@ -66,23 +67,45 @@ def sweep(sources: KeySources | None = None) -> Sweep:
         Of the rounds before: queues are left alone whose keys cannot have changed since. Default: all are refreshed.
     """
     freed = _free()
-    added = removed = 0
-    refresh = refresh_queue if sources is None else sources.refresh
-    grown = []
-    for table in computed_tables() if sources is None else sources.look():
+    due = computed_tables() if sources is None else sources.look()
+    seconds = dict.fromkeys(due, 0.0)
+    # What is asked for first: workers wait for it, and for nothing that is no longer.
+    added = _over(seconds, lambda table: queue_missing(table, priority=PRIORITY))
+    anew = sources is None or sources.studies_changed
+    apply_priorities(
+        computed_tables() if anew else [table for table in due if added.get(table)], usual=PRIORITY
+    )
+    removed = _over(seconds, drop_gone)
+    if sources is not None:
+        for table in seconds:
+            sources.refreshed(table, seconds[table])
+    return Sweep(sum(added.values()), sum(removed.values()), freed)
+
+
+def _over(
+    seconds: dict[type[dj.Computed], float], step: Callable[[type[dj.Computed]], int]
+) -> dict[type[dj.Computed], int]:
+    """Do one step of a round for every table; one of which a row is locked is left to the next round.
+
+    Parameters
+    ----------
+    seconds : dict
+        What each table has taken so far; what this step takes is added, and tables that are left are taken out.
+    step : callable
+        Returns how many keys it changed.
+    """
+    changed = {}
+    for table in list(seconds):
+        began = time.monotonic()
         try:
-            changes = refresh(table, priority=PRIORITY)
+            changed[table] = step(table)
         except pymysql.MySQLError as error:
             if trouble_of(error) != "busy":
                 raise
-            continue  # a row is locked; the next round comes to it again
-        added += changes.added
-        removed += changes.removed
-        if changes.added:
-            grown.append(table)
-    anew = sources is None or sources.studies_changed
-    apply_priorities(computed_tables() if anew else grown, usual=PRIORITY)
-    return Sweep(added, removed, freed)
+            del seconds[table]
+            continue
+        seconds[table] += time.monotonic() - began
+    return changed
 
 
 def _free() -> int:

@@ -136,6 +136,8 @@ from .work.leases import (
 )
 from .work.queues import (
     Changes,
+    drop_gone,
+    queue_missing,
     refresh_queue,
 )
 
@@ -194,6 +196,7 @@ __all__ = [
     "discard_stale_states",
     "disk_is_full",
     "driver_arguments",
+    "drop_gone",
     "environment_hash",
     "folder_of",
     "forget_old_leases",
@@ -208,6 +211,7 @@ __all__ = [
     "object_store",
     "one_transaction",
     "open_connection",
+    "queue_missing",
     "queue_of",
     "read_settings",
     "record_deletion",

@@ -21,6 +21,8 @@ from .leases import (
 )
 from .queues import (
     Changes,
+    drop_gone,
+    queue_missing,
     refresh_queue,
 )
 
@@ -33,11 +35,13 @@ __all__ = [
     "complete",
     "confirm_reservation",
     "connection_info",
+    "drop_gone",
     "forget_old_leases",
     "free_dead_reservations",
     "hand_back",
     "holds",
     "leases_can_be_trusted",
+    "queue_missing",
     "refresh_queue",
     "requeue_errors",
     "reserve",

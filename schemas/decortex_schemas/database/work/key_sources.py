@@ -11,7 +11,6 @@ from typing import Any
 import datajoint as dj
 
 from decortex_schemas.database.schema import instance_of, schema
-from decortex_schemas.database.work.queues import Changes, refresh_queue
 
 # All queues are refreshed this often whatever the server says of its tables: it forgets when they were written to as it
 # restarts, or as it needs the memory.
@@ -23,7 +22,7 @@ _UNKNOWN = object()
 
 
 class KeySources:
-    """Remembers when the tables that keys come from were written to, and refreshes the queues that this concerns.
+    """Remembers when the tables that keys come from were written to, and names the queues that this concerns.
 
     A round in which nothing was written costs one statement. What somebody declares (a study, a network) is queued in
     the next round; rows that workers compute are looked for less often the longer that takes. `idle` says whether the
@@ -47,7 +46,7 @@ class KeySources:
         self.idle = False
 
     def look(self) -> list[type[dj.Computed]]:
-        """Tables whose queues are to be refreshed in this round, in chain order; `refresh` each of them."""
+        """Tables whose queues are to be refreshed in this round, in chain order; say `refreshed` of each."""
         now = time.monotonic()
         self._written = _written()
         if now >= self._full_at:
@@ -70,14 +69,11 @@ class KeySources:
             if not source.startswith("__")
         )
 
-    def refresh(self, table: type[dj.Computed], *, priority: int) -> Changes:
-        """Bring one queue up to date, as of the last look."""
-        name, began = table.__name__, time.monotonic()
-        changes = refresh_queue(table, priority=priority)
-        took = time.monotonic() - began
+    def refreshed(self, table: type[dj.Computed], seconds: float) -> None:
+        """Note that one queue is as of the last look, and how long that took."""
+        name = table.__name__
         self._seen[name] = {source: self._written.get(source) for source in self._sources[name]}
-        self._rest_until[name] = began + took / LARGEST_SHARE
-        return changes
+        self._rest_until[name] = time.monotonic() + seconds * (1 / LARGEST_SHARE - 1)
 
     def _is_due(self, name: str, now: float) -> bool:
         seen = self._seen.get(name)

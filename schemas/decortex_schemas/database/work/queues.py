@@ -30,12 +30,7 @@ class Changes:
 
 
 def refresh_queue(table: type[dj.Computed], *, priority: int) -> Changes:
-    """Bring the queue of one table up to date; several schedulers may do so at once.
-
-    A key that is no longer asked for, or whose parents were deleted, leaves it unless somebody has reserved it.
-
-    DataJoint's own ``jobs.refresh()`` does the same a key a statement, each a commit of its own: 5 ms a key.
-    The keys are read without locks and inserted by their primary key, so that no worker waits.
+    """Bring the queue of one table up to date (`queue_missing`, `drop_gone`); several schedulers may do so at once.
 
     Parameters
     ----------
@@ -49,15 +44,45 @@ def refresh_queue(table: type[dj.Computed], *, priority: int) -> Changes:
     Changes
         Keys added and removed.
     """
+    return Changes(queue_missing(table, priority=priority), drop_gone(table))
+
+
+def queue_missing(table: type[dj.Computed], *, priority: int) -> int:
+    """Queue the keys that are asked for and neither computed nor queued; returns how many.
+
+    DataJoint's own ``jobs.refresh()`` does the same a key a statement, each a commit of its own: 5 ms a key.
+    The keys are read without locks and inserted by their primary key, so that no worker waits.
+
+    Parameters
+    ----------
+    table : type of Computed
+        Whose queue.
+    priority : int
+        Of the new keys; lower is earlier.
+    """
     jobs = queue_of(table)
     source = jobs.target.key_source
     missing = (source - jobs.target.proj()).restrict(dj.Not(jobs), semantic_check=False).proj()
-    added = _insert(jobs, missing.keys(), priority)
+    return _insert(jobs, missing.keys(), priority)
+
+
+def drop_gone(table: type[dj.Computed]) -> int:
+    """Take keys out of the queue that are no longer asked for, or whose parents were deleted; returns how many.
+
+    What somebody has reserved stays.
+
+    Parameters
+    ----------
+    table : type of Computed
+        Whose queue.
+    """
+    jobs = queue_of(table)
+    source = jobs.target.key_source
     gone = (jobs & "status NOT IN ('reserved', 'ignore')").restrict(
         dj.Not(source.proj()), semantic_check=False
     )
     over = gone.restrict(dj.Not(jobs.target.proj()), semantic_check=False).proj()
-    return Changes(added, _remove(jobs, over.keys()))
+    return _remove(jobs, over.keys())
 
 
 def _remove(jobs: Any, keys: list[dict[str, Any]]) -> int:
