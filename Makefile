@@ -14,7 +14,7 @@ help:
 	@echo "make demo-real  the same on recordings: make demo-real DATA=folder"
 	@echo "make test       all tests    make lint types   style, layers, types"
 	@echo "make e2e        the dashboard in headless Chromium, on a demo (needs chromium and npm; 10 minutes the first time)"
-	@echo "make faults     kills, cuts and fills what workers rest on, each 20 times (REPEATS=n); a line a fault"
+	@echo "make faults     kills, cuts and fills what workers rest on, each 20 times (REPEATS=n KIND=twins); a line a fault"
 	@echo "make soak       hours of a lab in which everything is killed at random (HOURS=1 WORKERS=8); what was lost"
 	@echo "make bench      benchmarks   make toy          fine-tuning on a problem with known centres"
 	@echo "make calibrate-k  how often the choice of K is right, one JSON object a line (SEEDS=10)"
@@ -49,7 +49,7 @@ test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 faults: setup
-	REPEATS=$(or $(REPEATS),20) AWAY_SECONDS=$(or $(AWAY_SECONDS),30) $(BIN)/python -m pytest -q tests/e2e/test_faults.py
+	REPEATS=$(or $(REPEATS),20) AWAY_SECONDS=$(or $(AWAY_SECONDS),30) $(BIN)/python -m pytest -q tests/e2e/test_faults.py $(if $(KIND),-k "$(KIND)")
 
 soak: setup
 	$(BIN)/python benchmarks/operations/soak.py --hours $(or $(HOURS),1) --workers $(or $(WORKERS),8)

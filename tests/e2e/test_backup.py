@@ -139,6 +139,13 @@ def test_what_is_not_this_backup_is_refused(tiny: ForkedLab, saved: Path, tmp_pa
         return done.stderr.replace("\n", " ")
 
     assert "is no backup" in restore(tmp_path)
+    inside = Path(tiny.environment["DECORTEX_STORE"]) / "_schema" / "backups" / "monday"
+    kept = tiny.run("db", "backup", str(inside), check=False)
+    assert (kept.returncode, "among files that `decortex gc` deletes" in kept.stderr.replace("\n", " ")) == (
+        1,
+        True,
+    )
+    assert not inside.parent.exists()
     assert "is of database" in restore(saved, DECORTEX_DATABASE="another")
 
     def older(path: Path) -> None:

@@ -23,6 +23,7 @@ from decortex_ops.admin.saved_files import copy_files
 from decortex_ops.admin.table_rows import NO_ROWS, dump_rows, execute, is_ours
 from decortex_ops.admin.unfinished import UNFINISHED, refuse_existing, unfinished_folder
 from decortex_schemas.database import (
+    AREA,
     OLDEST_VERSION,
     SCHEMA_VERSION,
     VERSION_TABLE,
@@ -85,7 +86,7 @@ def save(settings: Settings, folder: Path) -> Backup:
     Raises
     ------
     ConfigError
-        If the folder exists, or another backup is being written to it.
+        If the folder exists, lies among the store's files, or another backup is being written to it.
     DatabaseError
         If the database holds no tables that this account may read.
     OperationError
@@ -93,6 +94,10 @@ def save(settings: Settings, folder: Path) -> Backup:
     """
     folder = folder.expanduser().resolve()
     refuse_existing(folder)
+    if isinstance(settings.store, Path) and folder.is_relative_to((settings.store / AREA).resolve()):
+        raise ConfigError(
+            f"{folder} lies in the store, among files that `decortex gc` deletes; keep backups on another disk."
+        )
     _refuse_empty(settings)
     with unfinished_folder(folder) as part:
         found = _save(settings, part)
