@@ -45,6 +45,17 @@ def value(found, name):
     return next(one for one in found.values if one.criterion == name)
 
 
+def test_without_a_config_the_decision_is_that_of_all_surrogates():
+    x = np.random.default_rng(4).normal(size=(60, 2))
+    found, whole = (choose_k(x, counts=(3,), config=c, n_init=1) for c in (None, SelectionConfig()))
+    assert found.decision.k == whole.decision.k
+    assert found.decision.reason == whole.decision.reason
+    assert {one.criterion for one in found.excesses} == {"stability"}
+    assert len({one.criterion for one in whole.excesses}) == 4
+    assert {one.n_surrogates for one in whole.excesses} == {19}
+    assert all(1 <= one.n_surrogates < 19 for one in found.excesses)
+
+
 def test_types_are_counted_and_a_continuum_has_none():
     rng = np.random.default_rng(0)
     found = choose_k(types(rng), counts=range(2, 7), config=QUICK, n_init=2)

@@ -22,6 +22,8 @@ from decortex.evaluation.splits import TypeCount, count_types
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[int, int], None]
+# Of studies the figures of surrogates are kept and drawn; a notebook asks for the answer.
+_FOR_THE_DECISION = SelectionConfig(null_criteria=("stability",), stop_early=True)
 Drawn = defaultdict[tuple[NullKind, str, int], list[CriterionValue]]
 
 
@@ -111,7 +113,9 @@ def choose_k(
     counts : iterable of int
         Grid of K, each at least 2.
     config : SelectionConfig, optional
-        Null models, refits and levels.
+        Null models, refits and levels. Left out: what the decision needs and no more, that is surrogates by their
+        stability alone, and none for a K that cannot exceed a null any more. `SelectionConfig()` draws all of them and
+        takes every figure on each.
     raw : RawFeatures, optional
         Where the embedding was normalised; surrogates are then drawn of these and mapped likewise.
     donors : array_like, shape (n_neurons,), optional
@@ -141,7 +145,7 @@ def choose_k(
     (2, None)
     """
     points = check_points(x)
-    config = config or SelectionConfig()
+    config = config or _FOR_THE_DECISION
     grid = sorted({check_n_clusters(k, len(points)) for k in counts})
     if not grid or grid[0] < 2:
         raise InputError(f"counts should be numbers of clusters of at least 2, got {grid}.")
@@ -163,8 +167,11 @@ def choose_k(
         report(len(criteria), n_steps)
     drawn: Drawn = defaultdict(list)
     for b in range(config.n_surrogates):
-        wanted = [k for k in grid if not (config.stop_early and _is_out(k, criteria, drawn, config))]
-        for kind in config.nulls if wanted else ():
+        for kind in config.nulls:
+            early = config.stop_early and b > 0  # one of every kind, so that each comparison has a value
+            wanted = [k for k in grid if not (early and _is_out(k, criteria, drawn, config))]
+            if not wanted:
+                continue
             null = draw_surrogate(points, raw, kind, b)
             for k in wanted:
                 for value in partition_figures(null, clusterer, k, config, criteria=config.null_criteria):
