@@ -58,8 +58,8 @@ def nearest_neighbours(points: Points, n_neighbors: int) -> Neighbours:
     n = len(points)
     if n_neighbors >= n:
         raise InputError(
-            f"n_neighbors = {n_neighbors} needs more than {n_neighbors} neurons, but there are {n}. "
-            "Lower n_neighbors or cluster more neurons."
+            f"the graph needs {n_neighbors} other neurons beside each (n_neighbors counts the neuron itself in"
+            f" spectral, leiden and ldmgi), but there are {n} neurons. Lower n_neighbors or cluster more neurons."
         )
     width = WIDTH
     while width < n_neighbors:

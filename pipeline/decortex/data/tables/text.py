@@ -39,7 +39,7 @@ def read_text_table(path: Path) -> pd.DataFrame:
     Parameters
     ----------
     path : Path
-        ``.csv`` (commas) or ``.tsv`` (tabs), UTF-8 with or without a byte order mark.
+        ``.tsv`` (tabs), else commas; UTF-8 with or without a byte order mark.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def read_text_table(path: Path) -> pd.DataFrame:
         If the file is empty, no text in UTF-8, separated by something else, names a column twice, or a row has more
         fields than the header (then values would stand under the wrong names).
     """
-    separator = SEPARATORS[path.suffix.lower()]
+    separator = SEPARATORS.get(path.suffix.lower(), ",")
     try:
         rows = pd.read_csv(
             path,

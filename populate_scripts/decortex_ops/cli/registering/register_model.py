@@ -203,26 +203,29 @@ def read_map(path: Path) -> NDArray[np.int64]:
     ------
     ConfigError
         If a column is missing, or the neurons are not 0 to n - 1, each once.
+    InputError
+        If the file is no table (`decortex.data.tables.read_text_table`).
     """
     import numpy as np
     import pandas as pd
 
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"the neuron map {str(path)!r} cannot be read: {error}.") from None
-    missing = {"neuron", "dataset_neuron"} - set(table.columns)
-    if missing:
+    from decortex.data.tables import missing, read_text_table
+
+    table = read_text_table(path)
+    lacking = {"neuron", "dataset_neuron"} - set(table.columns)
+    if lacking:
         raise ConfigError(
-            f"the neuron map {str(path)!r} lacks the columns {sorted(missing)}; it has {list(table.columns)}."
+            f"the neuron map {str(path)!r} lacks the columns {sorted(lacking)}; it has {list(table.columns)}."
         )
-    neurons = table["neuron"].to_numpy()
+    neurons = pd.to_numeric(table["neuron"], errors="coerce").to_numpy(dtype=np.float64)
     if sorted(neurons.tolist()) != list(range(len(neurons))):
         raise ConfigError(
             f"the column 'neuron' of {str(path)!r} should name 0 to {len(neurons) - 1}, each once."
         )
-    places = table["dataset_neuron"].fillna(-1).to_numpy()
-    if not np.issubdtype(places.dtype, np.number) or not (places == np.round(places)).all():
+    nowhere = missing(table["dataset_neuron"])
+    words = table["dataset_neuron"].where(~nowhere, "-1")
+    places = pd.to_numeric(words, errors="coerce").to_numpy(dtype=np.float64)
+    if not (np.isfinite(places) & (places == np.round(places))).all():
         raise ConfigError(f"the column 'dataset_neuron' of {str(path)!r} holds whole numbers, or nothing.")
     mapped = np.empty(len(neurons), dtype=np.int64)
     mapped[neurons.astype(np.int64)] = places.astype(np.int64)
