@@ -314,7 +314,7 @@ class FaultLab:
             return list(cursor.fetchall())
 
 
-def await_file(path: Path, process: ForkedProcess, seconds: float = 60) -> None:
+def await_file(path: Path, process: ForkedProcess, seconds: float = 300) -> None:
     """Wait until a process has come where it stops."""
     deadline = time.monotonic() + seconds
     while not path.exists():
@@ -323,7 +323,7 @@ def await_file(path: Path, process: ForkedProcess, seconds: float = 60) -> None:
         time.sleep(0.005)
 
 
-def await_text(process: ForkedProcess, text: str, seconds: float = 60) -> None:
+def await_text(process: ForkedProcess, text: str, seconds: float = 300) -> None:
     """Wait until a process has said something."""
     deadline = time.monotonic() + seconds
     while text not in process.stderr + process.stdout:

@@ -98,7 +98,7 @@ def url(demo: Lab) -> Iterator[str]:
         yield line.split()[-1].rstrip("/")
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(120)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -210,12 +211,18 @@ def test_the_worker_works(composed: Composed) -> None:
 
 def test_the_scheduler_goes_on_and_ends_when_told(composed: Composed) -> None:
     running = composed.start("scheduler")
+    at_work = "SELECT COUNT(*) FROM worker_lease WHERE program = 'scheduler' AND ended = 0"
+    deadline = time.monotonic() + 300
     try:
+        while composed.lab.query(at_work) == [(0,)]:
+            assert running.poll() is None
+            assert time.monotonic() < deadline, "it never said that it is at work"
+            time.sleep(0.1)
         with pytest.raises(subprocess.TimeoutExpired):
-            running.communicate(timeout=12)
+            running.communicate(timeout=3)
     finally:
         running.terminate()
-        said = running.communicate(timeout=30)[0]
+        said = running.communicate(timeout=120)[0]
     assert "Traceback" not in said
 
 
@@ -231,11 +238,11 @@ def test_the_dashboard_answers_its_own_health_check(composed: Composed) -> None:
         check = composed.services["dashboard"]["healthcheck"]["test"]
         probe = check[-1].replace("8050", port)
         assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
-        metrics = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30).read().decode()
+        metrics = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=120).read().decode()
         assert "decortex_database_up 1" in metrics
     finally:
         show.terminate()
-        show.wait(20)
+        show.wait(120)
 
 
 def test_a_backup_is_a_folder_by_its_time(composed: Composed) -> None:

@@ -36,12 +36,22 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 
 def answers(port: int) -> bool:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=120) as answer:
         return bool(answer.status == 200)
 
 
 def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=10)
+    return socket.create_connection(("127.0.0.1", port), timeout=120)
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the other side has closed a connection that does not block."""
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
 
 
 def test_150_half_sent_requests_keep_nobody_out(port: int) -> None:
@@ -50,7 +60,7 @@ def test_150_half_sent_requests_keep_nobody_out(port: int) -> None:
         one.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
     assert answers(port)
     for one in held:  # and they are closed before long
-        one.settimeout(20)
+        one.settimeout(120)
         assert one.recv(1) == b""
         one.close()
 
@@ -61,7 +71,7 @@ def test_a_request_that_trickles_is_closed(port: int) -> None:
     one.sendall(b"GET / HTTP/1.1\r\nX: ")
     began = time.monotonic()
     closed = False
-    while not closed and time.monotonic() - began < 30:
+    while not closed and time.monotonic() - began < 120:
         try:
             one.sendall(b"x")
             closed = one.recv(1) == b""
@@ -74,26 +84,18 @@ def test_a_request_that_trickles_is_closed(port: int) -> None:
 
 
 def test_one_address_cannot_hold_every_connection(port: int) -> None:
-    held = []
-    refused = 0
-    for _ in range(600):
-        one = connect(port)
-        held.append(one)
-        one.setblocking(False)
-    time.sleep(1)
+    held = [connect(port) for _ in range(600)]
     for one in held:
-        try:
-            refused += one.recv(1) == b""
-        except BlockingIOError:
-            continue
-        except ConnectionError:
-            refused += 1
-    assert refused > 0
+        one.setblocking(False)
+    deadline = time.monotonic() + 120
+    while not (refused := sum(is_closed(one) for one in held)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     for one in held[: refused + 5]:
         one.close()
     for one in held:
         one.close()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while True:
         try:
             assert answers(port)
@@ -147,7 +149,7 @@ def test_a_body_of_fifty_megabytes_is_refused_before_it_is_sent(port: int, lengt
     except OSError:
         pass
     assert sent < 50
-    one.settimeout(10)
+    one.settimeout(120)
     try:
         assert one.recv(64).startswith(b"HTTP/1.1 413")
     except ConnectionError:

@@ -112,11 +112,11 @@ def pid_of(server: EmbeddedServer) -> int:
 def kill(server: EmbeddedServer) -> None:
     pid = pid_of(server)
     os.kill(pid, signal.SIGKILL)
-    assert process.wait_until_gone(server.status().data, hint=pid, seconds=30)
+    assert process.wait_until_gone(server.status().data, hint=pid, seconds=120)
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.01)

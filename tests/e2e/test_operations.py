@@ -24,7 +24,7 @@ PLAN = {
 }
 QUICKER = {
     "1 2 3 4 5 6 7 8 9 10": "1 2",
-    "--stop-when-idle 30": "--stop-when-idle 8",
+    "--stop-when-idle 30": "--stop-when-idle 20",
     "--every 5": "--every 1",
 }
 

@@ -117,7 +117,7 @@ def test_processes_that_want_one_key_compute_it_once(tmp_path):
     for process in running:
         process.start()
     for process in running:
-        process.join(timeout=60)
+        process.join(timeout=300)
     assert [process.exitcode for process in running] == [0, 0, 0]
     assert count.read_text() == "x"
 
