@@ -45,8 +45,9 @@ demo-real: setup
 	@test -n "$(DATA)" || { echo "make demo-real DATA=folder: a folder of FileTreeDataset sessions; for the public macaque V4 data: decortex import cowley-v4 CLONE folder"; exit 2; }
 	$(BIN)/decortex demo --data $(DATA)
 
+# Twice as many processes as two processors: many tests wait, for workers, servers and the disk.
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 faults: setup
 	REPEATS=$(or $(REPEATS),20) AWAY_SECONDS=$(or $(AWAY_SECONDS),30) $(BIN)/python -m pytest -q tests/e2e/test_faults.py $(if $(KIND),-k "$(KIND)")

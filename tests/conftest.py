@@ -8,27 +8,42 @@ from pathlib import Path
 
 import pymysql
 import pytest
+from forked_commands import Yard
 from hypothesis import settings
+from support.copies import Copies
+from support.memory import folder_in_memory
 
 # Tests run while the code is being changed; those of the refusal take it away.
 os.environ["DECORTEX_ALLOW_DIRTY"] = "1"
+# Tests run beside one another: a processor each, as workers of a lab. Numerical libraries read it as they are loaded.
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(threads, "1")
 # How long an example takes says what else the machine does.
 settings.register_profile("any speed", deadline=None)
 settings.load_profile("any speed")
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATABASE_FIXTURES = {"server"}
+# The lab of the tables; what waits for a package registry, and what waits for workers to be idle.
+FIRST = ("db/test_docs.py", "unit/ops/test_constraints.py", "e2e/test_first_day.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs the server from the fixtures it asks for, so that no mark can be forgotten; long files first.
 
-    Files of tables and of programs take longest, the many short ones fill up: all processes end at about the same time.
+    Files of programs and of tables take longest, the many short ones fill up: all processes end at about the same time.
+    One file of tables goes first: while its process computes the lab that all of them read, the others have work.
     """
     for item in items:
         if DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("needs_db")
-    rooms = {"db": 0, "e2e": 1}
-    items.sort(key=lambda item: rooms.get(item.path.relative_to(REPOSITORY / "tests").parts[0], 2))
+    items.sort(key=lambda item: _rank(item.path.relative_to(REPOSITORY / "tests")))
+
+
+def _rank(file: Path) -> int:
+    """When a file of tests comes: the lowest first."""
+    if file.as_posix() in FIRST:
+        return FIRST.index(file.as_posix())
+    return len(FIRST) + {"e2e": 0, "db": 1}.get(file.parts[0], 2)
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +56,14 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def fast_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for the data of servers: in memory where that has room, else on the disk."""
+    with folder_in_memory() as folder:
+        yield folder or tmp_path_factory.mktemp("servers")
+
+
+@pytest.fixture(scope="session")
+def server(fast_folder: Path) -> Iterator[dict[str, str]]:
     """Environment variables of a running MySQL server: the configured one, else a private one of this run."""
     if os.environ.get("DJ_HOST"):
         yield {
@@ -52,7 +74,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
         return
     from decortex_ops.server import EmbeddedServer
 
-    embedded = EmbeddedServer(home=tmp_path_factory.mktemp("mysql"))
+    embedded = EmbeddedServer(home=fast_folder / "session")
     found = embedded.start()
     # A commit of these tests need outlive a killed server, which the system's cache does, not a power cut.
     with (
@@ -69,3 +91,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
         }
     finally:
         embedded.stop()
+
+
+@pytest.fixture(scope="session")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    """The process that forks commands."""
+    made = Yard(tmp_path_factory.mktemp("yard"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Copies:
+    """Databases that are made once for all processes of this run."""
+    base = tmp_path_factory.getbasetemp()
+    return Copies((base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "copies")

@@ -57,7 +57,7 @@ class ForkedProcess:
             self.returncode = int((self._folder / "status").read_text())
         return self.returncode
 
-    def wait(self, timeout: float = 60) -> int:
+    def wait(self, timeout: float = 300) -> int:
         """Wait for the end."""
         deadline = time.monotonic() + timeout
         while self.poll() is None:
@@ -67,7 +67,7 @@ class ForkedProcess:
         assert self.returncode is not None
         return self.returncode
 
-    def communicate(self, timeout: float = 60) -> tuple[str, None]:
+    def communicate(self, timeout: float = 300) -> tuple[str, None]:
         """Wait for the end and return what it printed."""
         self.wait(timeout)
         return self.stdout + self.stderr, None
@@ -180,7 +180,7 @@ class ForkedLab(Lab):
     def run(self, *words: str, check: bool = True, **changed: str) -> subprocess.CompletedProcess[str]:
         """Run `decortex` with these words to its end."""
         process = self.yard.start(words, {**self.environment, **changed})
-        status = process.wait(300)
+        status = process.wait(900)
         done = subprocess.CompletedProcess(words, status, process.stdout, process.stderr)
         assert not check or status == 0, f"{words}: {status}\n{done.stdout}\n{done.stderr}"
         return done
@@ -192,7 +192,7 @@ class ForkedLab(Lab):
     def python(self, code: str) -> str:
         """Run lines of Python in a connected process of their own; returns what they print."""
         process = self.yard.start((), self.environment, code=CONNECT + code)
-        assert process.wait(300) == 0, process.stderr
+        assert process.wait(900) == 0, process.stderr
         return process.stdout
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from decortex.data.simulation import SimulationConfig
 from decortex_ops.workers import queues_empty, sweep, work
-from decortex_schemas.database import computed_tables
-from decortex_schemas.register import PlanFile, declare_plan
-from decortex_schemas.tables import register_simulation
+from decortex_schemas.database import computed_tables, queue_missing, queue_of
+from decortex_schemas.register import PlanFile, declare_plan, register_defaults
+from decortex_schemas.tables import freeze_study, register_simulation
 
 SMALL = {
     "n_neurons": 36,
@@ -24,6 +24,7 @@ NETWORK = {
 }
 TRAINING = {"max_epochs": 2, "batch_size": 32}
 CHOICE = {"nulls": ["gaussian", "permuted"], "surrogates": 2}  # of K; too few surrogates to make one
+PRIORITY = 5  # as the scheduler queues what nobody finds urgent
 SCHEDULE = {"max_epochs": 2, "batch_size": 32, "learning_rate": 0.001, "schedule": "constant", "keep": "last"}
 
 
@@ -50,11 +51,35 @@ def declare_small_study(dataset: str, study: str) -> None:
     declare_plan(study, plan_for(dataset))
 
 
+def compute_lab(*, selection: bool) -> None:
+    """A study that has been computed, frozen and compared, and one with a choice of K if asked for."""
+    register_defaults()
+    declare_small_study("small", "small-study")
+    complete("small-study")
+    if selection:
+        plan = plan_for("small", methods=[{"method": "kmeans"}], selection=CHOICE, finetunings=[])
+        declare_plan("selection-study", plan)
+        complete("selection-study")
+
+
+def complete(study: str) -> None:
+    """Compute a study, freeze it, and compute what compares its partitions."""
+    fill()
+    freeze_study(study)
+    fill()
+
+
 def fill() -> None:
-    """Queue and compute until nothing is left, in this process."""
+    """Queue and compute until nothing is left, in this process.
+
+    Table after table in the order of the chain, so that one pass computes all that rests on what it computed; a round
+    of the scheduler that queues nothing ends it.
+    """
     while True:
-        added = sweep().added
-        summary = work(computed_tables(), stop_when_idle=0.0)
-        assert summary.failed == [], summary.failed
-        if not added and queues_empty():
+        for table in computed_tables():
+            queue_missing(table, priority=PRIORITY)
+            if queue_of(table) & "status = 'pending'":
+                summary = work([table], stop_when_idle=0.0)
+                assert summary.failed == [], summary.failed
+        if not sweep().added and queues_empty():
             return

@@ -2,53 +2,65 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from small_lab import CHOICE, declare_small_study, fill, plan_for
+from forked_commands import ForkedLab, Yard
+from support.copies import Copies
 
-from decortex_schemas.database import connect, declare_everything, open_connection, read_settings
-from decortex_schemas.register import declare_plan, register_defaults
-from decortex_schemas.tables import freeze_study
+from decortex_schemas.database import connect, open_connection, read_settings
+from decortex_schemas.register import register_defaults
 
 
 @pytest.fixture(scope="session")
-def database(server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Environment variables of an empty declared database; this process is connected to it."""
+def database(
+    server: dict[str, str],
+    yard: Yard,
+    copies: Copies,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Iterator[dict[str, str]]:
+    """Environment variables of a declared database; this process is connected to it.
+
+    It holds the small lab, computed once for all processes of the run, where any test of the session asks for it.
+    """
     environment = {
         **server,
         "DECORTEX_DATABASE": f"test_{uuid.uuid4().hex[:12]}",
         "DECORTEX_STORE": str(tmp_path_factory.mktemp("store")),
     }
+    asked = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    lab = ForkedLab({**os.environ, **environment}, Path(environment["DECORTEX_STORE"]), yard)
+    if "selection" in asked:
+        copies.load("small-lab-and-selection", lab, lambda one: _compute(one, selection=True))
+    elif "lab" in asked:
+        copies.load("small-lab", lab, lambda one: _compute(one, selection=False))
+    else:
+        copies.load("declared", lab, lambda one: one.run("init"))
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
         connection = open_connection(read_settings())
-        declare_everything(connection)
         connect()
         register_defaults()
         yield environment
         connection.query(f"DROP DATABASE `{environment['DECORTEX_DATABASE']}`")
 
 
+def _compute(lab: ForkedLab, *, selection: bool) -> None:
+    lab.python(f"from small_lab import compute_lab; compute_lab(selection={selection})")
+
+
 @pytest.fixture(scope="session")
 def lab(database: dict[str, str]) -> str:
     """Name of a study that has been computed, frozen and compared."""
-    declare_small_study("small", "small-study")
-    fill()
-    freeze_study("small-study")
-    fill()
     return "small-study"
 
 
 @pytest.fixture(scope="session")
 def selection(lab: str) -> str:
     """Name of a frozen study of the same networks with a choice of K, and too few surrogates to make one."""
-    study = "selection-study"
-    plan = plan_for("small", methods=[{"method": "kmeans"}], selection=CHOICE, finetunings=[])
-    declare_plan(study, plan)
-    fill()
-    freeze_study(study)
-    fill()
-    return study
+    return "selection-study"

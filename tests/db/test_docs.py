@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shlex
@@ -54,8 +55,14 @@ def test_the_plan_of_the_docs_is_a_plan() -> None:
     assert len(MethodPlan.from_params(json.loads(method)).variants()) == 6
 
 
+@functools.cache
+def commands() -> Any:
+    """All commands, which typer builds anew, and slowly, at every call."""
+    return typer.main.get_command(app)
+
+
 def test_every_command_in_the_docs_exists() -> None:
-    group = typer.main.get_command(app)
+    group = commands()
     found = 0
     for page in PAGES:
         for words in re.findall(
@@ -63,11 +70,11 @@ def test_every_command_in_the_docs_exists() -> None:
         ):
             command = group
             for word in words.split():
-                commands = getattr(command, "commands", None)
-                if commands is None or word.startswith("-"):
+                below = getattr(command, "commands", None)
+                if below is None or word.startswith("-"):
                     break
-                assert word in commands, f"{page.name}: decortex {words}"
-                command = commands[word]
+                assert word in below, f"{page.name}: decortex {words}"
+                command = below[word]
                 found += 1
     assert found > 20
 
@@ -93,16 +100,16 @@ def documented() -> list[list[str]]:
 
 def leaf(words: list[str]) -> tuple[Any, list[str]]:
     """The command that words name, and its own words."""
-    command: Any = typer.main.get_command(app)
+    command = commands()
     while words and words[0] in getattr(command, "commands", {}):
         command, words = command.commands[words[0]], words[1:]
     return command, words
 
 
 def test_every_command_line_of_the_docs_parses() -> None:
-    commands = documented()
-    assert len(commands) > 60
-    for words in commands:
+    lines = documented()
+    assert len(lines) > 60
+    for words in lines:
         command, own = leaf(words)
         try:
             command.make_context("decortex", list(own))
@@ -128,9 +135,9 @@ READING = (
 def test_what_the_docs_read_with_is_read_here(
     lab: str, selection: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every reading command of the docs, on the small lab's studies in place of theirs."""
+    """Every reading command of the docs, on the small lab's studies in place of theirs; each once."""
     monkeypatch.chdir(tmp_path)
-    run = 0
+    run: set[tuple[str, ...]] = set()
     for words in documented():
         if words[0] not in READING or "--delete" in words or words[:2] == ["figure", "map"]:
             continue
@@ -143,12 +150,14 @@ def test_what_the_docs_read_with_is_read_here(
             chosen = ["model_seed=0"] if words[1] == "tree" else of_partition
             where = [word for one in chosen for word in ("--where", one)]
             own = ["figure", words[1], study, *where, "-o", "drawn.pdf"]
+        if tuple(own) in run:
+            continue
+        run.add(tuple(own))
         monkeypatch.setattr("sys.argv", ["decortex", *own])
         with pytest.raises(SystemExit) as ended:
             main()
         assert ended.value.code in (0, None), own
-        run += 1
-    assert run > 15
+    assert len(run) > 15
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from forked_commands import ForkedLab, Yard
 from other_processes import Lab
+from support.copies import Copies
 from tiny_chain import declare_tiny, fill_tiny
 
 
@@ -62,14 +64,6 @@ def make_lab(server: dict[str, str], tmp_path: Path) -> Iterator[Callable[[str],
         _drop(lab)
 
 
-@pytest.fixture(scope="session")
-def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
-    """The process that forks commands."""
-    made = Yard(tmp_path_factory.mktemp("yard"))
-    yield made
-    made.close()
-
-
 def forked(lab: Lab, yard: Yard) -> ForkedLab:
     """The same lab, its commands forked."""
     return ForkedLab(lab.environment, lab.folder, yard)
@@ -81,22 +75,76 @@ def make_forked_lab(make_lab: Callable[[str], Lab], yard: Yard) -> Callable[[str
     return lambda name: forked(make_lab(name), yard)
 
 
-@pytest.fixture(scope="module")
-def tiny(server: dict[str, str], yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedLab]:
-    """A lab whose tiny chain is computed, for all tests of a module; they leave it as they find it."""
-    lab = forked(_make(server, tmp_path_factory.mktemp("tiny")), yard)
+def _init(lab: ForkedLab) -> None:
+    lab.run("init")
+
+
+def _compute_tiny(lab: ForkedLab) -> None:
     declare_tiny(lab)
     fill_tiny(lab)
+
+
+@pytest.fixture
+def make_declared_lab(
+    make_forked_lab: Callable[[str], ForkedLab], copies: Copies
+) -> Callable[[str], ForkedLab]:
+    """Make a lab whose commands are forked, on a database of its own whose tables are declared, and empty."""
+
+    def make(name: str) -> ForkedLab:
+        lab = make_forked_lab(name)
+        copies.load("declared", lab, _init)
+        return lab
+
+    return make
+
+
+@pytest.fixture
+def make_tiny_lab(make_forked_lab: Callable[[str], ForkedLab], copies: Copies) -> Callable[[str], ForkedLab]:
+    """Make a lab whose commands are forked, on a database of its own that holds the tiny chain, computed."""
+
+    def make(name: str) -> ForkedLab:
+        lab = make_forked_lab(name)
+        copies.load("tiny", lab, _compute_tiny)
+        return lab
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def tiny(
+    server: dict[str, str], yard: Yard, copies: Copies, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ForkedLab]:
+    """A lab whose tiny chain is computed, for all tests of a module; they leave it as they find it."""
+    lab = forked(_make(server, tmp_path_factory.mktemp("tiny")), yard)
+    copies.load("tiny", lab, _compute_tiny)
     yield lab
     _drop(lab)
 
 
 @pytest.fixture(scope="module")
 def declared(
-    server: dict[str, str], yard: Yard, tmp_path_factory: pytest.TempPathFactory
+    server: dict[str, str], yard: Yard, copies: Copies, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ForkedLab]:
     """One declared, empty database for all tests of a module that only read or are refused."""
     lab = forked(_make(server, tmp_path_factory.mktemp("declared")), yard)
-    lab.run("init")
+    copies.load("declared", lab, _init)
     yield lab
     _drop(lab)
+
+
+@pytest.fixture(scope="module")
+def backups(tiny: ForkedLab) -> Path:
+    """A folder with one backup of the tiny lab."""
+    folder = tiny.folder / "backups"
+    folder.mkdir()
+    tiny.run("db", "backup", str(folder / "first"))
+    return folder
+
+
+@pytest.fixture
+def administrator(tiny: ForkedLab) -> Iterator[ForkedLab]:
+    """The lab as the role admin sees it, which has no right on the server itself."""
+    name = f"admin_{uuid.uuid4().hex[:8]}"
+    tiny.run("db", "grant", name, "--role", "admin", DECORTEX_NEW_PASSWORD="keep")
+    yield replace(tiny, environment={**tiny.environment, "DJ_USER": name, "DJ_PASS": "keep"})
+    tiny.query("DROP USER %s@%s", name, "%")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pymysql
 import pytest
+import torch
 from forked_commands import ForkedLab
 from tiny_chain import dump
 
@@ -388,7 +389,8 @@ def test_the_table_of_refusals_is_what_each_account_hears(
         "a wrong password": replace(tiny, environment={**tiny.environment, "DJ_PASS": "wrong"}),
     }
     before = dump(tiny)
-    names = {"network.pth": str(tiny.folder / "network.pth"), "eve.password": str(tmp_path / "eve.password")}
+    names = {name: str(tmp_path / name) for name in ("network.pth", "eve.password")}
+    torch.save({"features": torch.zeros(45, 5)}, names["network.pth"])
     other = []
     try:
         for account, command, told in rows:

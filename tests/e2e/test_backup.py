@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from fault_lab import await_file, ended
 from forked_commands import ForkedLab
-from tiny_chain import declare_tiny, dump, fill_tiny, jobs
+from tiny_chain import dump, fill_tiny, jobs
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +47,9 @@ def changed(folder: Path, name: str, change: Callable[[Path], None], to: Path) -
     return copy
 
 
-def test_after_a_disaster_everything_is_brought_back(make_forked_lab: Callable[[str], ForkedLab]) -> None:
-    lab = make_forked_lab("disaster")
+def test_after_a_disaster_everything_is_brought_back(make_tiny_lab: Callable[[str], ForkedLab]) -> None:
+    lab = make_tiny_lab("disaster")
     database, store = lab.environment["DECORTEX_DATABASE"], Path(lab.environment["DECORTEX_STORE"])
-    declare_tiny(lab)
-    fill_tiny(lab)
     with lab.link() as link, link.cursor() as cursor:
         cursor.execute("SET FOREIGN_KEY_CHECKS = 0")
         cursor.execute("SHOW TABLES LIKE '\\_\\_cluster\\_confound%'")

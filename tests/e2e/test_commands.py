@@ -41,10 +41,10 @@ def test_from_a_folder_to_the_results(make_forked_lab: Callable[[str], ForkedLab
 
     scheduler = lab.start("schedule", "--every", "0.5")
     try:
-        lab.run("work", "--quiet", "--stop-when-idle", "5")
+        lab.run("work", "--quiet", "--stop-when-idle", "15")
     finally:
         scheduler.terminate()
-        scheduler.communicate(timeout=30)
+        scheduler.communicate(timeout=120)
     status = {row["table"]: row for row in json.loads(lab.run("status", "--json").stdout)}
     assert status["Clustering"] == {
         "table": "Clustering", "done": 4, "pending": 0, "reserved": 0, "error": 0, "ignore": 0
@@ -61,10 +61,9 @@ def test_from_a_folder_to_the_results(make_forked_lab: Callable[[str], ForkedLab
 
 
 def test_a_failed_key_is_shown_and_retried(
-    make_forked_lab: Callable[[str], ForkedLab], recordings: Path
+    make_declared_lab: Callable[[str], ForkedLab], recordings: Path
 ) -> None:
-    lab = make_forked_lab("failing")
-    lab.run("init")
+    lab = make_declared_lab("failing")
     lab.run("register", "dataset", str(recordings), "--name", "mine")
     plan = lab.folder / "plan.json"
     plan.write_text(

@@ -65,7 +65,7 @@ def endpoint() -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             with socket.socket() as one:
                 if one.connect_ex(("127.0.0.1", port)) == 0:
@@ -74,7 +74,7 @@ def endpoint() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(120)
 
 
 def open_bucket(endpoint: str, name: str) -> Any:
@@ -89,8 +89,8 @@ def open_bucket(endpoint: str, name: str) -> Any:
     return service.create_bucket(Bucket=name)
 
 
-def test_a_store_on_s3(make_forked_lab: Callable[[str], ForkedLab], endpoint: str) -> None:
-    lab = make_forked_lab("s3")
+def test_a_store_on_s3(make_declared_lab: Callable[[str], ForkedLab], endpoint: str) -> None:
+    lab = make_declared_lab("s3")
     lab.environment.update(CREDENTIALS)
     lab.environment.update(DECORTEX_STORE="s3://cells/lab one", DECORTEX_S3_ENDPOINT=endpoint)
     bucket = open_bucket(endpoint, "cells")
@@ -113,9 +113,9 @@ def test_a_store_on_s3(make_forked_lab: Callable[[str], ForkedLab], endpoint: st
 
 
 def test_a_backup_of_a_bucket_comes_back_into_another(
-    make_forked_lab: Callable[[str], ForkedLab], endpoint: str, tmp_path: Path
+    make_declared_lab: Callable[[str], ForkedLab], endpoint: str, tmp_path: Path
 ) -> None:
-    lab = make_forked_lab("s3 backup")
+    lab = make_declared_lab("s3 backup")
     lab.environment.update(CREDENTIALS)
     lab.environment.update(DECORTEX_STORE="s3://kept/lab one", DECORTEX_S3_ENDPOINT=endpoint)
     bucket = open_bucket(endpoint, "kept")

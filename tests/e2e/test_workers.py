@@ -31,11 +31,13 @@ FREEZE = "from decortex_schemas.tables.studies.frozen import freeze_study; freez
 SCHEDULE = """
 import time
 from decortex_ops.workers.scheduler import queues_empty, sweep
+from decortex_schemas.database import KeySources, computed_tables
+sources = KeySources(computed_tables())
 while True:
     empty = queues_empty()
-    if not sweep().added and empty:
+    if not sweep(None if empty else sources).added and empty:
         break
-    time.sleep(0.2)
+    time.sleep(0.5)
 """
 
 
@@ -50,8 +52,8 @@ def fill_with_two(lab: ForkedLab) -> None:
     assert [worker.wait() for worker in workers] == [0, 0], [worker.stderr for worker in workers]
 
 
-def test_two_workers_fill_the_database_as_one_does(make_forked_lab: Callable[[str], ForkedLab]) -> None:
-    one, two = make_forked_lab("with-1"), make_forked_lab("with-2")
+def test_two_workers_fill_the_database_as_one_does(make_declared_lab: Callable[[str], ForkedLab]) -> None:
+    one, two = make_declared_lab("with-1"), make_declared_lab("with-2")
     one.python(DECLARE + FILL + FREEZE + FILL)
     two.python(DECLARE)
     fill_with_two(two)
@@ -70,18 +72,17 @@ def test_two_workers_fill_the_database_as_one_does(make_forked_lab: Callable[[st
 
 
 def test_what_is_declared_is_queued_before_the_next_round(
-    make_forked_lab: Callable[[str], ForkedLab],
+    make_declared_lab: Callable[[str], ForkedLab],
 ) -> None:
     """A round an hour: a scheduler that slept through the pause would queue it then."""
-    lab = make_forked_lab("pausing")
-    lab.run("init")
+    lab = make_declared_lab("pausing")
     quick = "from decortex_ops.workers import scheduler\nscheduler.SETTLE_SECONDS = 0.5\n"
     scheduler = lab.start("schedule", "--every", "3600", code=quick)
     try:
         for n_networks, name in enumerate(("first", "second"), 1):  # the second is not of its first round
             code = DECLARE_TINY.format(folder=str(lab.folder)).replace("'tiny'", f"'{name}'")
             lab.python(code.replace("default_rng(7)", f"default_rng({n_networks})"))
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 300
             while jobs(lab).get("pending", 0) < n_networks:
                 assert scheduler.poll() is None, scheduler.communicate()[0]
                 assert time.monotonic() < deadline, f"{name} was not queued"
@@ -90,8 +91,8 @@ def test_what_is_declared_is_queued_before_the_next_round(
         scheduler.kill()
 
 
-def test_the_scripts_fill_the_chain_without_our_worker(make_forked_lab: Callable[[str], ForkedLab]) -> None:
-    lab = make_forked_lab("scripts")
+def test_the_scripts_fill_the_chain_without_our_worker(make_declared_lab: Callable[[str], ForkedLab]) -> None:
+    lab = make_declared_lab("scripts")
     lab.python(DECLARE)
     script = str(Path(__file__).resolve().parents[2] / "populate_scripts" / "populate.py")
     run = "import runpy, sys; sys.argv = {!r}; runpy.run_path(sys.argv[0], run_name='__main__')"
@@ -105,9 +106,9 @@ def test_the_scripts_fill_the_chain_without_our_worker(make_forked_lab: Callable
 
 
 def test_the_local_fleet_works_until_all_queues_are_empty(
-    make_forked_lab: Callable[[str], ForkedLab],
+    make_declared_lab: Callable[[str], ForkedLab],
 ) -> None:
-    lab = make_forked_lab("fleet")
+    lab = make_declared_lab("fleet")
     declare_tiny(lab)
     lab.python("from decortex_ops.workers.local_pool import run_until_empty\nrun_until_empty(workers=1)")
     assert jobs(lab) == {}
@@ -115,9 +116,9 @@ def test_the_local_fleet_works_until_all_queues_are_empty(
 
 
 def test_a_worker_takes_what_it_has_memory_for_and_what_is_urgent(
-    make_forked_lab: Callable[[str], ForkedLab],
+    make_declared_lab: Callable[[str], ForkedLab],
 ) -> None:
-    lab = make_forked_lab("choosy")
+    lab = make_declared_lab("choosy")
     declare_tiny(lab)
     lab.python(
         "from decortex_ops.workers.scheduler import sweep\n"

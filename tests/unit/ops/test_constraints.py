@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 from packaging.markers import default_environment
@@ -50,23 +53,50 @@ def test_these_are_the_pythons_that_the_project_names() -> None:
     assert "3.9" not in wanted
 
 
-@pytest.mark.parametrize("python", PYTHONS)
-def test_the_set_resolves(python: str, tmp_path: Path) -> None:
-    """uv takes the markers of the Python asked for; pip's --python-version takes those of the one that runs."""
+@pytest.fixture(scope="module")
+def resolutions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Popen[str], Path]]]:
+    """What uv makes of the set on every Python, at once: it waits for the registry most of the time.
+
+    uv takes the markers of the Python asked for; pip's --python-version takes those of the one that runs.
+    """
+    folder = tmp_path_factory.mktemp("resolved")
     extras = [word for extra in EXTRAS for word in ("--extra", extra)]
-    words = ["--no-config", "--quiet", "--python-version", f"{python}.9", "-c", str(CONSTRAINTS), *extras]
-    target = tmp_path / "resolved.txt"
-    done = subprocess.run(
-        [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", *words, "-o", str(target)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    if done.returncode and any(text in done.stderr for text in UNREACHABLE):
-        pytest.skip(f"no package registry can be reached: {done.stderr.strip().splitlines()[-1]}")
-    assert done.returncode == 0, done.stderr
+    with ExitStack() as stack:
+        running = {}
+        for python in PYTHONS:
+            target = folder / f"{python}.txt"
+            words = ["--no-config", "--quiet", "--python-version", f"{python}.9", "-c", str(CONSTRAINTS)]
+            process = Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "uv",
+                    "pip",
+                    "compile",
+                    "pyproject.toml",
+                    *words,
+                    *extras,
+                    "-o",
+                    str(target),
+                ],
+                cwd=ROOT,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            running[python] = (process, target)
+        yield running
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_set_resolves(resolutions: dict[str, tuple[Popen[str], Path]], python: str) -> None:
+    process, target = resolutions[python]
+    said = process.communicate(timeout=600)[1]
+    if process.returncode and any(text in said for text in UNREACHABLE):
+        pytest.skip(f"no package registry can be reached: {said.strip().splitlines()[-1]}")
+    assert process.returncode == 0, said
     resolved = dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;]+)", target.read_text(), flags=re.M))
     known = pins(python)
     own = {name: version for name, version in resolved.items() if not name.startswith(OF_TORCH)}
