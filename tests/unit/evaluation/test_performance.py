@@ -216,3 +216,13 @@ def test_misfitting_input_is_refused():
         score_neurons(r, r, np.arange(3))
     with pytest.raises(InputError, match="at least one trial"):
         score_neurons(np.ones((0, 2)), np.ones((0, 2)), np.arange(0))
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_no_score_is_without_a_value_or_a_reason(unit):
+    rng = np.random.default_rng(0)
+    r = rng.poisson(2, (40, 3)).astype(float)
+    found = score_neurons(r * unit, (r + rng.random((40, 3))) * unit, np.arange(40) // 4)
+    for one in found.values():
+        assert (np.isfinite(one.values) == (one.reasons == "")).all(), one.metric
+    assert (found["fev"].reasons == "not_finite").all()

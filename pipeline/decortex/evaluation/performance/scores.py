@@ -234,12 +234,13 @@ def _score_block(
     # A neuron with a broken trial has no score at all; zeros keep its column from raising warnings.
     r = np.where(broken, 0.0, r)
     p = np.where(broken, 0.0, p)
-    values: dict[str, tuple[FloatArray, NDArray[np.str_]]] = {
-        "correlation_to_average": _correlation(repeats.means(r), repeats.means(p)),
-        "single_trial_correlation": _correlation(r, p),
-        **_explained(r, p, repeats),
-        **_poisson(r, p),
-    }
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        values: dict[str, tuple[FloatArray, NDArray[np.str_]]] = {
+            "correlation_to_average": _correlation(repeats.means(r), repeats.means(p)),
+            "single_trial_correlation": _correlation(r, p),
+            **_explained(r, p, repeats),
+            **_poisson(r, p),
+        }
     if clip_ids is not None:
         of_frame = clip_ids[repeats.order][repeats.starts]
         values["per_clip_correlation"] = _per_clip(repeats.means(r), repeats.means(p), of_frame)
@@ -247,6 +248,8 @@ def _score_block(
     for name in (name for name in METRICS + CLIP_METRICS if name in values):
         value, reason = values[name]
         reasons = np.where(broken, "not_finite", reason)
+        # squares that overflow or vanish leave no score, and no score is without its reason
+        reasons = np.where((reasons == "") & ~np.isfinite(value), "not_finite", reasons)
         scores[name] = Scores(name, np.where(reasons == "", value, np.nan), reasons)
     return scores
 
