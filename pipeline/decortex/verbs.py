@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from decortex.arrays import real_array
 from decortex.clustering import ClusteringResult, fit, fit_grid
 from decortex.data import Recordings, SimulationConfig, open_filetree
 from decortex.data import simulate as simulate_recordings
@@ -133,7 +134,7 @@ def embed(source: Any, *, kind: str = "l2", **params: Any) -> FloatArray:
     elif isinstance(source, Network):
         raw = source.embedding().detach().cpu().numpy()
     else:
-        raw = np.asarray(source)
+        raw = real_array(source, "features", kinds="fiub")
     if raw.ndim != 2:
         raise InputError(
             f"an embedding is made of features of shape (n_neurons, n_features), got {raw.shape}."

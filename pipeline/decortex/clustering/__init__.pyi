@@ -6,7 +6,6 @@ from .cache import (
     points_sha256,
 )
 from .inputs import (
-    LARGEST_VALUE,
     FloatArray,
     check_n_clusters,
     check_points,
@@ -47,7 +46,6 @@ from .rotation import (
 )
 
 __all__ = [
-    "LARGEST_VALUE",
     "Cache",
     "ClusteringResult",
     "DiskCache",

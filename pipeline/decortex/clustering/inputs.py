@@ -8,12 +8,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from decortex.arrays import LARGEST_VALUE, SMALLEST_SPREAD, real_array
 from decortex.errors import InputError
 
 FloatArray: TypeAlias = NDArray[np.float64]
-
-LARGEST_VALUE = 1e100  # beyond it sums of squares of a wide embedding may overflow
-SMALLEST_SPREAD = 1e-100  # below it squares of differences vanish
 
 
 def check_points(x: Any, *, name: str = "x") -> FloatArray:
@@ -39,15 +37,7 @@ def check_points(x: Any, *, name: str = "x") -> FloatArray:
         If x is not two-dimensional, empty, complex, not numeric, masked, not finite, larger than 1e100, or its neurons
         differ by less than 1e-100 (but not by nothing).
     """
-    array = _as_array(x, name)
-    if array.dtype.kind not in "fiu":
-        advice = {
-            "c": "Pass magnitudes, or real and imaginary parts as columns of their own.",
-            "b": "Convert with .astype(int).",
-        }.get(array.dtype.kind, "Convert with .astype(float), which says what is no number.")
-        raise InputError(
-            f"{name} should hold real numbers (float or int), but its dtype is {array.dtype}. {advice}"
-        )
+    array = real_array(x, name)
     if array.ndim != 2:
         raise InputError(
             f"{name} should have shape (n_neurons, n_features), but has {array.ndim} dimension(s), shape "
@@ -74,22 +64,6 @@ def check_points(x: Any, *, name: str = "x") -> FloatArray:
             f" 0 in double precision: give {name} in a unit in which they differ by {SMALLEST_SPREAD:g} or more."
         )
     return points
-
-
-def _as_array(x: Any, name: str) -> NDArray[Any]:
-    """Make an array; what is masked, of unequal rows, or a tensor that is no plain array gets its sentence."""
-    if isinstance(x, np.ma.MaskedArray) and np.ma.getmaskarray(x).any():
-        raise InputError(
-            f"{name} is a masked array in which {int(np.ma.getmaskarray(x).sum())} values are masked: leave these"
-            " neurons or features out; nothing is filled in silently."
-        )
-    try:
-        return np.asarray(x)
-    except (ValueError, TypeError, RuntimeError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"{name} should be an array of real numbers, (n_neurons, n_features), but cannot be made one: {first}"
-        ) from None
 
 
 def check_n_clusters(n_clusters: Any, n_neurons: int) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from decortex.arrays import LARGEST_VALUE, SMALLEST_SPREAD, real_array
 from decortex.embeddings.config import EmbeddingConfig
 from decortex.embeddings.orientation import OrientationMap, fit_orientation_map
 from decortex.errors import InputError
@@ -147,9 +148,15 @@ def fit_map(raw: NDArray[np.floating[Any]], config: EmbeddingConfig) -> Embeddin
         If the array is not a matrix, fewer than two neurons remain, O does not divide the number of features,
         or more components are asked for than there are directions that vary.
     """
-    if raw.ndim != 2 or raw.shape[1] == 0:
-        raise InputError(f"features should be (n_neurons, n_features), got an array of shape {raw.shape}.")
-    x = np.asarray(raw, dtype=np.float64)
+    x = real_array(raw, "features", kinds="fiub").astype(np.float64)
+    if x.ndim != 2 or x.shape[1] == 0:
+        raise InputError(f"features should be (n_neurons, n_features), got an array of shape {x.shape}.")
+    largest = float(np.abs(x[np.isfinite(x)]).max(initial=0.0))
+    if largest > LARGEST_VALUE or 0 < largest < SMALLEST_SPREAD:
+        raise InputError(
+            f"features reach {largest:.2g} at most, and squares of such numbers overflow or vanish: give them in a unit"
+            f" in which they lie between {SMALLEST_SPREAD:g} and {LARGEST_VALUE:g}."
+        )
     excluded = _excluded(x)
     kept = np.delete(x, excluded.indices, axis=0)
     if len(kept) < 2:
@@ -194,7 +201,7 @@ def fit_map(raw: NDArray[np.floating[Any]], config: EmbeddingConfig) -> Embeddin
 
 def _excluded(x: FloatArray) -> Excluded:
     finite: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(x), axis=1)
-    zero: NDArray[np.bool_] = np.logical_not(x.any(axis=1))
+    zero: NDArray[np.bool_] = np.abs(x).max(axis=1) < SMALLEST_SPREAD  # its norm is 0 in double precision
     indices = np.flatnonzero(~finite | zero).astype(np.int64)
     return Excluded(indices, tuple("zero_norm" if zero[i] else "not_finite" for i in indices))
 
@@ -215,7 +222,12 @@ def _components(centred: FloatArray, config: EmbeddingConfig) -> tuple[FloatArra
     variances, vectors = np.maximum(variances[::-1], 0.0), vectors[:, ::-1]
     rank = int(np.count_nonzero(variances > _RELATIVE_ZERO * variances[0]))
     n_components = config.n_components or rank
-    if n_components > rank or rank == 0:
+    if rank == 0:
+        raise InputError(
+            f"these {len(centred)} neurons all have the same features: there is no direction in which they vary, as"
+            f" {config.kind} needs."
+        )
+    if n_components > rank:
         raise InputError(
             f"{config.kind} was asked for {n_components} components, but these {len(centred)} neurons vary along"
             f" {rank} directions. Ask for at most {rank}."

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from decortex.clustering import LARGEST_VALUE
+from decortex.arrays import LARGEST_VALUE
 from decortex.distances import in_own_unit, robust_centre, squared_distances
 from decortex.errors import InputError
 from decortex.labels import assigned_only

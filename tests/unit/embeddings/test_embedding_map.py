@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import decortex
 from decortex.embeddings import EmbeddingConfig, fit_map
 from decortex.errors import ConfigError, InputError
 
@@ -175,3 +176,31 @@ def test_arrays_of_another_shape_are_refused(features: np.ndarray) -> None:
 def test_parameters_that_make_no_sense_are_refused(values: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         EmbeddingConfig.from_params(values)
+
+
+UNUSABLE = {
+    "masked": (lambda x: np.ma.masked_greater(x, 1), r"masked array in which \d+ values are masked"),
+    "complex": (lambda x: x + 1j, "dtype is complex128. Pass magnitudes"),
+    "text": (lambda x: x.astype(str), "dtype is <U"),
+    "ragged": (lambda _: [[1.0, 2.0], [3.0]], "cannot be made one"),
+    "a parameter": (lambda x: torch.nn.Parameter(torch.tensor(x)), "cannot be made one.*detach"),
+    "tiny": (lambda x: x * 1e-200, "reach .*e-200 at most"),
+    "huge": (lambda x: x * 1e200, r"reach .*e\+200 at most"),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_features_that_are_none_are_refused_with_a_reason(name: str) -> None:
+    spoil, says = UNUSABLE[name]
+    with pytest.raises(InputError, match=says):
+        decortex.embed(spoil(np.random.default_rng(0).normal(size=(30, 4))))
+
+
+def test_a_neuron_whose_norm_vanishes_is_excluded_and_equal_ones_have_no_directions() -> None:
+    x = np.random.default_rng(0).normal(size=(30, 4))
+    x[3] *= 1e-200
+    found = fit_map(x, EmbeddingConfig(kind="l2")).excluded
+    assert found.indices.tolist() == [3]
+    assert found.reasons == ("zero_norm",)
+    with pytest.raises(InputError, match="all have the same features"):
+        fit_map(np.ones((30, 4)), EmbeddingConfig(kind="whiten"))

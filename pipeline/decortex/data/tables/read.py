@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from decortex.arrays import real_array
 from decortex.data.anndata_file import read_anndata
 from decortex.data.npy import read_array
 from decortex.data.tables.text import check_features_named, check_named_once, missing, read_text_table
@@ -356,8 +357,8 @@ def neuron_table(
     InputError
         As `read_table`.
     """
-    values = np.asarray(x)
-    if values.ndim != 2 or values.dtype.kind not in "biuf":
+    values = real_array(x, "features", kinds="biuf")
+    if values.ndim != 2:
         raise InputError(
             f"features are real numbers of shape (n_neurons, n_features), got {values.dtype} {values.shape}."
         )
