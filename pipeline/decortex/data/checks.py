@@ -43,9 +43,18 @@ def check_responses(recordings: Recordings) -> tuple[str, ...]:
     notes = []
     for session in recordings.sessions:
         notes += [*session.notes, *_left_out(session)]
-        just_below = _JustBelowZero(session)
-        _check(session, session.responses, ("responses", where), _bad_response, just_below.look)
-        notes += just_below.notes()
+        just_below, varying = _JustBelowZero(session), _TrainingRange(session)
+
+        def look(
+            trials: NDArray[np.int64],
+            values: NDArray[np.float32],
+            both: tuple[_JustBelowZero, _TrainingRange] = (just_below, varying),
+        ) -> None:
+            for one in both:
+                one.look(trials, values)
+
+        _check(session, session.responses, ("responses", where), _bad_response, look)
+        notes += [*just_below.notes(), *varying.notes()]
         if not recordings.is_video:
             notes += _check_withheld(session)
         n_withheld = int((session.tiers == WITHHELD).sum())
@@ -163,6 +172,42 @@ class _PixelRange:
             low, high = float(image[0].min()), float(image[0].max())
             before = self.by_tier.get(tier, (low, high))
             self.by_tier[tier] = (min(low, before[0]), max(high, before[1]))
+
+
+class _TrainingRange:
+    """Smallest and largest response of every neuron in training trials: one that never varies teaches nothing."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.low = np.full(session.n_neurons, np.inf)
+        self.high = np.full(session.n_neurons, -np.inf)
+
+    def look(self, trials: NDArray[np.int64], values: NDArray[np.float32]) -> None:
+        """Look at the responses of some trials, (n_trials, [n_frames,] n_neurons)."""
+        own = values[self.session.tiers[trials] == "train"].reshape(-1, self.session.n_neurons)
+        self.low = np.minimum(self.low, own.min(axis=0, initial=np.inf))
+        self.high = np.maximum(self.high, own.max(axis=0, initial=-np.inf))
+
+    def notes(self) -> list[str]:
+        """Name neurons that never vary in training.
+
+        Raises
+        ------
+        DatasetError
+            If no neuron varies.
+        """
+        same = self.low == self.high
+        if same.all():
+            raise DatasetError(
+                f"session {self.session.name!r}: no neuron's response varies over the training trials (the first is"
+                f" {self.low[0] + 0.0:g} throughout): a network learns nothing from them. Export them again."
+            )
+        if not same.any():
+            return []
+        return [
+            f"session {self.session.name!r}: {int(same.sum())} of {len(same)} neurons have one response in all training"
+            f" trials (first: neuron {int(np.argmax(same))}); networks learn nothing of them"
+        ]
 
 
 class _JustBelowZero:

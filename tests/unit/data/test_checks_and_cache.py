@@ -48,6 +48,25 @@ def test_bad_pixels_are_found_where_they_are(folder: Path) -> None:
         check_images(open_filetree(folder))
 
 
+def flatten(folder: Path, neurons: slice, tier: str = "train") -> None:
+    tiers = np.load(folder / "meta" / "trials" / "tiers.npy")
+    for trial in np.flatnonzero(tiers == tier):
+        path = folder / "data" / "responses" / f"{trial}.npy"
+        values = np.load(path)
+        values[neurons] = 2
+        np.save(path, values)
+
+
+def test_neurons_that_never_vary_in_training_are_noted_and_sessions_of_them_refused(folder: Path) -> None:
+    before = check_responses(open_filetree(folder))
+    flatten(folder / "b", slice(1, 2))
+    (note,) = (one for one in check_responses(open_filetree(folder)) if one not in before)
+    assert "session 'b': 1 of 2 neurons have one response in all training trials (first: neuron 1)" in note
+    flatten(folder / "b", slice(None))
+    with pytest.raises(DatasetError, match="session 'b': no neuron's response varies over the training"):
+        check_responses(open_filetree(folder))
+
+
 def rescale(folder: Path, tier: str, factor: float) -> None:
     tiers = np.load(folder / "meta" / "trials" / "tiers.npy")
     for trial in np.flatnonzero(tiers == tier):
