@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 SOURCES = pipeline schemas populate_scripts tests benchmarks
 
-.PHONY: help setup demo demo-video demo-real test lint types e2e faults soak fuzz slurm load dashboard-load bench toy calibrate calibrate-k calibrate-splits known-types flyvis
+.PHONY: help setup demo demo-video demo-real test lint types e2e faults soak fuzz slurm load dashboard-load bench toy calibrate calibrate-k calibrate-splits known-types flyvis scanpy
 .PHONY: diagram docs clean
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make calibrate-splits  level and power of the number of types (SEEDS=20 N=700 OUT=split_power.jsonl), resumable"
 	@echo "make known-types  data sets of known types: the number of types, its rivals, every method (DATA=folder of npz)"
 	@echo "make flyvis     a second world: networks of flyvis' fly neurons against its 65 cell types (OUT=flyvis), resumable"
+	@echo "make scanpy     AnnData files: written, read back, and opened by scanpy, which it installs"
 	@echo "make calibrate  error rates of the tests on simulated null data (SETS=100 for a quick look)"
 	@echo "make slurm      a job array on a one-node Slurm of the test's own (as root; slurm-wlm and munge installed)"
 	@echo "make fuzz       damaged configurations and checkpoints against their loaders (MINUTES=10)"
@@ -98,6 +99,10 @@ flyvis: setup
 	$(or $(OUT),flyvis)/env/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt flyvis==1.2.0
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/flyvis/fly_world.py $(or $(OUT),flyvis) --flyvis $(or $(OUT),flyvis)/env/bin/python
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/flyvis/fly_chain.py $(or $(OUT),flyvis)
+
+scanpy: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,dash,scanpy]'
+	DECORTEX_TEST_SCANPY=1 $(BIN)/python -m pytest tests/unit/data/test_anndata_file.py tests/db/test_anndata_export.py
 
 calibrate: setup
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/evaluation/calibrate.py --sets $(or $(SETS),2000)

@@ -3,7 +3,8 @@
     python benchmarks/flyvis/fly_world.py FOLDER --flyvis PYTHON
 
 PYTHON is that of an environment with flyvis (`make flyvis` makes it). Writes FOLDER/recordings, FileTreeDataset
-sessions of three flies, and prints how strongly each type is driven. What stands in FOLDER is not computed again.
+sessions of three flies, and FOLDER/cell_types.csv, and prints how strongly each type is driven. What stands in FOLDER
+is not computed again.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ SMALLEST_SPREAD = 1e-6
 # Counts per frame per standard deviation of a neuron's voltage above its lowest.
 GAIN = 2.0
 FRAME_RATE = 25.0
+# They are wired alike in flyvis and answer alike.
+PHOTORECEPTORS = tuple(f"R{number}" for number in range(1, 9))
 
 
 def clips_shown(path: Path) -> NDArray[np.float32]:
@@ -89,7 +92,7 @@ def session_of(
             "animal": name,
             "unit_id": np.arange(len(chosen)),
             "scan": 0,
-            "area": "fly visual system (flyvis, untrained)",
+            "area": "fly visual system",
         }
     )
     tiers = np.repeat(["train", "validation", "test"], [N_TRAIN, N_VALIDATION, N_TEST * N_REPEATS])
@@ -132,7 +135,15 @@ def main() -> None:
             frame_rate=FRAME_RATE,
         )
         write_filetree(recordings, out)
-        (arguments.folder / "types.txt").write_text("\n".join(every) + "\n")
+    labels = pd.DataFrame(
+        {
+            "session": np.repeat([session.name for session, _ in parts], [len(some) for _, some in parts]),
+            "unit_id": np.concatenate([session.neurons["unit_id"] for session, _ in parts]),
+            "cell_type": names,
+            "photoreceptors_as_one": ["R1-R8" if name in PHOTORECEPTORS else name for name in names],
+        }
+    )
+    labels.to_csv(arguments.folder / "cell_types.csv", index=False)
     spreads = pd.Series(np.concatenate([one["activity"][:N_TRAIN].std(axis=(0, 1)) for one in held]))
     of_type = spreads.groupby(np.concatenate([one["types"] for one in held])).median()
     print(f"{len(names)} neurons of {len(every)} of {len(of_type)} types, {len(clips)} clips, in {out}")

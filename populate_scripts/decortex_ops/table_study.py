@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from decortex.analysis import DEFAULT_K, METHODS, Analysis, chosen_k, summarise
+from decortex.analysis import METHODS, Analysis, chosen_k, summarise
 from decortex.config import config_hash
 from decortex.data import NeuronTable, TableColumns, read_table
 from decortex.embeddings import EmbeddingConfig
@@ -124,9 +124,9 @@ def _summary(key: dict[str, Any], table: NeuronTable, n_clusters: int | None, mo
     x = load_embedding(embedding)
     counted = (TypeCount & embedding & (SplitSpec & {"split_spec": "default"}).proj()).fetch1()
     status, n_types = str(counted["types_status"]), counted["n_types"]
-    k, k_from = chosen_k(n_types, asked=n_clusters)
+    k, k_from = chosen_k(n_types, asked=n_clusters, n_neurons=len(table))
     if k > most:
-        k, k_from = min(DEFAULT_K, most), "default"
+        k, k_from = chosen_k(None, asked=None, n_neurons=len(table))
     partitions = {}
     for method in METHODS:
         asked = {**embedding, **register_method(method, {}, name=method), "k": k}

@@ -106,6 +106,12 @@ def test_where_nothing_stands_apart_k_describes():
     assert decortex.analyse(x, n_clusters=4).k == 4
 
 
+@pytest.mark.parametrize(("n", "k"), [(2, 2), (5, 2), (9, 4), (16, 8)])
+def test_few_neurons_are_described_by_few_clusters(n, k):
+    found = decortex.analyse(np.random.default_rng(n).normal(size=(n, 3)))
+    assert (found.k, found.k_from, len(np.unique(found.labels))) == (k, "default", k)
+
+
 def test_from_a_file(tmp_path, planted):
     import pandas as pd
 

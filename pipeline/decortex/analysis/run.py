@@ -155,7 +155,8 @@ def analyse(
     method : str
         Clustering method.
     n_clusters : int, optional
-        K; default: the number of types that stand apart, else 8, which then describes and finds nothing.
+        K; default: the number of types that stand apart, else 8 (half as many as there are neurons, where these
+        are fewer than 16), which then describes and finds nothing.
     embedding : str
         What is clustered: 'zscore' (features of different units), 'raw', 'l2', 'pca' or 'whiten'.
     seed : int
@@ -193,7 +194,7 @@ def analyse(
     x = np.ascontiguousarray(fitted.apply(table.features), dtype=np.float64)
     donors = animals_to_hold_out(table)
     types = count_types(x, donors=donors, seed=seed)
-    k, k_from = chosen_k(types.n_types, asked=n_clusters)
+    k, k_from = chosen_k(types.n_types, asked=n_clusters, n_neurons=len(table))
     seeds = tuple(seed + one for one in SEEDS)
     fits = {one: fit_grid(x, one, n_clusters=[k], seeds=seeds) for one in dict.fromkeys((method, *METHODS))}
     partitions = {one: [found.labels for found in found_by] for one, found_by in fits.items()}
@@ -270,11 +271,13 @@ def summarise(
     )
 
 
-def chosen_k(n_types: int | None, *, asked: int | None) -> tuple[int, KFrom]:
-    """Number of clusters to show, and where it comes from."""
+def chosen_k(n_types: int | None, *, asked: int | None, n_neurons: int) -> tuple[int, KFrom]:
+    """Number of clusters to show, and where it comes from; the default leaves two neurons per cluster."""
     if asked is not None:
         return asked, "asked"
-    return (n_types, "types") if n_types is not None and n_types > 1 else (DEFAULT_K, "default")
+    if n_types is not None and n_types > 1:
+        return n_types, "types"
+    return max(2, min(DEFAULT_K, n_neurons // 2)), "default"
 
 
 def animals_to_hold_out(table: NeuronTable) -> NDArray[np.str_] | None:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CONSTRAINTS = ROOT / "constraints.txt"
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 # What `make setup`, `make docs`, `make e2e` and the documented extras install; `bench` builds from source.
-EXTRAS = ("dev", "dash", "s3", "docs", "umap", "e2e", "anndata")
+EXTRAS = ("dev", "dash", "s3", "docs", "umap", "e2e", "anndata", "scanpy")
 # Libraries that some builds of torch bring, under versions of torch's own choice.
 OF_TORCH = ("nvidia-", "cuda-", "triton")
 UNREACHABLE = ("Failed to fetch", "Could not connect", "dns error", "error sending request")
