@@ -2,8 +2,8 @@
 
     python benchmarks/flyvis/fly_chain.py FOLDER [--workers N] [--table]
 
-FOLDER is that of `benchmarks/flyvis/fly_world.py`. A private server in FOLDER/home holds the dataset, its label sets and the
-study of docs/plans/flyvis.json; a run that was interrupted goes on where it stopped. Prints the tables of
+FOLDER is that of `benchmarks/flyvis/fly_world.py`. A private server in FOLDER/home holds the dataset, its label sets
+and the study of docs/plans/flyvis.json; a run that was interrupted goes on where it stopped. Prints the tables of
 docs/results/flyvis.md. `--table` prints them and computes nothing.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 DATASET = STUDY = "flyvis"
-LABEL_SETS = ("cell_type", "photoreceptors_as_one")
+LABEL_SET = "cell_type"
 
 
 def run(folder: Path, workers: int) -> None:
@@ -36,9 +36,8 @@ def run(folder: Path, workers: int) -> None:
     from decortex_schemas.tables import freeze_study, register_folder  # noqa: PLC0415
 
     register_folder(DATASET, folder / "recordings")
-    for name in LABEL_SETS:
-        columns = LabelColumns("unit_id", name, session="session")
-        register_labels(DATASET, name, folder / "cell_types.csv", columns)
+    columns = LabelColumns("unit_id", LABEL_SET, session="session")
+    register_labels(DATASET, LABEL_SET, folder / "cell_types.csv", columns)
     declare_plan(STUDY, PlanFile.from_params(read_plan(f"example:{STUDY}")))
 
     def freeze() -> None:
@@ -77,23 +76,21 @@ def partitions() -> str:
     from decortex_schemas import queries  # noqa: PLC0415
 
     found = queries.against_labels(STUDY)["partitions"]
-    by = {(row["method"], row["k"], row["label_set"]): row for row in found}
+    by = {(row["method"], row["k"]): row for row in found}
     rows = []
     for one in queries.agreement(STUDY)["partitions"]:
         if one["finetune"] != "none":
             continue
-        every, merged = (by[one["method"], one["k"], name] for name in LABEL_SETS)
+        types = by[one["method"], one["k"]]
         rows.append(
             (
                 one["method"],
                 one["k"],
-                every["ari"],
-                every["ari_null"],
-                every["ami"],
-                merged["ari"],
+                types["ari"],
+                types["ari_null"],
+                types["ami"],
                 one["ari_seeds"],
                 one["ari_null"],
-                one["ari_restarts"],
                 one["largest_share"],
             )
         )
@@ -103,10 +100,8 @@ def partitions() -> str:
         "ARI with the types",
         "shuffled",
         "AMI",
-        "ARI, photoreceptors as one",
         "ARI between networks",
         "of surrogates",
-        "between starts",
         "largest cluster",
     )
     return table(headings, rows)

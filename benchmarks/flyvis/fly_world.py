@@ -37,8 +37,6 @@ SMALLEST_SPREAD = 1e-6
 # Counts per frame per standard deviation of a neuron's voltage above its lowest.
 GAIN = 2.0
 FRAME_RATE = 25.0
-# They are wired alike in flyvis and answer alike.
-PHOTORECEPTORS = tuple(f"R{number}" for number in range(1, 9))
 
 
 def clips_shown(path: Path) -> NDArray[np.float32]:
@@ -140,7 +138,6 @@ def main() -> None:
             "session": np.repeat([session.name for session, _ in parts], [len(some) for _, some in parts]),
             "unit_id": np.concatenate([session.neurons["unit_id"] for session, _ in parts]),
             "cell_type": names,
-            "photoreceptors_as_one": ["R1-R8" if name in PHOTORECEPTORS else name for name in names],
         }
     )
     labels.to_csv(arguments.folder / "cell_types.csv", index=False)

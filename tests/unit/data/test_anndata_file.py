@@ -83,8 +83,10 @@ def test_features_come_from_a_layer_or_a_view(tmp_path: Path) -> None:
 
 def test_scanpy_opens_it(tmp_path: Path) -> None:
     if not os.environ.get("DECORTEX_TEST_SCANPY"):
-        pytest.importorskip("scanpy", reason="scanpy is not installed: `make scanpy` installs it and runs this")
-    import scanpy  # noqa: PLC0415
+        pytest.importorskip(
+            "scanpy", reason="scanpy is not installed: `make scanpy` installs it and runs this"
+        )
+    import scanpy
 
     path = tmp_path / "neurons.h5ad"
     x, columns, views = neurons()

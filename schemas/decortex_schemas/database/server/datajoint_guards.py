@@ -6,10 +6,13 @@ remove what it makes superfluous.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import stat
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +60,13 @@ def _guarded_foreign_key(line: str, context: dict[str, Any], *rest: Any, **optio
 
 
 def _guarded_key(jobs: Any) -> list[tuple[str, str]]:
-    """Refuse a queue whose key's types, which DataJoint reads from the comments of columns, are none."""
-    found: list[tuple[str, str]] = _key_types(jobs)
+    """Refuse a queue whose key's types, which DataJoint reads from the comments of columns, are none.
+
+    DataJoint reads the graph of all foreign keys anew for every queue; where it holds the table, it is not read again.
+    """
+    graph = jobs._connection.dependencies
+    with _read_once(graph) if jobs._target.full_table_name in graph else nullcontext():
+        found: list[tuple[str, str]] = _key_types(jobs)
     for name, kind in found:
         if not _TYPE.fullmatch(str(kind)):
             raise DatabaseError(
@@ -111,6 +119,16 @@ def _column(values: list[Any]) -> Any:
     for place, value in enumerate(values):
         column[place] = value
     return column
+
+
+@contextmanager
+def _read_once(graph: Any) -> Iterator[None]:
+    """Let a graph that is loaded be as it is."""
+    graph.load = functools.partial(type(graph).load, graph, force=False)
+    try:
+        yield
+    finally:
+        del graph.load
 
 
 def expand(compressed: bytes) -> bytes:

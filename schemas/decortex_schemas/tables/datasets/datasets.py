@@ -176,7 +176,7 @@ def scored_against(dataset: str) -> str:
 
 def true_types(dataset: str) -> np.ndarray[Any, np.dtype[np.int64]] | None:
     """Known functional type of every neuron, in order; None where nobody knows."""
-    types = (Dataset.Neuron & {"dataset": dataset}).to_arrays("true_type", order_by="neuron_idx")
+    types = neuron_column(dataset, "true_type")
     if pd.isna(types).any():
         return None
     return np.asarray(types, dtype=np.int64)
@@ -184,9 +184,30 @@ def true_types(dataset: str) -> np.ndarray[Any, np.dtype[np.int64]] | None:
 
 def sessions_of(dataset: str) -> np.ndarray[Any, np.dtype[np.str_]]:
     """Session of every neuron, in order."""
-    return np.asarray(
-        (Dataset.Neuron & {"dataset": dataset}).to_arrays("session", order_by="neuron_idx"), dtype=str
-    )
+    return np.array(neuron_column(dataset, "session"), dtype=str)
+
+
+def neuron_column(dataset: str, column: str) -> NDArray[Any]:
+    """One column of `Dataset.Neuron` in order, read-only; read once per process, for neurons never change.
+
+    Parameters
+    ----------
+    dataset : str
+    column : str
+        For example 'animal'.
+    """
+    registered = ("content_sha256", "neuron_order_sha256", "registered_at")
+    found = (Dataset & {"dataset": dataset}).proj(*registered).to_dicts()
+    # A dataset that was deleted and registered anew is another one, and so is one of another database.
+    facts = tuple(str(found[0][name]) for name in registered) if found else ()
+    return _neuron_column(schema.database, dataset, facts, column)
+
+
+@lru_cache(maxsize=16)
+def _neuron_column(database: str, dataset: str, facts: tuple[str, ...], column: str) -> NDArray[Any]:
+    values: NDArray[Any] = (Dataset.Neuron & {"dataset": dataset}).to_arrays(column, order_by="neuron_idx")
+    values.setflags(write=False)
+    return values
 
 
 @lru_cache(maxsize=2)

@@ -13,7 +13,7 @@ from decortex import data
 from decortex.evaluation import performance
 from decortex.evaluation.association import CovariateConfig, covariate_columns, log_rate, norms, scaled_scores
 from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
-from decortex_schemas.tables.datasets import Dataset, mapped_recordings, sessions_of
+from decortex_schemas.tables.datasets import Dataset, mapped_recordings, neuron_column, sessions_of
 from decortex_schemas.tables.evaluation.quality import (
     EVALUATION_SEED,
     MAIN_METRIC,
@@ -162,5 +162,4 @@ def covariates_of(key: dict[str, Any]) -> dict[str, FloatArray]:
 
 def animals_of(dataset: str) -> NDArray[np.str_]:
     """Animal of every neuron, in order."""
-    neurons = Dataset.Neuron & {"dataset": dataset}
-    return np.asarray(neurons.to_arrays("animal", order_by="neuron_idx"), dtype=str)
+    return np.array(neuron_column(dataset, "animal"), dtype=str)
