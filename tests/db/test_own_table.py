@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from datajoint.jobs import Job
 from small_lab import fill
 
 import decortex_schemas as schemas
@@ -17,10 +18,10 @@ from decortex.data import TableColumns, read_table
 from decortex.errors import ConfigError, DatasetError, InputError
 from decortex_ops.table_study import TableStudy, analyse_file
 from decortex_schemas import queries
-from decortex_schemas.database import computed_tables
+from decortex_schemas.database import computed_tables, queue_of, schema
 from decortex_schemas.register import PlanFile, declare_plan, register_table, table_of
-from decortex_schemas.tables import load_embedding, load_recordings
-from decortex_schemas.tables.evaluation import insert_table_scores
+from decortex_schemas.tables import Dataset, load_embedding, load_recordings
+from decortex_schemas.tables.evaluation import animals_of, insert_table_scores
 
 COLUMNS = TableColumns(ids="cell", animal="donor", scores=("score",), labels=("type",))
 
@@ -191,3 +192,55 @@ def test_leiden_by_resolution_through_a_study(made: TableStudy) -> None:
     assert {row["fit_status"] for row in rows} == {"ok"}
     assert all(3 <= row["k_effective"] <= 40 for row in rows)
     assert len(schemas.Clustering.Cluster & rows[0]) == rows[0]["k_effective"]
+
+
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Statements that the connection is asked from now on."""
+    asked: list[str] = []
+    query = schema.connection.query
+
+    def listed(text: str, *rest: object, **options: object) -> object:
+        asked.append(text)
+        return query(text, *rest, **options)
+
+    monkeypatch.setattr(schema.connection, "query", listed)
+    return asked
+
+
+def test_progress_of_all_tables_is_two_statements(made: TableStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = []
+    for table in computed_tables():
+        jobs = queue_of(table).progress()
+        states = {name: jobs[name] for name in ("pending", "reserved", "error", "ignore")}
+        expected.append({"table": table.__name__, "done": len(table()), **states})
+    asked = statements(monkeypatch)
+    assert queries.progress() == expected
+    assert len(asked) == 2
+    assert any(row["done"] for row in expected)
+
+
+def test_neurons_are_read_once_and_anew_where_their_dataset_is(
+    made: TableStudy, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_table(file, COLUMNS, name="twice")
+    before = animals_of("twice")
+    asked = statements(monkeypatch)
+    np.testing.assert_array_equal(animals_of("twice"), before)
+    assert not [text for text in asked if "neuron`" in text]
+    (Dataset & {"dataset": "twice"}).delete(prompt=False)
+    other = pd.read_csv(file, keep_default_na=False)
+    other[COLUMNS.animal] = "other"
+    other.to_csv(tmp_path / "other.csv", index=False)
+    register_table(tmp_path / "other.csv", COLUMNS, name="twice")
+    assert set(animals_of("twice")) == {"other"}
+    (Dataset & {"dataset": "twice"}).delete(prompt=False)
+
+
+def test_the_graph_of_foreign_keys_is_read_once_for_all_queues(
+    made: TableStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema.connection.dependencies.load()
+    asked = statements(monkeypatch)
+    for table in computed_tables():
+        assert Job(table()).definition == queue_of(table).definition
+    assert not [text for text in asked if "referenced_table" in text.lower()]
