@@ -200,7 +200,7 @@ def rounds(n_keys: int) -> Iterator[dict[str, Any]]:
     yield {"measure": "queues refreshed", "seconds": sum(taken.values()), "slowest": slowest}
     seconds, rows = _round(sweep)
     yield {"measure": "full round", "seconds": seconds, "rows_read": rows}
-    waits = list(_declared_beside_a_scheduler(plan, settle=5 * seconds))
+    waits = list(_declared_beside_a_scheduler(plan, settle=seconds))
     yield {
         "measure": "changed study",
         "interval_s": EVERY,
@@ -226,7 +226,7 @@ def _declared_beside_a_scheduler(plan: StudyPlan, *, settle: float) -> Iterator[
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     jobs = schemas.Clustering.jobs
     try:
-        time.sleep(20 + settle)  # it starts, and looks at everything
+        time.sleep(15 + 2 * settle)  # it starts, and looks at everything, twice
         for turn in range(DECLARED):
             time.sleep(settle + rng.uniform(0, EVERY))
             counts = (COUNTS[-1] + 1 + turn,)

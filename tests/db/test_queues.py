@@ -21,6 +21,7 @@ from decortex_schemas.database import (
     computed_tables,
     connection_info,
     instance_of,
+    queue_missing,
     queue_of,
     refresh_queue,
     reserve,
@@ -174,9 +175,16 @@ def test_a_round_looks_at_queues_whose_keys_can_have_changed(asked: Any) -> None
     declare_plan("more", plan_for("small", counts=[21], finetunings=[]))
     try:
         due = sources.look()
+        assert sources.new_studies == ("more",)
         assert schemas.Clustering in due
         assert schemas.Performance not in due
+        # What it asks for needs no look at what all others do.
+        assert queue_missing(schemas.Clustering, priority=5, studies=["nobody's"]) == 0
+        assert queue_missing(schemas.Performance, priority=5, studies=["more"]) == 0
+        assert queue_missing(schemas.Clustering, priority=5, studies=sources.new_studies) == 8
+        schemas.Clustering.jobs.delete()
         assert sweep(sources).added == 8
+        assert sources.new_studies == ()
     finally:
         (schemas.Study & {"study": "more"}).delete(prompt=False)
     assert sweep(sources).removed == 8

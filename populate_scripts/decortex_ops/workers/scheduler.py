@@ -69,6 +69,12 @@ def sweep(sources: KeySources | None = None) -> Sweep:
     freed = _free()
     due = computed_tables() if sources is None else sources.look()
     seconds = dict.fromkeys(due, 0.0)
+    early: dict[type[dj.Computed], int] = {}
+    if sources is not None and sources.new_studies:
+        new = sources.new_studies
+        early = _over(
+            dict.fromkeys(due, 0.0), lambda table: queue_missing(table, priority=PRIORITY, studies=new)
+        )
     # What is asked for first: workers wait for it, and for nothing that is no longer.
     added = _over(seconds, lambda table: queue_missing(table, priority=PRIORITY))
     anew = sources is None or sources.studies_changed
@@ -79,7 +85,7 @@ def sweep(sources: KeySources | None = None) -> Sweep:
     if sources is not None:
         for table in seconds:
             sources.refreshed(table, seconds[table])
-    return Sweep(sum(added.values()), sum(removed.values()), freed)
+    return Sweep(sum(early.values()) + sum(added.values()), sum(removed.values()), freed)
 
 
 def _over(

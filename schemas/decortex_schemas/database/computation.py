@@ -7,7 +7,7 @@ else lists tables; what others must know of a table stands on it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -71,6 +71,8 @@ class Computation(dj.Computed):
     memory: ClassVar[Memory | None] = None
     row_format_kb: ClassVar[int | None] = None
     chunk_sizes: ClassVar[Mapping[str, int]] = {}
+    _studies: tuple[str, ...] | None = None
+    _is_narrowed = False
 
     def compute(self, key: dict[str, Any], *fetched: Any) -> Made:
         """Compute one key from what `make_fetch` returned; no transaction is open meanwhile."""
@@ -86,7 +88,24 @@ class Computation(dj.Computed):
         asked : QueryExpression
             With all columns of the key, and others.
         """
+        if self._studies is not None:
+            asked, self._is_narrowed = asked & [{"study": name} for name in self._studies], True
         return dj.U(*self.primary_key) & asked
+
+    def key_source_of(self, studies: Sequence[str]) -> Any:
+        """Keys that these studies ask for; None of a table whose ``key_source`` is not read off studies.
+
+        Parameters
+        ----------
+        studies : sequence of str
+            Their names.
+        """
+        self._studies, self._is_narrowed = tuple(studies), False
+        try:
+            source = self.key_source
+        finally:
+            self._studies = None
+        return source if self._is_narrowed else None
 
     def before_insert(self, key: dict[str, Any], made: Made) -> None:
         """Check what must hold when the row is inserted; an error leaves nothing behind."""

@@ -25,8 +25,8 @@ class KeySources:
     """Remembers when the tables that keys come from were written to, and names the queues that this concerns.
 
     A round in which nothing was written costs one statement. What somebody declares (a study, a network) is queued in
-    the next round; rows that workers compute are looked for less often the longer that takes. `idle` says whether the
-    last look found nothing to refresh.
+    the next round; rows that workers compute are looked for less often the longer that takes. Of the last look, `idle`
+    says whether it found nothing to refresh, and `new_studies` what was declared since the one before.
 
     Parameters
     ----------
@@ -42,7 +42,9 @@ class KeySources:
         self._full_at = 0.0
         self._studies: object = _UNKNOWN
         self._written: dict[str, datetime | None] = {}
+        self._known: frozenset[str] | None = None
         self.studies_changed = True
+        self.new_studies: tuple[str, ...] = ()
         self.idle = False
 
     def look(self) -> list[type[dj.Computed]]:
@@ -55,9 +57,16 @@ class KeySources:
         studies = self._written.get(STUDY)
         self.studies_changed = studies != self._studies
         self._studies = studies
+        self.new_studies = self._newly_declared() if self.studies_changed else ()
         due = [table for table in self._tables if self._is_due(table.__name__, now)]
         self.idle = not due
         return due
+
+    def _newly_declared(self) -> tuple[str, ...]:
+        """Studies that were not there at the look before; none at the first one."""
+        rows = schema.connection.query(f"SELECT study FROM `{schema.database}`.`{STUDY}`").fetchall()
+        known, self._known = self._known, frozenset(str(row[0]) for row in rows)
+        return () if known is None else tuple(sorted(self._known - known))
 
     def declared(self) -> bool:
         """Whether somebody has declared something since the queues were refreshed, for which a round need not wait."""
