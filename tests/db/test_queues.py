@@ -182,12 +182,14 @@ def test_a_round_looks_at_queues_whose_keys_can_have_changed(asked: Any) -> None
         assert queue_missing(schemas.Clustering, priority=5, studies=["nobody's"]) == 0
         assert queue_missing(schemas.Performance, priority=5, studies=["more"]) == 0
         assert queue_missing(schemas.Clustering, priority=5, studies=sources.new_studies) == 8
-        schemas.Clustering.jobs.delete()
+        assert sweep(sources) == Sweep(0, 0, 0)
+        declare_plan("still more", plan_for("small", counts=[22], finetunings=[]))
         assert sweep(sources).added == 8
-        assert sources.new_studies == ()
+        assert sources.new_studies == ("still more",)
     finally:
-        (schemas.Study & {"study": "more"}).delete(prompt=False)
-    assert sweep(sources).removed == 8
+        for name in ("more", "still more"):
+            (schemas.Study & {"study": name}).delete(prompt=False)
+    assert sweep(sources).removed == 16
 
 
 def read_rows() -> int:

@@ -100,9 +100,10 @@ class Computation(dj.Computed):
         studies : sequence of str
             Their names.
         """
+        table: Any = self  # the subclass has the key source
         self._studies, self._is_narrowed = tuple(studies), False
         try:
-            source = self.key_source
+            source = table.key_source
         finally:
             self._studies = None
         return source if self._is_narrowed else None
