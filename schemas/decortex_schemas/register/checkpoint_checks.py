@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from decortex.data.tables import WIDE
 from decortex.errors import CheckpointError
 from decortex.models import checkpoints
 from decortex_schemas.tables import Dataset, ModelTask, is_registered
@@ -40,6 +41,8 @@ def check_name(name: str, content: str, order: str) -> None:
 def check_embedding(path: Path, readout: checkpoints.CheckpointReadout) -> None:
     """Refuse an embedding that no clustering can divide, and name neurons whose features are all one number.
 
+    A matrix that was named by its key and is much wider than long is named, too: it may lie on its side.
+
     Raises
     ------
     CheckpointError
@@ -55,6 +58,13 @@ def check_embedding(path: Path, readout: checkpoints.CheckpointReadout) -> None:
         raise CheckpointError(
             f"the {len(x)} neurons of {path} all have the same features: the readout is as it was initialised, and"
             " there is nothing to cluster. Register the trained network's state dict."
+        )
+    if readout.kind == "named_key" and x.shape[1] > WIDE * len(x):
+        warnings.warn(
+            f"{path} gives {len(x)} neurons x {x.shape[1]} features: one row per neuron is expected, this looks like"
+            " one column per neuron. If it is, save the tensor turned (tensor.T).",
+            UserWarning,
+            stacklevel=3,
         )
     constant = np.equal(x.min(axis=1), x.max(axis=1) if x.shape[1] > 1 else 0)
     if constant.any():

@@ -1,9 +1,10 @@
-from .read import NeuronTable, TableColumns, neuron_table, read_table
+from .read import WIDE, NeuronTable, TableColumns, neuron_table, read_table
 from .text import MISSING_WORDS, SEPARATORS, check_features_named, missing, read_text_table
 
 __all__ = [
     "MISSING_WORDS",
     "SEPARATORS",
+    "WIDE",
     "NeuronTable",
     "TableColumns",
     "check_features_named",
