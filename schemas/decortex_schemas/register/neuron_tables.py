@@ -72,10 +72,6 @@ def register_table(
     path = Path(path)
     name = name or path.stem
     table = read_table(path, columns, wide=wide)
-    if (table.features == table.features[0]).all():
-        raise InputError(
-            f"the {len(table)} neurons of {path} all have the same features: nothing can be clustered."
-        )
     with np.errstate(over="ignore"):
         beyond = ~np.isfinite(table.features.astype(np.float32)).all(axis=0)
     if beyond.any():

@@ -175,6 +175,14 @@ def spoiled(column, row, value):
             frame().drop(columns="donor").rename(columns={"type": "donors"}),
             "no column 'donor'.*mean 'donors'",
         ),
+        (
+            frame().assign(type=[f"t{i}" for i in range(12)]),
+            "each of the 12 labelled neurons has a label of its own in column 'type'",
+        ),
+        (
+            frame().assign(**dict.fromkeys(set(frame()) - {"cell", "donor", "scan", "type", "score"}, 2.0)),
+            "the 12 neurons of .* all have the same features",
+        ),
         (frame().assign(notes="good"), "'notes' should hold numbers, but holds 'good'.*in 12 of 12 rows"),
     ],
 )

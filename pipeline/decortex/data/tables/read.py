@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 from decortex.arrays import real_array
 from decortex.data.anndata_file import read_anndata
 from decortex.data.npy import read_array
-from decortex.data.tables.text import check_features_named, check_named_once, missing, read_text_table
+from decortex.data.tables.text import (
+    check_features_named,
+    check_labels,
+    check_named_once,
+    missing,
+    read_text_table,
+)
 from decortex.errors import InputError, OperationError
 
 Matrix = tuple[NDArray[np.float64], Sequence[str]]
@@ -111,8 +117,9 @@ def read_table(path: str | Path, columns: TableColumns | None = None, *, wide: b
     Raises
     ------
     InputError
-        If the file or a column is missing, the table is empty, holds one neuron, lies on its side, lacks ids or has
-        them twice, or holds text or nothing where a number is expected. Nothing is repaired or dropped silently.
+        If the file or a column is missing, the table is empty, holds one neuron or equal ones alone, lies on its side,
+        lacks ids or has them twice, or holds text or nothing where a number is expected, or a label per neuron. Nothing
+        is repaired or dropped silently.
     OperationError
         If the package that reads this format is not installed.
 
@@ -186,6 +193,13 @@ def _table(
         _check_shape(values.shape[0], values.shape[1], path, wide=wide)
         ids = _ids(frame, columns, path)
     _check_finite(values, names, ids)
+    if (values == values[0]).all():
+        raise InputError(
+            f"the {len(values)} neurons of {path} all have the same features: nothing to cluster."
+        )
+    labels = {name: _words(frame, name, ids, needed=False) for name in columns.labels}
+    for name, words in labels.items():
+        check_labels(words, name)
     return NeuronTable(
         features=np.ascontiguousarray(values, dtype=np.float64),
         feature_names=tuple(names),
@@ -193,7 +207,7 @@ def _table(
         animals=None if columns.animal is None else _words(frame, columns.animal, ids, needed=True),
         sessions=None if columns.session is None else _words(frame, columns.session, ids, needed=True),
         scores={name: _scores(frame[name], name, ids) for name in columns.scores},
-        labels={name: _words(frame, name, ids, needed=False) for name in columns.labels},
+        labels=labels,
         sha256=digest,
     )
 

@@ -163,3 +163,27 @@ def _encoding(path: Path, error: UnicodeDecodeError) -> str:
     if begin == b"PK":
         return "it is a zip archive or a spreadsheet: export the sheet as CSV UTF-8"
     return f"{str(error).strip()}; save it as CSV UTF-8"
+
+
+def check_labels(words: NDArray[np.str_], name: str) -> None:
+    """Refuse a column of labels that tells every labelled neuron from every other.
+
+    Parameters
+    ----------
+    words : ndarray of str, shape (n_neurons,)
+        '' where unknown.
+    name : str
+        Of the column.
+
+    Raises
+    ------
+    InputError
+        If more than two neurons have a label, and each one of its own.
+    """
+    given = words[words != ""]
+    if 2 < len(given) == len(np.unique(given)):
+        raise InputError(
+            f"each of the {len(given)} labelled neurons has a label of its own in column {name!r} (first:"
+            f" {str(given[0])!r}): nothing can be compared with it. If it is the column of ids, name it so, or leave it"
+            " out (ignore)."
+        )
