@@ -131,9 +131,21 @@ def parquet(tmp_path, table):
 
 
 def test_an_index_of_parquet_is_a_column(tmp_path):
-    found = read_table(parquet(tmp_path, frame().set_index("cell")), CELLS)
-    assert found.ids.tolist() == frame()["cell"].tolist()
-    assert found.feature_names == ("depth", "rate")
+    written = [
+        frame().set_index("cell"),
+        frame().set_index("cell", drop=False),
+        frame()
+        .set_index("cell")
+        .set_axis(pd.RangeIndex(5, 5 + N), axis=0)
+        .assign(cell=frame()["cell"].tolist()),
+    ]
+    for table in written:
+        found = read_table(parquet(tmp_path, table), CELLS)
+        assert found.ids.tolist() == frame()["cell"].tolist()
+        assert found.feature_names == ("depth", "rate")
+    two = frame().assign(animal="a").set_index(["animal", "cell"])
+    found = read_table(parquet(tmp_path, two), TableColumns(ids="cell", animal="animal"))
+    assert found.animals.tolist() == ["a"] * N
 
 
 def test_types_of_parquet_that_know_no_value(tmp_path):

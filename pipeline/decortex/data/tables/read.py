@@ -149,9 +149,10 @@ def _parquet(path: Path) -> tuple[pd.DataFrame, None]:
         raise OperationError("reading parquet needs pyarrow: pip install 'decortex[parquet]'.") from None
     except (ValueError, OSError) as error:
         raise InputError(f"{path} is no parquet file ({error}).") from None
-    index = frame.index.names != [None] * frame.index.nlevels  # set_index('cell') before it was written
-    frame = frame.reset_index() if index else frame
     check_named_once(frame.columns, path)
+    for level, name in enumerate(frame.index.names):  # set_index('cell') before it was written
+        if name is not None and name not in frame.columns:
+            frame.insert(level, name, frame.index.get_level_values(level))
     return frame.rename(columns=str), None
 
 
