@@ -48,7 +48,7 @@ demo-real: setup
 
 # Twice as many processes as two processors: many tests wait, for workers, servers and the disk.
 test: setup
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --junitxml=.test-times.xml
 
 faults: setup
 	REPEATS=$(or $(REPEATS),20) AWAY_SECONDS=$(or $(AWAY_SECONDS),30) $(BIN)/python -m pytest -q tests/e2e/test_faults.py $(if $(KIND),-k "$(KIND)")

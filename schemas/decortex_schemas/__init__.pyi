@@ -1,6 +1,7 @@
 from .database.deletions import Deletion
 from .database.environment.provenance import Environment, SchemaVersion, UpgradeStep
-from .database.schema import connect, schema
+from .database.schema import schema
+from .database.session import connect
 from .database.work.leases import WorkerLease
 from .tables.clustering import Clustering
 from .tables.datasets.datasets import Dataset
@@ -25,8 +26,9 @@ from .tables.evaluation.scored import RecordingSummary
 from .tables.evaluation.table_scores import TableScore, TableScoreAssociation
 from .tables.finetuning import ContinuedTraining, DECFinetune
 from .tables.networks.network_states import NetworkState
-from .tables.networks.networks import ModelTask, Performance, TrainedModel
+from .tables.networks.networks import ModelTask, TrainedModel
 from .tables.networks.null_networks import NullDataset, NullRecordings, NullStudy
+from .tables.networks.performance import Performance
 from .tables.specs import (
     ClusterCount,
     ClusteringMethod,

@@ -112,7 +112,7 @@ def test_a_state_holds_the_network_that_its_row_says(joint: str) -> None:
     key = {"dataset": "small-jointly", "model_spec_id": start, "model_seed": 1}
     row = (schemas.TrainedModel & key).fetch1()
     assert (row["n_epochs"], row["kept_epoch"], row["stop_reason"]) == (1, 1, "handed_over")
-    handover = schemas.tables.networks.network_states.handover_of(key)
+    handover = schemas.tables.networks.handover_of(key)
     network = load_network(schemas.TrainedModel & key)
     schedule = TrainingConfig.from_params({**TRAINING, "optimiser_state": "carried"})
     continue_training(network, load_recordings("small-jointly"), schedule, seed=1, after=handover)
@@ -326,6 +326,6 @@ def test_a_result_that_changes_under_a_state_is_refused_and_the_same_one_is_not(
     digest = control.fetch1("checkpoint_sha256")
     control.delete(prompt=False)
     with pytest.raises(ConfigError, match="holds an earlier result of this ContinuedTraining"):
-        schemas.tables.networks.network_states.check_no_state("ContinuedTraining", key, "0" * 64)
+        schemas.tables.networks.check_no_state("ContinuedTraining", key, "0" * 64)
     schemas.ContinuedTraining.populate(key)
     assert (schemas.ContinuedTraining & key).fetch1("checkpoint_sha256") == digest

@@ -14,7 +14,7 @@ import pymysql
 from pymysql.constants import CLIENT
 
 from decortex.errors import ConfigError, DatabaseError
-from decortex_schemas.database import Settings, refusal_of, server_refusal
+from decortex_schemas.database import Settings, author_rights, refusal_of, server_refusal
 
 Role = Literal["viewer", "worker", "author", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -27,17 +27,6 @@ MEANING: dict[Role, str] = {
 # Whom to ask for a role: a name or an address, set by the lab.
 ADMINISTRATOR = "DECORTEX_ADMIN"
 _NAME_LENGTH = 32  # of a user or role, by MySQL
-# Inserting "what is not there yet" is an update of the key by itself to MySQL; a study's priority may change.
-_KEY_COLUMNS = {
-    "#seed": "seed",
-    "#cluster_count": "k",
-    "model_task": "dataset",
-    "network_state": "model_spec_id",
-    "null_study": "null_study",
-    "state_study": "states_study",
-    "study": "priority",
-    "view_request": "study",
-}
 _CODES = {
     1227: "this account may not manage users (it needs CREATE USER and GRANT OPTION, as the server's root has)",
     1044: "this account may not grant rights on this database (it needs GRANT OPTION)",
@@ -88,13 +77,9 @@ def table_rights(table: str, role: Role) -> tuple[str, ...]:
         return ("INSERT", "UPDATE", "DELETE")
     if table.startswith("_") or table == "environment":
         return ("INSERT",)
-    if role != "author" or table.startswith("~") or table in ("#schema_version", "deletion", "upgrade_step"):
+    if role != "author" or table.startswith("~"):
         return ()
-    if table == "k_choice":  # a person's own, which may be replaced
-        return ("INSERT", "DELETE")
-    if table == "study_tag":  # words, which say nothing of results
-        return ("INSERT", "UPDATE (study)", "DELETE")
-    return ("INSERT", f"UPDATE ({_KEY_COLUMNS[table]})") if table in _KEY_COLUMNS else ("INSERT",)
+    return author_rights().get(table, ("INSERT",))
 
 
 def refresh_roles(settings: Settings) -> None:

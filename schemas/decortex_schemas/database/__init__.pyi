@@ -6,10 +6,6 @@ from .computation import (
     Computation,
     Made,
 )
-from .definitions import (
-    combined_digest,
-    definition_digests,
-)
 from .deletions import (
     Deletion,
     cascade_counts,
@@ -17,6 +13,10 @@ from .deletions import (
     delete_selected,
     frozen_studies_hit,
     record_deletion,
+)
+from .digests import (
+    combined_digest,
+    definition_digests,
 )
 from .environment.installed_code import (
     build_facts,
@@ -41,11 +41,12 @@ from .run_state import (
 )
 from .schema import (
     activate,
+    author_rights,
+    chain_of,
     check_version,
     compressed_tables,
     computed_tables,
     configure_store,
-    connect,
     declare_everything,
     instance_of,
     load_tables,
@@ -82,6 +83,9 @@ from .server.tls import (
 )
 from .server.version_check import (
     check_server,
+)
+from .session import (
+    connect,
 )
 from .store import (
     Reference,
@@ -167,9 +171,11 @@ __all__ = [
     "UpgradeStep",
     "WorkerLease",
     "activate",
+    "author_rights",
     "backend",
     "build_facts",
     "cascade_counts",
+    "chain_of",
     "check_server",
     "check_store_path",
     "check_version",

@@ -17,6 +17,8 @@ from decortex_schemas.database.schema import schema
 class Deletion(dj.Manual):
     """One deletion: which rows were meant, what went with them, who did it and why."""
 
+    author_rights = ()
+
     definition = """
     # Rows that somebody deleted
     deletion_id : int32

@@ -1,4 +1,4 @@
-"""The one schema object of all tables, and `connect()`. No table is defined here."""
+"""The one schema object of all tables: how it is bound to a database and declared there. No table is defined here."""
 
 from __future__ import annotations
 
@@ -9,20 +9,15 @@ import logging
 import os
 import pkgutil
 import re
-import stat
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import datajoint as dj
-import pymysql
-from threadpoolctl import threadpool_limits
 
-from decortex.errors import DatabaseError
-from decortex_schemas.database.definitions import definition_digests
+from decortex_schemas.database.digests import definition_digests
 from decortex_schemas.database.server import (
     Settings,
     check_server,
@@ -31,9 +26,7 @@ from decortex_schemas.database.server import (
     install,
     object_store,
     open_lab_connection,
-    read_settings,
     refuse_foreign_settings,
-    store_folder,
 )
 from decortex_schemas.database.versions import declared_version, record_version, refuse_other_version
 
@@ -42,90 +35,6 @@ logging.getLogger("datajoint").setLevel(os.environ.get("DJ_LOG_LEVEL", "WARNING"
 install()
 schema = dj.Schema()
 _instances: dict[tuple[str, str], dj.Computed] = {}
-
-# The server's number for "this session or transaction is read only".
-_READ_ONLY = 1792
-
-
-def connect(*, threads: int = 1, must_write: bool = False) -> dj.Connection:
-    """Connect this process to the database and make every table usable.
-
-    After it, a plain ``Clustering.populate(reserve_jobs=True)`` works: the software environment is
-    registered, the store is configured, the number of threads is pinned (equal threads give equal bits),
-    and a heartbeat keeps this process's reservations alive. Calling it again is free.
-
-    Parameters
-    ----------
-    threads : int
-        Threads that numpy, scikit-learn and torch may use in this process.
-    must_write : bool
-        Whether an account that may only read is refused. By default it is connected for reading, with a warning:
-        queries and `fetch` work, `populate` does not.
-
-    Notes
-    -----
-    An empty database is declared first, jobs tables included, as `decortex init` does.
-
-    Returns
-    -------
-    datajoint.Connection
-        The open connection.
-
-    Raises
-    ------
-    DatabaseError
-        If the server cannot be reached, refuses the credentials, or is not MySQL 8.0.13 or newer.
-
-    Examples
-    --------
-    >>> import decortex_schemas as schemas
-    >>> schemas.connect()                                   # doctest: +SKIP
-    """
-    from decortex_schemas.database.environment import provenance  # noqa: PLC0415  (they import this module's schema)
-    from decortex_schemas.database.work import leases  # noqa: PLC0415  (they import this module's schema)
-
-    if not _is_open():
-        connection = open_connection(read_settings())
-        if declared_version(connection, database_name()) is None:
-            declare_everything(connection, anew=False)
-        activate(connection)
-    if not must_write and not _may_compute(schema.connection):
-        _go_on_reading()
-        return schema.connection
-    prepare_store(store_folder())
-    pin_threads(threads)
-    provenance.register_environment(threads=threads)
-    leases.start_heartbeat()
-    return schema.connection
-
-
-def _may_compute(connection: dj.Connection) -> bool:
-    """Whether this account may register an environment, as all who compute must; nothing is written."""
-    name = f"`{database_name()}`.`environment`"
-    try:
-        connection.query(f"INSERT INTO {name} SELECT * FROM {name} WHERE FALSE")
-    except dj.errors.AccessError:
-        return False
-    except pymysql.MySQLError as error:
-        if error.args[:1] != (_READ_ONLY,):
-            raise
-        return False  # connected for reading before
-    return True
-
-
-def _go_on_reading() -> None:
-    """Go on as a reader: nothing is registered, no lease is held, and the session writes nothing."""
-    settings = read_settings()
-    schema.connection.query("SET SESSION TRANSACTION READ ONLY")
-    warnings.warn(
-        f"connected for reading only: user {settings.user!r} may not compute in database {settings.database!r}. That "
-        f"takes the role worker; an administrator gives it (decortex db grant {settings.user} --role worker).",
-        stacklevel=3,
-    )
-
-
-def _is_open() -> bool:
-    return bool(schema.is_activated() and schema.connection is not None and schema.connection.is_connected)
 
 
 def open_connection(settings: Settings) -> dj.Connection:
@@ -147,36 +56,10 @@ def open_connection(settings: Settings) -> dj.Connection:
     return open_lab_connection(settings.host, settings.port, settings.user, settings.password, settings.tls)
 
 
-def prepare_store(folder: Path) -> None:
-    """Create the store's folder where it is missing, private to its owner; needed to write, not to read.
-
-    Raises
-    ------
-    DatabaseError
-        If the folder cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
-    except OSError as error:
-        raise DatabaseError(
-            f"the store folder {folder} cannot be made ({error}); set DECORTEX_STORE."
-        ) from error
-    if not os.access(folder, os.W_OK):
-        raise DatabaseError(f"the store folder {folder} is not writable; set DECORTEX_STORE to one that is.")
-
-
 def configure_store(folder: Path) -> None:
     """Tell DataJoint where arrays and checkpoints lie; the folder is not touched."""
     main = object_store() or {"protocol": "file", "location": str(folder)}
     dj.config["stores"] = {"default": "main", "main": main}
-
-
-def pin_threads(threads: int) -> None:
-    """Fix how many threads numerical libraries use in this process."""
-    import torch  # noqa: PLC0415  (a reader of results needs none)
-
-    threadpool_limits(threads)
-    torch.set_num_threads(threads)
 
 
 def activate(connection: dj.Connection, *, create_tables: bool = False, checked: bool = False) -> None:
@@ -260,7 +143,12 @@ def computed_tables() -> list[type[dj.Computed]]:
     """All computed tables in the order of the chain: what rests on a table comes behind it, evaluation last."""
     load_tables()
     computed = [cls for cls, _ in schema.declare_list if issubclass(cls, dj.Computed)]
-    return sorted(computed, key=lambda table: (stage_of(table) == "evaluation", _depth(table)))
+    return sorted(computed, key=_order)
+
+
+def _order(table: type[dj.Computed]) -> tuple[bool, int]:
+    """Place in the order of the chain: evaluation last, and what rests on a table behind it."""
+    return stage_of(table) == "evaluation", _depth(table)
 
 
 def stage_of(table: type[dj.Computed]) -> str:
@@ -283,11 +171,31 @@ def table_classes() -> list[type[dj.Table]]:
 @functools.cache
 def _depth(table: type[dj.Table]) -> int:
     """Length of the longest chain of foreign keys above a table."""
+    return 1 + max(map(_depth, _parents(table)), default=0)
+
+
+def _parents(table: type[dj.Table]) -> list[type[dj.Table]]:
+    """Tables that a table's foreign keys name."""
     names = re.findall(
         r"^\s*->\s*(?:\[[^\]]*\]\s*)?(\w+)", str(getattr(table, "definition", "")), flags=re.MULTILINE
     )
-    parents = [getattr(sys.modules[table.__module__], name, None) for name in names]
-    return 1 + max((_depth(parent) for parent in parents if isinstance(parent, type)), default=0)
+    found = [getattr(sys.modules[table.__module__], name, None) for name in names]
+    return [parent for parent in found if isinstance(parent, type)]
+
+
+def chain_of(*tables: type[dj.Computed]) -> list[type[dj.Computed]]:
+    """Computed tables that some rest on by their foreign keys, and these; what rests on a table comes behind it."""
+    found: set[type[dj.Table]] = set()
+    waiting: list[type[dj.Table]] = list(tables)
+    while waiting:
+        table = waiting.pop()
+        if table not in found:
+            found.add(table)
+            waiting += _parents(table)
+    computed = [
+        table for table in sorted(found, key=lambda one: one.__name__) if issubclass(table, dj.Computed)
+    ]
+    return sorted(computed, key=_order)
 
 
 def instance_of(table: type[dj.Computed]) -> dj.Computed:
@@ -299,21 +207,9 @@ def instance_of(table: type[dj.Computed]) -> dj.Computed:
     if known not in _instances:
         instance = table()
         with _quiet():
-            instance.jobs.error = functools.partial(_keep_error, instance.jobs)
+            _ = instance.jobs  # declares the jobs table
         _instances[known] = instance  # not before: the server may go away meanwhile
     return _instances[known]
-
-
-def _keep_error(jobs: Any, key: dict[str, Any], error_message: str, error_stack: str | None = None) -> None:
-    """Keep a key's error if this process still holds the key; else another one has it, or has made it.
-
-    DataJoint's own update ends the worker where the queue entry is gone, and would mark another process's
-    reservation.
-    """
-    from decortex_schemas.database.work import holds  # noqa: PLC0415  (it imports this module's schema)
-
-    if holds(jobs.target, key):
-        type(jobs).error(jobs, key, error_message, error_stack)
 
 
 def queue_of(table: type[dj.Computed]) -> Any:
@@ -368,6 +264,15 @@ def compressed_tables() -> dict[str, int]:
     """Names in MySQL of the tables that are kept compressed, with the kilobytes of their blocks."""
     sizes = {str(cls.table_name): getattr(cls, "row_format_kb", None) for cls in table_classes()}
     return {name: int(kilobytes) for name, kilobytes in sizes.items() if kilobytes is not None}
+
+
+def author_rights() -> dict[str, tuple[str, ...]]:
+    """What authors may do to the rows of a table beside reading, by the table's name in MySQL.
+
+    They insert into tables that hold what people register; a table that says otherwise has ``author_rights``. Inserting
+    what is not there yet is an update of the key by itself to MySQL.
+    """
+    return {str(cls.table_name): tuple(getattr(cls, "author_rights", ("INSERT",))) for cls in table_classes()}
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from decortex.errors import DatabaseError
-from decortex_schemas.database.definitions import combined_digest, differences, told
+from decortex_schemas.database.digests import combined_digest, differences, told
 
 # Raised whenever a released version's definitions change; decortex_schemas/migrations brings older databases there.
 SCHEMA_VERSION = 3

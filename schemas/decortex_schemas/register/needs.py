@@ -9,18 +9,6 @@ import datajoint as dj
 
 from decortex_schemas.tables import FinetuneSpec, ModelTask, NetworkState, NullDataset, Study, ViewRequest
 
-# Parts of a study, each of which must hold a key's columns that it has too. Fine-tunings are asked for one by one,
-# and only of a key that names one.
-_PARTS = (
-    Study.Model,
-    Study.Embedding,
-    Study.Method,
-    Study.Count,
-    Study.Restart,
-    Study.Subsample,
-    Study.Null,
-    ViewRequest,
-)
 # Rows that a declared network or null dataset asks for by itself, whatever study there is.
 _BY_NETWORK = ("TrainedModel", "Performance")
 _BY_DATASET = ("NullRecordings",)
@@ -45,9 +33,10 @@ def asked_by(names: Collection[str], study: str = "%s") -> tuple[str, int]:
     own = set(names)
     if "study" in own:
         return f"q.`study` = {study}", 1
-    parts: list[Any] = [part() for part in _PARTS]
-    if "finetune_id" in own:
-        parts.append(Study.Finetuning())
+    # What a study asks for, each of which must hold a key's columns that it has too. Fine-tunings are asked for one by
+    # one, and only of a key that names one.
+    asking: list[type[dj.Table]] = [*parts_of(Study), ViewRequest]
+    parts: list[Any] = [part() for part in asking if part is not Study.Finetuning or "finetune_id" in own]
     conditions = []
     for part in parts:
         shared = [name for name in part.primary_key if name != "study" and name in own]
@@ -86,9 +75,7 @@ def own_condition(table: type[dj.Computed]) -> tuple[str, int]:
     if table.__name__ in _BY_DATASET:
         return "FALSE", 0
     theirs, _ = asked_by(names, study="other.`study`")
-    study, task, state, part = (
-        one().full_table_name for one in (Study, ModelTask, NetworkState, Study.Model)
-    )
+    study, task, state, part = _names(Study, ModelTask, NetworkState, Study.Model)
     only = f"{mine} AND NOT EXISTS (SELECT 1 FROM {study} AS other WHERE other.study <> %s AND {theirs})"
     if table.__name__ in _BY_NETWORK:
         same = " AND ".join(f"task.`{name}` = q.`{name}`" for name in ModelTask().primary_key)
@@ -113,9 +100,7 @@ def unused_condition(table: type[dj.Table]) -> str:
     asked, n_named = asked_by(names, study="other.`study`")
     if "study" in names or not n_named or table.__name__ in _BY_DATASET:
         return "FALSE"
-    study, task, state, null, model = (
-        one().full_table_name for one in (Study, ModelTask, NetworkState, NullDataset, Study.Model)
-    )
+    study, task, state, null, model = _names(Study, ModelTask, NetworkState, NullDataset, Study.Model)
     conditions = [f"NOT EXISTS (SELECT 1 FROM {study} AS other WHERE {asked})"]
     if "model_spec_id" in names:
         conditions.append(
@@ -132,6 +117,11 @@ def unused_condition(table: type[dj.Table]) -> str:
             f"EXISTS (SELECT 1 FROM {task} AS task WHERE {same} AND task.checkpoint_sha256 IS NULL)"
         )
     return " AND ".join(conditions)
+
+
+def _names(*tables: type[dj.Table]) -> list[str]:
+    """Names of tables in SQL."""
+    return [str(table().full_table_name) for table in tables]
 
 
 def parts_of(table: type[dj.Table]) -> list[type[dj.Part]]:

@@ -42,11 +42,8 @@ from .networks.network_states import (
     register_state,
 )
 from .networks.networks import (
-    SCORED_TIERS,
     ModelTask,
-    Performance,
     TrainedModel,
-    load_network,
     raw_embedding,
 )
 from .networks.null_networks import (
@@ -56,9 +53,14 @@ from .networks.null_networks import (
     check_parent,
     declare_null_datasets,
 )
+from .networks.performance import (
+    SCORED_TIERS,
+    Performance,
+)
 from .networks.stored_networks import (
     TASK_COLUMNS,
     build_task,
+    load_network,
     rebuild_task,
 )
 from .specs import (

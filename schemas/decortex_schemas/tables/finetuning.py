@@ -17,13 +17,14 @@ from decortex.models import training
 from decortex.models.training import TrainingConfig
 from decortex_schemas.database import STAMP, Computation, Environment, Made, run_state, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import Clustering
-from decortex_schemas.tables.consensus_starts import consensus_start, start_labels, without_waiting
 from decortex_schemas.tables.datasets import load_recordings
 from decortex_schemas.tables.embeddings import array_sha256
 from decortex_schemas.tables.finetune_rows import curve_rows, head_rows, moved_row
+from decortex_schemas.tables.finetune_starts import start_digest, start_labels, without_waiting
 from decortex_schemas.tables.networks import (
     SCORE_COLUMNS,
     SCORED_TIERS,
+    STATE_TABLES,
     TrainedModel,
     check_no_state,
     checkpoint_bytes,
@@ -237,9 +238,7 @@ class DECFinetune(Computation):
             (EmbeddingSpec & key).fetch1("params"),
             (TrainedModel & key).fetch1("checkpoint_sha256"),
             (Clustering & key).fetch1("fit_status"),
-            consensus_start(key, params["start_study"])["labels_sha256"]
-            if params.get("start") == "consensus"
-            else None,
+            start_digest(key, params),
         )
 
     def compute(
@@ -378,3 +377,6 @@ def partition_labels(key: dict[str, Any]) -> NDArray[np.int16]:
 def shared_maps() -> training.MapMemory:
     """Feature maps of cores that stay as they are, shared by this process's fine-tunings, controls and nulls."""
     return training.MapMemory(2 * 1024**3)
+
+
+STATE_TABLES.update(control=ContinuedTraining, fine_tuned=DECFinetune)

@@ -31,6 +31,8 @@ NETWORK_SEED = -1
 class Seed(dj.Lookup):
     """Random seeds; studies add the ones they name. -1, as a control's seed, is the network's own."""
 
+    author_rights = ("INSERT", "UPDATE (seed)")
+
     definition = """
     # Random seed
     seed : int32
@@ -142,6 +144,8 @@ class ClusteringMethod(dj.Lookup):
 @schema
 class ClusterCount(dj.Lookup):
     """Numbers of clusters; studies add the ones they name."""
+
+    author_rights = ("INSERT", "UPDATE (k)")
 
     definition = """
     # Number of clusters

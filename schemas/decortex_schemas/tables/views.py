@@ -42,6 +42,8 @@ class ViewSpec(dj.Lookup):
 class ViewRequest(dj.Manual):
     """A view that somebody wants of every embedding of a study."""
 
+    author_rights = ("INSERT", "UPDATE (study)")
+
     definition = """
     # View asked of a study's embeddings
     -> Study

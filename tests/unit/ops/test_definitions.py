@@ -17,11 +17,11 @@ from decortex_schemas.database import (
 )
 from decortex_schemas.database.definitions import (
     COMMAND,
-    normal_form,
     recorded_definitions,
     unrecorded_change,
     write_record,
 )
+from decortex_schemas.database.digests import normal_form
 from decortex_schemas.migrations import migrations
 
 

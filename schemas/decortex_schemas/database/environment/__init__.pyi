@@ -11,6 +11,7 @@ from .provenance import (
     UpgradeStep,
     describe_environment,
     environment_hash,
+    register_environment,
     register_row,
     run_stamp,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "code_state",
     "describe_environment",
     "environment_hash",
+    "register_environment",
     "register_row",
     "run_stamp",
     "source_digest",

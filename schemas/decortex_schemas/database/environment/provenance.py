@@ -52,6 +52,8 @@ computation_version = 1 : int16  # of the code that computed it, see `decortex_s
 class SchemaVersion(dj.Lookup):
     """Which version of the table definitions this database holds: one row, written when all are declared."""
 
+    author_rights = ()
+
     definition = """
     # Version of the table definitions
     version : int16
@@ -64,6 +66,8 @@ class SchemaVersion(dj.Lookup):
 @schema
 class UpgradeStep(dj.Manual):
     """A step of `decortex db upgrade` that is done, and is not done again where an upgrade was interrupted."""
+
+    author_rights = ()
 
     definition = """
     # Finished steps of upgrades

@@ -17,6 +17,7 @@ from .leases import (
     requeue_errors,
     reserve,
     say_program,
+    start_heartbeat,
     tables_to_free,
 )
 from .queues import (
@@ -47,5 +48,6 @@ __all__ = [
     "reserve",
     "say_program",
     "sources_of",
+    "start_heartbeat",
     "tables_to_free",
 ]

@@ -192,6 +192,22 @@ def holds(table: dj.Computed, key: dict[str, Any]) -> bool:
     return bool(row[0])
 
 
+_keep_error_of_any = Job.error
+
+
+def _keep_error(jobs: Job, key: dict[str, Any], error_message: str, error_stack: str | None = None) -> None:
+    """Keep a key's error if this process still holds the key; else another one has it, or has made it.
+
+    DataJoint's own update ends the worker where the queue entry is gone, and would mark another process's
+    reservation.
+    """
+    if jobs.database != schema.database or holds(jobs.target, key):
+        _keep_error_of_any(jobs, key, error_message, error_stack)
+
+
+Job.error = _keep_error
+
+
 def complete(table: dj.Computed, key: dict[str, Any]) -> None:
     """Take a key that is in the table from the queue, unless another process has reserved it meanwhile."""
     where, values = _is_key(table, key)

@@ -37,12 +37,11 @@ from decortex_schemas.tables import (
     ViewRequest,
 )
 from decortex_schemas.tables.evaluation import AgreementNullRequest, AxesSpec, TableScore
+from decortex_schemas.tables.studies import SELECTION_MEMBERS
 
 if TYPE_CHECKING:
     from decortex_schemas.register import PlanFile
 
-# What a choice of K adds to the partitions that a study holds anyway.
-_CHOICE = ("KCriteria", "NullFit", "SeedNullFit")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -209,7 +208,9 @@ def forecast_plan(name: str, plan: PlanFile) -> list[dict[str, Any]]:
         known = {str(study) for study in Study().to_arrays("study")}
         register.declare_plan(name, plan)
         new = {str(study) for study in Study().to_arrays("study")} - known
-        added = {register.selection_study_of(name): _CHOICE}
+        # What a choice of K adds to the partitions that the study holds anyway.
+        choice = tuple(table.__name__ for table, _ in SELECTION_MEMBERS)
+        added = {register.selection_study_of(name): choice}
         return [forecast(study, only=added.get(study)) for study in (name, *sorted(new - {name}))]
 
 

@@ -21,15 +21,10 @@ from decortex_schemas.tables import (
 from decortex_schemas.tables.evaluation import (
     SELECTION,
     KChoice,
-    KCriteria,
     KSelection,
-    NullFit,
-    SeedNullFit,
     TypeCount,
-    asked_criteria,
-    asked_nulls,
-    asked_seed_nulls,
 )
+from decortex_schemas.tables.studies import SELECTION_MEMBERS
 
 _OF_TYPES = ("model_seed", "spec", "status", "n_types", "at_least", "sentence")
 
@@ -158,11 +153,7 @@ def selection_cost(study: str) -> dict[str, Any]:
         core; None before the first. ``types``: ``jobs``, ``done`` and ``seconds_left`` of the count of types, which
         every study asks for.
     """
-    tables = {
-        KCriteria: asked_criteria(study),
-        NullFit: asked_nulls(study),
-        SeedNullFit: asked_seed_nulls(study),
-    }
+    tables = {table: asked(study) for table, asked in SELECTION_MEMBERS}
     n_criteria, n_nulls, n_joint = (len(asked) for asked in tables.values())
     of = {"study": study}
     grid = len(Study.Count & of & "k > 1") * len(Study.Restart & of) * len(Study.Model & of)

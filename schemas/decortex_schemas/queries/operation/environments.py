@@ -8,15 +8,12 @@ from typing import Any
 
 import datajoint as dj
 
-from decortex_schemas.database import NUMERICS, Environment, computed_tables
+from decortex_schemas.database import NUMERICS, Environment, chain_of, computed_tables
 from decortex_schemas.queries.basis import Row
 from decortex_schemas.queries.catalogue import one_at_a_time, require_frozen
 from decortex_schemas.tables import (
-    Clustering,
     ContinuedTraining,
     DECFinetune,
-    Embedding,
-    TrainedModel,
     current_version,
     has_stale,
     members_of,
@@ -24,8 +21,6 @@ from decortex_schemas.tables import (
     version_counts,
 )
 
-# What a partition rests on, in the order of the chain.
-_CHAIN = (TrainedModel, Embedding, Clustering, ContinuedTraining, DECFinetune)
 _COLUMNS = ("git_commit", "dirty", "source_sha256", "decortex_version", *NUMERICS, "cpu")
 
 
@@ -60,7 +55,7 @@ def mixed_environments(study: str) -> list[Row]:
     known = {int(row["env_id"]): row for row in Environment.proj(*_COLUMNS).to_dicts()}
     members = members_of(study).proj()
     found: list[Row] = []
-    for table in _CHAIN:
+    for table in chain_of(DECFinetune, ContinuedTraining):  # what a partition rests on, and its control
         grouped = dj.U("env_id").aggr(table & members, n="COUNT(*)").to_dicts()
         counts = {int(row["env_id"]): int(row["n"]) for row in grouped}
         for column in ("source_sha256", *NUMERICS):

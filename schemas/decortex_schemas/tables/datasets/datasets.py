@@ -144,9 +144,6 @@ def load_recordings(dataset: str) -> data.Recordings:
 
 def _opener(kind: str) -> Callable[[dict[str, Any]], data.Recordings] | None:
     """What opens a kind of dataset whose recordings rest on tables further down the chain; None for others."""
-    # These modules rest on this one, and add their kinds when they are imported: whoever opens needs them.
-    from decortex_schemas.tables.networks import null_networks, own_responses  # noqa: F401, PLC0415
-
     return OPENERS.get(kind)
 
 

@@ -1,21 +1,15 @@
 from .network_states import (
+    STATE_TABLES,
     NetworkState,
-    check_no_state,
-    handover_of,
     parent_key,
     register_state,
 )
 from .networks import (
-    SCORE_COLUMNS,
-    SCORED_TIERS,
     ModelTask,
-    Performance,
     TrainedModel,
-    check_order,
-    checkpoint_bytes,
-    load_network,
+    check_no_state,
+    handover_of,
     raw_embedding,
-    score_rows,
 )
 from .null_networks import (
     NullDataset,
@@ -26,16 +20,26 @@ from .null_networks import (
     donor_of,
     generator_of,
 )
+from .performance import (
+    SCORE_COLUMNS,
+    SCORED_TIERS,
+    Performance,
+    score_rows,
+)
 from .stored_networks import (
     TASK_COLUMNS,
     build_task,
+    check_order,
+    checkpoint_bytes,
     checkpoint_columns,
+    load_network,
     rebuild_task,
 )
 
 __all__ = [
     "SCORED_TIERS",
     "SCORE_COLUMNS",
+    "STATE_TABLES",
     "TASK_COLUMNS",
     "ModelTask",
     "NetworkState",

@@ -13,9 +13,7 @@ import datajoint as dj
 
 from decortex.config import config_hash
 from decortex.errors import ConfigError
-from decortex.models import training as network_training
 from decortex_schemas.database import schema
-from decortex_schemas.tables.networks.networks import ModelTask, TrainedModel
 from decortex_schemas.tables.networks.stored_networks import checkpoint_columns
 from decortex_schemas.tables.specs import (
     ClusterCount,  # noqa: F401  (foreign keys)
@@ -31,12 +29,16 @@ from decortex_schemas.tables.specs import (
 # What names a state's source beside its parent network, by kind.
 CONTROL = ("schedule_id", "control_seed")
 FINE_TUNED = ("embedding_spec_id", "method", "method_id", "k", "seed", "finetune_id")
-_NAMES = {"epoch": ("epoch",), "control": CONTROL, "fine_tuned": FINE_TUNED}
+# Tables whose rows hold networks that are states of others, by kind; they rest on networks, and add themselves.
+STATE_TABLES: dict[str, Any] = {}
+STATE_NAMES = {"epoch": ("epoch",), "control": CONTROL, "fine_tuned": FINE_TUNED}
 
 
 @schema
 class NetworkState(dj.Manual):
     """Which state of which networks a specification stands for."""
+
+    author_rights = ("INSERT", "UPDATE (model_spec_id)")
 
     definition = """
     # A state of the networks of another specification
@@ -78,10 +80,10 @@ def register_state(parent_spec_id: int, state: str, **names: Any) -> int:
     ConfigError
         If the names are not those of the state, or the parent's training has no such epoch.
     """
-    if state not in _NAMES or set(names) != set(_NAMES[state]):
+    if state not in STATE_NAMES or set(names) != set(STATE_NAMES[state]):
+        known = "; ".join(f"{one!r} by {','.join(by)}" for one, by in STATE_NAMES.items())
         raise ConfigError(
-            f"a state of a network is {'; '.join(f'{one!r} by {chr(44).join(by)}' for one, by in _NAMES.items())}; "
-            f"got {state!r} by {', '.join(sorted(names)) or 'nothing'}."
+            f"a state of a network is {known}; got {state!r} by {', '.join(sorted(names)) or 'nothing'}."
         )
     parent = (ModelSpec & {"model_spec_id": parent_spec_id}).fetch1()
     if state == "epoch":
@@ -110,7 +112,7 @@ def source_of(key: Mapping[str, Any]) -> dict[str, Any] | None:
         return {"state": "epoch", "epoch": int(row["epoch"])}
     at = parent_key(key, row)
     columns = ("checkpoint_sha256", "n_epochs", "kept_epoch", "stop_reason")
-    values = (_table(row["state"]) & at).fetch1(*columns)
+    values = (STATE_TABLES[row["state"]] & at).fetch1(*columns)
     return {"state": row["state"], "key": at, **dict(zip(columns, values, strict=True))}
 
 
@@ -120,13 +122,13 @@ def parent_key(key: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, An
         "dataset": key["dataset"],
         "model_spec_id": int(state["parent_spec_id"]),
         "model_seed": int(key["model_seed"]),
-        **{name: state[name] for name in _NAMES[state["state"]]},
+        **{name: state[name] for name in STATE_NAMES[state["state"]]},
     }
 
 
 def state_row(source: Mapping[str, Any]) -> dict[str, Any]:
     """Columns of `TrainedModel` for a control or a fine-tuned network: the network as its own row holds it."""
-    table = _table(source["state"])
+    table = STATE_TABLES[source["state"]]
     at_kept = table.Epoch & source["key"] & {"epoch": source["kept_epoch"]}
     curve = at_kept.to_arrays("validation_correlation")
     return {
@@ -137,61 +139,15 @@ def state_row(source: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def states_to_wait_for() -> list[Any]:
-    """Keys of `ModelTask` of controls and of fine-tuned networks that are not computed yet."""
+def states_to_wait_for(every: Any) -> list[Any]:
+    """Which keys of `ModelTask` among ``every`` are controls and fine-tuned networks that are not computed yet."""
     waiting = []
     for state in ("control", "fine_tuned"):
-        specs = (NetworkState & {"state": state}).proj("parent_spec_id", *_NAMES[state])
-        tasks = ModelTask.proj() * specs
-        ready = tasks & _table(state).proj(parent_spec_id="model_spec_id")
+        specs = (NetworkState & {"state": state}).proj("parent_spec_id", *STATE_NAMES[state])
+        tasks = every * specs
+        ready = tasks & STATE_TABLES[state].proj(parent_spec_id="model_spec_id")
         waiting.append(tasks.proj() - ready.proj())
     return waiting
-
-
-def check_no_state(table: str, key: Mapping[str, Any], sha256: str | None) -> None:
-    """Refuse to insert a control or a fine-tuning anew while networks that hold its earlier state are there.
-
-    Raises
-    ------
-    ConfigError
-        If so: they must go first, since what hangs on them is of another network.
-    """
-    state = "control" if table == "ContinuedTraining" else "fine_tuned"
-    if len(_table(state) & {name: key[name] for name in _table(state)().primary_key}):
-        return  # a recomputation compares with what is there
-    at = {name: key[name] for name in _NAMES[state]}
-    specs = NetworkState & {"state": state, "parent_spec_id": key["model_spec_id"], **at}
-    networks = TrainedModel & specs.proj() & {"dataset": key["dataset"], "model_seed": key["model_seed"]}
-    other = (networks & f"checkpoint_sha256 != '{sha256}'").keys()
-    if other:
-        raise ConfigError(
-            f"the network {dict(other[0])} holds an earlier result of this {table}: delete it, `decortex delete "
-            "TrainedModel`, and let workers compute both again."
-        )
-
-
-def handover_of(key: Mapping[str, Any]) -> network_training.Handover:
-    """Training of a network that was handed over after an epoch, to go on with.
-
-    Raises
-    ------
-    ConfigError
-        If the network is no state of an epoch.
-    """
-    network = {name: key[name] for name in TrainedModel().primary_key}
-    found = TrainedModel.Handover & network
-    if not len(found):
-        raise ConfigError(
-            f"network {network} is no state of an epoch, so that no training goes on from it: name its networks with "
-            "joint_from in the plan, or leave the schedule's optimiser_state 'new'."
-        )
-    return network_training.Handover.from_bytes(found.fetch1("run"))
-
-
-def _table(state: str) -> Any:
-    from decortex_schemas.tables.finetuning import ContinuedTraining, DECFinetune  # noqa: PLC0415  (rests on networks)
-
-    return ContinuedTraining if state == "control" else DECFinetune
 
 
 def _check_epoch(parent: Mapping[str, Any], epoch: int) -> None:

@@ -1,9 +1,10 @@
-"""Networks: which to train or import, the trained ones, and how well they predict every neuron."""
+"""Networks: which to train or import, and the trained ones."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import datajoint as dj
@@ -11,70 +12,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex import finetune, models
-from decortex.errors import InputError
-from decortex.evaluation.performance import Scores
+from decortex.errors import ConfigError, InputError
 from decortex.models import training as network_training
 from decortex.models.training import TrainingConfig
 from decortex_schemas.database import STAMP, Computation, Environment, Made, run_state, schema  # noqa: F401  (foreign key)
-from decortex_schemas.tables.datasets import Dataset, load_recordings, mapped_recordings
+from decortex_schemas.tables.datasets import Dataset, load_recordings
+from decortex_schemas.tables.networks.network_states import (
+    STATE_NAMES,
+    STATE_TABLES,
+    NetworkState,
+    source_of,
+    state_row,
+    states_to_wait_for,
+)
 from decortex_schemas.tables.networks.stored_networks import (
     TASK_COLUMNS,
-    allowed_builders,
-    build_task,
-    check_order,
     checkpoint_bytes,
     checkpoint_columns,
     load_network,
     network_from_bytes,
-    order_of,
     read_task,
     rebuild_task,
-    score_foreign,
 )
 from decortex_schemas.tables.specs import (
     Metric,  # noqa: F401  (foreign key)
     ModelSpec,
     Seed,  # noqa: F401  (foreign key)
-    Tier,
 )
-
-__all__ = [
-    "ModelTask",
-    "Performance",
-    "TrainedModel",
-    "check_order",
-    "checkpoint_bytes",
-    "load_network",
-    "network_from_bytes",
-    "raw_embedding",
-    "score_rows",
-]
-
-SCORED_TIERS = ("validation", "test")
-PREDICTING_KINDS = ("decortex", "builder")
-QUANTILE_COLUMNS = {
-    "quantile05": 0.05,
-    "quantile25": 0.25,
-    "median": 0.5,
-    "quantile75": 0.75,
-    "quantile95": 0.95,
-}
-SCORE_COLUMNS = """
-score_values : <blob>            # float64[n_neurons], NaN where undefined; order of Dataset.Neuron
-n_defined : int32                # neurons with a defined score
-mean = null : float64            # over the defined ones
-quantile05 = null : float64
-quantile25 = null : float64
-median = null : float64
-quantile75 = null : float64
-quantile95 = null : float64
-undefined : json                 # reason -> number of neurons
-"""
 
 
 @schema
 class ModelTask(dj.Manual):
     """A network that somebody wants: to be trained here, or imported from a checkpoint."""
+
+    author_rights = ("INSERT", "UPDATE (dataset)")
 
     definition = """
     # A network to train or to import
@@ -95,6 +66,27 @@ class ModelTask(dj.Manual):
     builder_config = null : json         # its keyword arguments
     family = null : json                 # where it comes from: an nnfabrik row with its configs and hashes
     """
+
+
+@dataclass(frozen=True)
+class CoreDonors:
+    """Networks that take their core from another network.
+
+    Attributes
+    ----------
+    waiting : callable
+        Returns the keys of `ModelTask` that must wait: what they take their core from, or are shown, is not there yet.
+    donor : callable
+        Takes the key of a network; returns ``key`` and ``checkpoint_sha256`` of the row of `TrainedModel` whose core
+        it takes, or None.
+    """
+
+    waiting: Callable[[], Any]
+    donor: Callable[[dict[str, Any]], dict[str, Any] | None]
+
+
+# Whoever lends cores rests on networks, and adds itself.
+CORE_DONORS: list[CoreDonors] = []
 
 
 @schema
@@ -145,24 +137,18 @@ class TrainedModel(Computation):
     @property
     def key_source(self) -> Any:
         """Every task; on null datasets, and of states of networks, once what they come from is there."""
-        # Both rest on this table.
-        from decortex_schemas.tables.networks.network_states import states_to_wait_for  # noqa: PLC0415
-        from decortex_schemas.tables.networks.null_networks import tasks_to_wait_for  # noqa: PLC0415
-
-        ready = ModelTask.proj() - tasks_to_wait_for()
-        for waiting in states_to_wait_for():
+        ready = ModelTask.proj()
+        for waiting in [*(one.waiting() for one in CORE_DONORS), *states_to_wait_for(ready)]:
             ready = ready - waiting
         return ready
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch the task: digest of a checkpoint, or the configurations to train and what it is a state of."""
-        from decortex_schemas.tables.networks.network_states import source_of  # noqa: PLC0415  (both rest on this table)
-        from decortex_schemas.tables.networks.null_networks import core_donor  # noqa: PLC0415
-
         sha256 = (ModelTask & key).fetch1("checkpoint_sha256")
         network, training = (ModelSpec & key).fetch1("network", "training")
         content = (Dataset & key).fetch1("content_sha256")
-        return sha256, network, training, content, core_donor(key), source_of(key)
+        donor = next((found for one in CORE_DONORS if (found := one.donor(key)) is not None), None)
+        return sha256, network, training, content, donor, source_of(key)
 
     def compute(
         self,
@@ -175,8 +161,6 @@ class TrainedModel(Computation):
         source: dict[str, Any] | None,
     ) -> Made:
         """Train, to the end or to an epoch, or take the network as it is."""
-        from decortex_schemas.tables.networks.network_states import state_row  # noqa: PLC0415  (it rests on this table)
-
         if sha256 is not None:
             return Made(imported_row(key))
         if source is not None and source["state"] != "epoch":
@@ -223,75 +207,6 @@ class TrainedModel(Computation):
         return Made(row, parts, state=state)
 
 
-@schema
-class Performance(Computation):
-    """How well a network predicts every neuron on one tier, in one forward pass."""
-
-    runs_network = True
-    memory = "recordings"
-
-    definition = f"""
-    # Predictive performance of a network on one tier
-    -> TrainedModel
-    -> Tier
-    ---
-    n_trials : int32
-    frames_skipped = null : int32        # of movies: frames at the start of every clip that are not scored
-    {STAMP}
-    """
-
-    class Score(dj.Part):
-        """One metric for all neurons."""
-
-        definition = f"""
-        -> master
-        -> Metric
-        ---
-        {SCORE_COLUMNS}
-        """
-
-    @property
-    def key_source(self) -> Any:
-        """Networks that predict, on validation and test trials of datasets with recordings."""
-        predicting = TrainedModel & [{"source_kind": kind} for kind in PREDICTING_KINDS]
-        asked = (predicting & (Dataset & "kind != 'neurons_only'").proj()).proj() * Tier.proj()
-        # nobody has test responses of any session: those of single ones have scores that are NaN
-        withheld = (Dataset & (Dataset.Session & "n_test = 0 AND n_train > 0")) - (
-            Dataset.Session & "n_test > 0"
-        )
-        without = withheld.proj() * (Tier & {"tier": "test"}).proj()
-        return (asked & [{"tier": tier} for tier in SCORED_TIERS]) - without
-
-    def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
-        """Fetch the digest of the checkpoint."""
-        return ((TrainedModel & key).fetch1("checkpoint_sha256"),)
-
-    def compute(self, key: dict[str, Any], sha256: str) -> Made:
-        """Predict and score."""
-        scores, n_trials = score_task(key, key["tier"])
-        row = {"n_trials": n_trials, "frames_skipped": skipped_frames(key)}
-        return Made(row, {"Score": score_rows(scores)})
-
-
-def score_rows(scores: Mapping[str, Scores]) -> list[dict[str, Any]]:
-    """Rows of a Score part, without the master's key."""
-    rows = []
-    for metric, score in scores.items():
-        summary = score.summary
-        reasons, counts = np.unique(score.reasons[score.reasons != ""], return_counts=True)
-        rows.append(
-            {
-                "metric": metric,
-                "score_values": score.values,
-                "n_defined": summary.n_defined,
-                "mean": summary.mean,
-                **{column: summary.quantiles.get(level) for column, level in QUANTILE_COLUMNS.items()},
-                "undefined": {str(reason): int(count) for reason, count in zip(reasons, counts, strict=True)},
-            }
-        )
-    return rows
-
-
 def validation_at(outcome: network_training.TrainingOutcome) -> float | None:
     """Validation correlation of the kept epoch; None if no epoch was kept."""
     return next((r.validation_correlation for r in outcome.epochs if r.epoch == outcome.best_epoch), None)
@@ -333,26 +248,41 @@ def raw_embedding(row: Any) -> NDArray[np.float32]:
     return read_task((ModelTask & row.proj()).proj(*TASK_COLUMNS).fetch1(), data).embedding
 
 
-def skipped_frames(key: dict[str, Any]) -> int | None:
-    """Frames at the start of every clip that a row's network is not scored on; None where it takes images."""
-    row = TrainedModel & key
-    if row.fetch1("source_kind") != "decortex" or (Dataset & key).fetch1("frame_rate") is None:
-        return None
-    return models.frames_skipped(load_network(row))
+def check_no_state(table: str, key: Mapping[str, Any], sha256: str | None) -> None:
+    """Refuse to insert a control or a fine-tuning anew while networks that hold its earlier state are there.
+
+    Raises
+    ------
+    ConfigError
+        If so: they must go first, since what hangs on them is of another network.
+    """
+    state = "control" if table == "ContinuedTraining" else "fine_tuned"
+    if len(STATE_TABLES[state] & {name: key[name] for name in STATE_TABLES[state]().primary_key}):
+        return  # a recomputation compares with what is there
+    at = {name: key[name] for name in STATE_NAMES[state]}
+    specs = NetworkState & {"state": state, "parent_spec_id": key["model_spec_id"], **at}
+    networks = TrainedModel & specs.proj() & {"dataset": key["dataset"], "model_seed": key["model_seed"]}
+    other = (networks & f"checkpoint_sha256 != '{sha256}'").keys()
+    if other:
+        raise ConfigError(
+            f"the network {dict(other[0])} holds an earlier result of this {table}: delete it, `decortex delete "
+            "TrainedModel`, and let workers compute both again."
+        )
 
 
-def score_task(key: dict[str, Any], tier: str) -> tuple[dict[str, Scores], int]:
-    """Score one row of `TrainedModel` on one tier of its dataset's recordings."""
-    row = TrainedModel & key
-    recorded_in = (Dataset & key).fetch1("recorded_in")
-    if row.fetch1("source_kind") == "decortex":
-        network = load_network(row)
-        if recorded_in is None:
-            return models.score_recordings(network, load_recordings(key["dataset"]), tier)
-        return score_foreign(network, order_of(network), *mapped_recordings(key["dataset"]), tier)
-    task = (ModelTask & key).proj(*TASK_COLUMNS).fetch1()
-    data = row.fetch1("checkpoint")
-    readout = read_task(task, data)
-    recordings, places = mapped_recordings(key["dataset"])
-    built = build_task(task, data, readout, image_shape=recordings.image_shape, allowed=allowed_builders())
-    return score_foreign(built, (readout.session, readout.index), recordings, places, tier)
+def handover_of(key: Mapping[str, Any]) -> network_training.Handover:
+    """Training of a network that was handed over after an epoch, to go on with.
+
+    Raises
+    ------
+    ConfigError
+        If the network is no state of an epoch.
+    """
+    network = {name: key[name] for name in TrainedModel().primary_key}
+    found = TrainedModel.Handover & network
+    if not len(found):
+        raise ConfigError(
+            f"network {network} is no state of an epoch, so that no training goes on from it: name its networks with "
+            "joint_from in the plan, or leave the schedule's optimiser_state 'new'."
+        )
+    return network_training.Handover.from_bytes(found.fetch1("run"))

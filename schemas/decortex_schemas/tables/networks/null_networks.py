@@ -30,7 +30,13 @@ from decortex_schemas.database import (  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import OPENERS, Dataset, load_recordings
 from decortex_schemas.tables.embeddings import array_sha256
 from decortex_schemas.tables.networks.network_states import NetworkState
-from decortex_schemas.tables.networks.networks import ModelTask, TrainedModel, load_network
+from decortex_schemas.tables.networks.networks import (
+    CORE_DONORS,
+    CoreDonors,
+    ModelTask,
+    TrainedModel,
+)
+from decortex_schemas.tables.networks.stored_networks import load_network
 from decortex_schemas.tables.specs import ModelSpec, NullModel, Seed, register_seeds  # noqa: F401  (foreign keys)
 from decortex_schemas.tables.studies import Study  # noqa: F401  (foreign key)
 
@@ -60,6 +66,8 @@ class NullDataset(dj.Manual):
 @schema
 class NullStudy(dj.Manual):
     """The study whose fine-tunings a study of null datasets repeats."""
+
+    author_rights = ("INSERT", "UPDATE (null_study)")
 
     definition = """
     # A study of null datasets, and the study that it is the null of
@@ -362,3 +370,4 @@ def _open(dataset: str, content: str, parent: str, digests: tuple[str, ...]) -> 
 
 
 OPENERS[KIND] = open_null
+CORE_DONORS.append(CoreDonors(waiting=tasks_to_wait_for, donor=core_donor))

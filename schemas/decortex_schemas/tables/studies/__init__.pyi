@@ -1,4 +1,5 @@
 from .frozen import (
+    SELECTION_MEMBERS,
     FrozenStudy,
     asked_members,
     check_frozen,
@@ -41,6 +42,7 @@ from .study_tags import (
 )
 
 __all__ = [
+    "SELECTION_MEMBERS",
     "SUBSAMPLE_FRACTION",
     "FinetunePlan",
     "FrozenStudy",

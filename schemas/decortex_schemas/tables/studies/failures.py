@@ -5,39 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from decortex_schemas.database import INTERRUPTED, queue_of
-from decortex_schemas.tables.clustering import Clustering
-from decortex_schemas.tables.embeddings import Embedding
-from decortex_schemas.tables.evaluation import KCriteria, NullFit, SeedNullFit
-from decortex_schemas.tables.finetuning import ContinuedTraining, DECFinetune
+from decortex_schemas.database import INTERRUPTED, chain_of, queue_of
+from decortex_schemas.tables.finetuning import ContinuedTraining
 from decortex_schemas.tables.networks import (
     NetworkState,
     NullDataset,
     NullRecordings,
-    TrainedModel,
     donor_of,
     generator_of,
     parent_key,
 )
-from decortex_schemas.tables.subsamples import SubsampleClustering
 
-# In the order of the chain: the first that failed is named.
-_STEPS = (
-    NullRecordings,
-    TrainedModel,
-    Embedding,
-    Clustering,
-    ContinuedTraining,
-    SubsampleClustering,
-    KCriteria,
-    NullFit,
-    SeedNullFit,
-    DECFinetune,
-)
 Key = dict[str, Any]
 
 
-def failures(missing: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def failures(missing: Sequence[Mapping[str, Any]], members: Sequence[Any]) -> list[dict[str, Any]]:
     """Say which of the missing members cannot come, and at which step that was decided.
 
     A network that is the state of another (`NetworkState`) rests on the control or the fine-tuning that it is taken
@@ -48,6 +30,8 @@ def failures(missing: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ----------
     missing : sequence of mapping
         Keys of members that are not there.
+    members : sequence of Computed
+        Tables that members are rows of; a network's control and the draw of a null dataset are looked at beside them.
 
     Returns
     -------
@@ -56,7 +40,7 @@ def failures(missing: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     if not missing:
         return []
-    known = _Known()
+    known = _Known(members)
     found = []
     for key in missing:
         step = known.failed_at(key)
@@ -69,14 +53,16 @@ def failures(missing: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 class _Known:
     """Errors of every step, and where networks come from, each read once."""
 
-    def __init__(self) -> None:
-        self.errors = [
+    def __init__(self, members: Sequence[Any]) -> None:
+        steps: list[Any] = [NullRecordings, *chain_of(*members, ContinuedTraining)]
+        self.errors: list[tuple[str, Any, list[Key]]] = [
             (
                 table.__name__,
                 queue_of(table).primary_key,
                 (queue_of(table).errors - INTERRUPTED).proj().to_dicts(),
             )
-            for table in _STEPS
+            # In the order of the chain: the first that failed is named.
+            for table in steps
         ]
         self.states = {int(row["model_spec_id"]): row for row in NetworkState.to_dicts()}
         self.nulls = {str(row["dataset"]): row for row in NullDataset.to_dicts()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import datajoint as dj
@@ -136,15 +136,10 @@ def freeze_study(study: str) -> dict[str, Any]:
     require_study(study)
     n_asked = waiting = 0
     failed: list[dict[str, Any]] = []
-    for table, asked in (
-        (DECFinetune, asked_members(study)),
-        (SubsampleClustering, _asked_subsamples(study)),
-        (KCriteria, asked_criteria(study)),
-        (NullFit, asked_nulls(study)),
-        (SeedNullFit, asked_seed_nulls(study)),
-    ):
+    for table, asked_of in MEMBERS:
+        asked = asked_of(study)
         missing = (asked - table.proj()).to_dicts()
-        own = failures(missing)
+        own = failures(missing, [member for member, _ in MEMBERS])
         failed += own
         n_asked += len(asked)
         waiting += len(missing) - len(own)
@@ -245,13 +240,9 @@ def digest_selection(study: str, key: Mapping[str, Any] | None = None) -> Digest
     """Digest over the keys and figures of every choice's criteria and surrogates, and their number."""
     picked = _picks(key, SELECTION_GROUP)
     rows: dict[Group, list[dict[str, Any]]] = defaultdict(list)
-    for table, asked in (
-        (KCriteria, asked_criteria(study)),
-        (NullFit, asked_nulls(study)),
-        (SeedNullFit, asked_seed_nulls(study)),
-    ):
-        members = (table & picked & (asked & picked)).proj("figures_sha256")
-        for row in members.to_dicts(order_by="KEY"):
+    for table, asked in SELECTION_MEMBERS:
+        chosen = (table & picked & (asked(study) & picked)).proj("figures_sha256")
+        for row in chosen.to_dicts(order_by="KEY"):
             rows[_group(row, SELECTION_GROUP)].append({name: _plain(value) for name, value in row.items()})
     return {group: (config_hash(members), len(members)) for group, members in rows.items()}
 
@@ -284,6 +275,19 @@ def asked_members(study: str) -> Any:
 def _asked_subsamples(study: str) -> Any:
     """Keys of `SubsampleClustering` that a study asks for, computed or not."""
     return (asked_subsamples() & {"study": study}).proj()
+
+
+# Tables whose rows are members, and the keys of each that a study asks for: of choices of K, and all.
+SELECTION_MEMBERS: tuple[tuple[Any, Callable[[str], Any]], ...] = (
+    (KCriteria, asked_criteria),
+    (NullFit, asked_nulls),
+    (SeedNullFit, asked_seed_nulls),
+)
+MEMBERS: tuple[tuple[Any, Callable[[str], Any]], ...] = (
+    (DECFinetune, asked_members),
+    (SubsampleClustering, _asked_subsamples),
+    *SELECTION_MEMBERS,
+)
 
 
 def _picks(key: Mapping[str, Any] | None, names: tuple[str, ...] = GROUP) -> dict[str, Any]:

@@ -9,54 +9,22 @@ from typing import Any
 import datajoint as dj
 
 from decortex.errors import ConfigError
-from decortex_schemas.database import schema
-from decortex_schemas.tables.clustering import Clustering
-from decortex_schemas.tables.embeddings import Embedding
-from decortex_schemas.tables.evaluation import (
-    KCriteria,
-    NullFit,
-    SeedNullFit,
-    asked_criteria,
-    asked_nulls,
-    asked_seed_nulls,
-)
-from decortex_schemas.tables.finetuning import DECFinetune
-from decortex_schemas.tables.networks import TrainedModel
+from decortex_schemas.database import chain_of, schema
 from decortex_schemas.tables.studies.frozen import (
     GROUP,
+    MEMBERS,
     SELECTION_GROUP,
     SUBSAMPLE_GROUP,
     FrozenStudy,
-    asked_members,
     digest_groups,
     digest_selection,
     digest_subsamples,
 )
-from decortex_schemas.tables.subsamples import SubsampleClustering, asked_subsamples
 
-# Tables whose rows are members, and the keys of each that a study asks for.
-_MEMBERS: tuple[tuple[Any, Callable[[str], Any]], ...] = (
-    (DECFinetune, asked_members),
-    (SubsampleClustering, lambda study: (asked_subsamples() & {"study": study}).proj()),
-    (KCriteria, asked_criteria),
-    (NullFit, asked_nulls),
-    (SeedNullFit, asked_seed_nulls),
-)
 _DIGESTS = (
     (FrozenStudy.Group, GROUP, digest_groups),
     (FrozenStudy.SubsampleGroup, SUBSAMPLE_GROUP, digest_subsamples),
     (FrozenStudy.SelectionGroup, SELECTION_GROUP, digest_selection),
-)
-# In the order of the chain: what a member rests on comes before it.
-_CHAIN = (
-    TrainedModel,
-    Embedding,
-    Clustering,
-    DECFinetune,
-    SubsampleClustering,
-    KCriteria,
-    NullFit,
-    SeedNullFit,
 )
 # So far may a worker's clock be behind the server's; a row that was computed after the freezing is seen all the same.
 _CLOCKS_SECONDS = 60
@@ -92,7 +60,7 @@ def changes_since_freezing(study: str) -> list[dict[str, Any]]:
         f"FROM {FrozenStudy().full_table_name} WHERE study = %s",
         args=(_CLOCKS_SECONDS, study),
     ).fetchone()[0]
-    for table, asked in _MEMBERS:
+    for table, asked in MEMBERS:
         members = table & asked(study)
         found = dj.U().aggr(members, n="COUNT(*)", latest="MAX(started_at)").fetch1()
         n_members += int(found["n"])
@@ -117,7 +85,7 @@ def changes_since_freezing(study: str) -> list[dict[str, Any]]:
 def _missing(study: str, failed: list[dict[str, Any]]) -> list[dict[str, Any]]:
     known = [failure["key"] for failure in failed]
     found = []
-    for table, asked in _MEMBERS:
+    for table, asked in MEMBERS:
         for key in (asked(study) - table.proj()).to_dicts():
             own = {n: v if isinstance(v, str) else int(v) for n, v in key.items() if n != "study"}
             if own not in known:
@@ -176,7 +144,7 @@ def frozen_members_of(rows: dj.QueryExpression) -> dict[str, int]:
         if own is not None and len(own & {"study": study}):
             found[study] = int(row["n_members"])
             continue
-        for table, asked in _MEMBERS:
+        for table, asked in MEMBERS:
             gone = taken.get(table().full_table_name)
             if gone is not None:
                 lost += len((table & asked(study)).restrict(gone.proj(), semantic_check=False))
@@ -203,7 +171,7 @@ def recompute_frozen(study: str, *, on_table: Callable[[str], None] = lambda nam
     """
     before = changes_since_freezing(study)
     missing = [one for one in before if one["problem"] == "missing"]
-    for table in _CHAIN if missing else ():
+    for table in chain_of(*(table for table, _ in MEMBERS)) if missing else ():
         wanted = _wanted(table, study, missing)
         if wanted:
             on_table(table.__name__)
@@ -214,7 +182,7 @@ def recompute_frozen(study: str, *, on_table: Callable[[str], None] = lambda nam
 def _wanted(table: Any, study: str, missing: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Keys of one table that are missing members, or that missing members rest on."""
     names = table().primary_key
-    is_member = any(table is member for member, _ in _MEMBERS)
+    is_member = any(table is member for member, _ in MEMBERS)
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for one in missing:
         key = {**one["key"], "study": study}

@@ -41,6 +41,8 @@ SUBSAMPLE_FRACTION = 0.8
 class Study(dj.Manual):
     """A named sweep, and at the same time the family of hypotheses that it tests."""
 
+    author_rights = ("INSERT", "UPDATE (priority)")  # how urgent it is
+
     definition = """
     # A named sweep
     study : varchar(64)
@@ -124,6 +126,8 @@ class Study(dj.Manual):
 @schema
 class StateStudy(dj.Manual):
     """The study whose networks' states another study clusters afresh."""
+
+    author_rights = ("INSERT", "UPDATE (states_study)")
 
     definition = """
     # A study of the states that another study's trainings leave

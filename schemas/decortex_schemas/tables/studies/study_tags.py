@@ -15,6 +15,8 @@ from decortex_schemas.tables.studies.studies import Study, require_study  # noqa
 class StudyTag(dj.Manual):
     """A word under which studies are listed together; it changes nothing else, and a frozen study may take one."""
 
+    author_rights = ("INSERT", "UPDATE (study)", "DELETE")  # words, which say nothing of results
+
     definition = """
     # A word under which studies are listed
     -> Study

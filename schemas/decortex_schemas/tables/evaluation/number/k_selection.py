@@ -170,6 +170,8 @@ class KSelection(Computation):
 class KChoice(dj.Manual):
     """The number of clusters that a person works with, and why; beside the decision, never instead of it."""
 
+    author_rights = ("INSERT", "DELETE")  # a person's own, which may be replaced
+
     definition = """
     # A person's choice of the number of clusters
     -> Study

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from decortex.errors import ConfigError
 from decortex_schemas.tables.clustering import Clustering
+from decortex_schemas.tables.evaluation.agreement.stability import ConsensusPartition
+from decortex_schemas.tables.finetune_starts import START_SOURCES
 from decortex_schemas.tables.specs import FinetuneSpec
+from decortex_schemas.tables.studies import check_frozen
 
 
 def consensus_studies() -> dict[int, str]:
@@ -39,8 +39,6 @@ def consensus_start(key: Mapping[str, Any], study: str) -> dict[str, Any]:
     ConfigError
         If there is none, or its study is not what was frozen.
     """
-    from decortex_schemas.tables.studies import check_frozen  # noqa: PLC0415  (it reads fine-tunings)
-
     names = ("dataset", "model_spec_id", "embedding_spec_id", "method", "method_id", "k")
     found = (_consensus({"study": study, **{name: key[name] for name in names if name in key}})).to_dicts()
     if not found:
@@ -53,18 +51,20 @@ def consensus_start(key: Mapping[str, Any], study: str) -> dict[str, Any]:
     return {name: found[0][name] for name in ("labels", "labels_sha256")}
 
 
-def start_labels(key: Mapping[str, Any], params: Mapping[str, Any]) -> NDArray[np.int16]:
-    """Labels that a fine-tuning starts from: its clustering's, or the consensus that it names."""
-    if params.get("start") == "consensus":
-        labels: NDArray[np.int16] = consensus_start(key, params["start_study"])["labels"]
-        return labels
-    own: NDArray[np.int16] = (Clustering & dict(key)).fetch1("labels")
-    return own
-
-
 def _consensus(condition: Mapping[str, Any]) -> Any:
     """Votes over partitions of untouched networks."""
-    from decortex_schemas.tables.evaluation import ConsensusPartition  # noqa: PLC0415  (it hangs on them)
-
     none = (FinetuneSpec & {"kind": "none"}).proj()
     return ConsensusPartition & dict(condition) & {"consensus_status": "ok"} & none
+
+
+class _Consensus:
+    """The votes of a frozen study as labels to start from."""
+
+    def without_waiting(self, every: Any) -> Any:
+        return without_waiting(every)
+
+    def fetch(self, key: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+        return consensus_start(key, params["start_study"])
+
+
+START_SOURCES["consensus"] = _Consensus()
