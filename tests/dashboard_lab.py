@@ -200,7 +200,7 @@ def run_row(**changed: Any) -> dict[str, Any]:
         "fraction_retained": None,
         "silhouette": 0.3,
         "ari_seeds": 0.6,
-        "ari_restarts": None,
+        "ari_clustering_seeds": None,
         "ari_truth": None,
         **changed,
     }

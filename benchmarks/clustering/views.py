@@ -54,7 +54,7 @@ def main() -> None:
                     "kind": kind,
                     "cpu_seconds": round(time.process_time() - began, 1),
                     "neighbours_kept": round(view.neighbours_kept, 3),
-                    "distance_correlation": round(view.distance_correlation or 0.0, 3),
+                    "distance_spearman": round(view.distance_spearman or 0.0, 3),
                     "silhouette_embedding": round(silhouette(x), 3),
                     "silhouette_view": round(silhouette(view.points), 3),
                 }

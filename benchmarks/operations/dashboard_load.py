@@ -99,7 +99,7 @@ def fill(n_clusterings: int, n_neurons: int) -> dict[str, Any]:
     started = time.perf_counter()
     declare(max(1, n_clusterings // (METHODS * len(COUNTS) * STARTS)), n_neurons)
     asked = (
-        schemas.Embedding.proj() * Study.Method.proj() * Study.Count.proj() * Study.Restart.proj()
+        schemas.Embedding.proj() * Study.Method.proj() * Study.Count.proj() * Study.ClusteringSeed.proj()
     ).to_dicts()
     keys = [{name: row[name] for name in START} for row in asked if row["study"] == STUDY]
     schemas.Clustering.populate(keys[0])

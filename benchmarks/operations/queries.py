@@ -55,7 +55,7 @@ EXPRESSIONS: dict[str, Callable[[], Any]] = {
         schemas.Clustering & {"method": "gmm", "k": 8, "model_seed": 3, "seed": 0}
     ).proj("labels"),
     "agreement of seeds and starts": lambda: (
-        schemas.SeedAgreement.proj("ari_seeds", "ari_restarts", "n_pairs_seeds") & {"study": NAME}
+        schemas.SeedAgreement.proj("ari_seeds", "ari_clustering_seeds", "n_pairs_seeds") & {"study": NAME}
     ),
     "clusters of the consensus found again": lambda: (
         schemas.ConsensusPartition.Cluster & {"study": NAME} & "recovered > 0.9"

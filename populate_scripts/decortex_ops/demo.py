@@ -61,7 +61,7 @@ ROW_FIELDS = (
     "n_partitions",
     "ari_seeds_before",
     "ari_seeds",
-    "ari_restarts",
+    "ari_clustering_seeds",
     "correlation_before",
     "correlation_after",
     "correlation_control",

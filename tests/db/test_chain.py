@@ -76,7 +76,7 @@ def test_agreement_is_the_adjusted_rand_index_of_the_stored_labels(lab: str) -> 
     truth = (schemas.Dataset.Neuron & "dataset = 'small'").to_arrays("true_type", order_by="neuron_idx")
     against = np.mean([adjusted_rand_score(one, truth.astype(int)) for one in labels.values()])
     assert row["ari_seeds"] == pytest.approx(seeds)
-    assert row["ari_restarts"] == pytest.approx(restarts)
+    assert row["ari_clustering_seeds"] == pytest.approx(restarts)
     assert row["ari_truth"] == pytest.approx(against)
 
 

@@ -50,7 +50,7 @@ def test_three_seeds_of_the_same_neurons_are_compared(database: dict[str, str], 
     assert {row["method"] for row in rows} == {"kmeans", "gmm"}
     for row in rows:
         assert row["n_partitions"] == 6
-        assert 0 < row["ari_seeds"] < row["ari_restarts"] <= 1
+        assert 0 < row["ari_seeds"] < row["ari_clustering_seeds"] <= 1
     with pytest.raises(CheckpointError, match="holds 7776 neurons, dataset 'macaque-v1' 458"):
         register_checkpoint(
             shared_data / "mouse_v1_sensorium" / "sensorium_sota_model.pth", dataset="macaque-v1"

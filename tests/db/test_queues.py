@@ -158,7 +158,9 @@ def test_a_studys_priority_reaches_all_that_it_asks_for_and_nothing_else(
 def test_a_round_looks_at_queues_whose_keys_can_have_changed(asked: Any) -> None:
     """An idle one at none, and reads next to nothing; a study that is declared is queued by the next."""
     tables = computed_tables()
-    assert {"study__model", "study__restart", "__embedding", "__clustering"} <= sources_of(schemas.Clustering)
+    assert {"study__model", "study__clustering_seed", "__embedding", "__clustering"} <= sources_of(
+        schemas.Clustering
+    )
     sources = KeySources(tables)
     assert sources.look() == tables  # nothing is known yet
     sweep(sources)

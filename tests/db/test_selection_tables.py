@@ -22,7 +22,7 @@ from decortex.evaluation.selection import (
     draw_surrogate,
     joint_surrogates,
     null_seed_agreement,
-    partition_figures,
+    partition_criteria,
 )
 from decortex_ops.cli import main
 from decortex_ops.cli.partition_picker import types_said
@@ -78,7 +78,7 @@ def test_rows_are_what_the_science_finds(study: str) -> None:
     raw = RawFeatures(raw_embedding(schemas.TrainedModel & key), EmbeddingConfig(kind="l2"))
     surrogate = draw_surrogate(raw.features, raw, "permuted", 1)
     np.testing.assert_allclose(np.linalg.norm(surrogate, axis=1), 1)
-    figures = partition_figures(surrogate, clusterer, 3, SELECTION, criteria=SELECTION.null_criteria)
+    figures = partition_criteria(surrogate, clusterer, 3, SELECTION, criteria=SELECTION.null_criteria)
     stored = {row["criterion"]: row["value"] for row in (schemas.NullFit.Value & null).to_dicts()}
     assert stored == {one.criterion: one.value for one in figures}
 
@@ -209,13 +209,13 @@ def test_changed_figures_are_refused(study: str) -> None:
     selection = (schemas.KSelection & {"study": study}).keys()[0]
     for table in (schemas.KCriteria, schemas.NullFit, schemas.SeedNullFit):
         key = (table & selection).keys()[0]
-        digest = (table & key).fetch1("figures_sha256")
-        table.update1({**key, "figures_sha256": "0" * 64})
+        digest = (table & key).fetch1("values_sha256")
+        table.update1({**key, "values_sha256": "0" * 64})
         try:
             with pytest.raises(ConfigError, match="are not those that were frozen"):
                 schemas.KSelection().make_fetch(selection)
         finally:
-            table.update1({**key, "figures_sha256": digest})
+            table.update1({**key, "values_sha256": digest})
 
 
 def test_plans(lab: str) -> None:

@@ -143,7 +143,7 @@ def test_the_figure_and_the_report_show_them(shown: str) -> None:
 def test_profiles_are_means_of_medians_over_matched_clusters(shown: str) -> None:
     rows = queries.cluster_profiles(shown, method="kmeans", k=3)
     assert [row["cluster"] for row in rows] == [0, 1, 2]
-    seed = min(int(one) for one in (schemas.Study.Restart & {"study": shown}).to_arrays("seed"))
+    seed = min(int(one) for one in (schemas.Study.ClusteringSeed & {"study": shown}).to_arrays("seed"))
     at = {"dataset": DATASET, "k": 3, "seed": seed, "method": "kmeans"}
     first = (schemas.Clustering & at & {"model_seed": 0}).fetch1("labels")
     tuned = (InSilicoTuning & {"dataset": DATASET, "model_seed": 0}).fetch1("period")

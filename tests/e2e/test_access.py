@@ -165,7 +165,7 @@ def test_an_author_declares_and_deletes_nothing(tiny: ForkedLab, people: dict[st
     assert viewer.returncode == 1
     people["admin"].query("DELETE FROM view_request WHERE study = 'mine'")
     people["admin"].query("DELETE FROM study__model WHERE study = 'mine'")
-    for part in ("embedding", "method", "count", "restart", "finetuning"):
+    for part in ("embedding", "method", "count", "clustering_seed", "finetuning"):
         people["admin"].query(f"DELETE FROM study__{part} WHERE study = 'mine'")
     people["admin"].query("DELETE FROM study WHERE study = 'mine'")
 

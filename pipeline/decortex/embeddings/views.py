@@ -92,7 +92,7 @@ class View:
     neighbours_kept : float
         Mean share of a neuron's 15 nearest neighbours in the embedding (all others, if there are fewer) that are
         among its 15 nearest on the plane; chance is 15 / (n_neurons - 1).
-    distance_correlation : float or None
+    distance_spearman : float or None
         Spearman correlation of the distances between pairs in the embedding and on the plane; None where all
         distances are equal.
     diagnostics : mapping of str to float
@@ -102,7 +102,7 @@ class View:
     points: NDArray[np.float32]
     variance_share: float | None
     neighbours_kept: float
-    distance_correlation: float | None
+    distance_spearman: float | None
     diagnostics: Mapping[str, float]
 
 
@@ -150,7 +150,7 @@ def draw_view(x: Any, config: ViewConfig, *, seed: int, cache: Cache | None = No
         points=points.astype(np.float32),
         variance_share=share if config.kind == "pca" else None,
         neighbours_kept=kept,
-        distance_correlation=correlation,
+        distance_spearman=correlation,
         diagnostics=diagnostics,
     )
 

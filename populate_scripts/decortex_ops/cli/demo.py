@@ -20,7 +20,7 @@ HEADINGS = {
     "n_partitions": "n",
     "ari_seeds": "seeds",
     "ari_seeds_before": "seeds_before",
-    "ari_restarts": "restarts",
+    "ari_clustering_seeds": "starts",
     "correlation_before": "before",
     "correlation_after": "after",
     "correlation_control": "control",
@@ -30,7 +30,7 @@ HEADINGS = {
 }
 READING = """
 n                       partitions behind a row: networks times starts; fewer were fine-tuned than clustered
-truth, seeds, restarts  adjusted Rand index: against the known types (- where nobody knows them), between networks
+truth, seeds, starts    adjusted Rand index: against the known types (- where nobody knows them), between networks
                         trained from other seeds, and between starts of the clustering on one network
 seeds_before            what `seeds` was before this fine-tuning, over the same networks and starts: compare these two
 before, after, control  mean test correlation to average: before and after fine-tuning, and of the control that

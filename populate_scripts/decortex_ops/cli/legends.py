@@ -17,7 +17,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "ari_truth": "adjusted Rand index with the known types; 1 the same, 0 chance",
         "ari_seeds": "the same between networks trained from other seeds",
         "ari_seeds_before": "what ari_seeds was before fine-tuning, of the same networks and starts: compare these two",
-        "ari_restarts": "the same between starts on one network",
+        "ari_clustering_seeds": "the same between starts on one network",
         "ari_null": "the same between networks on surrogates without types (`decortex agreement STUDY --ask`)",
         "p_null": "share of surrogates, the data with them, that agree as much; the largest of the null models",
         "ami_seeds": "adjusted mutual information; v_measure and fowlkes_mallows rise with K alone",

@@ -35,7 +35,7 @@ RESULT_COLUMNS = (
     "n_partitions",
     "ari_seeds",
     "ari_seeds_before",
-    "ari_restarts",
+    "ari_clustering_seeds",
     "correlation_before",
     "correlation_after",
     "correlation_control",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,6 +140,35 @@ class Migration:
 
     to_version: int
     steps: tuple[Step, ...]
+
+
+def rename(
+    tables: Mapping[str, str], columns: Mapping[str, Mapping[str, str]]
+) -> Callable[[OldTables], None]:
+    """A step's work: give tables other names, and columns that are in no key.
+
+    DataJoint keeps where the columns of a table come from (``~lineage``) by its name, which goes with it.
+
+    Parameters
+    ----------
+    tables : mapping
+        New names of tables in MySQL by old ones.
+    columns : mapping
+        By table, under its new name: new names of columns by old ones.
+    """
+
+    def run(old: OldTables) -> None:
+        for table, new in tables.items():
+            if table in old.tables():  # else it was renamed before an interruption
+                old.query(f"RENAME TABLE {old.name(table)} TO {old.name(new)}")
+            old.query(f"UPDATE {old.name('~lineage')} SET table_name = %s WHERE table_name = %s", new, table)
+        for table, names in columns.items():
+            there = old.columns(table)
+            changes = [f"RENAME COLUMN `{name}` TO `{new}`" for name, new in names.items() if name in there]
+            if changes:
+                old.query(f"ALTER TABLE {old.name(table)} {', '.join(changes)}")
+
+    return run
 
 
 def add_columns(columns: Iterable[Column]) -> Callable[[OldTables], None]:

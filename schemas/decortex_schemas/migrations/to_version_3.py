@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decortex_schemas.migrations.step import Column, Migration, OldTables, Step, add_columns
+from decortex_schemas.migrations.step import Column, Migration, OldTables, Step, add_columns, rename
 
 # Tables whose computation gives the same values as at version 2 for the same inputs, as `decortex recompute` showed on
 # a database of version 2 (tests/data/version_2): their rows are of version 1, as new ones. Partitions are among them,
@@ -215,6 +215,18 @@ _TESTS = (
     ),
 )
 
+_INDICES = ("ari", "ami", "v_measure", "fowlkes_mallows", "matched", "n_pairs")
+_NAMES = {
+    "__embedding_view": {"distance_correlation": "distance_spearman"},
+    "__k_criteria": {"figures_sha256": "values_sha256"},
+    "__null_fit": {"figures_sha256": "values_sha256"},
+    "__seed_null_fit": {"figures_sha256": "values_sha256"},
+    "__seed_agreement": {
+        "ari_restarts_min": "ari_clustering_seeds_min",
+        **{f"{index}_restarts": f"{index}_clustering_seeds" for index in _INDICES},
+    },
+}
+
 
 def _computation_versions(old: OldTables) -> None:
     """Give every computed table, which is one that keeps its environment, the version of its computation."""
@@ -279,6 +291,11 @@ MIGRATION = Migration(
             "variants of fine-tuning",
             "fine-tunings and their epochs get the number of clusters that live (NULL: none could die)",
             add_columns(_FINETUNINGS),
+        ),
+        Step(
+            "names",
+            "a Spearman correlation, values of criteria and clustering seeds are called so; nothing is computed again",
+            rename({"study__restart": "study__clustering_seed"}, _NAMES),
         ),
         Step(
             "programs", "leases get a column for what holds them: worker or scheduler", add_columns(_PROGRAMS)

@@ -68,7 +68,7 @@ class Clustering(Fitting):
             * Study.Embedding.proj()
             * Study.Method.proj()
             * Study.Count.proj()
-            * Study.Restart.proj()
+            * Study.ClusteringSeed.proj()
         )
         return self.asked_keys(asked & Embedding.proj())
 

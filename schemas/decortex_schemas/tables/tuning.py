@@ -145,7 +145,9 @@ class ClusterStimuli(Computation):
     @property
     def key_source(self) -> Any:
         """Partitions of networks that predict, of studies that ask."""
-        asked = Study.Model.proj() * Study.Embedding.proj() * Study.Restart.proj() * StimuliRequest.proj()
+        asked = (
+            Study.Model.proj() * Study.Embedding.proj() * Study.ClusteringSeed.proj() * StimuliRequest.proj()
+        )
         several = Clustering & "k_effective > 1"
         return several.proj() & (TrainedModel & _NETWORKS).proj() & asked
 

@@ -66,7 +66,7 @@ class EmbeddingView(Computation):
     neuron_order_sha256 : char(64)
     variance_share = null : float64      # share of the variance along both axes; pca only
     neighbours_kept : float64            # mean share of the 15 nearest neighbours that are nearest here, too
-    distance_correlation = null : float64  # Spearman, distances of pairs; null: all distances are equal
+    distance_spearman = null : float64  # Spearman, distances of pairs; null: all distances are equal
     diagnostics : json                   # parameters as used, where the number of neurons bounds them
     {STAMP}
     """
@@ -105,7 +105,7 @@ class EmbeddingView(Computation):
             "neuron_order_sha256": order,
             "variance_share": view.variance_share,
             "neighbours_kept": view.neighbours_kept,
-            "distance_correlation": view.distance_correlation,
+            "distance_spearman": view.distance_spearman,
             "diagnostics": dict(view.diagnostics),
         }
         return Made(row)

@@ -35,7 +35,7 @@ def test_a_plane_keeps_everything_of_points_on_a_plane() -> None:
     flat = rng.normal(size=(60, 2)) @ rng.normal(size=(2, 5))
     view = draw_view(flat, PCA, seed=0)
     assert view.neighbours_kept == 1
-    assert view.distance_correlation == pytest.approx(1, abs=1e-6)
+    assert view.distance_spearman == pytest.approx(1, abs=1e-6)
     assert view.variance_share == pytest.approx(1)
     line = draw_view(flat[:, :1], PCA, seed=0)
     assert not line.points[:, 1].any()
@@ -53,7 +53,7 @@ def test_what_is_kept_is_counted() -> None:
     points = view.points.astype(np.float64)
     shares = [len(near(x, i) & near(points, i)) / QUALITY_NEIGHBOURS for i in range(40)]
     assert view.neighbours_kept == pytest.approx(np.mean(shares), abs=0.01)
-    assert 0 < view.distance_correlation < 1
+    assert 0 < view.distance_spearman < 1
 
 
 def test_tsne_keeps_neighbours_and_does_not_depend_on_chance() -> None:
@@ -94,7 +94,7 @@ def test_equal_neurons_and_few_of_them_have_a_place() -> None:
             view = draw_view(x, config, seed=0)
             assert np.isfinite(view.points).all()
             assert 0 <= view.neighbours_kept <= 1
-    assert draw_view(np.ones((12, 3)), PCA, seed=0).distance_correlation is None
+    assert draw_view(np.ones((12, 3)), PCA, seed=0).distance_spearman is None
     assert draw_view(np.ones((12, 3)), PCA, seed=0).variance_share is None
 
 

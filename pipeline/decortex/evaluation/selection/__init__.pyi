@@ -1,7 +1,7 @@
-from .across_networks import JointSelection, NetworkFigures, select_jointly
+from .across_networks import JointSelection, NetworkCriteria, select_jointly
 from .choose_k import KSelection, RawFeatures, choose_k, draw_surrogate
 from .config import CriterionValue, SelectionConfig, refits
-from .criteria import count_criteria, partition_figures
+from .criteria import count_criteria, partition_criteria
 from .decision import CRITERIA, Excess, decide_k, excess
 from .density_valleys import density_valleys
 from .gap import dispersion, first_within_one_error, gap_statistic, reference
@@ -15,7 +15,7 @@ __all__ = [
     "Excess",
     "JointSelection",
     "KSelection",
-    "NetworkFigures",
+    "NetworkCriteria",
     "RawFeatures",
     "SelectionConfig",
     "choose_k",
@@ -32,7 +32,7 @@ __all__ = [
     "joint_surrogates",
     "judge_halves",
     "null_seed_agreement",
-    "partition_figures",
+    "partition_criteria",
     "prediction_strength",
     "reference",
     "refits",

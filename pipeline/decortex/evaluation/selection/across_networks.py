@@ -16,7 +16,7 @@ Surrogates = Mapping[tuple[NullKind, int], Sequence[CriterionValue]]
 
 
 @dataclass(frozen=True)
-class NetworkFigures:
+class NetworkCriteria:
     """Figures of one network.
 
     Parameters
@@ -51,17 +51,17 @@ class JointSelection:
 
 
 def select_jointly(
-    networks: Sequence[NetworkFigures], config: SelectionConfig, across: NetworkFigures | None = None
+    networks: Sequence[NetworkCriteria], config: SelectionConfig, across: NetworkCriteria | None = None
 ) -> JointSelection:
     """Choose K for networks of the same neurons (other seeds), or for a single one.
 
     Parameters
     ----------
-    networks : sequence of NetworkFigures
+    networks : sequence of NetworkCriteria
         One a network.
     config : SelectionConfig
         Null models and levels.
-    across : NetworkFigures, optional
+    across : NetworkCriteria, optional
         Figures that only several networks together have (agreement between them), with their surrogates.
 
     Notes

@@ -16,7 +16,7 @@ from decortex.errors import InputError
 from decortex.evaluation.agreement import Clusterer
 from decortex.evaluation.nulls import NULL_KINDS, NullKind, surrogate, surrogate_embedding
 from decortex.evaluation.selection.config import CriterionValue, SelectionConfig
-from decortex.evaluation.selection.criteria import CountCriteria, count_criteria, partition_figures
+from decortex.evaluation.selection.criteria import CountCriteria, count_criteria, partition_criteria
 from decortex.evaluation.selection.decision import Excess, KDecision, decide_k, excess
 from decortex.evaluation.splits import TypeCount, count_types
 
@@ -174,7 +174,7 @@ def choose_k(
                 continue
             null = draw_surrogate(points, raw, kind, b)
             for k in wanted:
-                for value in partition_figures(null, clusterer, k, config, criteria=config.null_criteria):
+                for value in partition_criteria(null, clusterer, k, config, criteria=config.null_criteria):
                     drawn[kind, value.criterion, k].append(value)
         report(len(criteria) + b + 1, n_steps)
     values = [value for one in criteria for value in one.values]

@@ -95,14 +95,14 @@ def count_criteria(x: FloatArray, clusterer: Clusterer, k: int, config: Selectio
             "davies_bouldin",
             "stability",
         )
-        figures = partition_figures(values, clusterer, k, config, criteria=criteria, fitted=fitted)
+        figures = partition_criteria(values, clusterer, k, config, criteria=criteria, fitted=fitted)
         found += [_with_interval(one, values, fitted.labels, config) for one in figures]
         fragmented = float(fitted.status == "fragmented")
         found.append(CriterionValue("fragmented", k, fragmented, fragmented, fragmented, len(values), "ok"))
     return CountCriteria(k, len(values), fitted.status, tuple(found), halves.valleys)
 
 
-def partition_figures(
+def partition_criteria(
     x: FloatArray,
     clusterer: Clusterer,
     k: int,

@@ -24,7 +24,7 @@ RESULT_COLUMNS = (
     "n_partitions",
     "ari_seeds",
     "ari_seeds_before",
-    "ari_restarts",
+    "ari_clustering_seeds",
     "correlation_before",
     "correlation_after",
     "correlation_control",
@@ -50,8 +50,8 @@ PARTITION_COLUMNS = (
     "v_measure_seeds",
     "fowlkes_mallows_seeds",
     "matched_seeds",
-    "ari_restarts",
-    "ami_restarts",
+    "ari_clustering_seeds",
+    "ami_clustering_seeds",
     "ari_consensus",
     "support",
     "worst_cluster",
@@ -246,7 +246,7 @@ def agreement(
     print_rows(
         found["partitions"],
         PARTITION_COLUMNS,
-        title=f"study {study}: between networks (seeds) and starts (restarts)",
+        title=f"study {study}: between networks (seeds) and starts (clustering_seeds)",
         empty="nothing compared yet; `decortex work` does once the scheduler has queued it",
     )
     shared = sorted({row["finetune"] for row in found["partitions"] if row["shared_start"]})

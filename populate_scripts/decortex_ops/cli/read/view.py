@@ -25,7 +25,7 @@ COLUMNS = (
     "done",
     "n_neurons",
     "neighbours_kept",
-    "distance_correlation",
+    "distance_spearman",
     "variance_share",
 )
 

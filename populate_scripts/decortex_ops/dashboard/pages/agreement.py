@@ -278,7 +278,10 @@ def curves_figure(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
     traces = []
     for index, method in enumerate(dict.fromkeys(row["method_id"] for row in rows)):
         own = [row for row in rows if row["method_id"] == method]
-        for name, dash, kind in (("ari_seeds", "solid", "networks"), ("ari_restarts", "dot", "starts")):
+        for name, dash, kind in (
+            ("ari_seeds", "solid", "networks"),
+            ("ari_clustering_seeds", "dot", "starts"),
+        ):
             points = [row for row in own if row[name] is not None]
             if points:
                 traces.append(
@@ -307,7 +310,7 @@ STORED: Mapping[str, tuple[str, str, tuple[tuple[str, str], ...]]] = {
             ("method", "method"),
             ("ari_seeds", "ARI networks"),
             ("n_pairs_seeds", "pairs"),
-            ("ari_restarts", "ARI starts"),
+            ("ari_clustering_seeds", "ARI starts"),
             ("ami_seeds", "AMI networks"),
             ("matched_seeds", "matched"),
             ("ari_consensus", "ARI consensus"),

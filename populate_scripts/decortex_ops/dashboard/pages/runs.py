@@ -48,7 +48,7 @@ COLUMNS = (
     ("status", "status"),
     ("ari_truth", "ARI truth"),
     ("ari_seeds", "ARI networks"),
-    ("ari_restarts", "ARI starts"),
+    ("ari_clustering_seeds", "ARI starts"),
     ("silhouette", "silhouette"),
     ("largest_share", "largest"),
     ("epsilon2", "ε²"),
@@ -59,11 +59,11 @@ COLUMNS = (
 )
 # Columns that a viewer may hide.
 CHOSEN = tuple(name for name, text in COLUMNS if text and name not in ("method_name", "k", "finetune"))
-OPTIONAL = ("ari_truth", "ari_seeds", "ari_restarts", "difference", "share_changed")
+OPTIONAL = ("ari_truth", "ari_seeds", "ari_clustering_seeds", "difference", "share_changed")
 MEASURES = (
     ("ari_truth", "ARI with known types"),
     ("ari_seeds", "ARI between networks"),
-    ("ari_restarts", "ARI between starts"),
+    ("ari_clustering_seeds", "ARI between starts"),
     ("silhouette", "silhouette"),
     ("largest_share", "share of the largest cluster"),
     ("epsilon2", "ε² of performance by cluster"),

@@ -26,7 +26,7 @@ def of_agreement_null(study: str) -> Cost:
     """Surrogates of all networks together, clustered by every method of a study at every K above 1."""
     of = {"study": study}
     networks, embeddings = len(Study.Model & of), len(Study.Embedding & of)
-    counts, starts = len(Study.Count & of & "k > 1"), len(Study.Restart & of)
+    counts, starts = len(Study.Count & of & "k > 1"), len(Study.ClusteringSeed & of)
     families = len(dj.U("dataset", "model_spec_id") & (Study.Model & of)) * embeddings
     jobs = families * len(Study.Method & of) * SURROGATES
     fits = SURROGATES * networks * embeddings * len(Study.Method & of) * counts * starts

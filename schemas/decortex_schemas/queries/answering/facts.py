@@ -167,7 +167,7 @@ class AgreementFacts:
     ari, low, high : float or None
         Mean between networks, and the smallest and largest of the pairs.
     n_pairs : int
-    restarts : float or None
+    starts : float or None
         Between starts of one network.
     methods : float or None
         Mean with other methods on the same network.
@@ -187,7 +187,7 @@ class AgreementFacts:
     low: float | None = None
     high: float | None = None
     n_pairs: int = 0
-    restarts: float | None = None
+    starts: float | None = None
     methods: float | None = None
     n_methods: int = 1
     largest_share: float | None = None

@@ -244,7 +244,7 @@ def _agreement(study: str, reference: _Reference, found: Mapping[str, Any]) -> A
         low=float(pairs.min()) if len(pairs) else None,
         high=float(pairs.max()) if len(pairs) else None,
         n_pairs=len(pairs),
-        restarts=row["ari_restarts"],
+        starts=row["ari_clustering_seeds"],
         methods=average(others),
         n_methods=len(Study.Method & {"study": study}),
         largest_share=float(np.mean(shares)) if len(shares) else None,

@@ -40,7 +40,11 @@ _START = {"largest_share": "largest_share", "objective": "objective", "fit_statu
 _TIE = {"epsilon2": "epsilon2_corrected", "epsilon2_within": "epsilon2_within", "p": "p_permutation"}
 _PRICE = {"difference": "difference", "fraction_retained": "fraction_retained"}
 _QUALITY = {"silhouette": "silhouette"}
-_AGREEMENT = {"ari_seeds": "ari_seeds", "ari_restarts": "ari_restarts", "ari_truth": "ari_truth"}
+_AGREEMENT = {
+    "ari_seeds": "ari_seeds",
+    "ari_clustering_seeds": "ari_clustering_seeds",
+    "ari_truth": "ari_truth",
+}
 NAMES = ("model", "embedding", "method_name", "finetune")
 MEASURES = (*_OWN, *_START, *_TIE, *_PRICE, *_QUALITY, *_AGREEMENT)
 SORTABLE = (*PARTITION, *MEASURES)
@@ -64,7 +68,7 @@ def study_counts() -> list[Row]:
             ("networks", Study.Model),
             ("methods", Study.Method),
             ("counts", Study.Count),
-            ("seeds", Study.Restart),
+            ("seeds", Study.ClusteringSeed),
             ("nulls", Study.Null),
         )
     )
@@ -155,7 +159,9 @@ def choices(study: str) -> dict[str, list[Row]]:
         ),
         "methods": named(Study.Method, ClusteringMethod, "method_id, s.method, s.method_name", "method_id"),
         "counts": rows(f"SELECT k FROM {name_of(Study.Count)} WHERE study = %(study)s ORDER BY k", of),
-        "seeds": rows(f"SELECT seed FROM {name_of(Study.Restart)} WHERE study = %(study)s ORDER BY seed", of),
+        "seeds": rows(
+            f"SELECT seed FROM {name_of(Study.ClusteringSeed)} WHERE study = %(study)s ORDER BY seed", of
+        ),
         "finetunings": rows(
             f"SELECT p.finetune_id, s.finetune, s.kind, p.method_id, p.k, p.seed "
             f"FROM {name_of(Study.Finetuning)} p JOIN {name_of(FinetuneSpec)} s USING (finetune_id) "
@@ -309,7 +315,10 @@ def _known(asked: set[str], known: Sequence[str], what: str) -> None:
 
 def agreement_by_count(study: str, *, dataset: str, model_spec_id: int, embedding_spec_id: int) -> list[Row]:
     """Agreement between networks and between starts over K: one row a method, K and fine-tuning."""
-    names = "ari_seeds, ari_seeds_min, n_pairs_seeds, ari_restarts, n_pairs_restarts, ari_truth, n_partitions"
+    names = (
+        "ari_seeds, ari_seeds_min, n_pairs_seeds, ari_clustering_seeds, n_pairs_clustering_seeds, ari_truth, "
+        "n_partitions"
+    )
     return rows(
         f"SELECT a.method_id, c.method_name, a.k, a.finetune_id, f.finetune, {names} "
         f"FROM {name_of(SeedAgreement)} a JOIN {name_of(ClusteringMethod)} c ON c.method_id = a.method_id "

@@ -66,7 +66,7 @@ def asked_rows(study: str) -> dict[str, int]:
     recorded = (Dataset & "kind <> 'neurons_only'").proj()
     scored = len(predicting & recorded)
     n, e = len(models), len(Study.Embedding & of)
-    methods, counts, seeds = (len(part & of) for part in (Study.Method, Study.Count, Study.Restart))
+    methods, counts, seeds = (len(part & of) for part in (Study.Method, Study.Count, Study.ClusteringSeed))
     several, nulls = len(Study.Count & of & "k > 1"), len(Study.Null & of)
     finetunings = Study.Finetuning & of
     trained = finetunings & (FinetuneSpec & "kind <> 'none'").proj()

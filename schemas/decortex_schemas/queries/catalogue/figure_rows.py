@@ -249,7 +249,7 @@ def about_study(study: str) -> Row:
         "datasets": datasets,
         "asked": {
             "counts": values(Study.Count, "k"),
-            "seeds": values(Study.Restart, "seed"),
+            "seeds": values(Study.ClusteringSeed, "seed"),
             "model_seeds": values(Study.Model, "model_seed"),
             "subsamples": len(Study.Subsample & of),
             "nulls": sorted({row["null_kind"] for row in nulls}),

@@ -151,7 +151,7 @@ def studies() -> list[dict[str, Any]]:
                 "networks": len(Study.Model & name),
                 "methods": len(Study.Method & name),
                 "counts": len(Study.Count & name),
-                "seeds": len(Study.Restart & name),
+                "seeds": len(Study.ClusteringSeed & name),
                 "members": len(asked),
                 "done": len(DECFinetune.proj() & asked),
                 "frozen_at": frozen[0]["frozen_at"] if frozen else None,
@@ -224,7 +224,7 @@ def results(study: str) -> list[dict[str, Any]]:
                 "status": worst_status(own.get("statuses", []) + ["failed"] * failed[_group(row)]),
                 "n_partitions": own.get("n_partitions", 0),
                 "scored_against": against[row["dataset"]],
-                **{name: row[name] for name in ("ari_truth", "ari_seeds", "ari_restarts")},
+                **{name: row[name] for name in ("ari_truth", "ari_seeds", "ari_clustering_seeds")},
                 **{name: own.get(name) for name in AVERAGED},
                 **{name: tuned.get(_group(row), {}).get(name) for name in PAIRED},
             }

@@ -199,7 +199,7 @@ def about_declared(study: str) -> Row:
         "embeddings": distinct(Study.Embedding, "embedding_name", EmbeddingSpec),
         "methods": distinct(Study.Method, "method_name", ClusteringMethod),
         "counts": distinct(Study.Count, "k"),
-        "seeds": distinct(Study.Restart, "seed"),
+        "seeds": distinct(Study.ClusteringSeed, "seed"),
         "subsamples": len(distinct(Study.Subsample, "subsample_seed")),
         "surrogates": [f"{one['n']} {one['null_kind']}" for one in nulls],
         "finetunings": distinct(Study.Finetuning, "finetune", FinetuneSpec),

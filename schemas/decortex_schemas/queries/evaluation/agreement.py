@@ -39,7 +39,7 @@ def agreement(study: str) -> dict[str, Any]:
     -------
     dict
         ``partitions``: one row a method, K and fine-tuning, with the mean indices over pairs of model seeds
-        (``_seeds``) and of clustering seeds (``_restarts``), the consensus over all of them (``support``: mean
+        (``_seeds``) and of clustering seeds (``_clustering_seeds``), the consensus over all of them (``support``: mean
         share of the partitions behind a neuron's cluster; ``ari_consensus``: mean against the consensus;
         ``worst_cluster``: the smallest mean Jaccard of a consensus cluster), the share of the neurons in the largest
         cluster (``largest_share``; None after fine-tuning), and the agreement of surrogates without types
@@ -117,9 +117,13 @@ def _partitions(study: str, names: _Names) -> list[dict[str, Any]]:
                 "finetune": names.finetunings[int(row["finetune_id"])],
                 "shared_start": int(row["finetune_id"]) in names.shared,
                 "n_partitions": row["n_partitions"],
-                **{f"{i}_{kind}": row[f"{i}_{kind}"] for kind in ("seeds", "restarts") for i in _INDICES},
+                **{
+                    f"{i}_{kind}": row[f"{i}_{kind}"]
+                    for kind in ("seeds", "clustering_seeds")
+                    for i in _INDICES
+                },
                 "n_pairs_seeds": row["n_pairs_seeds"],
-                "n_pairs_restarts": row["n_pairs_restarts"],
+                "n_pairs_clustering_seeds": row["n_pairs_clustering_seeds"],
                 "largest_share": largest.get(own) if as_found else None,
                 **_against(nulls.get(own, []) if as_found else []),
                 "ari_truth": row["ari_truth"],

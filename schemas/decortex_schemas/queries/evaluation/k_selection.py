@@ -156,7 +156,7 @@ def selection_cost(study: str) -> dict[str, Any]:
     tables = {table: asked(study) for table, asked in SELECTION_MEMBERS}
     n_criteria, n_nulls, n_joint = (len(asked) for asked in tables.values())
     of = {"study": study}
-    grid = len(Study.Count & of & "k > 1") * len(Study.Restart & of) * len(Study.Model & of)
+    grid = len(Study.Count & of & "k > 1") * len(Study.ClusteringSeed & of) * len(Study.Model & of)
     one = selection.refits(1, SELECTION)
     left: float | None = 0.0
     done = 0

@@ -51,7 +51,7 @@ def matched_clusters(study: str, key: dict[str, Any]) -> dict[int, int]:
     models = Study.Model & of & {name: key[name] for name in ("dataset", "model_spec_id")}
     first = {
         "model_seed": min((int(one) for one in models.to_arrays("model_seed")), default=0),
-        "seed": min((int(one) for one in (Study.Restart & of).to_arrays("seed")), default=0),
+        "seed": min((int(one) for one in (Study.ClusteringSeed & of).to_arrays("seed")), default=0),
     }
     counts = sorted(int(k) for k in (Study.Count & of).to_arrays("k"))
     asked = (Clustering & family & first & [{"k": k} for k in counts if k <= key["k"]]).proj("labels")

@@ -72,7 +72,7 @@ def cluster_profiles(study: str, *, method: str, k: int) -> list[Row]:
             f'the tuning of study {study!r} was not asked for: `decortex clusters {study} --ask`, or "tuning": {{}}'
             " in its plan."
         )
-    seed = min(int(one) for one in (Study.Restart & of_study).to_arrays("seed"))
+    seed = min(int(one) for one in (Study.ClusteringSeed & of_study).to_arrays("seed"))
     asked = ((Study.Model & of_study) * (Study.Embedding & of_study)).to_dicts()
     named = (ClusteringMethod & {"method_name": method}).proj()
     partitions = (Clustering & asked & named & {"k": k, "seed": seed}) & (Study.Method & of_study).proj()

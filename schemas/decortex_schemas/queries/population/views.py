@@ -31,7 +31,7 @@ def views(study: str) -> list[dict[str, Any]]:
     -------
     list of dict
         The key of `EmbeddingView`; ``model``, ``embedding``, ``view`` (names), ``kind``, ``params``; ``done``; and,
-        None where it is not drawn, ``n_neurons``, ``neighbours_kept``, ``distance_correlation`` and
+        None where it is not drawn, ``n_neurons``, ``neighbours_kept``, ``distance_spearman`` and
         ``variance_share``.
 
     Raises
@@ -45,7 +45,7 @@ def views(study: str) -> list[dict[str, Any]]:
     embeddings = {int(r["embedding_spec_id"]): r["embedding_name"] for r in EmbeddingSpec.to_dicts()}
     specs = {int(r["view_spec_id"]): r for r in ViewSpec.to_dicts()}
     asked = ((Study.Model & of_study) * (Study.Embedding & of_study) * (ViewRequest & of_study)).to_dicts()
-    numbers = ("neighbours_kept", "distance_correlation", "variance_share")
+    numbers = ("neighbours_kept", "distance_spearman", "variance_share")
     drawn = {
         tuple(row[name] for name in VIEW_KEY): row
         for row in ((EmbeddingView & asked).proj(*numbers) * Embedding.proj("n_neurons")).to_dicts()

@@ -241,8 +241,10 @@ def digest_selection(study: str, key: Mapping[str, Any] | None = None) -> Digest
     picked = _picks(key, SELECTION_GROUP)
     rows: dict[Group, list[dict[str, Any]]] = defaultdict(list)
     for table, asked in SELECTION_MEMBERS:
-        chosen = (table & picked & (asked(study) & picked)).proj("figures_sha256")
+        chosen = (table & picked & (asked(study) & picked)).proj("values_sha256")
         for row in chosen.to_dicts(order_by="KEY"):
+            # Digests of frozen studies keep the name that the column had when the first were frozen.
+            row["figures_sha256"] = row.pop("values_sha256")
             rows[_group(row, SELECTION_GROUP)].append({name: _plain(value) for name, value in row.items()})
     return {group: (config_hash(members), len(members)) for group, members in rows.items()}
 

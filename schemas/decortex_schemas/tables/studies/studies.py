@@ -86,7 +86,7 @@ class Study(dj.Manual):
         -> ClusterCount
         """
 
-    class Restart(dj.Part):
+    class ClusteringSeed(dj.Part):
         """A clustering seed of the study."""
 
         definition = """
@@ -210,7 +210,7 @@ def declare_study(name: str, plan: StudyPlan, *, description: str = "") -> None:
         Study.Embedding.insert({**study, "embedding_spec_id": i} for i in plan.embedding_spec_ids)
         Study.Method.insert({**study, "method": methods[i], "method_id": i} for i in plan.method_ids)
         Study.Count.insert({**study, "k": k} for k in plan.counts)
-        Study.Restart.insert({**study, "seed": seed} for seed in plan.seeds)
+        Study.ClusteringSeed.insert({**study, "seed": seed} for seed in plan.seeds)
         Study.Subsample.insert({**study, "subsample_seed": seed} for seed in plan.subsample_seeds)
         Study.Null.insert(
             {**study, "null_kind": kind, "null_seed": seed}

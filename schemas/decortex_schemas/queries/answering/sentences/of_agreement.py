@@ -96,7 +96,7 @@ def _one_network(sample: Sample, facts: AgreementFacts) -> Answer:
         "not asked",
         text,
         sample,
-        (facts.restarts, None, None),
+        (facts.starts, None, None),
         compared=CHANCE,
         missing="networks that are trained from other seeds",
     )
@@ -114,8 +114,8 @@ def _said(facts: AgreementFacts) -> str:
 
 def _beside(facts: AgreementFacts) -> str:
     said = []
-    if facts.restarts is not None:
-        said.append(f"starts on one network agree {figure(facts.restarts)}")
+    if facts.starts is not None:
+        said.append(f"starts on one network agree {figure(facts.starts)}")
     if facts.methods is not None:
         others = count(facts.n_methods - 1, "other method")
         said.append(f"{facts.method} and {others} on one network agree {figure(facts.methods)}")

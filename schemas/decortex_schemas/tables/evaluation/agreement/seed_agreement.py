@@ -61,13 +61,13 @@ class SeedAgreement(Computation):
     fowlkes_mallows_seeds = null : float64
     matched_seeds = null : float64       # share of neurons in matched clusters
     n_pairs_seeds : int32
-    ari_restarts = null : float64        # mean over pairs of clustering seeds of one network
-    ari_restarts_min = null : float64
-    ami_restarts = null : float64
-    v_measure_restarts = null : float64
-    fowlkes_mallows_restarts = null : float64
-    matched_restarts = null : float64
-    n_pairs_restarts : int32
+    ari_clustering_seeds = null : float64        # mean over pairs of clustering seeds of one network
+    ari_clustering_seeds_min = null : float64
+    ami_clustering_seeds = null : float64
+    v_measure_clustering_seeds = null : float64
+    fowlkes_mallows_clustering_seeds = null : float64
+    matched_clustering_seeds = null : float64
+    n_pairs_clustering_seeds : int32
     ari_truth = null : float64           # mean against the known types; null where nobody knows them
     ami_truth = null : float64
     {STAMP}
@@ -168,7 +168,7 @@ def summarise_pairs(pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for pair in pairs:
         by_kind[pair["pair_kind"]].append(pair)
     return mean_indices(by_kind["model_seeds"], "seeds") | mean_indices(
-        by_kind["clustering_seeds"], "restarts"
+        by_kind["clustering_seeds"], "clustering_seeds"
     )
 
 

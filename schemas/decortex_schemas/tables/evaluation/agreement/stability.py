@@ -145,7 +145,7 @@ class SubsampleStability(Computation):
         check_frozen(key["study"], key)
         check_frozen_subsamples(key["study"], key)
         network = {"model_seed": key["model_seed"]}
-        whole = Clustering & key & (Study.Restart & {"study": key["study"]}).proj()
+        whole = Clustering & key & (Study.ClusteringSeed & {"study": key["study"]}).proj()
         return (
             (subsamples_of(key["study"], key) & network).proj().to_dicts(order_by="subsample_seed"),
             min((int(row["seed"]) for row in whole.proj().to_dicts()), default=-1),

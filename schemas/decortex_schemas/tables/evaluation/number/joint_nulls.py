@@ -64,7 +64,7 @@ class SeedNullFit(Fitting):
     ---
     n_networks : int32
     n_neurons : int32                # that every network's embedding holds
-    figures_sha256 : char(64)
+    values_sha256 : char(64)
     {STAMP}
     """
 
@@ -92,7 +92,7 @@ class SeedNullFit(Fitting):
         networks = (TrainedModel & (Study.Model & key).proj()).proj("checkpoint_sha256")
         asked = {"study": key["study"]}
         counts = (Study.Count & asked & "k > 1").proj().to_dicts(order_by="k")
-        seeds = (Study.Restart & asked).proj().to_dicts(order_by="seed")
+        seeds = (Study.ClusteringSeed & asked).proj().to_dicts(order_by="seed")
         return (
             networks.to_dicts(order_by="model_seed"),
             [int(row["k"]) for row in counts],
@@ -119,7 +119,7 @@ class SeedNullFit(Fitting):
         surrogates = selection.joint_surrogates([raw[placed] for raw in raws], config, key["null_kind"], rng)
         clusterer = agreement.Clusterer(key["method"], params)
         values = [value_row(selection.null_seed_agreement(surrogates, clusterer, k, seeds)) for k in counts]
-        row = {"n_networks": len(raws), "n_neurons": len(placed), "figures_sha256": config_hash(values)}
+        row = {"n_networks": len(raws), "n_neurons": len(placed), "values_sha256": config_hash(values)}
         return Made(row, {"Value": values})
 
 

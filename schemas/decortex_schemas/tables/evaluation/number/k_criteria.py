@@ -50,7 +50,7 @@ class KCriteria(Fitting):
     ---
     n_neurons : int32
     fit_status : varchar(24)
-    figures_sha256 : char(64)
+    values_sha256 : char(64)
     {STAMP}
     """
 
@@ -106,7 +106,7 @@ class KCriteria(Fitting):
         row = {
             "n_neurons": found.n_neurons,
             "fit_status": found.fit_status,
-            "figures_sha256": config_hash(values),
+            "values_sha256": config_hash(values),
         }
         return Made(row, {"Value": values, "Valley": valleys})
 
@@ -124,7 +124,7 @@ class NullFit(Fitting):
     -> Seed.proj(null_seed='seed')
     ---
     n_neurons : int32
-    figures_sha256 : char(64)
+    values_sha256 : char(64)
     {STAMP}
     """
 
@@ -165,7 +165,7 @@ class NullFit(Fitting):
         raw = raw[placed_neurons(len(raw), excluded)]
         features = selection.RawFeatures(raw, embeddings.EmbeddingConfig.from_params(embedding))
         x = selection.draw_surrogate(raw, features, key["null_kind"], key["null_seed"])
-        found = selection.partition_figures(
+        found = selection.partition_criteria(
             x,
             agreement.Clusterer(key["method"], params),
             key["k"],
@@ -175,7 +175,7 @@ class NullFit(Fitting):
         values = [value_row(one) for one in found]
         for value in values:
             value.pop("at_k")
-        return Made({"n_neurons": len(x), "figures_sha256": config_hash(values)}, {"Value": values})
+        return Made({"n_neurons": len(x), "values_sha256": config_hash(values)}, {"Value": values})
 
 
 def asked_criteria(study: str | None = None) -> Any:

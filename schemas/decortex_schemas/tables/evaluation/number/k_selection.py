@@ -235,7 +235,7 @@ def record_choice(group: dict[str, Any], choice: int | None, why: str, *, person
 
 def _figures(
     values: list[dict[str, Any]], nulls: list[dict[str, Any]]
-) -> dict[int, selection.NetworkFigures]:
+) -> dict[int, selection.NetworkCriteria]:
     """Figures of every network by its seed; the baseline at one cluster, which every K carries, once."""
     own: dict[int, dict[tuple[str, int], CriterionValue]] = defaultdict(dict)
     for row in values:
@@ -245,15 +245,15 @@ def _figures(
         at = (row["null_kind"], int(row["null_seed"]))
         drawn[int(row["model_seed"])][at].append(_value(row, row["k"]))
     return {
-        seed: selection.NetworkFigures(tuple(own[seed].values()), dict(drawn[seed])) for seed in sorted(own)
+        seed: selection.NetworkCriteria(tuple(own[seed].values()), dict(drawn[seed])) for seed in sorted(own)
     }
 
 
-def _across(key: dict[str, Any], nulls: list[dict[str, Any]]) -> selection.NetworkFigures | None:
+def _across(key: dict[str, Any], nulls: list[dict[str, Any]]) -> selection.NetworkCriteria | None:
     """Agreement between the study's networks at every K, and on joint surrogates; None with a single network."""
     if not nulls:
         return None
-    asked = Study.Model.proj() * Study.Embedding.proj() * Study.Method.proj() * Study.Restart.proj()
+    asked = Study.Model.proj() * Study.Embedding.proj() * Study.Method.proj() * Study.ClusteringSeed.proj()
     own = Clustering & key & (asked & {"study": key["study"]}).proj()
     rows = (own.proj("labels") & [{"k": k} for k in {int(row["at_k"]) for row in nulls}]).to_dicts(
         order_by="KEY"
@@ -271,7 +271,7 @@ def _across(key: dict[str, Any], nulls: list[dict[str, Any]]) -> selection.Netwo
     drawn: dict[Any, list[CriterionValue]] = defaultdict(list)
     for row in nulls:
         drawn[row["null_kind"], int(row["null_seed"])].append(_value(row, row["at_k"]))
-    return selection.NetworkFigures(tuple(found), dict(drawn))
+    return selection.NetworkCriteria(tuple(found), dict(drawn))
 
 
 def _value(row: dict[str, Any], k: Any) -> CriterionValue:
