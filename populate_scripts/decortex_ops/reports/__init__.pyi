@@ -1,4 +1,5 @@
 from .anndata_export import AnnDataSummary, export_anndata
+from .columns import RESULT_COLUMNS, STATES_COLUMNS, STATS_COLUMNS, SUMMARY_COLUMNS
 from .export import MANIFEST, check_bundle, export_study
 from .figures import RECIPES, draw_figure, one_of
 from .k_table import curve_rows
@@ -9,6 +10,10 @@ from .report import cell, report
 __all__ = [
     "MANIFEST",
     "RECIPES",
+    "RESULT_COLUMNS",
+    "STATES_COLUMNS",
+    "STATS_COLUMNS",
+    "SUMMARY_COLUMNS",
     "AnnDataSummary",
     "as_pdf",
     "cell",

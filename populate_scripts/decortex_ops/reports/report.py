@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from decortex.config import canonical_json
 from decortex.errors import ConfigError, InputError
 from decortex.figures import figure_bytes
+from decortex_ops.reports.columns import RESULT_COLUMNS, STATES_COLUMNS, STATS_COLUMNS, SUMMARY_COLUMNS
 from decortex_ops.reports.composites import clusters_parts
 from decortex_ops.reports.figures import OF_TYPES, draw_figure
 from decortex_ops.reports.k_table import curve_rows
@@ -26,69 +27,6 @@ Row = dict[str, Any]
 
 # Of what there is a figure for every K or variant, so many are drawn; the tables hold all.
 MOST_FIGURES = 3
-RESULT_COLUMNS = (
-    "method_name",
-    "k",
-    "finetune",
-    "status",
-    "ari_truth",
-    "n_partitions",
-    "ari_seeds",
-    "ari_seeds_before",
-    "ari_clustering_seeds",
-    "correlation_before",
-    "correlation_after",
-    "correlation_control",
-    "silhouette",
-    "epsilon2",
-    "epsilon2_within",
-    "p",
-)
-STATS_COLUMNS = (
-    "method",
-    "k",
-    "finetune",
-    "covariates",
-    "status",
-    "n_neurons",
-    "omega2",
-    "omega2_low",
-    "omega2_high",
-    "p_sessions",
-    "p_grid",
-    "p_population",
-)
-SUMMARY_COLUMNS = (
-    "method",
-    "k",
-    "finetune",
-    "n_networks",
-    "ari_networks_before",
-    "ari_networks_change",
-    "ari_networks_low",
-    "ari_networks_high",
-)
-STATES_COLUMNS = (
-    "start_method",
-    "k",
-    "finetune",
-    "state",
-    "method",
-    "n_networks",
-    "ari_networks",
-    "ari_networks_low",
-    "ari_networks_high",
-    "ari_truth",
-    "silhouette",
-    "silhouette_moved",
-    "correlation_change",
-    "correlation_low",
-    "correlation_high",
-    "null",
-    "ari_networks_excess",
-    "ari_networks_p",
-    "silhouette_excess",
-)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+import decortex_schemas as schemas
+from decortex.config import config_hash
 from decortex.errors import ConfigError
 from decortex_schemas.database import (
     OLDEST_VERSION,
@@ -23,6 +25,7 @@ from decortex_schemas.database.definitions import (
 )
 from decortex_schemas.database.digests import normal_form
 from decortex_schemas.migrations import migrations
+from decortex_schemas.tables.evaluation import SELECTION
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +113,14 @@ def test_what_a_database_says_decides_what_is_told(digests: dict[str, str]) -> N
     fewer = {name: digest for name, digest in digests.items() if name != "StateStudy"}
     assert "StateStudy): run `decortex init` as an administrator" in told(SCHEMA_VERSION, fewer)
     assert told(SCHEMA_VERSION, fewer, to_declare=True) == ""
+
+
+def test_a_changed_rule_for_choosing_k_takes_new_versions_of_what_it_decides() -> None:
+    rule = "8c02f4113a043fd0f2b8e864f501d847ab56321238c8aa22709f51bc5ed9fbfc"
+    versions = {"KCriteria": 1, "NullFit": 1, "SeedNullFit": 1, "KSelection": 1}
+    assert (config_hash(SELECTION.resolved()), {one: getattr(schemas, one).version for one in versions}) == (
+        rule,
+        versions,
+    ), (
+        "the rule changed: raise `version` of these tables, so that `decortex stale` lists what the old rule decided"
+    )

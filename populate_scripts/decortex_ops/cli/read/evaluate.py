@@ -10,24 +10,8 @@ from decortex_ops.cli.legends import ASSOCIATION, FINETUNING, print_legend, say_
 from decortex_ops.cli.output import CsvFlag, JsonFlag, choose_part, out, print_rows, said_plainly
 from decortex_ops.cli.read.results import say_versions
 from decortex_ops.cli.session import open_to_read
+from decortex_ops.reports import STATES_COLUMNS, STATS_COLUMNS, SUMMARY_COLUMNS
 
-STATS_COLUMNS = (
-    "method",
-    "k",
-    "finetune",
-    "covariates",
-    "status",
-    "n_neurons",
-    "omega2",
-    "omega2_low",
-    "omega2_high",
-    "p_sessions",
-    "p_sessions_bh_max",
-    "p_grid",
-    "population",
-    "p_population",
-    "p_population_bh_max",
-)
 CONFOUND_COLUMNS = (
     "method",
     "k",
@@ -54,45 +38,9 @@ PRICE_COLUMNS = (
     "equivalent",
     "worst_cluster_difference",
 )
-SUMMARY_COLUMNS = (
-    "method",
-    "k",
-    "finetune",
-    "n_networks",
-    "ari_networks_before",
-    "ari_networks_change",
-    "ari_networks_low",
-    "ari_networks_high",
-    "silhouette_before",
-    "silhouette_change",
-    "silhouette_low",
-    "silhouette_high",
-)
 FRONT_COLUMNS = ("method", "k", "finetune", "beta", "ari_networks", "difference", "on_front")
 STATS_PARTS = ("predictability", "confounds")
 PRICE_PARTS = ("price", "pairs", "summary", "front", "states")
-STATES_COLUMNS = (
-    "start_method",
-    "k",
-    "finetune",
-    "state",
-    "method",
-    "n_networks",
-    "ari_networks",
-    "ari_networks_low",
-    "ari_networks_high",
-    "ari_networks_excess",
-    "ari_networks_p",
-    "ari_truth",
-    "silhouette",
-    "silhouette_excess",
-    "silhouette_moved",
-    "correlation_change",
-    "correlation_low",
-    "correlation_high",
-    "null",
-    "n_null",
-)
 NOTHING = "nothing compared yet; `decortex work` does once the scheduler has queued it"
 
 

@@ -14,28 +14,7 @@ from decortex_ops.cli.legends import AGREEMENT, TYPES, print_legend, say, say_an
 from decortex_ops.cli.output import CsvFlag, JsonFlag, cell, choose_part, err, out, print_rows, said_plainly
 from decortex_ops.cli.partition_picker import print_selection, selection_rows
 from decortex_ops.cli.session import open_to_read
-
-RESULT_COLUMNS = (
-    "method_name",
-    "k",
-    "finetune",
-    "status",
-    "ari_truth",
-    "n_partitions",
-    "ari_seeds",
-    "ari_seeds_before",
-    "ari_clustering_seeds",
-    "correlation_before",
-    "correlation_after",
-    "correlation_control",
-    "silhouette",
-    "largest_share",
-    "epsilon2",
-    "epsilon2_within",
-    "p",
-    "p_max",
-)
-
+from decortex_ops.reports import RESULT_COLUMNS
 
 PARTITION_COLUMNS = (
     "method",
