@@ -202,6 +202,11 @@ def load_network(path: str | Path) -> Network:
     ------
     CheckpointError
         If the file holds no such checkpoint. Embeddings of other projects' networks: `read_checkpoint`.
+
+    Examples
+    --------
+    >>> import decortex
+    >>> network = decortex.load_network("network.pt")       # doctest: +SKIP
     """
     content = load_tensors(Path(path))
     if "format" not in content:
@@ -238,6 +243,11 @@ def train(
         At its best epoch.
     outcome : TrainingOutcome
         The curve of training and why it stopped.
+
+    Examples
+    --------
+    >>> import decortex
+    >>> network, outcome = decortex.train(decortex.simulate(), seed=0)      # doctest: +SKIP
     """
     if isinstance(recipe, str):
         if recipe not in RECIPES:
@@ -261,6 +271,13 @@ def simulate(*, seed: int = 0, **params: Any) -> Recordings:
     -------
     Recordings
         Images, responses, and the true type of each neuron in ``recordings.neurons``.
+
+    Examples
+    --------
+    >>> import decortex
+    >>> small = {"n_neurons": 12, "n_train": 8, "n_validation": 4, "n_test": 2, "n_repeats": 2, "n_animals": 1}
+    >>> decortex.simulate(seed=0, **small).n_neurons
+    12
     """
     return simulate_recordings(SimulationConfig.from_params(params), seed)
 
@@ -279,5 +296,10 @@ def open_recordings(path: str | Path, **options: Any) -> Recordings:
     ------
     DatasetError
         If the folder is not such a data set; says what is missing where.
+
+    Examples
+    --------
+    >>> import decortex
+    >>> recordings = decortex.open_recordings("sessions")   # doctest: +SKIP
     """
     return open_filetree(Path(path), **options)

@@ -82,6 +82,15 @@ def consensus(partitions: Sequence[NDArray[np.integer[Any]]], n_clusters: int) -
     by matching one partition at a time (Hungarian assignment) to the sum of all others, until none moves, from
     the five partitions that agree most with the rest; the best end is kept. M_b' M_c is the contingency table of
     b and c: after one pass over the neurons a pair, all work is on n_clusters x n_clusters tables.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from decortex import consensus
+    >>> once, again = np.array([0, 0, 1, 1]), np.array([1, 1, 0, 0])
+    >>> found = consensus([once, again, once], 2).labels
+    >>> bool(found[0] == found[1] != found[2] == found[3])
+    True
     """
     partitions, _ = assigned_in_all(partitions)
     _check(partitions, n_clusters)

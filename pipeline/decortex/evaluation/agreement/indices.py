@@ -100,6 +100,12 @@ def agreement(a: Labels, b: Labels) -> Agreement:
     Notes
     -----
     O(n_neurons) for the contingency table; every index is computed from it.
+
+    Examples
+    --------
+    >>> from decortex import agreement
+    >>> agreement([0, 0, 1, 1], [5, 5, 2, 2]).ari
+    1.0
     """
     a, b = _assigned_in_both(a, b)
     if len(a) and (int(a.max()) + 1) * (int(b.max()) + 1) > _LARGE_TABLE:

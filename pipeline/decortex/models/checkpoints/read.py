@@ -145,6 +145,12 @@ def read_checkpoint(
     Keys and shapes are those of neuralpredictors (FullGaussian2d, Gaussian2d, PointPooled2d,
     SpatialXFeatureLinear / FullFactorized2d); features shared between matched neurons are gathered by
     ``feature_sharing_index`` and multiplied by ``scales``.
+
+    Examples
+    --------
+    >>> import decortex
+    >>> readout = decortex.read_checkpoint("model.pth")     # doctest: +SKIP
+    >>> decortex.cluster(readout.embedding, n_clusters=8)   # doctest: +SKIP
     """
     path = Path(path)
     content = load_tensors(path)
