@@ -393,9 +393,8 @@ def neuron_table(
         labels=tuple(labels or ()),
     )
     names = [f"feature {i}" for i in range(values.shape[1])]
-    digest = hashlib.sha256(
-        f"{values.dtype.str}{values.shape}".encode() + np.ascontiguousarray(values).tobytes()
-    )
+    head = f"{values.dtype.str}{values.shape}".encode()
+    digest = hashlib.sha256(head + np.ascontiguousarray(values).tobytes())
     return _table(
         frame, (values.astype(np.float64), names), columns, Path("the array"), digest.hexdigest(), wide=True
     )
