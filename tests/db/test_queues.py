@@ -177,17 +177,20 @@ def test_a_round_looks_at_queues_whose_keys_can_have_changed(asked: Any) -> None
     declare_plan("more", plan_for("small", counts=[21], finetunings=[]))
     try:
         due = sources.look()
-        assert sources.new_studies == ("more",)
+        assert sources.new_studies(schemas.Clustering) == ("more",)
+        assert sources.is_enlarged(schemas.Clustering)
+        assert not sources.is_enlarged(schemas.Embedding)  # not read off studies: looked at whole
         assert schemas.Clustering in due
         assert schemas.Performance not in due
         # What it asks for needs no look at what all others do.
         assert queue_missing(schemas.Clustering, priority=5, studies=["nobody's"]) == 0
         assert queue_missing(schemas.Performance, priority=5, studies=["more"]) == 0
-        assert queue_missing(schemas.Clustering, priority=5, studies=sources.new_studies) == 8
+        assert queue_missing(schemas.Clustering, priority=5, studies=["more"]) == 8
         assert sweep(sources) == Sweep(0, 0, 0)
         declare_plan("still more", plan_for("small", counts=[22], finetunings=[]))
+        sources.look()  # a look alone forgets nothing
         assert sweep(sources).added == 8
-        assert sources.new_studies == ("still more",)
+        assert sources.new_studies(schemas.Clustering) == ()
     finally:
         for name in ("more", "still more"):
             (schemas.Study & {"study": name}).delete(prompt=False)

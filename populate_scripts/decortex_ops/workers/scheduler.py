@@ -69,12 +69,7 @@ def sweep(sources: KeySources | None = None) -> Sweep:
     freed = _free()
     due = computed_tables() if sources is None else sources.look()
     seconds = dict.fromkeys(due, 0.0)
-    early: dict[type[dj.Computed], int] = {}
-    if sources is not None and sources.new_studies:
-        new = sources.new_studies
-        early = _over(
-            dict.fromkeys(due, 0.0), lambda table: queue_missing(table, priority=PRIORITY, studies=new)
-        )
+    early = {} if sources is None else _queue_new_studies(sources, seconds)
     # What is asked for first: workers wait for it, and for nothing that is no longer.
     added = _over(seconds, lambda table: queue_missing(table, priority=PRIORITY))
     anew = sources is None or sources.studies_changed
@@ -86,6 +81,23 @@ def sweep(sources: KeySources | None = None) -> Sweep:
         for table in seconds:
             sources.refreshed(table, seconds[table])
     return Sweep(sum(early.values()) + sum(added.values()), sum(removed.values()), freed)
+
+
+def _queue_new_studies(
+    sources: KeySources, seconds: dict[type[dj.Computed], float]
+) -> dict[type[dj.Computed], int]:
+    """Queue what new studies ask for; tables whose queues are then up to date are taken out of the round."""
+    took = dict.fromkeys(seconds, 0.0)
+
+    def queue(table: type[dj.Computed]) -> int:
+        new = sources.new_studies(table)
+        return queue_missing(table, priority=PRIORITY, studies=new) if new else 0
+
+    added = _over(took, queue)
+    for table in [table for table in took if sources.is_enlarged(table)]:
+        sources.refreshed(table, took[table])
+        del seconds[table]
+    return added
 
 
 def _over(

@@ -25,8 +25,8 @@ class KeySources:
     """Remembers when the tables that keys come from were written to, and names the queues that this concerns.
 
     A round in which nothing was written costs one statement. What somebody declares (a study, a network) is queued in
-    the next round; rows that workers compute are looked for less often the longer that takes. Of the last look, `idle`
-    says whether it found nothing to refresh, and `new_studies` what was declared since the one before.
+    the next round; rows that workers compute are looked for less often the longer that takes. `idle` says whether the
+    last look found nothing to refresh.
 
     Parameters
     ----------
@@ -42,9 +42,10 @@ class KeySources:
         self._full_at = 0.0
         self._studies: object = _UNKNOWN
         self._written: dict[str, datetime | None] = {}
-        self._known: frozenset[str] | None = None
+        self._by_study = {table.__name__ for table in tables if _is_read_off_studies(table)}
+        self._declared: frozenset[tuple[Any, ...]] = frozenset()
+        self._declared_then: dict[str, frozenset[tuple[Any, ...]]] = {}
         self.studies_changed = True
-        self.new_studies: tuple[str, ...] = ()
         self.idle = False
 
     def look(self) -> list[type[dj.Computed]]:
@@ -57,16 +58,37 @@ class KeySources:
         studies = self._written.get(STUDY)
         self.studies_changed = studies != self._studies
         self._studies = studies
-        self.new_studies = self._newly_declared() if self.studies_changed else ()
+        if self.studies_changed:
+            self._declared = _studies()
         due = [table for table in self._tables if self._is_due(table.__name__, now)]
         self.idle = not due
         return due
 
-    def _newly_declared(self) -> tuple[str, ...]:
-        """Studies that were not there at the look before; none at the first one."""
-        rows = schema.connection.query(f"SELECT study FROM `{schema.database}`.`{STUDY}`").fetchall()
-        known, self._known = self._known, frozenset(str(row[0]) for row in rows)
-        return () if known is None else tuple(sorted(self._known - known))
+    def new_studies(self, table: type[dj.Computed]) -> tuple[str, ...]:
+        """Studies that were declared since a queue was refreshed, of a table whose keys are read off studies."""
+        then = self._declared_then.get(table.__name__)
+        if then is None or table.__name__ not in self._by_study:
+            return ()
+        return tuple(sorted({str(row[0]) for row in self._declared - then}))
+
+    def is_enlarged(self, table: type[dj.Computed]) -> bool:
+        """Whether a queue lacks nothing but what `new_studies` ask for: only these were written since it was refreshed.
+
+        The parts of a study do not change once it is declared.
+        """
+        name = table.__name__
+        seen, then = self._seen.get(name), self._declared_then.get(name)
+        return (
+            seen is not None
+            and then is not None
+            and name in self._by_study
+            and then <= self._declared
+            and all(
+                source == STUDY or source.startswith(f"{STUDY}__")
+                for source in self._sources[name]
+                if seen[source] != self._written.get(source)
+            )
+        )
 
     def declared(self) -> bool:
         """Whether somebody has declared something since the queues were refreshed, for which a round need not wait."""
@@ -82,6 +104,7 @@ class KeySources:
         """Note that one queue is as of the last look, and how long that took."""
         name = table.__name__
         self._seen[name] = {source: self._written.get(source) for source in self._sources[name]}
+        self._declared_then[name] = self._declared
         self._rest_until[name] = time.monotonic() + seconds * (1 / LARGEST_SHARE - 1)
 
     def _is_due(self, name: str, now: float) -> bool:
@@ -93,6 +116,21 @@ class KeySources:
         }
         declared = any(not source.startswith("__") for source in changed)
         return bool(changed) and (declared or now >= self._rest_until.get(name, 0.0))
+
+
+def _is_read_off_studies(table: type[dj.Computed]) -> bool:
+    """Whether a table can say which keys some studies ask for."""
+    narrowed = getattr(instance_of(table), "key_source_of", None)
+    return narrowed is not None and narrowed(("",)) is not None
+
+
+def _studies() -> frozenset[tuple[Any, ...]]:
+    """Name, plan and time of every study."""
+    return frozenset(
+        schema.connection.query(
+            f"SELECT study, plan_sha256, created_at FROM `{schema.database}`.`{STUDY}`"
+        ).fetchall()
+    )
 
 
 def sources_of(table: type[dj.Computed]) -> frozenset[str]:
