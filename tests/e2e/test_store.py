@@ -246,10 +246,10 @@ def test_a_file_that_cannot_be_read_is_reported(tiny: ForkedLab) -> None:
         code=(
             "from decortex_schemas.database import store\n"
             "right = store.digest_of\n"
-            "def refused(backend, path):\n"
+            "def refused(backend, path, **options):\n"
             "    if 'embedding_spec_id=1' in path:\n"
             "        raise PermissionError(13, 'Permission denied', path)\n"
-            "    return right(backend, path)\n"
+            "    return right(backend, path, **options)\n"
             "store.digest_of = refused\n"
         ),
     )
