@@ -118,9 +118,13 @@ def test_a_damaged_checkpoint_is_never_read(tiny: ForkedLab) -> None:
 
 def test_only_old_orphans_are_collected(tiny: ForkedLab, array: Path) -> None:
     """What a killed worker leaves: a whole file without a row, and the beginning of one."""
-    old, begun, young = (
-        array.with_name(name) for name in ("array_old.npy", "a.npy.0.writing", "array_new.npy")
+    # The lab is a copy, its files lie where the first one's did; what its own workers leave has this database's name.
+    environment = tiny.environment
+    folder = (
+        Path(environment["DECORTEX_STORE"]) / "_schema" / environment["DECORTEX_DATABASE"] / "__embedding"
     )
+    folder.mkdir(parents=True, exist_ok=True)
+    old, begun, young = (folder / name for name in ("array_old.npy", "a.npy.0.writing", "array_new.npy"))
     for path in (old, begun, young):
         path.write_bytes(b"left behind")
     for path in (old, begun):
