@@ -21,10 +21,15 @@ from decortex_schemas.tables import (
 from decortex_schemas.tables.evaluation import (
     SELECTION,
     KChoice,
+    KCriteria,
     KSelection,
+    NullFit,
+    SeedNullFit,
     TypeCount,
+    asked_criteria,
+    asked_nulls,
+    asked_seed_nulls,
 )
-from decortex_schemas.tables.studies import SELECTION_MEMBERS
 
 _OF_TYPES = ("model_seed", "spec", "status", "n_types", "at_least", "sentence")
 
@@ -153,7 +158,11 @@ def selection_cost(study: str) -> dict[str, Any]:
         core; None before the first. ``types``: ``jobs``, ``done`` and ``seconds_left`` of the count of types, which
         every study asks for.
     """
-    tables = {table: asked(study) for table, asked in SELECTION_MEMBERS}
+    tables = {
+        KCriteria: asked_criteria(study),
+        NullFit: asked_nulls(study),
+        SeedNullFit: asked_seed_nulls(study),
+    }
     n_criteria, n_nulls, n_joint = (len(asked) for asked in tables.values())
     of = {"study": study}
     grid = len(Study.Count & of & "k > 1") * len(Study.ClusteringSeed & of) * len(Study.Model & of)
