@@ -221,7 +221,7 @@ def video_plan(dataset: str) -> PlanFile:
         states="controls",
         views=VIEWS,
         agreement_null=AgreementNullPlan(methods=("kmeans",)),
-        tuning=TuningPlan(params=VIDEO_DEMO_TUNING, stimuli=(StimuliPlan(method="kmeans", counts=(8,)),)),
+        tuning=TuningPlan(params=VIDEO_DEMO_TUNING),  # stimuli would be clips: a minute per partition
     )
 
 

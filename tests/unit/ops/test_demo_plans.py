@@ -15,7 +15,7 @@ def test_a_simulated_demo_asks_for_every_answer(plan_of, is_video) -> None:  # t
     assert plan.states == "controls"
     assert plan.agreement_null is not None
     assert plan.tuning is not None
-    assert plan.tuning.stimuli
+    assert bool(plan.tuning.stimuli) == (not is_video)  # clips take minutes to optimise
     (network,) = plan.networks
     assert len(network.seeds) >= 2  # agreement between networks needs two
     assert (RECIPES[network.recipe]()[0].space_time is not None) == is_video
