@@ -2,7 +2,6 @@ from . import clustering, data, embeddings, evaluation, figures, finetune, model
 from .analysis import analyse
 from .evaluation.agreement import agreement, consensus
 from .evaluation.assignment import assign
-from .evaluation.selection import choose_k
 from .evaluation.splits import count_types, split_test
 from .evaluation.types_or_axes import types_or_axes
 from .models import read_checkpoint
@@ -10,6 +9,7 @@ from .progress import ProgressLine
 from .tuning import measure_tuning
 from .verbs import (
     association,
+    choose_k,
     cluster,
     cluster_grid,
     embed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,17 @@ from decortex.data import Recordings, SimulationConfig, open_filetree
 from decortex.data import simulate as simulate_recordings
 from decortex.embeddings import EmbeddingConfig, fit_map
 from decortex.errors import CheckpointError, ConfigError, InputError
+from decortex.evaluation import selection
 from decortex.evaluation.association import AssociationResult, associate
+from decortex.evaluation.selection import KSelection, RawFeatures, SelectionConfig
 from decortex.models import RECIPES, Network, NetworkConfig, read_checkpoint
 from decortex.models.checkpoints import load_tensors
 from decortex.models.training import TrainingConfig, TrainingOutcome, fit_network
+from decortex.progress import ProgressLine
 
 FloatArray = NDArray[np.float64]
+# Called with steps done and steps in all.
+Progress = Callable[[int, int], None]
 
 
 def cluster(
@@ -303,3 +308,68 @@ def open_recordings(path: str | Path, **options: Any) -> Recordings:
     >>> recordings = decortex.open_recordings("sessions")   # doctest: +SKIP
     """
     return open_filetree(Path(path), **options)
+
+
+def choose_k(
+    x: Any,
+    method: str = "kmeans",
+    *,
+    counts: Iterable[int] = range(2, 16),
+    config: SelectionConfig | None = None,
+    raw: RawFeatures | None = None,
+    donors: Any = None,
+    progress: Progress | bool = True,
+    **params: Any,
+) -> KSelection:
+    """Say which number of clusters the neurons support, if any; writes a line of progress with the time left.
+
+    The same as `decortex.evaluation.selection.choose_k`, which is silent.
+
+    Parameters
+    ----------
+    x : array_like, shape (n_neurons, n_features)
+        Embedding.
+    method : str
+        A name of `decortex.clustering.methods`.
+    counts : iterable of int
+        Grid of K, each at least 2.
+    config : SelectionConfig, optional
+        Null models, refits and levels.
+    raw : RawFeatures, optional
+        Where the embedding was normalised.
+    donors : array_like, shape (n_neurons,), optional
+        Animal of every neuron.
+    progress : bool or callable
+        True: a line on standard error every five seconds; False: none; or called with (steps done, steps in all).
+    **params
+        Parameters of the method.
+
+    Returns
+    -------
+    KSelection
+        ``k`` and ``sentence`` are the answer.
+
+    Raises
+    ------
+    InputError
+        If x is not finite, the grid is empty, a K is below 2 or above the number of neurons, or donors do not fit.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((120, 2)) + 12 * np.repeat([[0, 0], [1, 0]], 60, axis=0)
+    >>> config = SelectionConfig(n_surrogates=2)
+    >>> choose_k(x, counts=(2, 3), config=config, progress=False, n_init=1).k
+    2
+    """
+    line = ProgressLine("choose_k", every=5.0) if progress is True else None
+    return selection.choose_k(
+        x,
+        method,
+        counts=counts,
+        config=config,
+        raw=raw,
+        donors=donors,
+        progress=line if isinstance(progress, bool) else progress,
+        **params,
+    )

@@ -12,6 +12,7 @@ from decortex.config import config_hash
 from decortex.data import open_filetree
 from decortex.data.simulation import SimulationConfig, VideoSimulationConfig
 from decortex.errors import ConfigError
+from decortex_ops.reports import RESULT_COLUMNS
 from decortex_ops.workers import OnRound, run_until_empty
 from decortex_schemas import queries
 from decortex_schemas.register import (
@@ -52,25 +53,8 @@ VIDEO_DEMO_TUNING = {"n_angles": 8, "n_periods": 3, "n_phases": 4, "n_radii": 3}
 # An eighth of the rates the simulated networks were trained with.
 _LATE_RATES = {"learning_rate": 1e-3, "position_rate": 5e-4}
 
-ROW_FIELDS = (
-    "method",
-    "k",
-    "finetune",
-    "status",
-    "ari_truth",
-    "n_partitions",
-    "ari_seeds_before",
-    "ari_seeds",
-    "ari_clustering_seeds",
-    "correlation_before",
-    "correlation_after",
-    "correlation_control",
-    "labels_changed",
-    "ari_truth_control",
-    "epsilon2",
-    "epsilon2_within",
-    "p",
-)
+# Those of `decortex results`, and the control clustered afresh beside the known types.
+ROW_FIELDS = (*RESULT_COLUMNS, "ari_truth_control")
 
 
 def run_demo(
@@ -132,7 +116,7 @@ def run_demo(
 
 
 def _rows(study: str) -> list[dict[str, Any]]:
-    """Results, with the share of labels that fine-tuning moved, and the control clustered afresh beside them."""
+    """Results, and the control clustered afresh beside them."""
     states = queries.states(study) if queries.has_states(study) else []
     controls = {
         (row["finetune"], row["start_method"], row["k"]): row["ari_truth"]
@@ -142,12 +126,12 @@ def _rows(study: str) -> list[dict[str, Any]]:
     rows = [
         {
             **row,
-            "labels_changed": row["share_changed"],
+            "method": row["method_name"],
             "ari_truth_control": controls.get((row["finetune"], row["method_name"], row["k"])),
         }
         for row in queries.results(study)
     ]
-    return [{name: row[name] for name in ROW_FIELDS} for row in rows]
+    return [{name: row[name] for name in (*ROW_FIELDS, "p_smallest", "p_max_smallest")} for row in rows]
 
 
 def _register(data: Path | None, *, video: bool) -> str:

@@ -13,6 +13,7 @@ import decortex_schemas as schemas
 from decortex.errors import ConfigError
 from decortex_ops.cli import main
 from decortex_ops.reports import report
+from decortex_ops.workers import queues_empty
 from decortex_schemas import queries
 from decortex_schemas.queries.answering import ANSWERS, QUESTIONS, p_text
 from decortex_schemas.register import declare_plan
@@ -109,14 +110,25 @@ def test_a_choice_of_k_brings_nulls_and_asks_for_the_fine_tuning(selection: str)
     assert finetuning["sentence"].startswith("Not asked (about ")
 
 
-def test_a_choice_of_k_that_is_a_study_of_its_own_is_read(selection: str) -> None:
+def until_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One command queues and computes all that rests on a frozen study, without a scheduler."""
+    monkeypatch.setattr("sys.argv", ["decortex", "work", "--until-done", "--quiet"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 0
+
+
+def test_a_choice_of_k_that_is_a_study_of_its_own_is_read(
+    selection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # The same networks, method and K as the study with a choice of its own: what it says is the same.
     limited = {**CHOICE, "methods": ["kmeans"], "counts": [2, 3]}
     declare_plan("whole", plan_for("small", finetunings=[], selection=limited))
     for name in ("whole", "whole-selection"):
         fill()
         freeze_study(name)
-        fill()
+        until_done(monkeypatch)
+        assert queues_empty()
         found = {one: queries.answers(one) for one in (selection, "whole")}
         if name == "whole":
             assert "The rule for K" not in found["whole"][0]["sentence"]  # its study is not frozen yet

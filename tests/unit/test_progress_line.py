@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 import decortex
 from decortex.evaluation.selection import SelectionConfig
@@ -29,3 +31,23 @@ def test_a_choice_of_k_speaks_from_its_first_moment() -> None:
     said = to.getvalue().splitlines()
     assert said[0].startswith("K: 0 of 4, just begun")
     assert said[-1].startswith("K: 4 of 4, took ")
+
+
+def test_the_notebook_s_choice_of_k_says_by_default_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = np.random.default_rng(0).standard_normal((60, 2))
+
+    def choose(*_args: object, progress: Callable[[int, int], None] | None, **_how: object) -> None:
+        if progress is not None:
+            progress(0, 4)
+            progress(4, 4)
+
+    monkeypatch.setattr("decortex.evaluation.selection.choose_k", choose)
+    decortex.choose_k(x)
+    assert "choose_k: 0 of 4, just begun" in capsys.readouterr().err
+    decortex.choose_k(x, progress=False)
+    assert capsys.readouterr().err == ""
+    steps: list[int] = []
+    decortex.choose_k(x, progress=lambda done, _all: steps.append(done))
+    assert steps == [0, 4]

@@ -76,7 +76,8 @@ def agreement_map(
             colour = BLACK if cells[i, j] > 0.6 else "white"
             axes.text(j, i, f"{cells[i, j]:.2f}", ha="center", va="center", fontsize=SMALL - 1, color=colour)
     bar = figure.colorbar(image, ax=axes, fraction=0.046)
-    bar.set_label(LABELS.get(measure, measure), fontsize=NORMAL)
+    between = "; white: not compared" if np.isnan(cells).any() else ""
+    bar.set_label(f"{LABELS.get(measure, measure)} (1 is best{between})", fontsize=NORMAL)
     bar.ax.tick_params(labelsize=SMALL)
     return figure
 

@@ -16,9 +16,9 @@ from decortex.figures.style import (
     GREEN,
     ORANGE,
     PURPLE,
-    SMALL,
     TWO_COLUMNS,
     VERMILION,
+    draw_legend,
     dress,
     new_figure,
 )
@@ -50,7 +50,7 @@ def loss_curves(epochs: pd.DataFrame, control: pd.DataFrame | None = None, *, ti
     Returns
     -------
     Figure
-        Three panels over epochs: losses (prediction loss in its own unit, KL in nats a neuron), correlation on
+        Three panels over epochs: losses (prediction loss in its own unit, KL in nats per neuron), correlation on
         validation trials, shares and distances of the clustering.
 
     Raises
@@ -64,7 +64,7 @@ def loss_curves(epochs: pd.DataFrame, control: pd.DataFrame | None = None, *, ti
         raise InputError(f"loss curves need rows of DECFinetune.Epoch of one key, but there is {what}.")
     table = epochs.sort_values("epoch")
     number = f"{len(table)} epoch{'s' if len(table) > 1 else ''}"
-    figure = new_figure(TWO_COLUMNS, 2.3, f"{title} ({number})" if title else number)
+    figure = new_figure(TWO_COLUMNS, 3.0, f"{title} ({number})" if title else number)
     losses, performance, state = figure.subplots(1, 3)
     _losses(losses, table)
     _performance(performance, table, control)
@@ -94,7 +94,7 @@ def _losses(axes: Axes, table: pd.DataFrame) -> None:
     beside = axes.twinx()
     _line(beside, table, "loss", "β KL", ORANGE)
     _line(beside, table, "kl", "KL", VERMILION)
-    _dress_beside(beside, "clustering loss (nats a neuron)")
+    _dress_beside(beside, "clustering loss (nats per neuron)")
     _legend(axes, [axes, beside] if drawn else [beside])
 
 
@@ -134,4 +134,4 @@ def _legend(axes: Axes, panels: Sequence[Axes]) -> None:
         handles += found[0]
         labels += found[1]
     if handles:
-        axes.legend(handles, labels, fontsize=SMALL, frameon=False)
+        draw_legend(axes, handles, labels)

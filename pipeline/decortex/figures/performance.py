@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 
+from decortex.columns import axis_label, written
 from decortex.figures.style import (
     BLACK,
     ONE_COLUMN,
@@ -63,7 +64,7 @@ def performance_by_cluster(
     lines = (
         f"{title} (n = {len(kept)} neurons, {len(table) - len(kept)} without a score)".lstrip(),
         f"epsilon² = {figure3(effect.get('epsilon2_corrected'))} [{interval}]; within sessions "
-        f"{figure3(effect.get('epsilon2_within'))}, permutation p {'-' if p is None else f'= {p:.4f}'}",
+        f"{figure3(effect.get('epsilon2_within'))}, permutation p {written('p', p)}",
     )
     width = max(ONE_COLUMN, min(TWO_COLUMNS, 1 + 0.35 * len(clusters)))
     figure = new_figure(width, 2.7, lines[0])
@@ -84,5 +85,5 @@ def performance_by_cluster(
         axes.scatter([place], [middle], s=10, color=BLACK, zorder=3)
     sizes = kept["cluster"].value_counts()
     axes.set_xticks(range(len(clusters)), [f"{cluster}\nn={sizes[cluster]}" for cluster in clusters])
-    dress(axes, x="cluster", y="correlation to average, test")
+    dress(axes, x="cluster", y=axis_label("test_correlation"))
     return figure

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
+from decortex.columns import axis_label
 from decortex.figures.style import (
     BLACK,
     GREY,
@@ -13,6 +15,7 @@ from decortex.figures.style import (
     SMALL,
     check_table,
     colours_of,
+    counted,
     dress,
     legend,
     new_figure,
@@ -50,7 +53,7 @@ def agreement_front(rows: pd.DataFrame, *, title: str = "") -> Figure:
     starts = [f"{plain_text(str(m))}, K = {k}" for m, k in zip(known["method"], known["k"], strict=True)]
     known = known.assign(start=starts)
     colours = colours_of(starts)
-    figure = new_figure(ONE_COLUMN, 2.8, f"{title} ({len(known)} variants)".lstrip())
+    figure = new_figure(ONE_COLUMN, 2.8, f"{title} ({counted(len(known), 'variant')})".lstrip())
     axes = figure.subplots()
     axes.axvline(0, color=GREY, linewidth=0.6)
     for start, colour in colours.items():
@@ -65,7 +68,8 @@ def agreement_front(rows: pd.DataFrame, *, title: str = "") -> Figure:
             axes.annotate(
                 plain_text(str(name)), where, xytext=(3, 3), textcoords="offset points", fontsize=SMALL - 1
             )
-    dress(axes, x="change of test correlation against the control", y="agreement between networks (ARI)")
+    dress(axes, x=axis_label("difference"), y=axis_label("ari_networks"))
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     legend(axes)
     return figure
 
@@ -117,7 +121,7 @@ def paired_change(rows: pd.DataFrame, *, title: str = "") -> Figure:
     figure = new_figure(
         ONE_COLUMN,
         1.0 + 0.14 * len(table),
-        f"{title} ({len(table)} partitions, n >= {neurons} neurons)".lstrip(),
+        f"{title} ({counted(len(table), 'partition')}, n >= {neurons} neurons)".lstrip(),
     )
     axes = figure.subplots()
     margin = float(numbers(table["margin"]).max())
@@ -137,7 +141,7 @@ def paired_change(rows: pd.DataFrame, *, title: str = "") -> Figure:
         ],
     )
     axes.invert_yaxis()
-    dress(axes, x="change of test correlation\nagainst the control (95 % over sessions)")
+    dress(axes, x=f"{axis_label('difference')}\nagainst the control (95 % over sessions)")
     axes.tick_params(axis="y", labelsize=SMALL - 1)
     legend(axes)
     return figure

@@ -93,9 +93,46 @@ def dress(axes: Axes, *, x: str = "", y: str = "", title: str = "") -> None:
 
 
 def legend(axes: Axes, **where: Any) -> None:
-    """A small legend without a frame, where anything is named."""
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=SMALL, frameon=False, **where)
+    """A small legend without a frame above the data, not on them, where anything is named."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        draw_legend(axes, handles, labels, **where)
+
+
+def draw_legend(axes: Axes, handles: Sequence[Any], labels: Sequence[str], **where: Any) -> None:
+    """These handles above the axes, in rows that fit them; ``where`` puts them elsewhere."""
+    place: dict[str, Any] = {
+        "loc": "lower left",
+        "bbox_to_anchor": (0.0, 1.0),
+        "ncols": _in_a_row(axes, labels),
+    }
+    axes.legend(
+        handles,
+        labels,
+        **{
+            "fontsize": SMALL,
+            "frameon": False,
+            "borderaxespad": 0.3,
+            "handlelength": 1.4,
+            "columnspacing": 1.0,
+            **(where or place),
+        },
+    )
+
+
+def _in_a_row(axes: Axes, labels: Sequence[str]) -> int:
+    """How many labels stand beside each other over these axes."""
+    spec = axes.get_subplotspec()
+    share = 1.0 if spec is None else 1.0 / spec.get_gridspec().ncols
+    figure = axes.get_figure(root=True)
+    inches = (figure.get_figwidth() if figure is not None else ONE_COLUMN) * share * 0.8
+    each = max(len(text) for text in labels) + 5  # its line or marker, too
+    return max(1, min(len(labels), int(inches * LETTERS_AN_INCH / each)))
+
+
+def counted(n: int, thing: str) -> str:
+    """A number of things: '1 partition', '2 partitions'."""
+    return f"{n} {thing if n == 1 else thing + 's'}"
 
 
 def plain_text(text: str) -> str:

@@ -11,34 +11,10 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from decortex_ops.cli.legends import AGREEMENT, print_legend, say
 from decortex_ops.cli.output import EXIT_SOME_FAILED, JsonFlag, err, out, print_json, print_rows
 from decortex_ops.cli.read.answers import print_answers
 from decortex_ops.cli.session import open_tables
-
-HEADINGS = {
-    "ari_truth": "truth",
-    "n_partitions": "n",
-    "ari_seeds": "seeds",
-    "ari_seeds_before": "seeds_before",
-    "ari_clustering_seeds": "starts",
-    "correlation_before": "before",
-    "correlation_after": "after",
-    "correlation_control": "control",
-    "labels_changed": "changed",
-    "ari_truth_control": "ctruth",
-    "epsilon2_within": "within",
-}
-READING = """
-n                       partitions behind a row: networks times starts; fewer were fine-tuned than clustered
-truth, seeds, starts    adjusted Rand index: against the known types (- where nobody knows them), between networks
-                        trained from other seeds, and between starts of the clustering on one network
-seeds_before            what `seeds` was before this fine-tuning, over the same networks and starts: compare these two
-before, after, control  mean test correlation to average: before and after fine-tuning, and of the control that
-                        trained as long without a clustering loss
-changed, ctruth         share of labels that fine-tuning moved, and agreement with the known types of the control
-                        clustered afresh by the same method: whether the move was good
-epsilon2                share of the rank variance of the neurons' correlations between clusters, over all neurons
-within, p               the same for ranks within sessions, and median p of its permutation test"""
 
 NEXT = (
     ("dashboard", "all of it in a browser, this study first"),
@@ -129,14 +105,14 @@ def progress_line(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _print(found: dict[str, Any]) -> None:
-    rows = [{HEADINGS.get(name, name): value for name, value in row.items()} for row in found["rows"]]
-    print_rows(
-        rows, list(rows[0]) if rows else [], title=f"study {found['study']}: {found['n_neurons']} neurons"
-    )
+    from decortex_ops.demo import ROW_FIELDS
+
     study = found["study"]
+    say(found["answers"][AGREEMENT]["sentence"])
+    print_rows(found["rows"], ROW_FIELDS, title=f"study {study}: {found['n_neurons']} neurons")
+    print_legend(ROW_FIELDS)
     correlation = found["test_correlation"]
     mean = "-" if correlation is None else f"{correlation:.3f}"
-    out.print(READING, highlight=False)
     out.print(f"\nmean test correlation of the networks: {mean}; {found['seconds']:.0f} s", highlight=False)
     out.print()
     print_answers(study, found["answers"])

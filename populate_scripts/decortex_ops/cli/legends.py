@@ -2,52 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
-from decortex_ops.cli.output import out
+from decortex.columns import COLUMNS
+from decortex_ops.cli.output import out, print_rows
 
 # Questions of `queries.answers`, by their place.
 TYPES, AGREEMENT, ASSOCIATION, FINETUNING = range(4)
 
-MEANINGS: Mapping[str, str] = MappingProxyType(
+# What columns of tables about work, accounts and files mean; those of results are in `decortex.columns`.
+OF_WORK: Mapping[str, str] = MappingProxyType(
     {
-        "n_partitions": "partitions behind the row: networks times starts",
-        "n_networks": "networks behind the row",
-        "ari_truth": "adjusted Rand index with the known types; 1 the same, 0 chance",
-        "ari_seeds": "the same between networks trained from other seeds",
-        "ari_seeds_before": "what ari_seeds was before fine-tuning, of the same networks and starts: compare these two",
-        "ari_clustering_seeds": "the same between starts on one network",
-        "ari_null": "the same between networks on surrogates without types (`decortex agreement STUDY --ask`)",
-        "p_null": "share of surrogates, the data with them, that agree as much; the largest of the null models",
-        "ami_seeds": "adjusted mutual information; v_measure and fowlkes_mallows rise with K alone",
-        "matched_seeds": "share of the neurons in clusters that are matched one to one",
-        "ari_consensus": "mean against the partition that all vote for; support: share that votes for it, per neuron",
-        "worst_cluster": "smallest mean Jaccard index of a cluster; below .5 it is not found again",
-        "largest_share": "share of the neurons in the largest cluster; near 1 agreement says little",
-        "correlation_before": "mean test correlation to average; correlation_after: after fine-tuning",
-        "correlation_control": "of the network trained as long without a clustering loss",
-        "silhouette": "mean silhouette in the embedding that was clustered, -1 to 1",
-        "epsilon2": "share of the rank variance of test correlations between clusters; _within: in sessions",
-        "p": "of its permutation within sessions, median over partitions; p_max: the largest",
-        "omega2": "share of the variance of test correlations between clusters, covariates held fixed; 95 %",
-        "p_sessions": "of the recorded neurons, permuted within sessions; _bh_max: corrected over the study",
-        "p_grid": "of the recorded neurons, over all K and starts of the method",
-        "population": "'ok' where animals or sessions are enough to speak of others; p_population: of them",
-        "ami_session": "adjusted mutual information of clusters with sessions (animals): 0 is none",
-        "transfer_share_kept": "share of a left-out animal's neurons that stay nearest to their own cluster",
-        "difference_over_sessions": "change of the test correlation against the control, with 95 % interval",
-        "equivalent": "whether the change lies within the margin; p_equivalence: of lying outside",
-        "ari_networks_change": "change of the agreement between networks, with 95 % interval over networks",
-        "on_front": "whether no other fine-tuning is better in agreement and performance at once",
-        "ari_networks_excess": "above the same state of surrogates without types",
-        "before_null": "the figure before fine-tuning on surrogates without types; after, change alike",
-        "ari_subsamples": "between subsamples; ari_whole: against the clustering of all neurons",
-        "ari_same": "between two methods on one network; ari_other: on different networks",
-        "ari_models": "between networks of two specifications",
-        "done": "rows computed; pending waits, reserved is in work, error failed, ignore is left out",
+        "table": "a computed table, in the order of the chain",
+        "rows": "rows of it",
+        "own": "rows that no other study needs; own database, own store: their bytes",
+        "database": "bytes in the database",
+        "store": "bytes of files",
+        "files": "files of the store",
+        "asked": "rows that the study asks for",
+        "exist": "rows that are there",
+        "jobs": "rows to compute",
+        "hours": "of one worker, at the mean time of such rows; - where none is known",
+        "seconds": "of one worker",
+        "seconds_each": "of one row",
+        "pending": "waits",
+        "reserved": "is in work",
+        "error": "failed",
+        "ignore": "is left out",
+        "key": "what names the row: `decortex provenance TABLE KEY` tells what it rests on",
+        "message": "last line of the error; --trace prints the whole",
+        "when": "when it failed, by the server's clock",
+        "host_name": "the machine it failed on",
+        "study": "name of the study",
+        "networks": "networks that it names",
+        "methods": "clustering methods",
+        "counts": "numbers of clusters",
+        "seeds": "starts of the clustering",
+        "members": "partitions that it asks for",
+        "done": "rows computed",
+        "frozen_at": "since when it is frozen; - not yet",
+        "tags": "words under which it is listed",
+        "created_by": "who declared it",
+        "user": "account of the server",
+        "host": "from where the account may connect; % is anywhere",
+        "role": "viewer reads, worker computes, author declares, admin deletes",
+        "stored": "version of the computation that made the rows",
+        "current": "version that this decortex computes",
+        "kept": "rows whose specification is of another version: they stay",
+        "studies": "studies that hold such rows, and how many",
+        "with": "rows of other tables that went with them",
+        "problem": "missing, altered, unreadable or refused",
+        "found": "what is there in its place",
+        "path": "file, below the store",
+        "bytes": "its size",
+        "age_hours": "hours since it was written",
+        "to_version": "schema version that the step leads to",
+        "step": "name of the step",
+        "value": "as it is now",
+        "figure": "name of the figure, for `decortex figure NAME STUDY -o FILE`",
+        "shows": "what is drawn",
+        "chosen by": "columns that --where takes, where a study has several",
+        "column": "column of the table",
     }
 )
+MIN = "a p with this mark is the smallest possible with its permutations or surrogates"
+
+
+def meaning(name: str) -> str:
+    """What a column means, in a line; empty where its name says it."""
+    known = COLUMNS.get(name)
+    if known is None:
+        return OF_WORK.get(name, "")
+    heading = "" if known.heading == name else known.heading
+    better = f"{known.better} is better" if known.better and known.heading else ""
+    said = "; ".join(text for text in (known.meaning, better) if text)
+    return ": ".join(text for text in (heading, said) if text)
 
 
 def say_answer(study: str, question: int) -> None:
@@ -66,12 +97,34 @@ def say(sentence: str) -> None:
 
 def print_legend(*tables: Iterable[str]) -> None:
     """Print what the columns of these tables mean, each once."""
-    shown = dict.fromkeys(name for columns in tables for name in columns if name in MEANINGS)
+    names = list(dict.fromkeys(name for columns in tables for name in columns))
+    shown = {name: meaning(name) for name in names if meaning(name)}
+    if any(name in COLUMNS and COLUMNS[name].is_p for name in names):
+        shown["min"] = MIN
     if not shown:
         return
     width = max(len(name) for name in shown)
     out.print()
-    for name in shown:
-        out.print(
-            f"{name:<{width}}  {MEANINGS[name]}", highlight=False, markup=False, soft_wrap=True, style="dim"
-        )
+    for name, text in shown.items():
+        out.print(f"{name:<{width}}  {text}", highlight=False, markup=False, soft_wrap=True, style="dim")
+
+
+def print_table(
+    sentence: str,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    title: str = "",
+    empty: str = "nothing",
+) -> None:
+    """Print what a table says, the table, and what its columns mean; where there are no rows, what would fill it."""
+    if rows and sentence:
+        say(sentence)
+    print_rows(rows, columns, title=title, empty=empty)
+    if rows:
+        print_legend(columns)
+
+
+def several(n: int, thing: str) -> str:
+    """A number of things: '1 row', '2 rows'."""
+    return f"{n:,} {thing if n == 1 else thing + 's'}"

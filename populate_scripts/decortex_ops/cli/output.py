@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from decortex.columns import written
 from decortex.errors import ConfigError
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of a table.")]
@@ -24,6 +25,36 @@ CsvFlag = Annotated[bool, typer.Option("--csv", help="Print comma-separated valu
 
 # A pipe or a file has no width of its own: rows stay whole there.
 WIDE = 200
+# Between two columns; and what a column of words takes at least before its words fold.
+GAP, FOLDED = 2, 32
+# Columns that name a row: every part of a wide table has them.
+WHOSE = frozenset(
+    {
+        "dataset",
+        "model",
+        "model_a",
+        "model_b",
+        "model_seed",
+        "embedding",
+        "start_method",
+        "method",
+        "method_a",
+        "method_b",
+        "k",
+        "seed",
+        "finetune",
+        "state",
+        "covariates",
+        "null",
+        "measure",
+        "label_set",
+        "target",
+        "cluster",
+        "table",
+        "study",
+        "view",
+    }
+)
 out = Console(width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True)
 
@@ -99,42 +130,77 @@ def plain(value: Any) -> Any:
 def print_rows(
     rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, title: str = "", empty: str = "nothing"
 ) -> None:
-    """Print rows as a table; where there are none, say what would fill it."""
+    """Print rows as a table; where there are none, say what would fill it.
+
+    No column is dropped or squeezed: a table that is wider than the terminal is printed in parts beneath each other,
+    each with the columns that name its rows.
+    """
     if not rows:
         out.print(empty, highlight=False)
         return
-    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(
-            column,
-            justify="right" if _is_numeric(rows, column) else "left",
-            overflow="fold",
-            no_wrap=_is_numeric(rows, column),
+    cells = {name: [cell(row.get(name), name, row) for row in rows] for name in columns}
+    for part, shown in enumerate(in_parts(cells, out.width)):
+        table = Table(
+            title=(title or None) if not part else None,
+            title_justify="left",
+            header_style="bold",
+            box=None,
+            pad_edge=False,
         )
-    for row in rows:
-        table.add_row(*(p_cell(row.get(c)) if is_p(c) else cell(row.get(c)) for c in columns))
-    out.print(table)
+        for name in shown:
+            numeric = _is_numeric(rows, name)
+            table.add_column(
+                name,
+                justify="right" if numeric else "left",
+                overflow="fold",
+                no_wrap=numeric,
+                min_width=min(_width(name, cells[name]), FOLDED),
+            )
+        for i in range(len(rows)):
+            table.add_row(*(cells[name][i] for name in shown))
+        if part:
+            out.print()
+        out.print(table)
 
 
-def is_p(column: str) -> bool:
-    """Whether a column holds p-values: 'p', 'p_...' or '..._p'."""
-    return column == "p" or column.startswith("p_") or column.endswith("_p")
+def in_parts(cells: Mapping[str, Sequence[str]], width: int) -> list[list[str]]:
+    """Columns of a table as they fit a width: parts that each begin with what names the rows.
+
+    Parameters
+    ----------
+    cells : mapping
+        Texts by column.
+    width : int
+        Characters of a line.
+    """
+    takes = {name: min(_width(name, texts), FOLDED) + GAP for name, texts in cells.items()}
+    whose = [name for name in cells if name in WHOSE]
+    rest = [name for name in cells if name not in WHOSE]
+
+    def parted(most: int) -> list[list[str]]:
+        parts = [list(whose)]
+        for name in rest:
+            if len(parts[-1]) > len(whose) and sum(takes[one] for one in (*parts[-1], name)) - GAP > most:
+                parts.append(list(whose))
+            parts[-1].append(name)
+        return parts
+
+    parts = parted(width)
+    if len(parts) == 1:
+        return [list(cells)]  # as they were asked for
+    least = sum(takes[name] for name in whose)
+    # No part is left with a column or two: the narrowest parts of that number.
+    return next(own for most in range(least, width + 1) if len(own := parted(most)) == len(parts))
 
 
-def p_cell(value: Any) -> str:
-    """A p-value with four decimals, '< .0001' below; anything else as it is."""
-    if not isinstance(value, float) or math.isnan(value):
-        return cell(value)
-    return "< .0001" if value < 1e-4 * (1 - 1e-9) else f"{value:.4f}"
+def cell(value: Any, column: str = "", row: Mapping[str, Any] | None = None) -> str:
+    """One value as text, with the decimals of its column (`decortex.columns`). Markup in it stays text."""
+    smallest = None if row is None else row.get(f"{column}_smallest")
+    return written(column, value, smallest).replace("[", r"\[")
 
 
-def cell(value: Any) -> str:
-    """One value as text: three decimals, a dash for what is undefined. Markup in it stays text."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.4f}" if 0 < abs(value) < 0.001 else f"{value:.3f}"
-    return str(value).replace("[", r"\[")
+def _width(name: str, texts: Sequence[str]) -> int:
+    return max(len(name), *(len(text) for text in texts))
 
 
 def _is_numeric(rows: Sequence[Mapping[str, Any]], column: str) -> bool:

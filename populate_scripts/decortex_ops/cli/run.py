@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any, cast
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from decortex_ops.cli.output import EXIT_SOME_FAILED, err, out
 from decortex_ops.cli.session import open_tables, open_tables_patiently, why_server_is_down
+
+if TYPE_CHECKING:
+    from decortex_ops.workers import WorkSummary
 
 LogOption = Annotated[
     str, typer.Option(help="text: lines for people; json: one JSON object a line for a log collector.")
@@ -25,6 +30,13 @@ def work(
     stop_when_idle: Annotated[
         float | None, typer.Option(min=0, help="Stop after so many seconds without a key to compute.")
     ] = None,
+    until_done: Annotated[
+        bool,
+        typer.Option(
+            "--until-done",
+            help="Queue what studies ask for whenever nothing waits, until nothing is left: no scheduler is needed.",
+        ),
+    ] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the numerical libraries.")] = 1,
     device: Annotated[
         str,
@@ -43,21 +55,29 @@ def work(
 
     SIGTERM and Ctrl-C hand the key in work back. Example: decortex work --tables Clustering --max-memory 8G
     """
+    if until_done and (max_calls is not None or stop_when_idle is not None):
+        raise typer.BadParameter(
+            "--until-done ends by itself: it takes neither --max-calls nor --stop-when-idle."
+        )
     form = _form(log)
     memory_and_device = _limits(device, max_memory)
     from decortex_ops.workers import Log, worker
 
     tell = Log(_nothing if quiet and form == "text" else _say, form)
     open_tables_patiently(tell, threads=threads, patience=patience)
-    summary = worker.work(
-        worker.choose_tables(tables),
-        max_calls=max_calls,
-        stop_when_idle=stop_when_idle,
-        limits=memory_and_device,
-        patience=patience,
-        log=tell,
-        why_down=why_server_is_down,
-    )
+
+    def work_on(idle: float | None) -> WorkSummary:
+        return worker.work(
+            worker.choose_tables(tables),
+            max_calls=max_calls,
+            stop_when_idle=idle,
+            limits=memory_and_device,
+            patience=patience,
+            log=tell,
+            why_down=why_server_is_down,
+        )
+
+    summary = _until_done(lambda: work_on(0.0)) if until_done else work_on(stop_when_idle)
     if form == "text":
         for line in summary.failed:
             err.print(f"failed: {line}", style="red", highlight=False, markup=False, soft_wrap=True)
@@ -66,10 +86,31 @@ def work(
         gone = f", {summary.gone} no longer asked for" if summary.gone else ""
         left = f", {summary.left} left to others" if summary.left else ""
         out.print(f"{summary.done} done, {len(summary.failed)} failed{gone}{back}{left}", highlight=False)
-        if stop_when_idle is not None and max_calls is None:
+        if until_done or (stop_when_idle is not None and max_calls is None):
             out.print(what_waits(), highlight=False, markup=False, soft_wrap=True)
     if summary.failed:
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _until_done(work_once: Callable[[], WorkSummary]) -> WorkSummary:
+    """Queue and work in turns until a round queues nothing, computes nothing and leaves nothing in others' hands."""
+    from decortex_ops.workers import WorkSummary, sweep
+    from decortex_schemas import queries
+
+    total = WorkSummary()
+    while True:
+        added = sweep().added
+        one = work_once()
+        total.done += one.done
+        total.failed += one.failed
+        total.gone += one.gone
+        total.left = one.left
+        total.handed_back += one.handed_back
+        held = any(row["reserved"] for row in queries.progress())
+        if one.interrupted or not (added or one.done or held):
+            return total
+        if held and not one.done:
+            time.sleep(2.0)  # what rests on the keys that others hold comes after them
 
 
 def what_waits() -> str:
@@ -80,8 +121,8 @@ def what_waits() -> str:
     held = ", ".join(f"{row['table']} {row['pending'] + row['reserved']}" for row in waiting)
     said = f"waiting: {held}" if held else "nothing is queued"
     return (
-        f"{said}; what rests on these rows is queued by `decortex schedule` (once, or --every 5 beside the workers), "
-        "and `decortex study list` says which studies are done"
+        f"{said}; what rests on these rows is queued by `decortex schedule` (once, or --every 5 beside the workers) or "
+        "by `decortex work --until-done`, and `decortex study list` says which studies are done"
     )
 
 

@@ -8,7 +8,8 @@ import typer
 
 from decortex.errors import ConfigError
 from decortex_ops.cli.admin.studies import print_study_size, remove, size_of, unused
-from decortex_ops.cli.output import CsvFlag, JsonFlag, err, out, print_json, print_rows, said_plainly
+from decortex_ops.cli.legends import print_table, say, several
+from decortex_ops.cli.output import CsvFlag, JsonFlag, err, out, print_json, said_plainly
 from decortex_ops.cli.session import open_tables, open_to_read
 
 app = typer.Typer(
@@ -93,46 +94,48 @@ def _say_forecasts(found: list[dict[str, Any]], *, json: bool, tense: str, table
         print_json(found)
         return
     for one in found:
-        if table:
-            rows = [
-                {
-                    **row,
-                    "hours": None if row["seconds"] is None else row["seconds"] / 3600,
-                    "database": size_of(row["bytes"]),
-                    "store": size_of(row["file_bytes"]),
-                }
-                for row in one["tables"]
-            ]
-            print_rows(rows, ["table", "asked", "exist", "jobs", "hours", "database", "store"])
-        unknown = f"; not known before some exist: {', '.join(one['unknown'])}" if one["unknown"] else ""
-        about = "at least" if one["unknown"] else "about"
-        left = [
-            f"{size_of(free)} free for the {what}"
-            for what, free in (("database", one["server_free"]), ("store", one["store_free"]))
-            if free is not None
+        said = _forecast_said(one, tense)
+        if not table:
+            say(said)
+            continue
+        rows = [
+            {
+                **row,
+                "hours": None if row["seconds"] is None else row["seconds"] / 3600,
+                "database": size_of(row["bytes"]),
+                "store": size_of(row["file_bytes"]),
+            }
+            for row in one["tables"]
         ]
-        if one["server_free"] is None:
-            left.append("the server's disk is not seen from here")
-        word = {True: "the disks hold it", False: "THE DISKS DO NOT HOLD IT", None: "not all is known"}
-        out.print(
-            f"study {one['study']} {tense} {one['jobs']:,} jobs, {about} {one['seconds'] / 3600:,.1f} hours of one "
-            f"worker, {size_of(one['bytes'])} in the database and {size_of(one['file_bytes'])} in the store{unknown}; "
-            f"{', '.join(left)}: {word[one['holds']]}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        print_table(said, rows, ["table", "asked", "exist", "jobs", "hours", "database", "store"], empty=said)
+
+
+def _forecast_said(one: dict[str, Any], tense: str) -> str:
+    unknown = f"; not known before some exist: {', '.join(one['unknown'])}" if one["unknown"] else ""
+    about = "at least" if one["unknown"] else "about"
+    left = [
+        f"{size_of(free)} free for the {what}"
+        for what, free in (("database", one["server_free"]), ("store", one["store_free"]))
+        if free is not None
+    ]
+    if one["server_free"] is None:
+        left.append("the server's disk is not seen from here")
+    word = {True: "the disks hold it", False: "THE DISKS DO NOT HOLD IT", None: "not all is known"}
+    return (
+        f"study {one['study']} {tense} {several(one['jobs'], 'job')}, {about} {one['seconds'] / 3600:,.1f} hours of "
+        f"one worker, {size_of(one['bytes'])} in the database and {size_of(one['file_bytes'])} in the store{unknown}; "
+        f"{', '.join(left)}: {word[one['holds']]}"
+    )
 
 
 def _print_null_cost(rows: list[dict[str, Any]]) -> None:
     """Print what a fine-tuned null asks for, and how long that takes as far as rows like it are known."""
-    print_rows(rows, ["table", "rows", "seconds_each", "seconds"], title="the fine-tuned null")
     known = [row["seconds"] for row in rows if row["seconds"] is not None]
     unknown = [row["table"] for row in rows if row["seconds"] is None]
     text = f"about {sum(known) / 3600:.1f} hours of one worker, by the rows that exist on these datasets"
     if unknown:
         text += f"; unknown yet: {', '.join(unknown)}"
-    out.print(text, highlight=False)
+    print_table(text, rows, ["table", "rows", "seconds_each", "seconds"], title="the fine-tuned null")
 
 
 @app.command()
@@ -267,7 +270,14 @@ def every(
     told = [{**row, "tags": ", ".join(row["tags"])} for row in rows]
     none = "no study yet; `decortex study create NAME plan.json` declares one"
     if not said_plainly(rows, told, json=json, csv=csv):
-        print_rows(told, COLUMNS, empty=f"no study has the tag {', '.join(tag)}" if tag else none)
+        frozen = sum(row["frozen_at"] is not None for row in rows)
+        print_table(
+            f"{len(rows)} {'study' if len(rows) == 1 else 'studies'}, {frozen} frozen; `decortex answers STUDY` says "
+            "what each found.",
+            told,
+            COLUMNS,
+            empty=f"no study has the tag {', '.join(tag)}" if tag else none,
+        )
 
 
 @app.command("tag")

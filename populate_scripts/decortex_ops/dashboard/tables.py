@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from dash import dcc, html
 
+from decortex.columns import COLUMNS, column, written
 from decortex_ops.dashboard.parts import Rows, aria
 from decortex_ops.dashboard.theme import number
 from decortex_ops.dashboard.urls import State
@@ -19,7 +20,7 @@ from decortex_ops.dashboard.urls import State
 
 def table(
     rows: Rows,
-    columns: Sequence[tuple[str, str]],
+    columns: Sequence[str | tuple[str, str]],
     *,
     caption: str,
     state: State | None = None,
@@ -33,8 +34,8 @@ def table(
     ----------
     rows : sequence of mappings
         What is shown.
-    columns : sequence of (name, heading)
-        In this order.
+    columns : sequence of str or (name, heading)
+        In this order. The heading of a column of results is that of `decortex.columns`, and its name stands alone.
     caption : str
         Read to those who do not see it.
     state : State, optional
@@ -47,16 +48,19 @@ def table(
         Class of a row.
     """
     cells = cells or {}
+    headed = [with_heading(one) for one in columns]
     numeric = {
         name
-        for name, _ in columns
+        for name, _ in headed
         if name not in cells
         and rows
         and all(isinstance(row.get(name), (int, float, type(None))) for row in rows)
     }
     head = []
-    for name, heading in columns:
+    for name, heading in headed:
         marks: dict[str, Any] = {"className": "numeric"} if name in numeric else {}
+        if name in COLUMNS and COLUMNS[name].meaning:
+            marks["title"] = f"{name}: {COLUMNS[name].meaning}"
         content: Any = heading
         if state is not None and name in sortable:
             current = state["sort"] == name
@@ -72,10 +76,10 @@ def table(
         html.Tr(
             [
                 html.Td(
-                    cells[name](row) if name in cells else number(_shown(row.get(name))),
+                    cells[name](row) if name in cells else _text(name, row),
                     className="numeric" if name in numeric else "",
                 )
-                for name, _ in columns
+                for name, _ in headed
             ],
             className=row_class(row) if row_class else "",
         )
@@ -88,6 +92,19 @@ def table(
         role="region",
         **aria(label=caption),
     )
+
+
+def with_heading(one: str | tuple[str, str]) -> tuple[str, str]:
+    """A column's name and heading; a name alone is registered in `decortex.columns`."""
+    return (one, column(one).heading) if isinstance(one, str) else one
+
+
+def _text(name: str, row: Mapping[str, Any]) -> str:
+    value = row.get(name)
+    if name in COLUMNS and isinstance(value, float):
+        text = written(name, value, row.get(f"{name}_smallest"))
+        return "–" if text == "-" else text
+    return number(_shown(value))
 
 
 def pages(state: State, total: int, size: int, shown: int) -> html.Nav:

@@ -1,18 +1,19 @@
 """Columns of the tables that a command prints and the report shows: one list per table."""
 
 RESULT_COLUMNS = (
-    "method_name",
+    "method",
     "k",
     "finetune",
     "status",
-    "ari_truth",
     "n_partitions",
+    "ari_truth",
     "ari_seeds",
     "ari_seeds_before",
     "ari_clustering_seeds",
     "correlation_before",
     "correlation_after",
     "correlation_control",
+    "share_changed",
     "silhouette",
     "largest_share",
     "epsilon2",

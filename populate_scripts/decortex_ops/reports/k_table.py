@@ -6,18 +6,18 @@ from typing import Any
 
 from decortex.evaluation.nulls import NULL_KINDS
 
-CURVES = {
-    "stability": "stability",
-    "valley_share": "valleys",
-    "separated_groups": "groups",
-    "prediction_strength": "strength",
-    "silhouette": "silhouette",
-    "gap": "gap",
-    "bic": "bic",
-    "held_out_likelihood": "held out",
-    "method_agreement": "methods",
-    "seed_agreement": "seeds",
-}
+CURVES = (
+    "stability",
+    "valley_share",
+    "separated_groups",
+    "prediction_strength",
+    "silhouette",
+    "gap",
+    "bic",
+    "held_out_likelihood",
+    "method_agreement",
+    "seed_agreement",
+)
 
 
 def curve_rows(one: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -26,7 +26,7 @@ def curve_rows(one: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
     ``z`` of a null model is the stability's, against that null.
     """
     rows = [_row(count) for count in one["counts"]]
-    columns = ["k", "supported", *CURVES.values(), *(f"z {kind}" for kind in NULL_KINDS), "against it"]
+    columns = ["k", "supported", *CURVES, *(f"z {kind}" for kind in NULL_KINDS), "against"]
     return rows, [name for name in columns if any(row.get(name) is not None for row in rows)]
 
 
@@ -35,7 +35,7 @@ def _row(count: dict[str, Any]) -> dict[str, Any]:
     return {
         "k": count["k"],
         "supported": "yes" if count["supported"] else "no",
-        **{heading: values.get(name, {}).get("value") for name, heading in CURVES.items()},
+        **{name: values.get(name, {}).get("value") for name in CURVES},
         **{f"z {kind}": own["z"] for kind, own in excess.items()},
-        "against it": ", ".join(count["reasons"]),
+        "against": ", ".join(count["reasons"]),
     }

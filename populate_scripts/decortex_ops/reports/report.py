@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
+from decortex.columns import COLUMNS, written
 from decortex.config import canonical_json
 from decortex.errors import ConfigError, InputError
 from decortex.figures import figure_bytes
@@ -72,12 +73,13 @@ def report(study: str) -> str:
         lstrip_blocks=True,
     )
     page.filters["cell"] = cell
+    page.filters["heading"] = heading
     page.filters["commands"] = commands
     chosen = _chosen(about, partitions)
     counted = queries.types(study)
     choices = _choices_of_k(study)
     improved = queries.improvement(study)["summary"]
-    results = queries.results(study)
+    results = [{**row, "method": row["method_name"]} for row in queries.results(study)]
     specifications = queries.specifications(study)
     return page.get_template("report.html.j2").render(
         study=study,
@@ -137,13 +139,15 @@ def picture(name: str, study: str, where: Mapping[str, Any], caption: str) -> Pi
     return Picture(f"data:image/svg+xml;base64,{content}", caption, about["key"])
 
 
-def cell(value: Any) -> str:
-    """One value of a table: three figures behind the point, a dash for what is undefined."""
-    if value is None or (isinstance(value, float) and value != value):  # noqa: PLR0124  (NaN)
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.4f}" if 0 < abs(value) < 0.001 else f"{value:.3f}"
-    return str(value)
+def cell(value: Any, name: str = "", row: Mapping[str, Any] | None = None) -> str:
+    """One value of a table, with the decimals of its column (`decortex.columns`); a dash for what is undefined."""
+    text = written(name, value, None if row is None else row.get(f"{name}_smallest"))
+    return "–" if text == "-" else text
+
+
+def heading(name: str) -> str:
+    """What a column is called; one that is a criterion or a label carries its own name."""
+    return COLUMNS[name].heading if name in COLUMNS else name.replace("_", " ")
 
 
 def commands(text: str) -> Markup:

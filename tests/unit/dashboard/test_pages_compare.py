@@ -135,7 +135,7 @@ def test_fine_tuning_is_shown_beside_that_of_surrogates() -> None:
     asked = tuned_lab()
     asked.answers |= {"agreement": {**STORED, "nulls": [NULL]}, "null_recordings": [{"dataset": "v4-null-0"}]}
     text = text_of(router.show("/fine-tune", "", asked).main)
-    for words in ("gaussian", "p .200", "n = 4 surrogates", "v4-null-0"):
+    for words in ("gaussian", ".2000", "n = 4 surrogates", "v4-null-0"):
         assert words in text
     assert '"finetuned_null" in the plan' in text_of(router.show("/fine-tune", "", tuned_lab()).main)
 

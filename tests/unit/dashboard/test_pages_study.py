@@ -231,7 +231,7 @@ def test_association_of_a_table_shows_its_own_scores_at_the_chosen_k() -> None:
     ]
     asked = association_lab(predictability=[], confounds=[], table_scores=rows)
     text = text_of(router.show("/association", "?k=8", asked).main)
-    for words in ("Scores of the table by cluster", "quality", "0.310", "p .002", "permuted within animals"):
+    for words in ("Scores of the table by cluster", "quality", "0.310", ".0020", "permuted within animals"):
         assert words in text
     assert "0.110" not in text
     assert "constant_scores" not in text  # said in words

@@ -207,6 +207,10 @@ def test_changes_stand_on_zero_and_the_margin() -> None:
     figure = price()
     assert "2 partitions, n >= 35 neurons" in title(figure)
     axes = figure.axes[0]
+    figure.canvas.draw()
+    box = axes.get_legend().get_window_extent()
+    assert box.y0 >= axes.get_window_extent().y1 - 1, "the legend stands above the data"
+    assert box.x1 <= figure.bbox.x1
     points = {dots.get_label(): offsets(axes, i) for i, dots in enumerate(axes.collections)}
     np.testing.assert_allclose(points["dec"], [[-0.02, 0]])
     np.testing.assert_allclose(points["joint"], [[0.02, 1]])
@@ -221,7 +225,7 @@ def test_performance_by_cluster_counts_and_colours() -> None:
     assert title(figure) == "K = 3 (n = 34 neurons, 3 without a score)"
     axes = figure.axes[0]
     said = axes.get_title().replace("\n", " ")
-    assert said == "epsilon² = 0.250 [0.100 to 0.400]; within sessions -, permutation p = 0.0123"
+    assert said == "epsilon² = 0.250 [0.100 to 0.400]; within sessions -, permutation p .0123"
     assert "\n" in axes.get_title()
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0\nn=19", "1\nn=12", "8\nn=3"]
     table = scored().dropna()

@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 
 from decortex.errors import ConfigError
-from decortex_ops.cli.output import JsonFlag, out, print_json, print_rows
+from decortex_ops.cli.legends import print_table, several
+from decortex_ops.cli.output import JsonFlag, out, print_json
 from decortex_ops.cli.session import open_server
 
 HostOption = Annotated[str, typer.Option(help="From where the account may come, as MySQL takes it.")]
@@ -107,8 +108,13 @@ def users(json: JsonFlag = False) -> None:
     if json:
         print_json(rows)
     else:
-        print_rows(
-            rows, ["user", "host", "role"], empty="no account has a role; `decortex db grant` gives one"
+        print_table(
+            f"{several(len(rows), 'account')} have a role of this database.".replace(
+                "1 account have", "1 account has"
+            ),
+            rows,
+            ["user", "host", "role"],
+            empty="no account has a role; `decortex db grant` gives one",
         )
 
 

@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from decortex_ops.cli.output import EXIT_FAILED, JsonFlag, err, out, print_json, print_rows
+from decortex_ops.cli.legends import print_table, several
+from decortex_ops.cli.output import EXIT_FAILED, JsonFlag, err, out, print_json
 from decortex_ops.cli.session import open_server, open_tables, open_to_read
 
 
@@ -201,10 +202,15 @@ def delete(
     if json:
         print_json({"deleted": yes, "rows": rows, "frozen": hit})
         return
-    print_rows(rows, ["table", "rows"], empty=f"no row of {table} is meant by {restriction}")
-    if rows:
-        said = "deleted; the files are left to `decortex gc`" if yes else "nothing is deleted without --yes"
-        out.print(f"{sum(counts.values())} rows {said}", highlight=False)
+    said = (
+        "deleted; the files are left to `decortex gc`" if yes else "meant; nothing is deleted without --yes"
+    )
+    print_table(
+        f"{several(sum(counts.values()), 'row')} {said}.",
+        rows,
+        ["table", "rows"],
+        empty=f"no row of {table} is meant by {restriction}",
+    )
     for study, n in hit.items():
         err.print(
             f"the frozen study {study} would lose {n} members, and no longer be what was frozen; that takes "

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from decortex_ops.cli.output import JsonFlag, out, print_json, print_rows
+from decortex_ops.cli.legends import print_table, several
+from decortex_ops.cli.output import JsonFlag, out, print_json
 from decortex_ops.cli.session import open_server, open_tables
 from decortex_ops.server import EmbeddedServer
 
@@ -55,7 +56,11 @@ def status(json: JsonFlag = False) -> None:
 
 def _print_status() -> None:
     found = asdict(EmbeddedServer().status())
-    print_rows([{"what": name, "value": value} for name, value in found.items()], ["what", "value"])
+    print_table(
+        f"The embedded server {'runs' if found['running'] else 'does not run'}.",
+        [{"what": name, "value": value} for name, value in found.items()],
+        ["what", "value"],
+    )
 
 
 @app.command()
@@ -99,7 +104,12 @@ def upgrade(
             f"the tables are of schema version {SCHEMA_VERSION} already: nothing to do", highlight=False
         )
     elif dry_run:
-        print_rows(_told(plan)["steps"], ["to_version", "step", "what"])
+        steps = _told(plan)["steps"]
+        print_table(
+            f"{several(len(steps), 'step')} to schema version {SCHEMA_VERSION}.",
+            steps,
+            ["to_version", "step", "what"],
+        )
         begun = (
             f"{plan.done} steps are done already, after the backup {plan.backup}"
             if plan.begun

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from decortex.errors import ConfigError
-from decortex_ops.cli.output import JsonFlag, out, print_json, print_rows
+from decortex_ops.cli.legends import print_table, several
+from decortex_ops.cli.output import JsonFlag, out, print_json
 from decortex_ops.cli.session import open_tables, open_to_read
 
 
@@ -46,7 +47,9 @@ def stale(
         if json:
             print_json(rows)
             return
-        print_rows(
+        print_table(
+            f"{several(sum(row['rows'] for row in rows), 'row')} of another version than this decortex computes; "
+            "--recompute --why '...' computes them again.",
             [
                 {**row, "studies": ", ".join(f"{name}: {n}" for name, n in row["studies"].items())}
                 for row in rows
@@ -62,7 +65,8 @@ def stale(
     if json:
         print_json({"deleted": deleted, "queued": queued, "kept": sum(row["kept"] for row in rows)})
         return
-    print_rows(
+    print_table(
+        f"{several(sum(row['rows'] for row in deleted), 'row')} deleted, to be computed again.",
         [{**row, "with": ", ".join(f"{name}: {n}" for name, n in row["with"].items())} for row in deleted],
         ["table", "rows", "with"],
         empty="no stale row can be computed again",

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from decortex_ops.cli.output import EXIT_FAILED, JsonFlag, err, out, print_json, print_rows
+from decortex_ops.cli.legends import print_table, several
+from decortex_ops.cli.output import EXIT_FAILED, JsonFlag, err, print_json
 from decortex_ops.cli.session import open_to_read
 
 FAULT_COLUMNS = ("problem", "table", "column", "key", "found", "path")
@@ -40,15 +41,13 @@ def verify(json: JsonFlag = False) -> None:
     if json:
         print_json({"checked": checked, "faults": rows, "orphaned": _rows(left)})
     else:
-        if rows:
-            print_rows(rows, FAULT_COLUMNS)
         counts = Counter(str(row["problem"]) for row in rows)
         rare = "".join(f", {counts[name]} {name}" for name in ("unreadable", "refused") if counts[name])
-        out.print(
-            f"{checked} files read: {counts['missing']} missing, {counts['altered']} altered{rare}; "
-            f"{len(left)} orphaned ({sum(orphan.size for orphan in left) / 1e6:.1f} MB; `decortex gc`)",
-            highlight=False,
+        said = (
+            f"{several(checked, 'file')} read: {counts['missing']} missing, {counts['altered']} altered{rare}; "
+            f"{len(left)} orphaned ({sum(orphan.size for orphan in left) / 1e6:.1f} MB; `decortex gc`)"
         )
+        print_table(said, rows, FAULT_COLUMNS, empty=said)
     if rows:
         err.print(
             "restore these files from a backup, or delete their rows (`decortex delete`) and compute them again; a "
@@ -79,11 +78,10 @@ def gc(
     if json:
         print_json({"deleted": delete, "orphaned": _rows(found)})
         return
-    if found:
-        print_rows(_rows(found), ORPHAN_COLUMNS)
     megabytes = sum(orphan.size for orphan in found) / 1e6
     done = "deleted" if delete else "to delete (--delete does)" if found else "to delete"
-    out.print(f"{len(found)} files, {megabytes:.1f} MB {done}", highlight=False)
+    said = f"{several(len(found), 'file')}, {megabytes:.1f} MB {done}"
+    print_table(said, _rows(found), ORPHAN_COLUMNS, empty=said)
 
 
 def _rows(found: list[Any]) -> list[dict[str, Any]]:

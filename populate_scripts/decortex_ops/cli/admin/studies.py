@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from decortex_ops.cli.output import JsonFlag, out, print_json, print_rows
+from decortex_ops.cli.legends import print_table, several
+from decortex_ops.cli.output import JsonFlag, out, print_json
 from decortex_ops.cli.session import open_tables, open_to_read
 
 
@@ -35,13 +36,13 @@ def print_study_size(rows: list[dict[str, Any]], *, own_only: bool = False) -> N
     columns = ["table", "own", "own database", "own store"]
     if not own_only:
         columns = ["table", "rows", "own", "database", "own database", "store", "own store"]
-    print_rows(told, columns, empty="no row of it is computed" + (" that only it needs" if own_only else ""))
     total = {part: sum(row[part] for row in rows) for part in ("own_rows", "own_bytes", "own_file_bytes")}
-    out.print(
-        f"only this study needs {total['own_rows']:,} rows, {size_of(total['own_bytes'])} in the database and "
-        f"{size_of(total['own_file_bytes'])} in the store",
-        highlight=False,
-        soft_wrap=True,
+    print_table(
+        f"only this study needs {several(total['own_rows'], 'row')}, {size_of(total['own_bytes'])} in the database and "
+        f"{size_of(total['own_file_bytes'])} in the store.",
+        told,
+        columns,
+        empty="no row of it is computed" + (" that only it needs" if own_only else ""),
     )
 
 
@@ -119,20 +120,16 @@ def unused(
         print_json({"deleted": delete, "tables": rows, "rows": counts})
         return
     told = [{**row, "database": size_of(row["bytes"]), "store": size_of(row["file_bytes"])} for row in rows]
-    print_rows(
-        told, ["table", "rows", "database", "files", "store"], empty="every computed row is needed by a study"
-    )
-    if not rows:
-        return
     total = {part: sum(row[part] for row in rows) for part in ("rows", "bytes", "files", "file_bytes")}
     done = (
         "they are deleted; `decortex gc --delete` removes the files"
         if delete
         else "nothing is deleted without --delete and --why"
     )
-    out.print(
-        f"no study needs {total['rows']:,} rows, {size_of(total['bytes'])} in the database, and {total['files']:,} "
-        f"files, {size_of(total['file_bytes'])} in the store; {done}",
-        highlight=False,
-        soft_wrap=True,
+    print_table(
+        f"no study needs {several(total['rows'], 'row')}, {size_of(total['bytes'])} in the database, and "
+        f"{several(total['files'], 'file')}, {size_of(total['file_bytes'])} in the store; {done}.",
+        told,
+        ["table", "rows", "database", "files", "store"],
+        empty="every computed row is needed by a study",
     )

@@ -8,7 +8,8 @@ from typing import Annotated, Any, cast
 import typer
 
 from decortex.errors import ConfigError, OperationError
-from decortex_ops.cli.output import JsonFlag, out, print_json, print_rows
+from decortex_ops.cli.legends import print_table, several
+from decortex_ops.cli.output import JsonFlag, out, print_json
 from decortex_ops.cli.session import open_to_read
 
 KINDS = ("pdf", "svg", "png")
@@ -45,7 +46,11 @@ def figure(
         if json:
             print_json(rows)
         else:
-            print_rows(rows, ("figure", "shows", "chosen by"))
+            print_table(
+                f"{several(len(rows), 'figure')}, each written by `decortex figure NAME STUDY -o FILE`.",
+                rows,
+                ("figure", "shows", "chosen by"),
+            )
         return
     if name is None or study is None or output is None:
         raise typer.BadParameter(

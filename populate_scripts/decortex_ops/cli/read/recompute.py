@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from decortex.errors import ConfigError
-from decortex_ops.cli.output import EXIT_FAILED, JsonFlag, out, print_json, print_rows
+from decortex_ops.cli.legends import print_table
+from decortex_ops.cli.output import EXIT_FAILED, JsonFlag, out, print_json
 from decortex_ops.cli.read.results import parse_key
 from decortex_ops.cli.session import open_tables
 
@@ -41,13 +42,9 @@ def recompute(
         print_json({"table": table, "equal": not found.differences, **asdict(found)})
     else:
         rows = [asdict(difference) for difference in found.differences]
-        if rows:
-            print_rows(rows, ("table", "key", "column", "what"))
         where = "the environment it was computed in" if found.same_environment else "another environment"
-        out.print(
-            f"{table}: {found.n_values} values compared in {found.seconds:.1f} s, {len(rows)} differ ({where})",
-            highlight=False,
-        )
+        said = f"{table}: {found.n_values} values compared in {found.seconds:.1f} s, {len(rows)} differ ({where})"
+        print_table(said, rows, ("table", "key", "column", "what"), empty=said)
         if found.other_numerics:
             shown = "; ".join(
                 f"{name}: {old}, here {new}" for name, (old, new) in found.other_numerics.items()

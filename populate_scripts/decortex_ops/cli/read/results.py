@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from decortex.errors import ConfigError
-from decortex_ops.cli.legends import AGREEMENT, TYPES, print_legend, say, say_answer
+from decortex_ops.cli.legends import AGREEMENT, TYPES, print_legend, print_table, say_answer, several
 from decortex_ops.cli.output import CsvFlag, JsonFlag, cell, choose_part, err, out, print_rows, said_plainly
 from decortex_ops.cli.partition_picker import print_selection, selection_rows
 from decortex_ops.cli.session import open_to_read
@@ -110,9 +110,7 @@ def status(
         if not said_plainly(rows, rows, json=json, csv=csv):
             if watch is not None and out.is_terminal:
                 out.clear()
-            say(status_said(rows))
-            print_rows(rows, ["table", "done", *queries.JOB_STATES])
-            print_legend(["done"])
+            print_table(status_said(rows), rows, ["table", "done", *queries.JOB_STATES])
         if watch is None:
             return
         time.sleep(watch)
@@ -151,7 +149,11 @@ def results(
     if not said_plainly(rows, rows, json=json, csv=csv):
         against = sorted({row["scored_against"] for row in rows})
         say_answer(study, AGREEMENT)
-        print_rows(rows, RESULT_COLUMNS, title=f"study {study}, scored against {' and '.join(against)}")
+        print_rows(
+            [{**row, "method": row["method_name"]} for row in rows],
+            RESULT_COLUMNS,
+            title=f"study {study}, scored against {' and '.join(against)}",
+        )
         print_legend(RESULT_COLUMNS)
     for line in mixed_lines(queries.mixed_environments(study)):
         err.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
@@ -284,6 +286,9 @@ def best_k(
         say_answer(study, TYPES)
     for one in found:
         print_selection(one)
+    from decortex_ops.reports import curve_rows
+
+    print_legend(*(curve_rows(one)[1] for one in found))
 
 
 def errors(
@@ -298,7 +303,13 @@ def errors(
     rows = queries.failed_jobs()
     if said_plainly(rows, rows, json=json, csv=csv):
         return
-    print_rows(rows, ["table", "key", "message", "when", "host_name"], empty="no failed keys")
+    tables = len({row["table"] for row in rows})
+    print_table(
+        f"{several(len(rows), 'key')} of {several(tables, 'table')} failed; `decortex retry` queues them again.",
+        rows,
+        ["table", "key", "message", "when", "host_name"],
+        empty="no failed keys",
+    )
     if trace:
         for row in rows:
             out.print(f"\n{row['table']} {row['key']}\n{row['traceback']}", highlight=False, markup=False)

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from decortex.errors import ConfigError
-from decortex_ops.cli.output import CsvFlag, JsonFlag, out, print_json, print_rows, said_plainly
+from decortex_ops.cli.legends import print_table, several
+from decortex_ops.cli.output import CsvFlag, JsonFlag, out, print_json, said_plainly
 from decortex_ops.cli.session import open_tables, open_to_read
 
 app = typer.Typer(
@@ -75,7 +76,13 @@ def show(
     open_to_read()
     rows = queries.views(study)
     if not said_plainly(rows, rows, json=json, csv=csv):
-        print_rows(rows, COLUMNS, empty=f"no view; `decortex view add {study} tsne` asks for one")
+        drawn = sum(bool(row["done"]) for row in rows)
+        print_table(
+            f"{several(drawn, 'picture')} of {len(rows)} drawn; nothing is clustered or decided by them.",
+            rows,
+            COLUMNS,
+            empty=f"no view; `decortex view add {study} tsne` asks for one",
+        )
 
 
 def _parameters(pairs: list[str]) -> dict[str, Any]:

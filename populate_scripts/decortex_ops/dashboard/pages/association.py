@@ -7,6 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from decortex.columns import column
 from decortex_ops.dashboard.choosing import (
     DATASET,
     EMBEDDING,
@@ -39,24 +40,24 @@ LEAD = (
     "only the population's p, with animals as units, speaks of others."
 )
 ESTIMANDS = (
-    ("omega2", "omega²"),
-    ("omega2_low", "low"),
-    ("omega2_high", "high"),
-    ("p_sessions", "p, these sessions"),
-    ("p_sessions_bh_max", "p over the study"),
-    ("p_grid", "p over all K"),
-    ("population", "population, sessions as units"),
-    ("p_population", "p, population"),
-    ("p_population_bh_max", "p over the study, population"),
+    "omega2",
+    "omega2_low",
+    "omega2_high",
+    "p_sessions",
+    "p_sessions_bh_max",
+    "p_grid",
+    "population",
+    "p_population",
+    "p_population_bh_max",
 )
 CONFOUNDS = (
-    ("ami_session", "AMI, session"),
-    ("ami_animal", "AMI, animal"),
-    ("cramers_v_corrected_session", "Cramér's V, session"),
-    ("cramers_v_corrected_animal", "Cramér's V, animal"),
-    ("transfer_share_kept", "kept when left out"),
-    ("transfer_ari", "ARI when left out"),
-    ("transfer_score_correlation", "scores predicted"),
+    "ami_session",
+    "ami_animal",
+    "cramers_v_corrected_session",
+    "cramers_v_corrected_animal",
+    "transfer_share_kept",
+    "transfer_ari",
+    "transfer_score_correlation",
 )
 
 
@@ -120,20 +121,18 @@ def table_scores_panel(here: Sequence[Mapping[str, Any]], own: Sequence[Mapping[
         content=table(
             here,
             [
-                ("score", "score"),
-                ("n_neurons", "neurons"),
-                ("epsilon2", "epsilon²"),
-                ("epsilon2_low", "low"),
-                ("epsilon2_high", "high"),
+                "score",
+                "n_neurons",
+                "epsilon2",
+                "epsilon2_low",
+                "epsilon2_high",
                 ("epsilon2_within", within),
-                ("p_median", "p, median"),
-                ("p_max", "p, largest"),
-                ("status", "answer"),
+                "p_median",
+                "p_max",
+                "status",
             ],
             caption="Scores that came with the table, against clusters",
             cells={
-                "p_median": _p("p_median"),
-                "p_max": _p("p_max"),
                 "status": lambda row: "compared" if row["status"] == "ok" else reason(row["status"]),
             },
         ),
@@ -194,10 +193,9 @@ def estimands_panel(here: Sequence[Mapping[str, Any]]) -> Panel:
         "omega²: mean over partitions; p: median, and the largest after Benjamini-Hochberg over the study",
         content=table(
             here,
-            [("covariates", "covariates"), *ESTIMANDS],
+            ["covariates", *ESTIMANDS],
             caption="Effect and p of these sessions and of the population, by covariates",
             cells={
-                **{name: _p(name) for name, _ in ESTIMANDS if name.startswith("p_")},
                 "population": lambda row: (
                     "tested" if row["population"] == "ok" else f"no answer: {reason(row['population'])}"
                 ),
@@ -212,10 +210,6 @@ def estimands_panel(here: Sequence[Mapping[str, Any]]) -> Panel:
         ),
         note="p is never below one over the permutations. Partitions of the same neurons are not independent.",
     )
-
-
-def _p(name: str) -> Any:
-    return lambda row: p_value(row[name])
 
 
 def curve_panel(own: Sequence[Mapping[str, Any]]) -> Panel:
@@ -238,7 +232,7 @@ def curve_panel(own: Sequence[Mapping[str, Any]]) -> Panel:
                 hovertemplate="K = %{x}: %{y:.3f}<extra>%{fullData.name}</extra>",
             )
         )
-    made = figure(*traces, x="K", y="omega², share of variance between clusters", height=320)
+    made = figure(*traces, x="K", y=column("omega2").heading, height=320)
     made.update_xaxes(tickmode="array", tickvals=sorted({row["k"] for row in own}))
     made.add_hline(y=0, line={"color": ACCENT, "width": 1, "dash": "dot"})
     return Panel(
@@ -260,17 +254,15 @@ def units_panel(units: Sequence[Mapping[str, Any]]) -> Panel:
         content=table(
             units,
             [
-                ("covariates", "covariates"),
-                ("unit_kind", "units"),
-                ("n_units", "n"),
-                ("p_median", "p, median"),
-                ("p_max", "p, largest"),
-                ("status", "answer"),
+                "covariates",
+                "unit_kind",
+                "n_units",
+                "p_median",
+                "p_max",
+                "status",
             ],
             caption="Tests of the population with sessions and animals as units",
             cells={
-                "p_median": _p("p_median"),
-                "p_max": _p("p_max"),
                 "status": lambda row: (
                     "tested" if row["status"] == "ok" else f"no answer: {reason(row['status'])}"
                 ),
@@ -289,9 +281,7 @@ def confounds_panel(follows: Sequence[Mapping[str, Any]]) -> Panel:
         "confounds",
         "Are clusters sessions or animals in disguise?",
         f"n = {len(follows)} numbers of clusters; 0 is chance, 1 the same; means over partitions",
-        content=table(
-            follows, [("k", "K"), *CONFOUNDS], caption="How far clusters follow sessions and animals"
-        ),
+        content=table(follows, ["k", *CONFOUNDS], caption="How far clusters follow sessions and animals"),
         rows=list(follows),
         empty=None if follows else Empty("Not compared yet.", "decortex schedule    # then: decortex work"),
         note="Kept when left out: share of an animal's neurons that stay nearest to their own cluster.",
@@ -307,14 +297,14 @@ def recordings_panel(read: Sequence[Mapping[str, Any]]) -> Panel:
         content=table(
             read,
             [
-                ("dataset", "recordings"),
-                ("n_neurons", "neurons"),
-                ("n_recorded", "recorded"),
-                ("mean_response", "mean response"),
-                ("reliability", "reliability"),
-                ("n_reliability", "neurons with one"),
-                ("n_test_images", "test images"),
-                ("n_shared_images", "shown in training too"),
+                "dataset",
+                "n_neurons",
+                "n_recorded",
+                "mean_response",
+                "reliability",
+                "n_reliability",
+                "n_test_images",
+                "n_shared_images",
             ],
             caption="Recordings behind scores and covariates",
         ),

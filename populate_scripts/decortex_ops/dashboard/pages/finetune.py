@@ -8,6 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from decortex.columns import column
 from decortex_ops.dashboard.choosing import (
     PARTITION,
     Chosen,
@@ -26,7 +27,7 @@ from decortex_ops.dashboard.panels import states_panel, variant_notes
 from decortex_ops.dashboard.parts import Empty, Panel, View, number_tiles
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
-from decortex_ops.dashboard.theme import MUTED, OKABE_ITO, figure, number, p_value
+from decortex_ops.dashboard.theme import MUTED, OKABE_ITO, figure, number
 from decortex_ops.dashboard.urls import State
 from decortex_schemas import queries
 
@@ -42,8 +43,8 @@ _STATE = (
     ("share_clamped", "scales clamped (share)", PURPLE, "diamond"),
 )
 _COMPARED = (
-    ("silhouette", "silhouette, untouched embedding"),
-    ("epsilon2", "ε² of performance by cluster"),
+    "silhouette",
+    "epsilon2",
 )
 
 
@@ -302,8 +303,8 @@ def compared_panel(
     price = found["price"] or {}
     before, after = (both[0], both[-1]) if len(both) == 2 else ({}, both[0] if both else {})
     rows = [
-        {"what": text, "before": before.get(name), "after": after.get(name), "control": None}
-        for name, text in _COMPARED
+        {"what": column(name).heading, "before": before.get(name), "after": after.get(name), "control": None}
+        for name in _COMPARED
     ]
     rows.insert(
         0,
@@ -328,7 +329,7 @@ def compared_panel(
         f"n = {number(price.get('n_neurons'))} neurons; no unit",
         content=table(
             rows,
-            [("what", "measure"), ("before", "before"), ("after", "after"), ("control", "control")],
+            ["what", "before", "after", "control"],
             caption="The partition before and after fine-tuning",
         ),
         rows=rows,
@@ -340,23 +341,23 @@ def compared_panel(
 
 
 _NULL = (
-    ("null", "null model"),
-    ("measure", "measure"),
-    ("before", "before"),
-    ("before_null", "null before"),
-    ("after", "after"),
-    ("after_null", "null after"),
-    ("change", "change"),
-    ("change_null", "null's change"),
-    ("change_p", "p of the change"),
-    ("n_null", "surrogates"),
+    "null",
+    "measure",
+    "before",
+    "before_null",
+    "after",
+    "after_null",
+    "change",
+    "change_null",
+    "change_p",
+    "n_null",
 )
 _DRAWN = (
-    ("dataset", "surrogate"),
-    ("noise_drawn", "noise"),
-    ("dispersion", "variance over mean"),
-    ("recorded_dispersion", "of the recordings"),
-    ("mean_response", "mean response"),
+    "dataset",
+    "noise_drawn",
+    "dispersion",
+    "recorded_dispersion",
+    "mean_response",
 )
 
 
@@ -387,12 +388,11 @@ def null_panel(chosen: Chosen, source: Source) -> Panel:
         empty = Empty(
             "No surrogates were fine-tuned: what this does where there are no types is not known.", plan
         )
-    cells = {"change_p": lambda row: p_value(row.get("change_p"))}
     return Panel(
         "null",
         "Against the same fine-tuning of surrogates without types",
         f"n = {min((row['n_null'] for row in rows), default=0)} surrogates; p: share of surrogates at or above",
-        content=table(rows, _NULL, caption="Fine-tuning against fine-tuned surrogates", cells=cells),
+        content=table(rows, _NULL, caption="Fine-tuning against fine-tuned surrogates"),
         rows=[dict(row) for row in rows],
         empty=empty,
         note="A change is an improvement only above what the same fine-tuning does to surrogates.",

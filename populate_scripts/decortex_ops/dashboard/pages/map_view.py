@@ -308,13 +308,13 @@ def selection_panel(scene: Scene, state: State) -> Panel:
     order = np.argsort(-sizes, kind="stable")
     said = ", ".join(f"{sizes[i]} in cluster {clusters[i]}" for i in order[:8])
     columns = [
-        ("neuron_idx", "neuron"),
-        ("cluster", "cluster"),
-        ("test_correlation", "test correlation"),
-        ("session", "session"),
-        ("unit_id", "unit"),
-        ("animal", "animal"),
-        ("area", "area"),
+        "neuron_idx",
+        "cluster",
+        "test_correlation",
+        "session",
+        "unit_id",
+        "animal",
+        "area",
     ]
     content = [
         html.P(

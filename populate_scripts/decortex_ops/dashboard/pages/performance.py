@@ -225,12 +225,12 @@ def clusters_panel(found: Mapping[str, Any]) -> Panel:
         content=table(
             rows,
             [
-                ("cluster", "cluster"),
-                ("size", "neurons"),
-                ("n_defined", "with a score"),
-                ("mean", "mean"),
-                ("median", "median"),
-                ("sd", "SD"),
+                "cluster",
+                "size",
+                "n_defined",
+                "mean",
+                "median",
+                "sd",
             ],
             caption="Test correlation of every cluster",
         ),
@@ -249,16 +249,15 @@ def pairs_panel(found: Mapping[str, Any]) -> Panel:
         content=table(
             rows,
             [
-                ("first", "cluster"),
-                ("second", "against"),
-                ("n_first", "n"),
-                ("n_second", "n against"),
-                ("rank_biserial", "rank-biserial"),
-                ("p", "p"),
-                ("p_holm", "p (Holm)"),
+                "first",
+                "second",
+                "n_first",
+                "n_second",
+                "rank_biserial",
+                "p",
+                "p_holm",
             ],
             caption="Difference in test correlation of every pair of clusters",
-            cells={name: lambda row, own=name: p_value(row[own]) for name in ("p", "p_holm")},  # type: ignore[misc]
         ),
         rows=rows,
         empty=None

@@ -77,7 +77,7 @@ def tiles(tables: Sequence[Row], alive: Sequence[Row], finished: Sequence[Row], 
             (
                 "time left, as fast as now",
                 duration(known) if total["running"] + total["waiting"] else "nothing left",
-                "",
+                "text",
             ),
         ]
     )
@@ -94,8 +94,8 @@ def progress_panel(tables: Sequence[Row]) -> Panel:
     """One bar a table: shares of its keys by state."""
     rows = [row for row in tables if any(row[name] for name in STATES)]
     columns = [
-        ("table", "Table"),
-        ("bar", "Keys"),
+        ("table", "table"),
+        ("bar", "keys"),
         *((name, name) for name in STATES),
         ("seconds_mean", "mean time of a row"),
     ]
@@ -211,9 +211,9 @@ def workers_panel(alive: Sequence[Row]) -> Panel:
         content=table(
             rows,
             [
-                ("user", "User"),
-                ("host", "Host"),
-                ("process", "Process"),
+                ("user", "user"),
+                ("host", "host"),
+                ("process", "process"),
                 ("up", "up for"),
                 ("silent", "last heard"),
                 ("holds", "in work"),
@@ -254,12 +254,12 @@ def failures_panel(failed: Sequence[Row]) -> Panel:
         content=table(
             failed,
             [
-                ("table", "Table"),
-                ("key", "Key"),
-                ("message", "Message"),
+                ("table", "table"),
+                ("key", "key"),
+                ("message", "message"),
                 ("when", "when"),
                 ("where", "by"),
-                ("retry", "To retry"),
+                ("retry", "to retry"),
             ],
             caption="Keys that ended in an error, and the command that queues them again",
             cells=cells,

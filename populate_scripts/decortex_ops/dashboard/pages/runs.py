@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote
 import plotly.graph_objects as go
 from dash import dcc, html
 
+from decortex.columns import column
 from decortex_ops.dashboard.choosing import METHOD, STUDY, K, choose_study
 from decortex_ops.dashboard.panels import name_of, side_by_side
 from decortex_ops.dashboard.parts import Choice, Empty, Panel, View, aria, data
@@ -38,37 +39,45 @@ FIELDS = (
     Field("pick", "texts", default=()),
     Field("hide", "texts", default=()),
 )
-COLUMNS = (
+COLUMNS: tuple[tuple[str, str], ...] = (
     ("pick", ""),
-    ("method_name", "method"),
-    ("k", "K"),
-    ("finetune", "fine-tuning"),
-    ("model_seed", "network"),
-    ("seed", "start"),
-    ("status", "status"),
-    ("ari_truth", "ARI truth"),
-    ("ari_seeds", "ARI networks"),
-    ("ari_clustering_seeds", "ARI starts"),
-    ("silhouette", "silhouette"),
-    ("largest_share", "largest"),
-    ("epsilon2", "ε²"),
-    ("p", "p within"),
-    ("difference", "Δ correlation"),
-    ("share_changed", "changed"),
+    *(
+        (name, column(name).heading)
+        for name in (
+            "method_name",
+            "k",
+            "finetune",
+            "model_seed",
+            "seed",
+            "status",
+            "ari_truth",
+            "ari_seeds",
+            "ari_clustering_seeds",
+            "silhouette",
+            "largest_share",
+            "epsilon2",
+            "p",
+            "difference",
+            "share_changed",
+        )
+    ),
     ("more", ""),
 )
 # Columns that a viewer may hide.
 CHOSEN = tuple(name for name, text in COLUMNS if text and name not in ("method_name", "k", "finetune"))
 OPTIONAL = ("ari_truth", "ari_seeds", "ari_clustering_seeds", "difference", "share_changed")
-MEASURES = (
-    ("ari_truth", "ARI with known types"),
-    ("ari_seeds", "ARI between networks"),
-    ("ari_clustering_seeds", "ARI between starts"),
-    ("silhouette", "silhouette"),
-    ("largest_share", "share of the largest cluster"),
-    ("epsilon2", "ε² of performance by cluster"),
-    ("difference", "Δ test correlation against control"),
-    ("share_changed", "share of labels changed"),
+MEASURES = tuple(
+    (name, column(name).heading)
+    for name in (
+        "ari_truth",
+        "ari_seeds",
+        "ari_clustering_seeds",
+        "silhouette",
+        "largest_share",
+        "epsilon2",
+        "difference",
+        "share_changed",
+    )
 )
 
 

@@ -11,30 +11,30 @@ from decortex_ops.dashboard.tables import table
 from decortex_schemas import queries
 
 PARTITIONS = (
-    ("label_set", "labels"),
-    ("method", "method"),
-    ("n_neurons", "labelled"),
-    ("ari", "ARI"),
-    ("ari_null", "ARI shuffled"),
-    ("p_ari", "p"),
-    ("ami", "AMI"),
-    ("purity", "purity"),
-    ("purity_null", "purity shuffled"),
-    ("macro_f1", "macro F1"),
-    ("balanced_accuracy", "balanced accuracy"),
+    "label_set",
+    "method",
+    "n_neurons",
+    "ari",
+    "ari_null",
+    "p_ari",
+    "ami",
+    "purity",
+    "purity_null",
+    "macro_f1",
+    "balanced_accuracy",
 )
 ANSWERS = (
-    ("label_set", "labels"),
-    ("method", "method"),
-    ("finetune", "fine-tuning"),
-    ("n_networks", "networks"),
-    ("ari_before", "ARI before"),
-    ("ari_control", "ARI control"),
-    ("ari_fine_tuned", "ARI after"),
-    ("ari_gain", "after - control"),
-    ("ari_gain_low", "low"),
-    ("ari_gain_high", "high"),
-    ("verdict", "verdict"),
+    "label_set",
+    "method",
+    "finetune",
+    "n_networks",
+    "ari_before",
+    "ari_control",
+    "ari_fine_tuned",
+    "ari_gain",
+    "ari_gain_low",
+    "ari_gain_high",
+    "verdict",
 )
 
 
@@ -46,7 +46,7 @@ def label_panels(chosen: Chosen, source: Source) -> list[Panel]:
     found = source(queries.against_labels, state["study"])
     names = chosen.names()
     same = {"k": state["k"], **{name: names[name] for name in ("dataset", "model", "embedding")}}
-    parts: Sequence[tuple[str, str, str, tuple[tuple[str, str], ...]]] = (
+    parts: Sequence[tuple[str, str, str, tuple[str, ...]]] = (
         (
             "partitions",
             "Clusters against external labels",

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from decortex.columns import axis_label
 from decortex_ops.dashboard.numbering import SAID, numbering
 from decortex_ops.dashboard.parts import Empty, Panel
 from decortex_ops.dashboard.source import Source
@@ -37,6 +38,11 @@ def name_of(row: Mapping[str, Any]) -> str:
     )
 
 
+def _in_lines(row: Mapping[str, Any]) -> str:
+    """The name over two lines, so that six stand beside each other."""
+    return plain(name_of(row)).replace(" · ", "<br>", 1)
+
+
 def side_by_side(source: Source, study: str, rows: Sequence[Mapping[str, Any]]) -> list[Panel]:
     """Maps, curves over K and performance by cluster of partitions that `queries.describe` tells.
 
@@ -61,7 +67,7 @@ def maps_panel(
     source: Source, study: str, rows: Sequence[Mapping[str, Any]], labels: Sequence[NDArray[np.int64]]
 ) -> Panel:
     """A view of each partition's embedding, neurons in the colour of their cluster."""
-    made = make_subplots(rows=1, cols=len(rows), subplot_titles=[plain(name_of(row)) for row in rows])
+    made = make_subplots(rows=1, cols=len(rows), subplot_titles=[_in_lines(row) for row in rows])
     drawn = 0
     table: list[dict[str, Any]] = []
     for place, (row, own) in enumerate(zip(rows, labels, strict=True)):
@@ -117,36 +123,43 @@ def curves_panel(source: Source, study: str, rows: Sequence[Mapping[str, Any]]) 
     """Agreement between networks over K of each method and fine-tuning, its own K marked."""
     traces = []
     table: list[dict[str, Any]] = []
-    for place, row in enumerate(rows):
+    # Partitions that differ in network, start or K alone are on one curve, with a large marker at each of their K.
+    curves: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        own = (*(row[name] for name in _FAMILY), row["method_id"], row["finetune_id"])
+        curves.setdefault(own, []).append(row)
+    for place, (row, *others) in enumerate(curves.values()):
+        marked = {one["k"] for one in (row, *others)}
         every = source(queries.agreement_by_count, study, **{name: row[name] for name in _FAMILY})
-        own = [
+        shown = [
             one
             for one in every
             if (one["method_id"], one["finetune_id"]) == (row["method_id"], row["finetune_id"])
             and one["ari_seeds"] is not None
         ]
-        table += [{"partition": name_of(row), "k": one["k"], "ari_seeds": one["ari_seeds"]} for one in own]
-        if own:
+        name = f"{row['method_name']} {row['finetune']}"
+        table += [{"curve": name, "k": one["k"], "ari_seeds": one["ari_seeds"]} for one in shown]
+        if shown:
             traces.append(
                 go.Scatter(
-                    x=[one["k"] for one in own],
-                    y=[one["ari_seeds"] for one in own],
+                    x=[one["k"] for one in shown],
+                    y=[one["ari_seeds"] for one in shown],
                     mode="lines+markers",
-                    name=plain(name_of(row)),
+                    name=plain(name),
                     line={"color": category_colour(place)},
                     marker={
                         "symbol": SYMBOLS[place],
-                        "size": [13 if one["k"] == row["k"] else 6 for one in own],
+                        "size": [13 if one["k"] in marked else 6 for one in shown],
                     },
                     hovertemplate="K = %{x}: %{y:.3f}<extra>%{fullData.name}</extra>",
                 )
             )
-    made = figure(*traces, x="K", y="ARI between networks (1 is best)", height=340)
+    made = figure(*traces, x="K", y=axis_label("ari_seeds"), height=340)
     made.update_xaxes(tickmode="array", tickvals=sorted({one["k"] for one in table}))
     return Panel(
         "compare-k",
         "Agreement between networks over K",
-        f"n = {len(traces)} curves; large marker: the partition's own K",
+        f"n = {len(traces)} curves of a method and fine-tuning; large marker: K of a partition compared",
         figure=made if traces else None,
         rows=table,
         empty=None
@@ -168,7 +181,7 @@ def scores_panel(
         cols=max(len(known), 1),
         shared_yaxes=True,
         horizontal_spacing=0.02,
-        subplot_titles=[f"{rows[i]['method_name']} K={rows[i]['k']} {rows[i]['finetune']}" for i in known],
+        subplot_titles=[_in_lines(rows[i]) for i in known],
     )
     table: list[dict[str, Any]] = []
     for place, i in enumerate(known):
@@ -215,12 +228,13 @@ def _look(made: go.Figure, height: int) -> None:
     look = figure(height=height).layout
     made.update_layout(
         height=height,
-        margin={"l": 52, "r": 12, "t": 32, "b": 40},
+        margin={"l": 52, "r": 12, "t": 44, "b": 40},
         font=look.font,
         paper_bgcolor="#ffffff",
         plot_bgcolor="#ffffff",
         hoverlabel=look.hoverlabel,
     )
-    made.update_xaxes(gridcolor=look.xaxis.gridcolor, zeroline=False)
-    made.update_yaxes(gridcolor=look.yaxis.gridcolor, zeroline=False)
+    titles = look.yaxis.title.font
+    made.update_xaxes(gridcolor=look.xaxis.gridcolor, zeroline=False, title_font=titles)
+    made.update_yaxes(gridcolor=look.yaxis.gridcolor, zeroline=False, title_font=titles)
     made.update_annotations(font_size=10)

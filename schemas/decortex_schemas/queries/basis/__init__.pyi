@@ -15,6 +15,7 @@ from .result_rows import (
     averaged,
     paired,
     paired_agreement,
+    smallest_p,
 )
 from .study_rows import (
     GROUP,
@@ -55,5 +56,6 @@ __all__ = [
     "pick",
     "queue_names",
     "rows",
+    "smallest_p",
     "values",
 ]

@@ -38,14 +38,26 @@ def averaged(study: str) -> dict[Key, Row]:
         epsilon2_within="AVG(epsilon2_within)",
         p_max="MAX(p_permutation)",
         p_values=values("p_permutation"),
+        n_permutations="MIN(n_permutations)",
     )
     for key, row in tied.items():
-        found[key] |= {**row, "p": middle(defined_values(row, "p_values"))}
+        smallest = smallest_p(row["n_permutations"])
+        found[key] |= {
+            **row,
+            "p": middle(defined_values(row, "p_values")),
+            "p_smallest": smallest,
+            "p_max_smallest": smallest,
+        }
     for name, space in (("silhouette", "untouched"), ("silhouette_moved", "moved")):
         rows = ClusterQuality.Space & asked & {"space": space}
         for key, row in grouped(rows, GROUP, **{name: "AVG(silhouette)"}).items():
             found[key] |= row
     return found
+
+
+def smallest_p(n_permutations: float | None) -> float | None:
+    """Below which no p can fall with so many permutations or surrogates; None where there are none."""
+    return 1 / (int(n_permutations) + 1) if n_permutations else None
 
 
 def paired(study: str, **group: Any) -> dict[Key, Row]:

@@ -47,6 +47,29 @@ class Names:
         """Name of an embedding's specification."""
         return str(self._embeddings[spec_id])
 
+    def in_order(self, rows: Sequence[Row]) -> list[Row]:
+        """Rows of a question in the one order that all tables have; rows of one partition family stay as they are.
+
+        By dataset, network specification, embedding, method as registered, K, and fine-tuning, 'none' first.
+        """
+        known = sorted(self._methods.items(), reverse=True)
+        places = {name: method_id for method_id, name in known}
+
+        def place(row: Row) -> tuple[Any, ...]:
+            method = row.get("method_name", row.get("method", row.get("method_a", "")))
+            finetune = row.get("finetune", "none")
+            return (
+                row["dataset"],
+                row.get("model", ""),
+                row["embedding"],
+                places.get(row.get("start_method", method), 0),
+                row["k"],
+                finetune != "none",
+                finetune,
+            )
+
+        return sorted(rows, key=place)
+
     def of(self, row: Mapping[str, Any]) -> Row:
         """Whose row it is, without seeds."""
         return {

@@ -21,7 +21,7 @@ from datajoint.errors import DataJointError
 
 from decortex.errors import ConfigError
 from decortex_schemas.database import Environment, computed_tables, queue_of, schema
-from decortex_schemas.queries.basis import averaged, paired
+from decortex_schemas.queries.basis import Names, averaged, paired
 from decortex_schemas.tables import (
     ClusteringMethod,
     DECFinetune,
@@ -47,7 +47,8 @@ Row = dict[str, Any]
 _PLAIN = re.compile(r"[A-Za-z0-9._+-]+")
 _lock = threading.RLock()
 
-# Columns of `results` that are means over partitions, but ``p`` their median and ``p_max`` their maximum.
+# Columns of `results` that are means over partitions, but ``p`` their median and ``p_max`` their maximum; below
+# ``_smallest`` no p can fall with its permutations.
 AVERAGED = (
     "correlation_before",
     "correlation_after",
@@ -60,7 +61,9 @@ AVERAGED = (
     "epsilon2",
     "epsilon2_within",
     "p",
+    "p_smallest",
     "p_max",
+    "p_max_smallest",
 )
 # Columns of `results` that compare a fine-tuned row with its own starts.
 PAIRED = (
@@ -229,18 +232,7 @@ def results(study: str) -> list[dict[str, Any]]:
                 **{name: tuned.get(_group(row), {}).get(name) for name in PAIRED},
             }
         )
-    return sorted(
-        rows,
-        key=lambda r: (
-            r["dataset"],
-            r["model"],
-            r["embedding"],
-            r["method_id"],
-            r["k"],
-            r["finetune"] != "none",
-            r["finetune"],
-        ),
-    )
+    return Names().in_order(rows)
 
 
 def require_frozen(study: str) -> None:

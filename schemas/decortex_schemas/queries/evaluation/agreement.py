@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from decortex_schemas.queries.basis import grouped
+from decortex_schemas.queries.basis import Names, grouped, smallest_p
 from decortex_schemas.queries.catalogue import one_at_a_time, require_frozen
 from decortex_schemas.queries.evaluation.agreement_nulls import GROUP, agreement_nulls
 from decortex_schemas.tables import (
@@ -43,8 +43,8 @@ def agreement(study: str) -> dict[str, Any]:
         share of the partitions behind a neuron's cluster; ``ari_consensus``: mean against the consensus;
         ``worst_cluster``: the smallest mean Jaccard of a consensus cluster), the share of the neurons in the largest
         cluster (``largest_share``; None after fine-tuning), and the agreement of surrogates without types
-        (``ari_null``, ``p_null``: the largest of the null models; ``n_null``: their surrogates; None where nobody
-        asked).
+        (``ari_null``, ``p_null``: the largest of the null models; ``p_null_smallest``: below which no p can fall;
+        ``n_null``: their surrogates; None where nobody asked).
         ``subsamples``: one row a network, method and K; ``n_fits_not_ok``: clusterings that did not end well.
         ``methods``: one row a pair of methods, K and fine-tuning, of the ``_same`` and of ``_other`` networks.
         ``models``: one row a pair of network specifications on one dataset.
@@ -58,14 +58,14 @@ def agreement(study: str) -> dict[str, Any]:
         If there is no such study, or it is not frozen.
     """
     require_frozen(study)
-    names = _Names()
+    names, order = _Names(), Names()
     return {
         "study": study,
-        "partitions": _partitions(study, names),
-        "subsamples": _subsamples(study, names),
-        "methods": _methods(study, names),
-        "models": _models(study, names),
-        "nulls": _nulls(study, names),
+        "partitions": order.in_order(_partitions(study, names)),
+        "subsamples": order.in_order(_subsamples(study, names)),
+        "methods": order.in_order(_methods(study, names)),
+        "models": order.in_order(_models(study, names)),
+        "nulls": order.in_order(_nulls(study, names)),
     }
 
 
@@ -149,6 +149,7 @@ def _against(nulls: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "ari_null": None if worst is None else worst["null_mean"],
         "p_null": None if worst is None else worst["p"],
+        "p_null_smallest": None if worst is None else smallest_p(worst["n_null"]),
         "n_null": None if worst is None else worst["n_null"],
     }
 
@@ -240,6 +241,7 @@ def _nulls(study: str, names: _Names) -> list[dict[str, Any]]:
             f"{part['state']}_excess": part["excess"],
             f"{part['state']}_z": part["z"],
             f"{part['state']}_p": part["p"],
+            f"{part['state']}_p_smallest": smallest_p(part["n_null"]),
             f"{part['state']}_status": part["excess_status"],
         }
     return list(rows.values())

@@ -17,6 +17,7 @@ from decortex_schemas.queries.basis import (
     grouped,
     middle,
     pick,
+    smallest_p,
     values,
 )
 from decortex_schemas.queries.catalogue import one_at_a_time, require_frozen, worst_status
@@ -65,7 +66,12 @@ def predictability(study: str) -> list[Row]:
         p_population=values("p_population"),
         p_population_bh_max="MAX(p_population_bh)",
     )
-    grids = grouped(GridAssociation & {"study": study}, _GRID, p_grid="MAX(p_grid)")
+    grids = grouped(
+        GridAssociation & {"study": study},
+        _GRID,
+        p_grid="MAX(p_grid)",
+        n_permutations="MIN(n_permutations)",
+    )
     compared = grouped(
         ClusterAssociation & asked_members(study),
         own,
@@ -81,6 +87,8 @@ def predictability(study: str) -> list[Row]:
     for key, found in compared.items():
         first = dict(zip(own, key, strict=True))
         test = tests.get(key, {"n": 0, "population": []})
+        grid = grids.get(pick(first, _GRID), {})
+        smallest = smallest_p(grid.get("n_permutations"))
         waiting = ["waiting"] * max(found["n"] - test["n"], 0)
         rows.append(
             {
@@ -94,13 +102,14 @@ def predictability(study: str) -> list[Row]:
                 "omega2_high": found["omega2_high"],
                 "p_sessions": middle(defined_values(test, "p_sessions")),
                 "p_sessions_bh_max": test.get("p_sessions_bh_max"),
-                "p_grid": grids.get(pick(first, _GRID), {}).get("p_grid"),
+                "p_grid": grid.get("p_grid"),
+                **{f"{name}_smallest": smallest for name in ("p_sessions", "p_sessions_bh_max", "p_grid")},
                 "population": worst_status(test["population"] + waiting),
                 "p_population": middle(defined_values(test, "p_population")),
                 "p_population_bh_max": test.get("p_population_bh_max"),
             }
         )
-    return rows
+    return label.in_order(rows)
 
 
 @one_at_a_time
@@ -137,13 +146,15 @@ def confounds(study: str) -> list[Row]:
         "transfer_ari",
         "transfer_score_correlation",
     )
-    return [
-        {
-            **label.of(dict(zip(GROUP, key, strict=True))),
-            **{name: groups[key].get(name) for name in columns},
-        }
-        for key in sorted(groups)
-    ]
+    return label.in_order(
+        [
+            {
+                **label.of(dict(zip(GROUP, key, strict=True))),
+                **{name: groups[key].get(name) for name in columns},
+            }
+            for key in sorted(groups)
+        ]
+    )
 
 
 @one_at_a_time

@@ -68,16 +68,18 @@ def price(study: str) -> list[Row]:
         "worst_cluster_difference",
     )
     rows = (RetainedPerformance & asked_members(study)).proj(*columns).to_dicts(order_by="KEY")
-    return [
-        {
-            **label.of(row),
-            "model_seed": int(row["model_seed"]),
-            "seed": int(row["seed"]),
-            **{name: row[name] for name in columns},
-            "equivalent": None if row["equivalent"] is None else bool(row["equivalent"]),
-        }
-        for row in rows
-    ]
+    return label.in_order(
+        [
+            {
+                **label.of(row),
+                "model_seed": int(row["model_seed"]),
+                "seed": int(row["seed"]),
+                **{name: row[name] for name in columns},
+                "equivalent": None if row["equivalent"] is None else bool(row["equivalent"]),
+            }
+            for row in rows
+        ]
+    )
 
 
 @one_at_a_time
@@ -134,7 +136,7 @@ def improvement(study: str) -> dict[str, list[Row]]:
                 **changes,
             }
         )
-    return {"pairs": pairs, "summary": _summarise(pairs)}
+    return {"pairs": pairs, "summary": Names().in_order(_summarise(pairs))}
 
 
 @one_at_a_time
@@ -200,9 +202,7 @@ def front(study: str) -> list[Row]:
             "ari_networks": row["ari_networks_after"],
             "difference": average(costs[key]),
         }
-    return _mark_front(
-        sorted(rows.values(), key=lambda r: (*(r[name] for name in LABEL[:-1]), r["beta"] or 0.0))
-    )
+    return _mark_front(Names().in_order(list(rows.values())))
 
 
 def _figures(study: str, tuned: Any) -> dict[Key, Row]:

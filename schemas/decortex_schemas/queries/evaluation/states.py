@@ -10,7 +10,7 @@ import numpy as np
 from decortex.errors import ConfigError, InputError
 from decortex.evaluation import agreement, performance
 from decortex.evaluation.nulls import excess_over_null
-from decortex_schemas.queries.basis import Key, Names, Row, average, grouped
+from decortex_schemas.queries.basis import Key, Names, Row, average, grouped, smallest_p
 from decortex_schemas.queries.catalogue import one_at_a_time, require_frozen
 from decortex_schemas.tables import (
     ClusteringMethod,
@@ -282,6 +282,7 @@ def _against_nulls(dataset: str, key: Key, figure: Row, surrogates: _Surrogates)
                 f"{name}_null": excess.null_mean,
                 f"{name}_excess": excess.excess,
                 f"{name}_p": excess.p,
+                f"{name}_p_smallest": smallest_p(excess.n_null),
             }
         found.append(columns)
     return found

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from decortex_ops.cli.legends import print_legend
 from decortex_ops.cli.output import CsvFlag, JsonFlag, out, print_rows, said_plainly
 from decortex_ops.cli.session import open_to_read
 
@@ -51,12 +52,4 @@ def axes(
         title=f"study {study}: types or axes",
         empty="the study has no network with test scores or another seed to compare with",
     )
-    out.print(
-        "r2: share of the target's variance explained on held-out neurons by clusters, by axes of equal freedom and by "
-        "both; clusters_add: to axes of the same total freedom; axes_add: to clusters; p one-sided. See "
-        "docs/types-or-axes.md.",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-        style="dim",
-    )
+    print_legend(COLUMNS)

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from decortex.errors import ConfigError
-from decortex_ops.cli.output import CsvFlag, JsonFlag, out, print_rows, said_plainly
+from decortex_ops.cli.legends import print_table
+from decortex_ops.cli.output import CsvFlag, JsonFlag, out, said_plainly
 from decortex_ops.cli.session import open_tables, open_to_read
 
 
@@ -45,17 +46,7 @@ def clusters(
             f"no network of {study} was shown anything yet at {method}, K = {k}: run `decortex schedule`, then "
             "`decortex work`. Networks whose readout alone is known cannot be shown anything."
         )
-    out.print(_sentence(rows, method, k), highlight=False)
-    print_rows(rows, _columns(rows))
-    out.print(_LEGEND, highlight=False)
-
-
-_LEGEND = (
-    "medians over a cluster's neurons, mean over networks (sd over networks in --csv): orientation_selectivity and "
-    "direction_selectivity 0 to 1, period and radius in pixels, modulation F1/F0 (above 1 simple, below 1 complex), "
-    "suppression by large patches, sign from -1 (dark) to 1 (light); matched: neurons whose cluster the other "
-    "networks share"
-)
+    print_table(_sentence(rows, method, k), rows, _columns(rows))
 
 
 def _ask(study: str, method: str, k: int) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from decortex_ops.cli.legends import print_legend
 from decortex_ops.cli.output import CsvFlag, JsonFlag, choose_part, out, print_rows, said_plainly
 from decortex_ops.cli.session import open_to_read
 
@@ -65,6 +66,7 @@ DECODING = (
     "chance_accuracy",
     "p_decoding",
 )
+SHOWN = {"answers": ANSWERS, "partitions": PARTITIONS, "decoding": DECODING}
 # Names that stand in the title where all rows share them.
 NAMES = ("label_set", "dataset", "model", "embedding", "left_out")
 TITLES = {
@@ -72,12 +74,6 @@ TITLES = {
     "partitions": "clusters against labels, without fine-tuning",
     "decoding": "labels decoded from embeddings",
 }
-NOTE = (
-    "ari, ami, purity: of neurons that have a label; _null: their mean with labels shuffled within animals, p: the "
-    "share of shuffles that reach them (median over partitions). ari_gain: after fine-tuning less control, interval "
-    "over networks. macro_f1, balanced_accuracy: of neurons left out with their animal; from clusters where the "
-    "table has methods. See docs/labels.md."
-)
 
 
 def labels(
@@ -102,12 +98,12 @@ def labels(
         lines.append(f"{found['n_waiting']} comparisons are not computed yet.")
     for line in lines:
         out.print(line, highlight=False, markup=False, soft_wrap=True)
-    for name, columns in (("answers", ANSWERS), ("partitions", PARTITIONS), ("decoding", DECODING)):
+    for name, columns in SHOWN.items():
         if found[name]:
             out.print()
             shown, same = differing(found[name], columns)
             print_rows(found[name], shown, title=f"study {study}: {TITLES[name]} ({same})")
-    out.print(NOTE, highlight=False, markup=False, soft_wrap=True, style="dim")
+    print_legend(*(shown for name, shown in SHOWN.items() if found[name]))
 
 
 def differing(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> tuple[list[str], str]:

@@ -10,6 +10,7 @@ import typer
 from numpy.typing import NDArray
 
 from decortex.errors import ConfigError, InputError
+from decortex_ops.cli.legends import print_legend
 from decortex_ops.cli.output import CsvFlag, JsonFlag, out, print_rows, said_plainly
 from decortex_ops.cli.read.figure import parse_where
 from decortex_ops.cli.session import open_to_read
@@ -91,6 +92,7 @@ def given_partition(
     for text in (f"{found['tested']}: {found['sentence']}", ""):
         out.print(text, highlight=False, markup=False, soft_wrap=True)
     print_rows(found["pairs"], COLUMNS)
+    print_legend(COLUMNS)
     for text in (*found["notes"], KEPT, OPTIMISTIC):
         out.print(text, highlight=False, markup=False, soft_wrap=True, style="dim")
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from decortex_ops.cli.legends import print_legend
 from decortex_ops.cli.output import CsvFlag, JsonFlag, cell, out, print_rows, said_plainly
 from decortex_ops.cli.session import open_to_read
 
@@ -42,7 +43,7 @@ def tree(
             left, right = (", ".join(map(str, split[f"{side}_types"])) for side in ("left", "right"))
             out.print(
                 f"  at {split['n_groups']} groups: types {left} ({split['n_left']} neurons) | types {right} "
-                f"({split['n_right']} neurons), p {cell(split['p'])}, "
+                f"({split['n_right']} neurons), p {cell(split['p'], 'p')}, "
                 f"density between over beside {cell(split['depth'])}",
                 highlight=False,
                 markup=False,
@@ -52,11 +53,4 @@ def tree(
     print_rows(
         found, list(COLUMNS), title=f"study {study}: number of types", empty="the study has no networks"
     )
-    out.print(
-        "p: of 'one group fewer stands apart', on neurons held out from all choices, by animal where there are "
-        "several; p_two at two groups, p_smallest over all. See docs/number-of-types.md.",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-        style="dim",
-    )
+    print_legend(COLUMNS)

@@ -184,13 +184,13 @@ def counts_panel(one: Mapping[str, Any]) -> Panel:
         content=table(
             rows,
             [
-                ("k", "K"),
-                ("supported", "supported"),
-                ("stability", "stability"),
-                ("valley_share", "valleys"),
-                ("separated_groups", "groups"),
+                "k",
+                "supported",
+                "stability",
+                "valley_share",
+                "separated_groups",
                 *((f"z_{kind}", f"z {kind}") for kind in kinds),
-                ("against", "against it"),
+                "against",
             ],
             caption="Reasons for and against every number of clusters",
             cells={"supported": lambda row: "yes" if row["supported"] else "no"},
@@ -217,7 +217,7 @@ def singles_panel(one: Mapping[str, Any]) -> Panel:
         f"n = {len(one['single'])} criteria, {len(one['networks'])} networks",
         content=table(
             rows,
-            [("who", "criterion or network"), ("choice", "K")],
+            ["who", "choice"],
             caption="Choice of K by every criterion and every network alone",
             cells={"choice": lambda row: "none" if row["choice"] is None else str(row["choice"])},
         ),
