@@ -59,7 +59,9 @@ def test_it_ends_with_the_answers_and_with_what_to_type(monkeypatch: Any, capsys
         }
     )
     text = capsys.readouterr().out
-    places = [text.index(question) for question in QUESTIONS]
+    places = [
+        text.rindex(question) for question in QUESTIONS
+    ]  # the sentence of agreement stands before the table, too
     assert places == sorted(places)
     assert "1 network, 1 session, 1 animal" in text
     after = text[places[-1] :]
