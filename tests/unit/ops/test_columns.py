@@ -11,6 +11,7 @@ import pytest
 import decortex_ops
 from decortex.columns import COLUMNS, axis_label, column, written
 from decortex.errors import ConfigError
+from decortex_ops.cli import main
 from decortex_ops.cli.legends import meaning
 from decortex_ops.cli.output import in_parts, print_rows
 from decortex_ops.reports import RESULT_COLUMNS
@@ -184,3 +185,16 @@ def test_parts_of_a_table_begin_with_what_names_its_rows() -> None:
     assert [part[0] for part in parts] == ["k"] * len(parts)
     assert [name for part in parts for name in part[1:]] == list(cells)[1:]
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_the_state_of_the_embedded_server_is_said_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DECORTEX_HOME", str(tmp_path))
+    for name in ("DJ_HOST", "DJ_PORT", "DJ_USER", "DJ_PASS", "DJ_PASS_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.argv", ["decortex", "db", "status"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith("The embedded server is not initialised.\n")

@@ -57,7 +57,7 @@ def status(json: JsonFlag = False) -> None:
 def _print_status() -> None:
     found = asdict(EmbeddedServer().status())
     print_table(
-        f"The embedded server {'runs' if found['running'] else 'does not run'}.",
+        f"The embedded server is {found['state'].replace('_', ' ')}.",
         [{"what": name, "value": value} for name, value in found.items()],
         ["what", "value"],
     )
