@@ -84,6 +84,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "dec_joint 1": {**JOINT, "beta": 1.0},
     "balanced 1": {**JOINT, "beta": 1.0, "target": "balanced"},
     "tell 1": {"kind": "tell", "beta_rule": "balanced", "beta": 1.0},
+    "sec 1": {"kind": "sec", "beta_rule": "balanced", "beta": 1.0},
+    "ldmgi 1": {"kind": "ldmgi", "beta_rule": "balanced", "beta": 1.0},
     CONSENSUS: {**DECEMBER, "beta": 1.0},
 }
 PLATEAU = {"schedule": "plateau", "learning_rate": 8e-3, "keep": "best"}

@@ -45,6 +45,8 @@ VARIANTS = {
     "dec_joint pca10": FinetuneConfig(kind="dec_joint", kernel="pca10", tolerance=0.0),
     "dec_joint balanced": FinetuneConfig(kind="dec_joint", kernel="scaled", tolerance=0.0, target="balanced"),
     "tell": FinetuneConfig(kind="tell"),
+    "sec": FinetuneConfig(kind="sec"),
+    "ldmgi": FinetuneConfig(kind="ldmgi"),
     "dec_undetached": FinetuneConfig(kind="dec_undetached"),
     "december": FinetuneConfig(kind="december"),
     "december learned": FinetuneConfig(kind="december", learn_nu=True, learn_weights=True),

@@ -11,6 +11,11 @@ from .tables.evaluation.adjusted import AdjustedPValue, GridAssociation
 from .tables.evaluation.agreement.cross_agreement import MethodAgreement, ModelAgreement
 from .tables.evaluation.agreement.labels import LabelAgreement, LabelDecoding
 from .tables.evaluation.agreement.seed_agreement import SeedAgreement
+from .tables.evaluation.agreement.shared_labelling import (
+    SharedLabelling,
+    SharedLabellingRequest,
+    request_shared_labelling,
+)
 from .tables.evaluation.agreement.stability import ConsensusPartition, SubsampleStability
 from .tables.evaluation.association import ClusterAssociation
 from .tables.evaluation.confounds import ClusterConfound
@@ -101,6 +106,8 @@ __all__ = [
     "Seed",
     "SeedAgreement",
     "SeedNullFit",
+    "SharedLabelling",
+    "SharedLabellingRequest",
     "SplitSpec",
     "StateStudy",
     "StimuliRequest",
@@ -128,6 +135,7 @@ __all__ = [
     "record_choice",
     "register_true_types",
     "request_agreement_null",
+    "request_shared_labelling",
     "request_view",
     "schema",
 ]

@@ -208,11 +208,11 @@ def test_a_consensus_is_a_start_once_it_is_there_and_agreement_says_so(
     with pytest.raises(SystemExit):
         main()
     shown = " ".join(capsys.readouterr().out.split())
-    assert "from votes: networks were fine-tuned from one consensus and agree by construction" in shown
+    assert "from votes: networks were fine-tuned from one partition and agree by construction" in shown
 
     for message, refused in (
         ("there is no study", starting("lost", "nobody's")),
-        ("one consensus, whatever the clustering seed", starting("twice", lab, seeds=[0, 1])),
+        ("one partition, whatever the clustering seed", starting("twice", lab, seeds=[0, 1])),
     ):
         with pytest.raises(ConfigError, match=message):
             declare_plan("refused", plan_for("small", finetunings=[refused]))

@@ -9,7 +9,16 @@ from pydantic import Field, model_validator
 from decortex.config import Config
 
 FinetuneKind = Literal[
-    "none", "dec", "dec_joint", "dec_undetached", "december", "tell", "rotation_dec", "rotation_december"
+    "none",
+    "dec",
+    "dec_joint",
+    "dec_undetached",
+    "december",
+    "tell",
+    "sec",
+    "ldmgi",
+    "rotation_dec",
+    "rotation_december",
 ]
 Kernel = Literal["published", "pca10", "scaled"]
 
@@ -38,6 +47,8 @@ _FIELDS: dict[str, frozenset[str]] = {
     "dec_undetached": _JOINT | {"alpha", "kernel", "detach_target"},
     "december": _MIXTURE,
     "tell": _JOINT | {"temperature"},
+    "sec": _JOINT | {"restart_every", "n_neighbors", "mu", "gamma"},
+    "ldmgi": _JOINT | {"restart_every", "n_neighbors", "lam"},
     "rotation_dec": _DEC | _JOINT | _BALANCED | {"shift"},
     "rotation_december": _MIXTURE,
 }
@@ -51,6 +62,8 @@ _DETACHED: dict[str, tuple[bool, ...]] = {
 }
 # Parameters that came after variants had rows: at their default they are left out, so that a variant keeps its hash.
 _LATER = ("beta_rise", "restart_every", "annihilation", "heads", "drop_empty", "start", "start_study")
+# Kinds whose partition changes by new fits of their method alone: without them labels stay those of the start.
+GRAPH_KINDS = ("sec", "ldmgi")
 ROTATION_KINDS = ("rotation_dec", "rotation_december")
 
 
@@ -61,13 +74,15 @@ class FinetuneConfig(Config):
     ``dec_joint`` on prediction loss + beta KL (Guo et al. 2017); ``dec_undetached`` the same with the
     gradient flowing through the target; ``december`` on prediction loss + beta KL of a t-mixture that
     follows the embedding by EM (Nellen, Turishcheva et al. 2025); ``tell`` on prediction loss + beta times the
-    objective of k-means with soft assignments (Peng et al. 2022); ``rotation_dec`` and ``rotation_december``
+    objective of k-means with soft assignments (Peng et al. 2022); ``sec`` and ``ldmgi`` on prediction loss + beta
+    times the objective of these graph methods at the present partition (Nie et al. 2011; Yang et al. 2010), which they
+    make anew every ``restart_every`` epochs (default 1); ``rotation_dec`` and ``rotation_december``
     are dec_joint and december with clusters defined up to a roll of orientation; they start from a
     rotation_tmixture clustering.
     """
 
     kind: FinetuneKind = Field(
-        description="none, dec, dec_joint, dec_undetached, december, tell, rotation_dec or rotation_december"
+        description="none, dec, dec_joint, dec_undetached, december, tell, sec, ldmgi, rotation_dec, rotation_december"
     )
     beta: float = Field(1.0, gt=0, description="weight of the mean KL beside the mean prediction loss")
     beta_rule: Literal["fixed", "balanced"] = Field(
@@ -87,12 +102,17 @@ class FinetuneConfig(Config):
         description="start from the clusters that hold a neuron, where a method's K is an outcome (Leiden at a"
         " resolution); without it an empty cluster of the start is a status",
     )
-    start: Literal["clustering", "consensus"] = Field(
+    start: Literal["clustering", "consensus", "shared"] = Field(
         "clustering",
         description="consensus: the partition that a frozen study's networks and starts vote for at the same method and"
-        " K; networks that start from it agree by construction",
+        " K; shared: the labelling that all networks of a study support at the same K (TURTLE); networks that start"
+        " from one of them agree by construction",
     )
-    start_study: str = Field("", max_length=64, description="consensus: the frozen study that holds it")
+    start_study: str = Field(
+        "",
+        max_length=64,
+        description="consensus, shared: the study that holds it, of a consensus a frozen one",
+    )
     alpha: float = Field(1.0, gt=0, description="degrees of freedom of DEC's Student kernel")
     kernel: Kernel = Field(
         "published",
@@ -118,7 +138,10 @@ class FinetuneConfig(Config):
     balance: float = Field(1.0, gt=0, description="weight of equal sizes in the balanced target")
     transport_epsilon: float = Field(0.5, gt=0, description="weight of the entropy in the balanced target")
     restart_every: int = Field(
-        0, ge=0, description="epochs between two new fits of the mixture to the present embedding; 0: never"
+        0,
+        ge=0,
+        description="epochs between two new fits of the mixture to the present embedding; 0: never; of sec and ldmgi"
+        " fits of the method, default 1",
     )
     annihilation: float = Field(
         0.0,
@@ -131,6 +154,14 @@ class FinetuneConfig(Config):
         gt=0,
         description="tell: softness of the assignments, in units of the within-cluster variance of a dimension",
     )
+    n_neighbors: int = Field(
+        15, ge=2, description="sec, ldmgi: neighbours in the graph; of ldmgi the neuron itself counted"
+    )
+    mu: float = Field(
+        0.1, ge=0, description="sec: weight of the linear regression; 0: the normalised cut alone"
+    )
+    gamma: float = Field(1.0, gt=0, description="sec: ridge of the regression, embedding squared")
+    lam: float = Field(1.0, gt=0, description="ldmgi: ridge of the local models, embedding squared")
     nu: float = Field(2.1, gt=0, description="degrees of freedom of the t-mixture (their start, if learned)")
     learn_nu: bool = Field(False, description="whether each cluster's degrees of freedom are estimated")
     learn_weights: bool = Field(False, description="whether mixing weights are estimated instead of equal")
@@ -143,6 +174,8 @@ class FinetuneConfig(Config):
     def _default_of_the_kind(cls, values: Any) -> Any:
         if isinstance(values, dict) and isinstance(values.get("heads"), list):
             values = {**values, "heads": tuple(values["heads"])}  # a dict is not read as JSON any more
+        if isinstance(values, dict) and values.get("kind") in GRAPH_KINDS:
+            values = {"restart_every": 1, **values}
         if isinstance(values, dict) and "detach_target" not in values:
             kind = values.get("kind")
             allowed = _DETACHED.get(kind) if isinstance(kind, str) else None
@@ -175,13 +208,13 @@ class FinetuneConfig(Config):
             raise ValueError(
                 f"heads should be increasing numbers of clusters from 2 on, got {list(self.heads)}"
             )
-        if (self.start == "consensus") != bool(self.start_study):
+        if self.has_shared_start != bool(self.start_study):
             raise ValueError(
-                "start 'consensus' needs start_study, the frozen study that holds it, and no other start takes one"
+                "a start 'consensus' or 'shared' needs start_study, the study that holds it; no other start takes one"
             )
-        if self.start == "consensus" and self.kind in ROTATION_KINDS:
+        if self.has_shared_start and self.kind in ROTATION_KINDS:
             raise ValueError(
-                f"{self.kind} starts from shifts of orientation, which a consensus does not have"
+                f"{self.kind} starts from shifts of orientation, which a {self.start} start does not have"
             )
         if self.drop_empty and self.heads:
             raise ValueError("drop_empty and heads exclude each other: the K that is found may be a head's")
@@ -195,6 +228,11 @@ class FinetuneConfig(Config):
             raise ValueError(f"scale_min {self.scale_min} should be below scale_max {self.scale_max}")
         return self
 
+    @property
+    def has_shared_start(self) -> bool:
+        """Whether all networks start from one partition, so that they agree by construction."""
+        return self.start != "clustering"
+
     def resolved(self) -> dict[str, Any]:
         """Kind and the parameters that it uses, defaults filled in; `from_params` takes them back.
 
@@ -204,4 +242,6 @@ class FinetuneConfig(Config):
         if self.target == "sharpened":
             used = used - _BALANCED
         idle = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
+        if self.kind in GRAPH_KINDS:
+            idle -= {"restart_every"}  # its default is another there
         return {name: value for name, value in super().resolved().items() if name in used - idle}

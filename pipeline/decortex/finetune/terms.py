@@ -14,6 +14,7 @@ from decortex.finetune.losses import (
     ClusteringTerm,
     DECEMberTerm,
     DECTerm,
+    GraphTerm,
     HeadsTerm,
     RotationDECEMberTerm,
     RotationDECTerm,
@@ -59,6 +60,8 @@ def build_term(
         "dec_undetached": DECTerm,
         "december": DECEMberTerm,
         "tell": TELLTerm,
+        "sec": GraphTerm,
+        "ldmgi": GraphTerm,
         "rotation_dec": RotationDECTerm,
         "rotation_december": RotationDECEMberTerm,
     }

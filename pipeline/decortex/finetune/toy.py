@@ -240,6 +240,8 @@ def further_toy_variants() -> dict[str, FinetuneConfig]:
             kind="dec_joint", kernel="scaled", target="balanced", tolerance=0.0
         ),
         "tell": FinetuneConfig(kind="tell"),
+        "sec": FinetuneConfig(kind="sec"),
+        "ldmgi": FinetuneConfig(kind="ldmgi"),
     }
 
 

@@ -66,6 +66,15 @@ from .evaluation.external_labels import (
     against_labels,
     label_sets,
 )
+from .evaluation.finetuning.construction import (
+    by_construction,
+)
+from .evaluation.finetuning.detectable import (
+    detectable,
+)
+from .evaluation.finetuning.generators import (
+    generators,
+)
 from .evaluation.k_selection import (
     best_k,
     choosing_study,
@@ -82,6 +91,9 @@ from .evaluation.retained import (
     front,
     improvement,
     price,
+)
+from .evaluation.shared_labellings import (
+    shared_labellings,
 )
 from .evaluation.states import (
     OWN_LABELS,
@@ -194,6 +206,7 @@ __all__ = [
     "before_and_after",
     "best_k",
     "bin_seconds",
+    "by_construction",
     "choices",
     "choosing_study",
     "cluster_fields",
@@ -204,6 +217,7 @@ __all__ = [
     "confounds",
     "connect_to_read",
     "describe",
+    "detectable",
     "differing_numerics",
     "effect",
     "embeddings",
@@ -220,6 +234,7 @@ __all__ = [
     "forecast_plan",
     "front",
     "frozen_changes",
+    "generators",
     "has_states",
     "improvement",
     "known_environments",
@@ -251,6 +266,7 @@ __all__ = [
     "schema_version",
     "scores",
     "selection_cost",
+    "shared_labellings",
     "specifications",
     "states",
     "statuses",

@@ -32,6 +32,9 @@ from .embeddings import (
     array_sha256,
     load_embedding,
 )
+from .finetune_starts import (
+    has_shared_start,
+)
 from .finetuning import (
     ContinuedTraining,
     DECFinetune,
@@ -207,6 +210,7 @@ __all__ = [
     "delete_stale",
     "freeze_study",
     "frozen_members_of",
+    "has_shared_start",
     "has_stale",
     "insert_label_set",
     "insert_neurons",

@@ -15,6 +15,8 @@ KINDS = (
     "rotation_dec",
     "rotation_december",
     "tell",
+    "sec",
+    "ldmgi",
 )
 
 
@@ -39,7 +41,7 @@ def test_a_variant_holds_only_what_it_uses():
 
 
 def test_whether_the_target_is_detached_follows_the_kind():
-    found = {kind: FinetuneConfig(kind=kind).detach_target for kind in KINDS[1:-1]}
+    found = {kind: FinetuneConfig(kind=kind).detach_target for kind in KINDS[1:7]}
     assert found == {
         "dec": True,
         "dec_joint": True,
@@ -68,7 +70,7 @@ def test_whether_the_target_is_detached_follows_the_kind():
         ({"kind": "december", "start_study": "votes"}, "needs start_study"),
         (
             {"kind": "rotation_december", "start": "consensus", "start_study": "votes"},
-            "shifts of orientation, which a consensus does not have",
+            "shifts of orientation, which a consensus start does not have",
         ),
         ({"kind": "idec"}, "kind"),
         ({}, "kind"),

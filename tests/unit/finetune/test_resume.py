@@ -72,6 +72,8 @@ RUNS = {
     "restarts": fine_tuned("december", restart_every=2, beta_rise=3),
     "balanced": fine_tuned("dec_joint", target="balanced", update_interval=2, tolerance=0.0),
     "tell": fine_tuned("tell", beta=0.1),
+    "sec": fine_tuned("sec", n_neighbors=4),
+    "ldmgi": fine_tuned("ldmgi", n_neighbors=4, restart_every=2),
     "rotation_dec": fine_tuned("rotation_dec", update_interval=2, tolerance=0.0),
     "rotation_december": fine_tuned("rotation_december"),
 }

@@ -222,6 +222,8 @@ def test_an_average_does_not_mix_a_replaced_state_with_the_one_before():
 
 VARIANTS = {
     "tell": {"kind": "tell", "beta": 0.1},
+    "sec": {"kind": "sec", "n_neighbors": 4},
+    "ldmgi": {"kind": "ldmgi", "n_neighbors": 4},
     "balanced": {"kind": "dec_joint", "kernel": "scaled", "target": "balanced", "tolerance": 0.0},
     "restarts": {"kind": "december", "restart_every": 1},
     "rise": {"kind": "december", "beta_rise": 2, "beta_rule": "balanced"},

@@ -293,6 +293,10 @@ SITUATIONS: dict[str, Case] = {
          "to -.0021; within the margin of .005 in 1 of 3 runs)."),
         "three networks: more",
     ),
+    "no improvement, and what would have been seen": (
+        lambda: finetuning_answer(THREE, (replace(DEC, detectable=0.0213),)),
+        "not established", ("A rise of .021 would have been detected in 80 % of such studies.",), "three networks",
+    ),
     "several, one lowers it": (
         lambda: finetuning_answer(THREE, (DEC, replace(DEC, name="december", change=-0.07, low=-0.1, high=-0.02))),
         "not established",

@@ -1,4 +1,12 @@
 from .consensus import Consensus, consensus
+from .detectable import (
+    POWER,
+    SHARES,
+    PlantedEffect,
+    detectable_effect,
+    planted_effects,
+    smallest_detected,
+)
 from .indices import (
     Agreement,
     MatchedConfusion,
@@ -10,31 +18,39 @@ from .indices import (
     table_agreement,
 )
 from .mutual_information import expected_mutual_information, mutual_information
-from .networks import pairs_interval
+from .networks import means_interval, pairs_interval, pseudo_values
 from .rand_matrix import rand_matrix
 from .shared_labelling import SharedLabelling, turtle
 from .stability import Stability, draw_subsample, stability
 from .subsamples import Clusterer, adjusted_rand, subsample_stability, subsamples
 
 __all__ = [
+    "POWER",
+    "SHARES",
     "Agreement",
     "Clusterer",
     "Consensus",
     "MatchedConfusion",
+    "PlantedEffect",
     "SharedLabelling",
     "Stability",
     "adjusted_rand",
     "agreement",
     "consensus",
     "contingency",
+    "detectable_effect",
     "draw_subsample",
     "expected_mutual_information",
     "match_table",
     "matched_confusion",
+    "means_interval",
     "mutual_information",
     "pairs_interval",
     "pairwise_agreement",
+    "planted_effects",
+    "pseudo_values",
     "rand_matrix",
+    "smallest_detected",
     "stability",
     "subsample_stability",
     "subsamples",

@@ -28,6 +28,12 @@ from .diagnostics import (
     Diagnostics,
     diagnose,
 )
+from .graph import (
+    GraphTerm,
+    embedded_cut,
+    local_discriminant,
+    neighbours_of,
+)
 from .heads import (
     HeadsTerm,
     head_starts,
@@ -64,6 +70,7 @@ __all__ = [
     "DECEMberTerm",
     "DECTerm",
     "Diagnostics",
+    "GraphTerm",
     "HeadsTerm",
     "Kept",
     "RotationDECEMberTerm",
@@ -76,13 +83,16 @@ __all__ = [
     "annihilating_step",
     "balanced_log_target",
     "diagnose",
+    "embedded_cut",
     "gauge",
     "head_starts",
     "learned_nu",
     "length_penalty",
     "living",
+    "local_discriminant",
     "log_target",
     "mean_kl",
+    "neighbours_of",
     "orbit_distances",
     "passes_of",
     "principal_axes",

@@ -8,7 +8,7 @@ import typer
 
 from decortex_ops.cli.legends import ASSOCIATION, FINETUNING, print_legend, say_answer
 from decortex_ops.cli.output import CsvFlag, JsonFlag, choose_part, out, print_rows, said_plainly
-from decortex_ops.cli.read.results import say_versions
+from decortex_ops.cli.read.results import say_construction, say_versions
 from decortex_ops.cli.session import open_to_read
 from decortex_ops.reports import STATES_COLUMNS, STATS_COLUMNS, SUMMARY_COLUMNS
 
@@ -40,7 +40,7 @@ PRICE_COLUMNS = (
 )
 FRONT_COLUMNS = ("method", "k", "finetune", "beta", "ari_networks", "difference", "on_front")
 STATS_PARTS = ("predictability", "confounds")
-PRICE_PARTS = ("price", "pairs", "summary", "front", "states")
+PRICE_PARTS = ("price", "pairs", "summary", "front", "states", "detectable", "generators")
 NOTHING = "nothing compared yet; `decortex work` does once the scheduler has queued it"
 
 
@@ -93,6 +93,10 @@ def price(
         "front": queries.front(study),
         "states": queries.states(study) if queries.has_states(study) else [],
     }
+    # Planting types takes a fraction of a second per row: it is done where it is asked for.
+    found["detectable"] = queries.detectable(study) if json or part == "detectable" else []
+    several = len({row["dataset"] for row in found["states"]}) > 1
+    found["generators"] = queries.generators(study) if several else []
     say_versions(study)
     if said_plainly(found, choose_part(found, PRICE_PARTS, part), json=json, csv=csv):
         return
@@ -112,4 +116,5 @@ def price(
         if found[other]:
             out.print()
             print_rows(found[other], columns, title=title)
+    say_construction(study)
     print_legend(PRICE_COLUMNS, *(columns for other, columns, _ in parts if found[other]))

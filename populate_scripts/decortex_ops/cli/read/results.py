@@ -75,7 +75,7 @@ MODEL_COLUMNS = (
     "matched_models",
     "n_pairs_models",
 )
-AGREEMENT_PARTS = ("partitions", "subsamples", "methods", "models", "nulls")
+AGREEMENT_PARTS = ("partitions", "subsamples", "methods", "models", "shared", "nulls")
 NULL_COLUMNS = (
     "method",
     "k",
@@ -154,10 +154,19 @@ def results(
             RESULT_COLUMNS,
             title=f"study {study}, scored against {' and '.join(against)}",
         )
+        say_construction(study)
         print_legend(RESULT_COLUMNS)
     for line in mixed_lines(queries.mixed_environments(study)):
         err.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
     say_versions(study)
+
+
+def say_construction(study: str) -> None:
+    """Say what agrees, or differs alike, because of how it was made."""
+    from decortex_schemas import queries
+
+    for row in queries.by_construction(study):
+        out.print(row["sentence"], highlight=False, markup=False, soft_wrap=True)
 
 
 def say_versions(study: str) -> None:
@@ -230,13 +239,7 @@ def agreement(
         title=f"study {study}: between networks (seeds) and starts (clustering_seeds)",
         empty="nothing compared yet; `decortex work` does once the scheduler has queued it",
     )
-    shared = sorted({row["finetune"] for row in found["partitions"] if row["shared_start"]})
-    if shared:
-        out.print(
-            f"{', '.join(shared)}: networks were fine-tuned from one consensus and agree by construction; judge them "
-            "by known types, not by this.",
-            highlight=False,
-        )
+    say_construction(study)
     parts = (
         ("subsamples", SUBSAMPLE_COLUMNS, "between subsamples of 80 % of the neurons"),
         ("methods", METHOD_COLUMNS, "between methods, on the same network and on different ones"),

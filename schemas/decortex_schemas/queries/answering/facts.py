@@ -272,6 +272,9 @@ class FinetuningFacts:
         Change that would matter.
     n_priced, n_within : int
         Fine-tuned partitions with a price, and those whose price is within the margin.
+    detectable : float or None
+        Change of the agreement that such an interval would have left above zero with probability .8; None below three
+        networks.
     """
 
     name: str
@@ -289,6 +292,7 @@ class FinetuningFacts:
     margin: float | None = None
     n_priced: int = 0
     n_within: int = 0
+    detectable: float | None = None
 
 
 @dataclass(frozen=True)

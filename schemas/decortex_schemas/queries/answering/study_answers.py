@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from decortex.evaluation import performance
+from decortex.evaluation import agreement as agreement_of_networks
 from decortex_schemas.queries.answering import costs
 from decortex_schemas.queries.answering.facts import (
     LEVEL,
@@ -46,6 +46,7 @@ from decortex_schemas.queries.evaluation import (
     choosing_study,
     confounds,
     improvement,
+    network_means,
     predictability,
     price,
     table_scores,
@@ -341,6 +342,7 @@ def _finetuning(
                 change=row["ari_networks_change"],
                 low=low,
                 high=high,
+                detectable=_detectable(pairs, len(summary)),
                 null=_change_null([one for one in found["nulls"] if reference.has(one, **same)]),
                 cost=average([one["difference"] for one in known]),
                 cost_low=min(one["interval_low"] for one in known) if whole else None,
@@ -356,12 +358,17 @@ def _finetuning(
 
 def _simultaneous(pairs: Sequence[Row], n: int) -> tuple[float | None, float | None]:
     """95 % interval over networks of the change in agreement, for ``n`` fine-tunings at once (Bonferroni)."""
-    by_network: dict[int, list[float]] = {}
-    for one in pairs:
-        if one["ari_networks_change"] is not None:
-            by_network.setdefault(one["model_seed"], []).append(one["ari_networks_change"])
-    means = np.array([np.mean(values) for values in by_network.values()])
-    return performance.t_interval(means, level=1 - LEVEL / n)
+    means = network_means(pairs, "ari_networks_change")
+    return agreement_of_networks.means_interval(means, level=1 - LEVEL / n)
+
+
+def _detectable(pairs: Sequence[Row], n: int) -> float | None:
+    """Change that such an interval leaves above zero with probability .8, by the spread that the networks showed."""
+    means = network_means(pairs, "ari_networks_change")
+    if len(means) < 3:
+        return None
+    sd = float(agreement_of_networks.pseudo_values(means).std(ddof=1))
+    return agreement_of_networks.detectable_effect(sd, len(means), level=1 - LEVEL / n)
 
 
 def _change_null(rows: Sequence[Row]) -> NullComparison | None:

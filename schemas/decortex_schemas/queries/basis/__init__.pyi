@@ -30,6 +30,7 @@ from .study_rows import (
     mean,
     middle,
     pick,
+    shared_starts,
 )
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "pick",
     "queue_names",
     "rows",
+    "shared_starts",
     "smallest_p",
     "values",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from decortex_schemas.tables import ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec
+from decortex_schemas.tables import ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec, has_shared_start
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -47,6 +47,10 @@ class Names:
         """Name of an embedding's specification."""
         return str(self._embeddings[spec_id])
 
+    def method(self, method_id: int) -> str:
+        """Name of a clustering method with its parameters."""
+        return str(self._methods[method_id])
+
     def in_order(self, rows: Sequence[Row]) -> list[Row]:
         """Rows of a question in the one order that all tables have; rows of one partition family stay as they are.
 
@@ -80,6 +84,11 @@ class Names:
             "k": int(row["k"]),
             "finetune": self._finetunings[int(row["finetune_id"])],
         }
+
+
+def shared_starts() -> set[int]:
+    """``finetune_id`` of every fine-tuning whose networks all start from one partition."""
+    return {int(row["finetune_id"]) for row in FinetuneSpec.to_dicts() if has_shared_start(row["params"])}
 
 
 def pick(row: Mapping[str, Any], names: Sequence[str]) -> Key:

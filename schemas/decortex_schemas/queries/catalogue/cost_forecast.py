@@ -36,7 +36,12 @@ from decortex_schemas.tables import (
     Study,
     ViewRequest,
 )
-from decortex_schemas.tables.evaluation import AgreementNullRequest, AxesSpec, TableScore
+from decortex_schemas.tables.evaluation import (
+    AgreementNullRequest,
+    AxesSpec,
+    SharedLabellingRequest,
+    TableScore,
+)
 from decortex_schemas.tables.studies import SELECTION_MEMBERS
 
 if TYPE_CHECKING:
@@ -105,6 +110,7 @@ def asked_rows(study: str) -> dict[str, int]:
         "KCriteria": n * e * methods * several if nulls else 0,
         "NullFit": n * e * methods * several * nulls,
         "SeedNullFit": groups * e * (methods * nulls + len(AgreementNullRequest & of)) if several else 0,
+        "SharedLabelling": groups * e * several * len(SharedLabellingRequest & of),
     }
     return {name: number for name, number in found.items() if number}
 

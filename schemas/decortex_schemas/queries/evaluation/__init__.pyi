@@ -10,6 +10,16 @@ from .external_labels import (
     against_labels,
     label_sets,
 )
+from .finetuning.construction import (
+    by_construction,
+)
+from .finetuning.detectable import (
+    detectable,
+)
+from .finetuning.generators import (
+    generators,
+    over_generators,
+)
 from .k_selection import (
     best_k,
     choosing_study,
@@ -25,7 +35,11 @@ from .retained import (
     before_and_after,
     front,
     improvement,
+    network_means,
     price,
+)
+from .shared_labellings import (
+    shared_labellings,
 )
 from .states import (
     OWN_LABELS,
@@ -50,18 +64,24 @@ __all__ = [
     "agreement_nulls",
     "before_and_after",
     "best_k",
+    "by_construction",
     "choosing_study",
     "confounds",
+    "detectable",
     "front",
+    "generators",
     "has_states",
     "improvement",
     "label_sets",
+    "network_means",
     "null_recordings",
+    "over_generators",
     "population_tests",
     "predictability",
     "price",
     "recordings",
     "selection_cost",
+    "shared_labellings",
     "states",
     "table_scores",
     "types",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from decortex_schemas.queries.basis import Names, grouped, smallest_p
+from decortex_schemas.queries.basis import Names, grouped, shared_starts, smallest_p
 from decortex_schemas.queries.catalogue import one_at_a_time, require_frozen
 from decortex_schemas.queries.evaluation.agreement_nulls import GROUP, agreement_nulls
+from decortex_schemas.queries.evaluation.shared_labellings import shared_labellings
 from decortex_schemas.tables import (
     Clustering,
     ClusteringMethod,
@@ -48,6 +49,7 @@ def agreement(study: str) -> dict[str, Any]:
         ``subsamples``: one row a network, method and K; ``n_fits_not_ok``: clusterings that did not end well.
         ``methods``: one row a pair of methods, K and fine-tuning, of the ``_same`` and of ``_other`` networks.
         ``models``: one row a pair of network specifications on one dataset.
+        ``shared``: one row a labelling that all networks support (TURTLE) and a method, see `shared_labellings`.
         ``nulls``: one row a fine-tuning, null model and figure, with what was observed ``before`` and ``after``
         fine-tuning and the ``change``, and for each the mean of the fine-tuned null, the excess over it, z and p.
         A number that is not defined is None.
@@ -65,6 +67,7 @@ def agreement(study: str) -> dict[str, Any]:
         "subsamples": order.in_order(_subsamples(study, names)),
         "methods": order.in_order(_methods(study, names)),
         "models": order.in_order(_models(study, names)),
+        "shared": order.in_order(shared_labellings(study)),
         "nulls": order.in_order(_nulls(study, names)),
     }
 
@@ -78,7 +81,7 @@ class _Names:
         self.methods = {int(r["method_id"]): r["method_name"] for r in ClusteringMethod.to_dicts()}
         specs = FinetuneSpec.to_dicts()
         self.finetunings = {int(r["finetune_id"]): r["finetune"] for r in specs}
-        self.shared = {int(r["finetune_id"]) for r in specs if r["params"].get("start") == "consensus"}
+        self.shared = shared_starts()
 
     def of(self, row: dict[str, Any]) -> dict[str, Any]:
         """Whose row it is, without a method."""

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from decortex.evaluation import performance
+from decortex.evaluation import agreement, performance
 from decortex_schemas.queries.basis import (
     GROUP,
     LABEL,
@@ -23,6 +24,7 @@ from decortex_schemas.queries.basis import (
     paired,
     paired_agreement,
     pick,
+    shared_starts,
 )
 from decortex_schemas.queries.catalogue import one_at_a_time, require_frozen
 from decortex_schemas.tables import DECFinetune, FinetuneSpec, asked_members
@@ -32,6 +34,7 @@ from decortex_schemas.tables.evaluation import (
     RetainedPerformance,
 )
 
+FloatArray = NDArray[np.float64]
 FIGURES = ("silhouette", "ari_networks", "epsilon2")
 
 
@@ -41,6 +44,7 @@ def price(study: str) -> list[Row]:
 
     ``difference`` is the mean paired change of the test correlation against the equal-epoch control; its interval
     and the equivalence test (``equivalent``: the change lies within ``margin``) take sessions as the sample.
+    ``shared_start``: all networks start from one partition.
 
     Raises
     ------
@@ -67,11 +71,13 @@ def price(study: str) -> list[Row]:
         "wild_p",
         "worst_cluster_difference",
     )
+    shared = shared_starts()
     rows = (RetainedPerformance & asked_members(study)).proj(*columns).to_dicts(order_by="KEY")
     return label.in_order(
         [
             {
                 **label.of(row),
+                "shared_start": int(row["finetune_id"]) in shared,
                 "model_seed": int(row["model_seed"]),
                 "seed": int(row["seed"]),
                 **{name: row[name] for name in columns},
@@ -94,8 +100,9 @@ def improvement(study: str) -> dict[str, list[Row]]:
         study's other networks (mean over those that were fine-tuned from the same start, on both sides), share of
         performance tied to cluster (``epsilon2``, corrected for chance). A figure that one side lacks is None.
         ``summary``: one row a method, K and fine-tuning with the mean change over networks and its 95 % interval from
-        the t distribution on **networks** (None with one). A change is an improvement only above that of a fine-tuned
-        null.
+        the t distribution on **networks** (None with one); of ``ari_networks`` by the jackknife over networks (None
+        below three), for each pair counts in two of them. A change is an improvement only above that of a fine-tuned
+        null. ``shared_start`` in both: all networks start from one partition, so that they agree by construction.
 
     Raises
     ------
@@ -112,7 +119,7 @@ def improvement(study: str) -> dict[str, list[Row]]:
         for key, found in figures.items()
         if key[PARTITION.index("finetune_id")] in untouched
     }
-    label = Names()
+    label, shared = Names(), shared_starts()
     pairs = []
     for row in tuned.to_dicts(order_by="KEY"):
         start, end = before.get(pick(row, START), {}), figures[pick(row, PARTITION)]
@@ -133,6 +140,7 @@ def improvement(study: str) -> dict[str, list[Row]]:
                 "model_seed": int(row["model_seed"]),
                 "seed": int(row["seed"]),
                 "share_changed": row["share_changed"],
+                "shared_start": int(row["finetune_id"]) in shared,
                 **changes,
             }
         )
@@ -235,15 +243,15 @@ def _summarise(pairs: Sequence[Row]) -> list[Row]:
     rows = []
     for key in sorted(groups):
         members = groups[key]
-        row = dict(zip(LABEL, key, strict=True)) | {"n_networks": len({one["model_seed"] for one in members})}
+        row = dict(zip(LABEL, key, strict=True)) | {
+            "n_networks": len({one["model_seed"] for one in members}),
+            "shared_start": any(one["shared_start"] for one in members),
+        }
         for name in FIGURES:
-            # A network is one sample, however many starts it has.
-            by_network: dict[int, list[float]] = defaultdict(list)
-            for one in members:
-                if one[f"{name}_change"] is not None:
-                    by_network[one["model_seed"]].append(one[f"{name}_change"])
-            means = np.array([np.mean(values) for values in by_network.values()])
-            low, high = performance.t_interval(means)
+            means = network_means(members, f"{name}_change")
+            # Each pair of networks counts in the agreement of both.
+            interval = agreement.means_interval if name == "ari_networks" else performance.t_interval
+            low, high = interval(means)
             row |= {
                 f"{name}_before": mean(members, f"{name}_before"),
                 f"{name}_after": mean(members, f"{name}_after"),
@@ -253,6 +261,27 @@ def _summarise(pairs: Sequence[Row]) -> list[Row]:
             }
         rows.append(row)
     return rows
+
+
+def network_means(rows: Sequence[Row], column: str) -> FloatArray:
+    """Mean of one column over every network's starts: a network is one sample, however many starts it has."""
+    return np.array(list(_by_network(rows, column).values()))
+
+
+def changes_by_network(pairs: Sequence[Row]) -> dict[Key, dict[int, float]]:
+    """Change of every network's mean agreement with the others, by `LABEL` and network; from `improvement`'s pairs."""
+    groups: dict[Key, list[Row]] = defaultdict(list)
+    for row in pairs:
+        groups[pick(row, LABEL)].append(row)
+    return {key: _by_network(rows, "ari_networks_change") for key, rows in groups.items()}
+
+
+def _by_network(rows: Sequence[Row], column: str) -> dict[int, float]:
+    found: dict[int, list[float]] = defaultdict(list)
+    for one in rows:
+        if one[column] is not None:
+            found[one["model_seed"]].append(one[column])
+    return {network: float(np.mean(values)) for network, values in sorted(found.items())}
 
 
 def _mark_front(rows: list[Row]) -> list[Row]:

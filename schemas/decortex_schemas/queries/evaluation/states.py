@@ -10,10 +10,11 @@ import numpy as np
 from decortex.errors import ConfigError, InputError
 from decortex.evaluation import agreement, performance
 from decortex.evaluation.nulls import excess_over_null
-from decortex_schemas.queries.basis import Key, Names, Row, average, grouped, smallest_p
+from decortex_schemas.queries.basis import Key, Names, Row, average, grouped, shared_starts, smallest_p
 from decortex_schemas.queries.catalogue import one_at_a_time, require_frozen
 from decortex_schemas.tables import (
     ClusteringMethod,
+    DECFinetune,
     FinetuneSpec,
     FrozenStudy,
     NetworkState,
@@ -47,6 +48,9 @@ def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
       ``silhouette_moved`` beside it), with ``silhouette_low`` and ``_high``, t over networks;
     - ``test_correlation``: mean over networks; ``correlation_change``: against the control of the same network, with
       ``correlation_low`` and ``_high``, t over networks;
+    - ``shared_start``: all networks were fine-tuned from one partition, so that their own labels agree by construction;
+      ``share_changed``: share of the labels that moved, of own labels (mean over networks): where it is near zero, own
+      labels agree as the start's do;
     - ``n_networks``: networks that have this state, without those whose training failed;
     - ``null``: kind of surrogate, None where the study has no frozen null (docs/nulls.md); then ``n_null`` surrogates
       that went the same way to the same state, and of every figure in `NULL_FIGURES` ``_null`` (their mean),
@@ -78,6 +82,7 @@ def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
     surrogates = _surrogates(study)
     networks = (Study.Model & {"study": study}).to_dicts()
     specs = states_by_name()
+    shared_ids, moves = shared_starts(), _share_changed(study)
     names, methods = Names(), {int(r["method_id"]): r["method_name"] for r in ClusteringMethod.to_dicts()}
     finetunings = {int(row["finetune_id"]): row for row in FinetuneSpec.to_dicts()}
     none = next(i for i, row in finetunings.items() if row["kind"] == "none")
@@ -98,6 +103,7 @@ def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
                 "seed": part["seed"],
                 "k": part["k"],
                 "finetune": label["finetune"],
+                "shared_start": part["finetune_id"] in shared_ids,
             }
             control = specs.get((parent, "control", int(tied["schedule_id"]), int(tied["control_seed"])))
             moved = specs.get((parent, "fine_tuned", *(part[name] for name in _FINE_TUNED)))
@@ -116,6 +122,7 @@ def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
                     **shared,
                     "state": state,
                     "method": method,
+                    "share_changed": moves.get((*group, part["seed"])) if state == "fine_tuned" else None,
                     **figure,
                     **_performance(dataset, spec, control),
                 }
@@ -151,6 +158,14 @@ def _trained(study: str) -> list[dict[str, Any]]:
     columns = (*_FINE_TUNED, "method")
     rows = (asked & {"study": study} & "kind != 'none'").to_dicts(order_by="KEY")
     return [{name: row[name] if name == "method" else int(row[name]) for name in columns} for row in rows]
+
+
+def _share_changed(study: str) -> dict[Key, float]:
+    """Share of the labels that a fine-tuning moved, mean over networks, by group and clustering seed."""
+    asked = Study.Model.proj() * Study.Embedding.proj() * Study.Finetuning.proj() & {"study": study}
+    moved = DECFinetune & asked.proj() & "share_changed IS NOT NULL"
+    found = grouped(moved, (*_WHERE, "seed"), value="AVG(share_changed)")
+    return {key: float(row["value"]) for key, row in found.items()}
 
 
 def states_by_name() -> dict[tuple[Any, ...], int]:

@@ -34,7 +34,11 @@ from decortex_schemas.tables import (
     request_view,
     require_study,
 )
-from decortex_schemas.tables.evaluation import SURROGATES, request_agreement_null
+from decortex_schemas.tables.evaluation import (
+    SURROGATES,
+    request_agreement_null,
+    request_shared_labelling,
+)
 
 
 class EmbeddingPlan(Config):
@@ -118,6 +122,16 @@ class AgreementNullPlan(Config):
     methods: tuple[str, ...] = Field(default=(), description="Names of the methods; all if empty")
 
 
+class SharedLabellingPlan(Config):
+    """One labelling that all networks of the study support (TURTLE), at every K above 1."""
+
+    entropy_weight: float = Field(
+        10.0, ge=0, description="Weight of the entropy of cluster sizes; large values want equal sizes"
+    )
+    n_init: int = Field(10, ge=1, le=1000, description="Starts; the one of the smallest loss is kept")
+    n_steps: int = Field(300, ge=1, le=100_000, description="Steps of Adam on the labelling")
+
+
 class ViewPlan(Config):
     """A view of every embedding in two dimensions, and its name in tables and figures."""
 
@@ -158,6 +172,10 @@ class PlanFile(Config):
     agreement_null: AgreementNullPlan | None = Field(
         None,
         description="Compare agreement with that of surrogates without types, at every K; {} takes the defaults",
+    )
+    shared_labelling: SharedLabellingPlan | None = Field(
+        None,
+        description="Search one labelling that all networks support (TURTLE), at every K; {} takes the defaults",
     )
     finetunings: tuple[FinetuningPlan, ...] = Field(default=())
     finetuned_null: FinetunedNullPlan | None = Field(
@@ -213,6 +231,8 @@ def _declare(name: str, plan: PlanFile) -> None:
     if plan.agreement_null is not None:
         null = plan.agreement_null
         request_agreement_null(name, methods=null.methods, kinds=null.kinds, surrogates=null.surrogates)
+    if plan.shared_labelling is not None:
+        request_shared_labelling(name, **plan.shared_labelling.model_dump())
     if plan.tuning is not None and shown is not None:
         request_tuning(name, shown)
         for stimuli in plan.tuning.stimuli:
@@ -346,11 +366,11 @@ def _finetuning(
             f"fine-tuning {plan.name!r} of kind {config.kind!r} would start from {unfit}, but only clusterings by "
             'rotation_tmixture hold the shifts it needs: name such methods under its "methods".'
         )
-    if config.start == "consensus":
+    if config.has_shared_start:
         require_study(config.start_study)
         if len(plan.seeds or seeds) != 1:
             raise ConfigError(
-                f"fine-tuning {plan.name!r} starts from one consensus, whatever the clustering seed, and would be "
+                f"fine-tuning {plan.name!r} starts from one partition, whatever the clustering seed, and would be "
                 'computed once for each: say "seeds": [0].'
             )
     doubled = sorted(set(config.heads) & set(plan.counts or counts))

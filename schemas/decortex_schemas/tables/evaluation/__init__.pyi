@@ -13,6 +13,11 @@ from .agreement.labels import (
 from .agreement.seed_agreement import (
     SeedAgreement,
 )
+from .agreement.shared_labelling import (
+    SharedLabelling,
+    SharedLabellingRequest,
+    request_shared_labelling,
+)
 from .agreement.stability import (
     ConsensusPartition,
     SubsampleStability,
@@ -34,6 +39,7 @@ from .number.joint_nulls import (
     AgreementNullRequest,
     SeedNullFit,
     asked_seed_nulls,
+    network_groups,
     request_agreement_null,
     requested_seed_nulls,
 )
@@ -114,6 +120,8 @@ __all__ = [
     "RetainedPerformance",
     "SeedAgreement",
     "SeedNullFit",
+    "SharedLabelling",
+    "SharedLabellingRequest",
     "SubsampleStability",
     "TableScore",
     "TableScoreAssociation",
@@ -126,9 +134,11 @@ __all__ = [
     "associated",
     "comparison",
     "insert_table_scores",
+    "network_groups",
     "record_choice",
     "register_axes_spec",
     "request_agreement_null",
+    "request_shared_labelling",
     "requested_seed_nulls",
     "scores_after",
     "scores_before",

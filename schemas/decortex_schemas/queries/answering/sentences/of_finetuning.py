@@ -77,7 +77,7 @@ def finetuning_answer(
             missing="more networks that are fine-tuned",
         )
     if best.low <= 0:
-        text = f"No improvement is shown: {moved}.{_worse(known)} {price}"
+        text = f"No improvement is shown: {moved}.{_would_have(best)}{_worse(known)} {price}"
         missing = f"{count(best.n_networks, 'network')}: more make the interval narrower"
         return made(FINETUNING, "not established", text, sample, number, compared=STARTS, missing=missing)
     return _above_zero(sample, best, moved, price, number)
@@ -106,6 +106,13 @@ def _moved(best: FinetuningFacts, n: int) -> str:
         f"{best.name} changes the agreement between networks by {figure(best.change or 0.0)}{ends} against its own "
         f"starts at K = {best.k} of {best.method}{most}"
     )
+
+
+def _would_have(best: FinetuningFacts) -> str:
+    """What would have been seen, so that "none is shown" can be read."""
+    if best.detectable is None:
+        return ""
+    return f" A rise of {figure(best.detectable)} would have been detected in 80 % of such studies."
 
 
 def _worse(known: Sequence[FinetuningFacts]) -> str:

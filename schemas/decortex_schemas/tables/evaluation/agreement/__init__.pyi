@@ -9,6 +9,11 @@ from .labels import (
 from .seed_agreement import (
     SeedAgreement,
 )
+from .shared_labelling import (
+    SharedLabelling,
+    SharedLabellingRequest,
+    request_shared_labelling,
+)
 from .stability import (
     ConsensusPartition,
     SubsampleStability,
@@ -21,5 +26,8 @@ __all__ = [
     "MethodAgreement",
     "ModelAgreement",
     "SeedAgreement",
+    "SharedLabelling",
+    "SharedLabellingRequest",
     "SubsampleStability",
+    "request_shared_labelling",
 ]

@@ -3,6 +3,7 @@ from .joint_nulls import (
     AgreementNullRequest,
     SeedNullFit,
     asked_seed_nulls,
+    network_groups,
     request_agreement_null,
     requested_seed_nulls,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "asked_criteria",
     "asked_nulls",
     "asked_seed_nulls",
+    "network_groups",
     "record_choice",
     "register_axes_spec",
     "request_agreement_null",

@@ -125,15 +125,15 @@ class SeedNullFit(Fitting):
 
 def asked_seed_nulls(study: str | None = None) -> Any:
     """Keys of `SeedNullFit` that studies which choose K ask for: groups of at least two networks, all trained."""
-    return (_groups(study) * Study.Method.proj() * Study.Null.proj()).proj()
+    return (network_groups(study) * Study.Method.proj() * Study.Null.proj()).proj()
 
 
 def requested_seed_nulls(study: str | None = None) -> Any:
     """Keys of `SeedNullFit` that requests ask for: groups of at least two networks, all trained."""
-    return (_groups(study) * AgreementNullRequest.proj()).proj()
+    return (network_groups(study) * AgreementNullRequest.proj()).proj()
 
 
-def _groups(study: str | None) -> Any:
+def network_groups(study: str | None = None) -> Any:
     """Networks of one specification with their embeddings, by study."""
     own = {} if study is None else {"study": study}
     choosing = (Study & own).proj()

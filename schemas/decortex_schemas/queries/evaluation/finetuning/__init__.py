@@ -1,0 +1,5 @@
+"""What fine-tuning did beyond its price: by construction, over datasets, and what would have been detected."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)
