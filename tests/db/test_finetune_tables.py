@@ -208,7 +208,8 @@ def test_a_consensus_is_a_start_once_it_is_there_and_agreement_says_so(
     with pytest.raises(SystemExit):
         main()
     shown = " ".join(capsys.readouterr().out.split())
-    assert "from votes: networks were fine-tuned from one partition and agree by construction" in shown
+    said = f"from votes: networks were fine-tuned from one partition (the vote of study {lab}) and agree by construction"
+    assert said in shown
 
     for message, refused in (
         ("there is no study", starting("lost", "nobody's")),
