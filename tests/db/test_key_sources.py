@@ -75,7 +75,7 @@ def products() -> dict[str, Any]:
     repeated = study.Finetuning.proj(null_study="study", null_seed="seed")
     null_kinds = schemas.NullModel.proj() * schemas.Seed.proj(null_seed="seed")
     return {
-        "Clustering": embedding * method * count * schemas.Seed.proj() & grid * study.Restart.proj(),
+        "Clustering": embedding * method * count * schemas.Seed.proj() & grid * study.ClusteringSeed.proj(),
         "SubsampleClustering": embedding * method * count * schemas.Seed.proj(subsample_seed="seed")
         & asked_subsamples(),
         "KCriteria": embedding * method * count & asked_criteria(),

@@ -9,6 +9,7 @@ import re
 import pandas as pd
 import pytest
 
+import decortex_schemas as schemas
 from decortex_ops.cli import main
 from decortex_ops.cli.legends import MIN, meaning
 from decortex_ops.cli.partition_picker import selection_rows
@@ -64,7 +65,7 @@ def test_the_largest_share_is_that_of_the_partitions(lab: str) -> None:
         (("price", "{lab}", "--part", "front"), {"beta", "on_front"}),
         (("study", "show"), {"study", "members", "frozen_at"}),
         (("study", "cost", "{lab}"), {"table", "rows", "own_rows"}),
-        (("provenance", "TrainedModel", "dataset=small,model_seed=1"), {"table", "column", "value"}),
+        (("provenance", "TrainedModel", "dataset=small,model_seed=1,{spec}"), {"table", "column", "value"}),
     ],
 )
 def test_answers_as_csv_are_those_as_json(
@@ -74,7 +75,8 @@ def test_answers_as_csv_are_those_as_json(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    asked = [word.format(lab=lab) for word in words]
+    (spec,) = set((schemas.Study.Model & {"study": lab}).to_arrays("model_spec_id"))
+    asked = [word.format(lab=lab, spec=f"model_spec_id={spec}") for word in words]
     table = pd.read_csv(io.StringIO(printed(monkeypatch, capsys, *asked, "--csv")))
     assert columns <= set(table)
     answer = json.loads(printed(monkeypatch, capsys, *asked, "--json"))

@@ -35,6 +35,6 @@ def test_every_command_that_a_page_or_the_docs_advise_names_tables_that_there_ar
         for path in ADVISING
         for found in re.findall(r"decortex work --tables ([A-Za-z,]+)", path.read_text("utf-8"))
     ]
-    assert {"Clustering", "SeedAgreement", "LabelAgreement,LabelDecoding"} <= set(advised)
+    assert {"Clustering", "SeedAgreement"} <= set(advised)
     for one in advised:
         assert names([one])

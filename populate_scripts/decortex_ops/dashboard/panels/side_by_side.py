@@ -234,7 +234,7 @@ def _look(made: go.Figure, height: int) -> None:
         plot_bgcolor="#ffffff",
         hoverlabel=look.hoverlabel,
     )
-    titles = look.yaxis.title.font
+    titles = look.yaxis.title.font.to_plotly_json()  # an axis takes no font object of another
     made.update_xaxes(gridcolor=look.xaxis.gridcolor, zeroline=False, title_font=titles)
     made.update_yaxes(gridcolor=look.yaxis.gridcolor, zeroline=False, title_font=titles)
     made.update_annotations(font_size=10)
