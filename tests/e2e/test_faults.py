@@ -203,9 +203,10 @@ def terminate(lab: FaultLab) -> None:
 
 @fault("SIGTERM of a worker while mysqld hangs")
 def terminate_while_hanging(lab: FaultLab) -> None:
-    """It ends within seconds though no statement is answered (silence itself ends one after 90 seconds).
+    """It ends within ten seconds though no statement is answered (silence itself ends one after 90 seconds).
 
-    Its lease gives the key back.
+    Its lease gives the key back. `make faults` holds it to ten seconds; `make test`, beside other tests, to half of
+    the silence.
     """
     table, nth = some_key(lab)
     folder = lab.begin(table)
@@ -223,7 +224,7 @@ def terminate_while_hanging(lab: FaultLab) -> None:
             took = time.monotonic() - asked
         finally:
             os.kill(server, signal.SIGCONT)
-    assert took < connection.SILENCE_SECONDS / 2
+    assert took < (10 if REPEATS > 1 else connection.SILENCE_SECONDS / 2)
     assert "its lease runs out" in worker.stderr
     lab.let_lease_run_out(worker.pid)
     lab.finish()
