@@ -46,6 +46,7 @@ from world_types import (
     nuisance,
     rings,
     round_types,
+    sizes_apart,
     spirals,
     unequal,
     with_outliers,
@@ -160,6 +161,7 @@ _ALL = (
     _types(
         "6 types, sizes 1:30", 6, lambda r, n: round_types(r, n, 6, sizes=np.geomspace(30, 1, 6)), "shape"
     ),
+    _types("6 types, sizes 16 to 480", 6, sizes_apart, "shape"),
     _types(
         "4 types, widths 1:4",
         4,
