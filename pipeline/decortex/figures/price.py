@@ -30,7 +30,7 @@ def agreement_front(rows: pd.DataFrame, *, title: str = "") -> Figure:
     Parameters
     ----------
     rows : DataFrame
-        One row a method, K and fine-tuning, 'none' included: ``method``, ``k``, ``finetune``, ``beta``,
+        One row per method, K and fine-tuning, 'none' included: ``method``, ``k``, ``finetune``, ``beta``,
         ``ari_networks``, ``difference`` (mean correlation minus that of the equal-epoch control), ``on_front``.
         Rows without a number in either are left out.
     title : str
@@ -80,7 +80,7 @@ def paired_change(rows: pd.DataFrame, *, title: str = "") -> Figure:
     Parameters
     ----------
     rows : DataFrame
-        One row a fine-tuned partition: ``method``, ``k``, ``finetune``, ``model_seed``, ``seed``,
+        One row per fine-tuned partition: ``method``, ``k``, ``finetune``, ``model_seed``, ``seed``,
         ``difference_over_sessions``, ``interval_low``, ``interval_high``, ``margin``, ``n_neurons``. An interval that
         is not defined (too few sessions) is not drawn, and ``difference`` stands where sessions give no mean.
     title : str

@@ -53,10 +53,10 @@ def study_summary(
         One row a neuron of one partition: ``x``, ``y`` (a view, NaN where there is none), ``cluster`` (-1: in none) and
         ``score`` (correlation to average, test; NaN where undefined).
     agreement : DataFrame
-        One row a method and K: ``method``, ``k``, ``ari_seeds`` (mean adjusted Rand index between networks) and
+        One row per method and K: ``method``, ``k``, ``ari_seeds`` (mean adjusted Rand index between networks) and
         ``ari_null`` (of surrogates without types; NaN where nobody asked). May have no row.
     changes : DataFrame
-        One row a fine-tuning: ``finetune``, ``change``, ``low``, ``high``: of the agreement between networks, against
+        One row per fine-tuning: ``finetune``, ``change``, ``low``, ``high``: of the agreement between networks, against
         its own starts. May have no row.
     marks : mapping
         Mark of every verdict.

@@ -1,4 +1,4 @@
-"""How a choice of K is printed: the decision, one row a K, what single criteria and people say."""
+"""How a choice of K is printed: the decision, one row per K, what single criteria and people say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A choice of K as a table that people read, on a terminal or in a report: one row a K."""
+"""A choice of K as a table that people read, on a terminal or in a report: one row per K."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def surrogate_values(
     surrogates : DataFrame
         One row a surrogate and K: ``null_kind``, ``null_seed``, ``k``, ``value``.
     observed : DataFrame
-        One row a K: ``k``, ``value``.
+        One row per K: ``k``, ``value``.
     criterion : str
         What the values are.
     title : str

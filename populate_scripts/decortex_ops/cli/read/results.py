@@ -136,7 +136,7 @@ def results(
     json: JsonFlag = False,
     csv: CsvFlag = False,
 ) -> None:
-    """Show a frozen study's results, one row a method, K and fine-tuning. Example: decortex results demo --k 8."""
+    """Show a frozen study's results, one row per method, K and fine-tuning. Example: decortex results demo --k 8."""
     from decortex_schemas import queries
 
     open_to_read()

@@ -314,7 +314,7 @@ def _known(asked: set[str], known: Sequence[str], what: str) -> None:
 
 
 def agreement_by_count(study: str, *, dataset: str, model_spec_id: int, embedding_spec_id: int) -> list[Row]:
-    """Agreement between networks and between starts over K: one row a method, K and fine-tuning."""
+    """Agreement between networks and between starts over K: one row per method, K and fine-tuning."""
     names = (
         "ari_seeds, ari_seeds_min, n_pairs_seeds, ari_clustering_seeds, n_pairs_clustering_seeds, ari_truth, "
         "n_partitions"

@@ -99,7 +99,7 @@ def one_at_a_time(query: Callable[P, T]) -> Callable[P, T]:
 
 @one_at_a_time
 def progress() -> list[dict[str, Any]]:
-    """One row a computed table, in chain order: rows done and jobs by state. Two statements for all tables."""
+    """One row per computed table, in chain order: rows done and jobs by state. Two statements for all tables."""
     tables = computed_tables()
     names = [(i, table().full_table_name, queue_of(table).full_table_name) for i, table in enumerate(tables)]
     done = " UNION ALL ".join(f"SELECT {i}, COUNT(*) FROM {table}" for i, table, _ in names)
@@ -187,7 +187,7 @@ def test_performance(study: str) -> dict[str, Any]:
 
 @one_at_a_time
 def results(study: str) -> list[dict[str, Any]]:
-    """One row a method, K and fine-tuning of a frozen study: agreement, performance and its tie to cluster.
+    """One row per method, K and fine-tuning of a frozen study: agreement, performance and its tie to cluster.
 
     Correlations, effect sizes and qualities are means over the study's partitions of that row. ``epsilon2`` is
     the effect over all neurons, session differences included; ``epsilon2_within`` that of ranks within sessions,

@@ -39,18 +39,18 @@ def agreement(study: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``partitions``: one row a method, K and fine-tuning, with the mean indices over pairs of model seeds
+        ``partitions``: one row per method, K and fine-tuning, with the mean indices over pairs of model seeds
         (``_seeds``) and of clustering seeds (``_clustering_seeds``), the consensus over all of them (``support``: mean
         share of the partitions behind a neuron's cluster; ``ari_consensus``: mean against the consensus;
         ``worst_cluster``: the smallest mean Jaccard of a consensus cluster), the share of the neurons in the largest
         cluster (``largest_share``; None after fine-tuning), and the agreement of surrogates without types
         (``ari_null``, ``p_null``: the largest of the null models; ``p_null_smallest``: below which no p can fall;
         ``n_null``: their surrogates; None where nobody asked).
-        ``subsamples``: one row a network, method and K; ``n_fits_not_ok``: clusterings that did not end well.
+        ``subsamples``: one row per network, method and K; ``n_fits_not_ok``: clusterings that did not end well.
         ``methods``: one row a pair of methods, K and fine-tuning, of the ``_same`` and of ``_other`` networks.
         ``models``: one row a pair of network specifications on one dataset.
-        ``shared``: one row a labelling that all networks support (TURTLE) and a method, see `shared_labellings`.
-        ``nulls``: one row a fine-tuning, null model and figure, with what was observed ``before`` and ``after``
+        ``shared``: one row per labelling that all networks support (TURTLE) and a method, see `shared_labellings`.
+        ``nulls``: one row per fine-tuning, null model and figure, with what was observed ``before`` and ``after``
         fine-tuning and the ``change``, and for each the mean of the fine-tuned null, the excess over it, z and p.
         A number that is not defined is None.
 

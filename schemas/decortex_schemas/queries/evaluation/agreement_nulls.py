@@ -22,7 +22,7 @@ def agreement_nulls(study: str) -> list[Row]:
     Returns
     -------
     list of dict
-        One row a network specification, embedding, method, K and null model: `GROUP`, ``null_kind``, ``observed``
+        One row per network specification, embedding, method, K and null model: `GROUP`, ``null_kind``, ``observed``
         (mean adjusted Rand index between networks, of partitions that are not fine-tuned), ``n_null`` (surrogates with
         a value), ``null_mean``, ``null_sd``, ``excess``, ``z``, ``p`` and ``status``, see
         `decortex.evaluation.nulls.excess_over_null`.

@@ -49,9 +49,10 @@ def against_labels(study: str, label_set: str | None = None) -> dict[str, Any]:
     -------
     dict
         ``sentence``: the answer in words. ``n_waiting``: comparisons that are not computed yet.
-        ``answers``: one row a method, K, fine-tuning and label set with the means of each index over the same networks
-        and starts ``_before``, of the ``_control`` (trained as long without a clustering loss, clustered afresh by the
-        same method), ``_fine_tuned`` (its own labels) and ``_fine_tuned_afresh`` (None where it is not clustered);
+        ``answers``: one row per method, K, fine-tuning and label set with the means of each index over the same
+        networks and starts ``_before``, of the ``_control`` (trained as long without a clustering loss, clustered
+        afresh by the same method), ``_fine_tuned`` (its own labels) and ``_fine_tuned_afresh`` (None where it is not
+        clustered);
         ``ari_gain``: fine-tuned less control, mean over networks, with a 95 % t interval **over networks**
         (``_low``, ``_high``), and the ``verdict`` it gives: 'nearer', 'farther', 'no_difference', 'one_network',
         'no_control', 'waiting'.

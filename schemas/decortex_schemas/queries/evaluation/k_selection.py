@@ -62,7 +62,7 @@ def choosing_study(study: str) -> str | None:
 
 @one_at_a_time
 def best_k(study: str, key: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    """Decision, curves and null models of a frozen study, one row a dataset, network family, embedding and method.
+    """Decision, curves and null models of a frozen study, one row per dataset, network family, embedding and method.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def best_k(study: str, key: Mapping[str, Any] | None = None) -> list[dict[str, A
         ``status``, ``n_types``, ``at_least``, ``sentence``, see `types`); ``decision`` (K or None) and ``reason`` of
         the rule on the method's partitions, which refuses few, clear types; ``single`` (what each criterion alone would
         choose);
-        ``counts``: one row a K with ``supported``, ``reasons``, ``values`` (by criterion: value, low, high,
+        ``counts``: one row per K with ``supported``, ``reasons``, ``values`` (by criterion: value, low, high,
         n_used, status) and ``excess`` (by criterion and null model: observed, null_mean, null_low, null_high,
         z, p, n_surrogates, n_used, status); ``baseline``: the criteria that
         have a value at one cluster; ``networks``: what each alone would decide; ``persons``: choices that

@@ -42,7 +42,7 @@ _GRID = (
 
 @one_at_a_time
 def predictability(study: str) -> list[Row]:
-    """Is predictability tied to cluster? One row a method, K, fine-tuning and set of covariates of a frozen study.
+    """Is predictability tied to cluster? One row per method, K, fine-tuning and set of covariates of a frozen study.
 
     Effects are means over the study's partitions of that row (networks and clustering seeds), p-values medians
     with the largest beside them: partitions of the same neurons are no independent samples. ``p_grid`` is the
@@ -114,7 +114,7 @@ def predictability(study: str) -> list[Row]:
 
 @one_at_a_time
 def confounds(study: str) -> list[Row]:
-    """How far do clusters follow sessions and animals? One row a method, K and fine-tuning of a frozen study.
+    """How far do clusters follow sessions and animals? One row per method, K and fine-tuning of a frozen study.
 
     Raises
     ------
@@ -209,7 +209,7 @@ def population_tests(study: str, group: Mapping[str, Any]) -> list[Row]:
 
 @one_at_a_time
 def recordings(study: str) -> list[Row]:
-    """What scores and covariates of a study rest on: one row a dataset whose recordings were read.
+    """What scores and covariates of a study rest on: one row per dataset whose recordings were read.
 
     Returns
     -------

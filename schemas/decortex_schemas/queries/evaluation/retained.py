@@ -40,7 +40,7 @@ FIGURES = ("silhouette", "ari_networks", "epsilon2")
 
 @one_at_a_time
 def price(study: str) -> list[Row]:
-    """What does fine-tuning cost? One row a method, K, fine-tuning, network and start of a frozen study.
+    """What does fine-tuning cost? One row per method, K, fine-tuning, network and start of a frozen study.
 
     ``difference`` is the mean paired change of the test correlation against the equal-epoch control; its interval
     and the equivalence test (``equivalent``: the change lies within ``margin``) take sessions as the sample.
@@ -95,11 +95,11 @@ def improvement(study: str) -> dict[str, list[Row]]:
     Returns
     -------
     dict
-        ``pairs``: one row a method, K, fine-tuning, network and start, each figure before (``_before``), after
+        ``pairs``: one row per method, K, fine-tuning, network and start, each figure before (``_before``), after
         (``_after``) and the ``_change``: silhouette in the untouched embedding, ARI with the same partition of the
         study's other networks (mean over those that were fine-tuned from the same start, on both sides), share of
         performance tied to cluster (``epsilon2``, corrected for chance). A figure that one side lacks is None.
-        ``summary``: one row a method, K and fine-tuning with the mean change over networks and its 95 % interval from
+        ``summary``: one row per method, K and fine-tuning with the mean change over networks and its 95 % interval from
         the t distribution on **networks** (None with one); of ``ari_networks`` by the jackknife over networks (None
         below three), for each pair counts in two of them. A change is an improvement only above that of a fine-tuned
         null. ``shared_start`` in both: all networks start from one partition, so that they agree by construction.
@@ -171,7 +171,7 @@ def before_and_after(study: str, key: Mapping[str, Any]) -> Row:
 def front(study: str) -> list[Row]:
     """Agreement between networks against correlation over the weight of the clustering loss (beta).
 
-    One row a method, K and fine-tuning of a frozen study, 'none' included; ``on_front`` marks rows that no other
+    One row per method, K and fine-tuning of a frozen study, 'none' included; ``on_front`` marks rows that no other
     row of the same method and K beats in both agreement and performance.
 
     Raises

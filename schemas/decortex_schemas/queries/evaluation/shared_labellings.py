@@ -41,10 +41,10 @@ def shared_labellings(study: str) -> list[Row]:
     Returns
     -------
     list of dict
-        One row a dataset, network specification, embedding, K and method of the votes (``method`` None where nothing is
-        voted on yet): columns of `SharedLabelling`; ``cross_entropy`` and ``cross_entropy_worst`` (mean and largest
-        over networks, nats per neuron); ``ari_vote``, of the labelling and the vote; ``ari_truth_members``, with the
-        known types, mean over the partitions that were voted on.
+        One row per dataset, network specification, embedding, K and method of the votes (``method`` None where
+        nothing is voted on yet): columns of `SharedLabelling`; ``cross_entropy`` and ``cross_entropy_worst`` (mean and
+        largest over networks, nats per neuron); ``ari_vote``, of the labelling and the vote; ``ari_truth_members``,
+        with the known types, mean over the partitions that were voted on.
 
     Raises
     ------

@@ -37,8 +37,8 @@ OWN_LABELS = "own"
 def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
     """Compare four states of the networks that a frozen study fine-tunes.
 
-    One row a dataset, embedding, start of a fine-tuning (its method, K and clustering seed), fine-tuning, state, method
-    and null model. ``state`` is 'start' (from where fine-tuning went on), 'control' (trained as long without a
+    One row per dataset, embedding, start of a fine-tuning (its method, K and clustering seed), fine-tuning, state,
+    method and null model. ``state`` is 'start' (from where fine-tuning went on), 'control' (trained as long without a
     clustering loss, clustered afresh), 'fine_tuned' (its own labels; ``method`` 'own') or 'fine_tuned_afresh'.
 
     - ``ari_networks``: between networks trained from other seeds, over all clustering seeds of the study, with

@@ -10,7 +10,7 @@ from decortex_schemas.tables.evaluation import TableScore, TableScoreAssociation
 
 @one_at_a_time
 def table_scores(study: str) -> list[Row]:
-    """Is a score that came with a table tied to cluster? One row a method, K and score of a study.
+    """Is a score that came with a table tied to cluster? One row per method, K and score of a study.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ BINS = 48
 
 
 def queue_state() -> list[Row]:
-    """One row a computed table in chain order: ``done``, ``running``, ``failed``, ``waiting``, ``set_aside``.
+    """One row per computed table in chain order: ``done``, ``running``, ``failed``, ``waiting``, ``set_aside``.
 
     ``seconds_mean`` is the mean time of a row that is done, ``seconds_left`` that times what waits or runs.
     """

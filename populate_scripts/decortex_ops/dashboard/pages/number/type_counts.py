@@ -52,7 +52,7 @@ def render(state: State, source: Source) -> View:
 
 
 def counts_panel(found: Sequence[Mapping[str, Any]]) -> Panel:
-    """One row a network."""
+    """One row per network."""
     done = [row for row in found if row["status"] != "waiting"]
     return Panel(
         "counts",

@@ -145,7 +145,7 @@ def _neurons(one: Mapping[str, Any]) -> str:
 
 
 def criteria_rows(one: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row a K, criterion and null model (empty: the data alone)."""
+    """One row per K, criterion and null model (empty: the data alone)."""
     rows = []
     for count in one["counts"]:
         for name, value in count["values"].items():
@@ -162,7 +162,7 @@ def _null(null: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def counts_panel(one: Mapping[str, Any]) -> Panel:
-    """One row a K: supported or not, and what speaks against it."""
+    """One row per K: supported or not, and what speaks against it."""
     rows = [
         {
             "k": count["k"],

@@ -23,10 +23,10 @@ def by_construction(study: str) -> list[Row]:
     Returns
     -------
     list of dict
-        ``kind``: 'start' (all networks start from one partition, so that they agree however good it is; one row a
+        ``kind``: 'start' (all networks start from one partition, so that they agree however good it is; one row per
         fine-tuning) or 'control' (several fine-tunings continue from the same starts and have one control per network:
         their states 'start' and 'control' are the same rows, and their differences from it are not independent; one row
-        a control). ``finetunings``: their names. ``sentence``: the same in words.
+        per control). ``finetunings``: their names. ``sentence``: the same in words.
 
     Raises
     ------

@@ -35,7 +35,7 @@ def detectable(study: str) -> list[Row]:
     Returns
     -------
     list of dict
-        One row a method, K and fine-tuning: ``n_networks``; ``change``, ``low``, ``high`` (what was found, 95 % over
+        One row per method, K and fine-tuning: ``n_networks``; ``change``, ``low``, ``high`` (what was found, 95 % over
         networks); ``sd_networks`` (of the jackknife's pseudo-values); ``detectable``; ``planted``: 'types', 'vote' or
         None where there is nothing to plant; ``planted_share``, ``planted_change``, ``planted_truth``: the weakest
         planting detected in 80 % of the draws, the change of the agreement that it makes, and that of the adjusted Rand

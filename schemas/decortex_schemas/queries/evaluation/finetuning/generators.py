@@ -38,7 +38,7 @@ def generators(study: str) -> list[Row]:
     Returns
     -------
     list of dict
-        One row a network specification, embedding, start, fine-tuning, state and method; see `over_generators`.
+        One row per network specification, embedding, start, fine-tuning, state and method; see `over_generators`.
 
     Raises
     ------
