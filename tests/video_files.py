@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from decortex.data import Recordings, open_filetree
+
 KEYS = ("videos", "responses", "behavior", "pupil_center")
+BEHAVIOUR = ("behavior", "pupil_center")
 
 
 @dataclass
@@ -137,3 +140,8 @@ def write_h5_folder(path: Path, sessions: Sequence[str], movies: Mapping[str, np
                 pixels = movie.reshape(movie.shape[0], movie.shape[1], -1)[0, :, : 3 + number]
                 file[f"responses_{name}"] = np.maximum(pixels.T, 0.0)
     return path
+
+
+def opened(folder: Path, behaviour: tuple[str, ...] = ()) -> Recordings:
+    """Open such a folder at 30 frames per second."""
+    return open_filetree(folder, behaviour=behaviour, frame_rate=30.0)

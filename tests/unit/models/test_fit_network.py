@@ -18,7 +18,6 @@ from decortex.models.training import (
     TrainingConfig,
     fit_network,
     mean_correlation,
-    prediction_loss,
 )
 
 
@@ -343,28 +342,6 @@ def test_l1_brings_features_to_zero(network, make_recordings, tiny_training) -> 
     config = changed(tiny_training, feature_l1=100.0, keep="last", max_epochs=20)
     fit_network(network, make_recordings(), config, seed=0, device="cpu")
     assert network.embedding().abs().max() < 0.02
-
-
-def test_losses_are_means_over_pairs() -> None:
-    predictions = [torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0], [1.0]])]
-    responses = [torch.tensor([[0.0, 4.0]]), torch.tensor([[3.0], [2.0]])]
-    scales = [torch.tensor([1.0, 2.0]), torch.tensor([2.0])]
-    mse = prediction_loss(predictions, responses, scales, loss="mse").item()
-    assert mse == pytest.approx((1 + 1 + 0 + 0.25) / 4)
-    poisson = prediction_loss(predictions, responses, scales, loss="poisson").item()
-    assert poisson == pytest.approx((1 + 2 - 4 * math.log(2) + 3 - 3 * math.log(3) + 1) / 4)
-
-
-def test_mean_correlation_counts_constant_predictions_and_leaves_out_constant_responses() -> None:
-    rng = np.random.default_rng(0)
-    recorded, predicted = rng.normal(size=(30, 3)), rng.normal(size=(30, 3))
-    predicted[:, 1], recorded[:, 2] = 4.0, 1.0
-    expected = np.corrcoef(recorded[:, 0], predicted[:, 0])[0, 1] / 2
-    found = mean_correlation([torch.from_numpy(predicted)], [torch.from_numpy(recorded)])
-    assert found == pytest.approx(expected)
-    assert math.isnan(
-        mean_correlation([torch.from_numpy(predicted[:, 2:])], [torch.from_numpy(recorded[:, 2:])])
-    )
 
 
 def test_recordings_of_another_network_are_refused(network, make_recordings, tiny_training) -> None:
