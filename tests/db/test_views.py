@@ -36,8 +36,8 @@ def drawn(lab: str) -> str:
 def test_every_study_asks_for_principal_components(lab: str) -> None:
     (request,) = ((schemas.ViewRequest & {"study": lab}) * schemas.ViewSpec & {"kind": "pca"}).to_dicts()
     assert (request["view_seed"], request["params"]) == (0, ViewConfig(kind="pca").resolved())
-    networks = (schemas.Study.Model & {"study": lab}).proj()
-    rows = (schemas.EmbeddingView & {"view_spec_id": request["view_spec_id"]} & networks).to_dicts()
+    embedded = ((schemas.Study.Model.proj() * schemas.Study.Embedding.proj()) & {"study": lab}).proj()
+    rows = (schemas.EmbeddingView & {"view_spec_id": request["view_spec_id"]} & embedded).to_dicts()
     assert [row["model_seed"] for row in rows] == [0, 1]
     for row in rows:
         key = {name: row[name] for name in VIEW_KEY}
