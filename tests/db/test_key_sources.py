@@ -12,7 +12,11 @@ import decortex_schemas as schemas
 from decortex_schemas.database import sources_of
 from decortex_schemas.register import declare_plan
 from decortex_schemas.tables import register_true_types
-from decortex_schemas.tables.evaluation.number.joint_nulls import asked_seed_nulls
+from decortex_schemas.tables.evaluation.number.joint_nulls import (
+    asked_seed_nulls,
+    request_agreement_null,
+    requested_seed_nulls,
+)
 from decortex_schemas.tables.evaluation.number.k_criteria import asked_criteria, asked_nulls
 from decortex_schemas.tables.evaluation.quality import MAIN_TIER
 from decortex_schemas.tables.subsamples import asked_subsamples
@@ -38,6 +42,7 @@ def asked(lab: str) -> Iterator[str]:
         finetuned_null={"kinds": ["gaussian"], "surrogates": 2},
     )
     declare_plan(NAMES[0], plan)
+    request_agreement_null(NAMES[0], kinds=["copula"], surrogates=2)
     register_true_types("small")
     try:
         for name in NAMES:
@@ -81,7 +86,7 @@ def products() -> dict[str, Any]:
         "KCriteria": embedding * method * count & asked_criteria(),
         "NullFit": embedding * method * count * null_kinds & asked_nulls(),
         "SeedNullFit": study.proj() * schemas.Dataset.proj() * spec * embedding_spec * method * null_kinds
-        & asked_seed_nulls(),
+        & [asked_seed_nulls(), requested_seed_nulls()],
         "KSelection": each * method & frozen * asked_criteria(),
         "SubsampleStability": frozen * embedding * method * count & (frozen & study.Subsample) * grid,
         "SeedAgreement": each * method * count * finetune & held * study.Finetuning.proj(),
@@ -128,7 +133,7 @@ def keys_of(expression: Any, names: list[str]) -> list[tuple[Any, ...]]:
 ])  # fmt: skip
 def test_keys_are_those_of_the_filtered_product_each_once(asked: str, name: str) -> None:
     table = getattr(schemas, name)()
-    of = {"study": asked} if "study" in table.primary_key else {}  # other tests' studies change meanwhile
+    of = {"study": asked} if "study" in table.primary_key else {}
     found = keys_of(table.key_source & of, table.primary_key)
     slow = keys_of(products()[name] & of, table.primary_key)
     assert found
