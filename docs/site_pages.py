@@ -32,14 +32,14 @@ PACKAGES = (
 
 
 def on_config(config: Any) -> Any:
-    """Give every page of docs/ a place: what the navigation does not name stands under "More"."""
-    missing = pages_without_place(str(config.nav))
+    """List every page of docs/: what the navigation does not name stands under "More"."""
+    missing = pages_left_out(str(config.nav))
     if missing:
         config.nav.append({"More": missing})
     return config
 
 
-def pages_without_place(nav: str) -> list[str]:
+def pages_left_out(nav: str) -> list[str]:
     """Pages of docs/ that a navigation does not name."""
     named = set(re.findall(r"[a-z0-9_/-]+\.md", nav))
     return sorted({str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")} - named)
@@ -55,18 +55,16 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Links out of docs/ (to code, to plans) become text: the site holds pages alone."""
-    text = re.sub(
-        r"\[([^\]]+)\]\((?:\.\./)+(?!docs/|reference/|tutorials/|[a-z-]+\.md)[^)]*\)", r"\1", markdown
-    )
-    return re.sub(r"\[([^\]]+)\]\([^)#]+\.(?:json|py|yml)\)", r"\1", text)
+    """Links to what is no page and no picture of docs/ (code, plans, folders) become text: the site holds pages alone."""
+    kept = r"https?:|#|[a-z0-9_./-]+\.(?:md|png)[)#]"
+    return re.sub(rf"(?<!!)\[([^\]]+)\]\((?!{kept})[^)\s]*\)", r"\1", markdown)
 
 
 def generated_pages() -> dict[str, str]:
     """Pages made here, by their place on the site."""
     pages = {
         "index.md": _first_page(),
-        "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
+        "changelog.md": _from_docs("CHANGELOG.md"),
         "reference/commands.md": "\n".join(_commands()),
         "reference/tables.md": "\n".join(_tables()),
         "reference/parameters.md": "\n".join(_parameters()),
@@ -92,9 +90,13 @@ def tutorial_page(script: str) -> str:
     return "\n\n".join(page) + "\n"
 
 
+def _from_docs(name: str) -> str:
+    """A page of the repository's root, its links as seen from docs/."""
+    return re.sub(r"\]\(docs/", "](", (ROOT / name).read_text(encoding="utf-8"))
+
+
 def _first_page() -> str:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    text = re.sub(r"\]\(docs/", "](", text).replace('src="docs/', 'src="')
+    text = _from_docs("README.md").replace('src="docs/', 'src="')
     text = text.replace("[docs/tutorials](tutorials)", "[tutorials](tutorials/01_first_results.md)")
     text = re.sub(r"\[CHANGELOG.md\]\(CHANGELOG.md\)", "[CHANGELOG.md](changelog.md)", text)
     return re.sub(r"\[([^\]]+)\]\((?:CONTRIBUTING\.md|docker-compose\.yml|LICENSE)\)", r"\1", text)

@@ -3,7 +3,7 @@
     python benchmarks/evaluation/calibrate.py --sets 2000 > calibration.jsonl
     python benchmarks/evaluation/calibrate.py --table calibration.jsonl          # the same as a table for the docs
 
-``recommended`` marks what docs/statistics.md recommends in a scenario that its estimand covers. ``effect`` is 0
+``recommended`` marks what docs/science/statistics.md recommends in a scenario that its estimand covers. ``effect`` is 0
 under the null hypothesis; rows with an effect are power curves. For ``tost`` it is the true change, the rejection rate
 is the rate of declaring equivalence, and the null hypothesis is a change of the margin (.005) or more.
 """

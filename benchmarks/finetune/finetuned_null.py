@@ -4,7 +4,8 @@ A small simulated cortex, a few networks, k-means, and every variant from there 
 the same on recordings drawn from surrogate readouts (`decortex.finetune.null`). One JSON object a line; the last ones,
 `part` 'test', hold for every variant whether agreement after fine-tuning, and its change, exceed what the same variant
 does to neurons without types. With --spread 1 the recordings are a continuum themselves: a variant that exceeds its
-null there has made types up. The tables do all of this at scale (docs/nulls.md); here it takes minutes and no database.
+null there has made types up. The tables do all of this at scale (docs/science/nulls.md); here it takes minutes and no
+database.
 """
 
 from __future__ import annotations

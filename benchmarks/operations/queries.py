@@ -1,10 +1,10 @@
 """How long the documented questions take on a database as large as a lab's, and how large it is. One table.
 
-Fills an empty database with synthetic rows (`lab_scale.fill_lab`), asks every question of docs/questions.md three times
-as the commands do, prints the seconds of the fastest and the first time, and the size of database and store, and drops
-the database. Lines of Python that end in a query are timed as a notebook shows them, its first rows and their number;
-beside it stands fetching all rows. Usage (the server is a private one in FOLDER, with 1 GB of buffer as
-docs/operations.md has it, else the configured one):
+Fills an empty database with synthetic rows (`lab_scale.fill_lab`), asks every question of docs/how-to/questions.md
+three times as the commands do, prints the seconds of the fastest and the first time, and the size of database and
+store, and drops the database. Lines of Python that end in a query are timed as a notebook shows them, its first rows
+and their number; beside it stands fetching all rows. Usage (the server is a private one in FOLDER, with 1 GB of
+buffer as docs/operations/lab-server.md has it, else the configured one):
 
     python benchmarks/operations/queries.py [--clusterings 40000] [--neurons 50000] [--home FOLDER] [--keep]
         [--json FILE]
@@ -31,7 +31,7 @@ from decortex_ops.workers import sweep
 from decortex_schemas import queries
 
 ROUNDS = 3
-BUFFER_POOL = 2**30  # bytes, what docs/operations.md says a lab's server should have
+BUFFER_POOL = 2**30  # bytes, what docs/operations/lab-server.md says a lab's server should have
 QUESTIONS: dict[str, Callable[[], Any]] = {
     "decortex status": queries.progress,
     "decortex errors": queries.failed_jobs,
@@ -46,7 +46,7 @@ QUESTIONS: dict[str, Callable[[], Any]] = {
     "decortex price (front)": lambda: queries.front(NAME),
     "a round of the scheduler": sweep,
 }
-# What docs/questions.md and README.md write as queries: name, then the expression.
+# What docs/how-to/questions.md and README.md write as queries: name, then the expression.
 EXPRESSIONS: dict[str, Callable[[], Any]] = {
     "partitions of GMM at K = 8": lambda: (schemas.Clustering & {"method": "gmm", "k": 8}).proj(
         "fit_status", "largest_share"

@@ -30,7 +30,7 @@ register_simulation("tutorial", cortex, seed=3)
 # ## A study
 #
 # A sweep is declared whole before anything is computed: networks × embeddings × methods × K × seeds, and the fine-tunings
-# that start from some of the partitions. [Studies](../studies.md) names every part.
+# that start from some of the partitions. [Studies](../how-to/studies.md) names every part.
 
 # %%
 from decortex_schemas.register import PlanFile, declare_plan

@@ -2,7 +2,7 @@
 # # Your own model
 #
 # Somebody else's network takes part by its readout alone: one vector a neuron. That needs no recordings here and no code of
-# its authors; to score or fine-tune it, the whole network is rebuilt, which [models](../models.md) describes. (Continues with
+# its authors; to score or fine-tune it, the whole network is rebuilt, which [models](../how-to/models.md) describes. (Continues with
 # the database of the [first tutorial](01_first_results.md).)
 
 # %%
@@ -33,7 +33,7 @@ for seed in (0, 1):
 # ## Registering it
 #
 # Readouts that are known (Gaussian and factorised ones of neuralpredictors, Sensorium, and those listed in
-# [models](../models.md)) are found by themselves; another needs the name of its (neurons × features) tensor. On the command line:
+# [models](../how-to/models.md)) are found by themselves; another needs the name of its (neurons × features) tensor. On the command line:
 # `decortex register model mine-0.pth --name mine --seed 0 --embedding-key readout.weights`.
 
 # %%
@@ -90,7 +90,7 @@ agreed
 
 # %% [markdown]
 # A perfect score on data that we made says that the tools work. Which K *your* data support, if any, is asked with surrogates
-# that have no types: give the plan a `"selection"` and read [the number of clusters](../number-of-clusters.md).
+# that have no types: give the plan a `"selection"` and read [the number of clusters](../science/number-of-clusters.md).
 #
 # Clustering needs no database at all, where a partition is all you want:
 

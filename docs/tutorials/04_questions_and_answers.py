@@ -68,7 +68,7 @@ answer
 # %% [markdown]
 # ## What does the embedding look like?
 #
-# A [view](../views.md) is a picture, and this number says how much of the neighbourhoods it keeps. No cluster should be read
+# A [view](../science/views.md) is a picture, and this number says how much of the neighbourhoods it keeps. No cluster should be read
 # off it.
 
 # %%
@@ -79,5 +79,5 @@ assert view_points(view).shape == (view["n_neurons"], 2)
 view["kind"], round(view["neighbours_kept"], 2)
 
 # %% [markdown]
-# [questions](../questions.md) has the same questions with their SQL, and the answers on real recordings are in
-# [results](../results.md).
+# [questions](../how-to/questions.md) has the same questions with their SQL, and the answers on real recordings are in
+# [results](../results/overview.md).

@@ -44,7 +44,7 @@ def cluster(
     seed : int
         Of the starts.
     **params
-        Parameters of the method (docs/methods.md).
+        Parameters of the method (docs/science/methods.md).
 
     Returns
     -------

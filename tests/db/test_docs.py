@@ -43,13 +43,13 @@ def test_the_python_of_the_readme_runs(lab: str) -> None:
 
 def test_the_python_of_the_figures_page_runs() -> None:
     names: dict[str, object] = {}
-    for block in blocks(ROOT / "docs" / "figures.md", "python"):
+    for block in blocks(ROOT / "docs" / "how-to" / "figures.md", "python"):
         exec(compile(block, "figures.md", "exec"), names)
     assert bytes(names["content"])[:4] == b"%PDF"
 
 
 def test_the_plan_of_the_docs_is_a_plan() -> None:
-    text, method = blocks(ROOT / "docs" / "studies.md", "json")
+    text, method = blocks(ROOT / "docs" / "how-to" / "studies.md", "json")
     plan = PlanFile.from_params(json.loads(text))
     assert [one.name for one in plan.finetunings] == ["dec_joint"]
     assert len(MethodPlan.from_params(json.loads(method)).variants()) == 6

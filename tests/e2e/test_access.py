@@ -372,7 +372,7 @@ def test_a_password_file_is_made_only_of_a_password_that_holds(
         tiny.query("DROP USER IF EXISTS %s, %s", half, name)
 
 
-ACCESS = Path(__file__).resolve().parents[2] / "docs" / "access.md"
+ACCESS = Path(__file__).resolve().parents[2] / "docs" / "operations" / "access.md"
 
 
 def test_the_table_of_refusals_is_what_each_account_hears(

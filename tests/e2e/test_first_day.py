@@ -1,4 +1,4 @@
-"""docs/first-day.md and docs/every-monday.md: every command, in order, as the accounts that they name."""
+"""docs/operations/first-day.md and every-monday.md: every command, in order, as the accounts that they name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from forked_commands import Yard
 from other_processes import Lab
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "operations"
 PEOPLE = ("grace", "ada", "ben", "scheduler", "compute", "dashboard")
 # For the sake of the machine that runs this, the scheduler looks more often. A worker idles for as long as on the page:
 # where much else runs, a round of the scheduler takes seconds.

@@ -1,4 +1,4 @@
-"""docs/operations.md as a person follows it: every command of its bash blocks, in order, in one shell."""
+"""docs/operations/lab-server.md as a person follows it: every command of its bash blocks, in order, in one shell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from other_processes import Lab
 
 from decortex_schemas.register import PlanFile
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations" / "lab-server.md"
 PLAN = {
     "networks": [{"dataset": "cells", "imported": "cells"}],
     "embeddings": [{"name": "raw", "params": {"kind": "raw"}}],

@@ -21,7 +21,8 @@ from decortex_schemas.database import SCHEMA_VERSION
 from decortex_schemas.migrations import migrations
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "version_2"
-# What the documented questions (docs/questions.md) answer; the same lines ran on the code that filled the database.
+# What the documented questions (docs/how-to/questions.md) answer; the same lines ran on the code that filled the
+# database.
 ASK = """
 import json, sys
 import numpy as np

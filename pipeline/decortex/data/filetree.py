@@ -1,7 +1,7 @@
 """Opening FileTreeDataset folders, the layout of Sensorium and neuralpredictors. Reading only.
 
 A session is a folder with ``data/images/<i>.npy`` or ``data/videos/<i>.npy``, ``data/responses/<i>.npy``,
-``meta/trials/*.npy`` and ``meta/neurons/*.npy``; docs/data.md says what is required and what every error means.
+``meta/trials/*.npy`` and ``meta/neurons/*.npy``; docs/how-to/data.md says what is required and what every error means.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def refuse_pickles(path: Path) -> None:
             ' them, save each movie with np.save as stimuli/<name>.npy, in an empty folder stimuli: python -c "import'
             " pickle, numpy; [numpy.save(f'stimuli/{name}', movie) for name, movie in"
             f" pickle.load(open('{pickles[0].name}', 'rb')).items()]\"; and the responses as datasets responses_<name>"
-            " of one HDF5 file per session (docs/data.md)."
+            " of one HDF5 file per session (docs/how-to/data.md)."
         )
 
 
@@ -59,7 +59,7 @@ def session_folders(path: Path) -> list[Path]:
         seen = ", ".join(child.name for child in inside[:8]) or "nothing"
         raise DatasetError(
             f"{path} should be a session (a folder with data/ and meta/) or hold sessions, but it holds"
-            f" {seen}. Unpack archives first; see docs/data.md for the layout."
+            f" {seen}. Unpack archives first; see docs/how-to/data.md for the layout."
         )
     return found
 

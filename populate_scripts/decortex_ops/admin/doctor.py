@@ -157,7 +157,10 @@ def _of_server(settings: Settings, number: str, facts: dict[str, Any]) -> Check:
         )
     if not facts["cipher"] and settings.host not in _LOOPBACK:
         return Check(
-            "server", False, found, "unset DJ_USE_TLS=false, or have the server offer TLS (docs/access.md)"
+            "server",
+            False,
+            found,
+            "unset DJ_USE_TLS=false, or have the server offer TLS (docs/operations/access.md)",
         )
     return Check("server", True, found)
 
@@ -214,7 +217,7 @@ def _of_account(settings: Settings, role: str) -> Check:
         "account",
         False,
         f"{settings.user}: no role of database {settings.database!r}",
-        f"ask {asked} for `decortex db grant {settings.user} --role viewer` (docs/access.md)",
+        f"ask {asked} for `decortex db grant {settings.user} --role viewer` (docs/operations/access.md)",
     )
 
 
@@ -238,7 +241,7 @@ def _of_store(settings: Settings, *, must_write: bool) -> Iterator[Check]:
             "store",
             False,
             f"{_owner(folder)}; this account may not write",
-            "computing takes it: share it with a group (docs/operations.md, the store)",
+            "computing takes it: share it with a group (docs/operations/lab-server.md, the store)",
         )
     yield Check("store", True, _owner(folder))
     yield _of_disk(
@@ -311,6 +314,6 @@ def _of_known_environment(check: Check) -> Check:
             "environment",
             False,
             f"{found}; the newest there is of decortex {rows[-1]['decortex_version']}",
-            "install one version everywhere (docs/backup.md, upgrades)",
+            "install one version everywhere (docs/operations/backup.md, upgrades)",
         )
     return Check("environment", True, found)

@@ -293,12 +293,12 @@ def explain_refusal(settings: Settings, refusal: str, *, least: str | None = Non
     if role == "admin":
         return (
             f"{who}, and may not do that ({refusal}). It takes more than a role of this database gives, as "
-            f"the server's root has it: ask {asked} (docs/access.md)."
+            f"the server's root has it: ask {asked} (docs/operations/access.md)."
         )
     return (
         f"{who}, and may "
         f"not do that ({refusal}). It takes the role {needed}: ask {asked} for "
-        f"`decortex db grant {settings.user} --role {needed}` (docs/access.md)."
+        f"`decortex db grant {settings.user} --role {needed}` (docs/operations/access.md)."
     )
 
 

@@ -21,7 +21,7 @@ NEXT = (
     ("answers {study}", "the five answers again; --json"),
     ("tree {study}", "how the types of every network split"),
     ("report {study} -o report.html", "one page to mail around; .pdf with Chromium"),
-    ("demo --data FOLDER", "the same on your recordings (docs/data.md)"),
+    ("demo --data FOLDER", "the same on your recordings (docs/how-to/data.md)"),
 )
 
 

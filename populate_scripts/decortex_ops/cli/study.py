@@ -35,7 +35,9 @@ COLUMNS = [
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="Name of the study.")],
-    plan: Annotated[str, typer.Argument(help="JSON file (docs/studies.md shows one), or example:NAME.")],
+    plan: Annotated[
+        str, typer.Argument(help="JSON file (docs/how-to/studies.md shows one), or example:NAME.")
+    ],
     *,
     dry_run: Annotated[
         bool,

@@ -18,7 +18,7 @@ Row = Mapping[str, Any]
 LOST = (pymysql.MySQLError, DataJointError, DecortexError, OSError)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _STATES = {"waiting": "waiting", "running": "running", "failed": "failed", "done": "done"}
-# Name, type and help of every metric; docs/operations.md has the table.
+# Name, type and help of every metric; docs/operations/lab-server.md has the table.
 METRICS = {
     "decortex_database_up": ("gauge", "1 if the database answers, else 0 and nothing below is known."),
     "decortex_keys": ("gauge", "Keys by table and state: waiting, running, failed, done."),

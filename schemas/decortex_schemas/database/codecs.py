@@ -201,7 +201,7 @@ def read_object(stored: dict[str, Any], backend: StorageBackend) -> bytes:
         If its size or sha256 is not the row's, or the row names no file of the store.
     """
     known = stored_file(stored, folder_of(backend))
-    way_out = "restore it from a backup (docs/backup.md), or delete its row and compute it again"
+    way_out = "restore it from a backup (docs/operations/backup.md), or delete its row and compute it again"
     try:
         with store_access(backend, known.path):
             data = _content(backend, known)
@@ -252,9 +252,8 @@ def store_access(backend: StorageBackend, path: str) -> Iterator[None]:
     """
     root = folder_of(backend)
     where = backend.spec.get("location", "") if root is None else root
-    hint = (
-        "check that it is mounted here and that this account may write in it (docs/operations.md, the store)"
-    )
+    page = "docs/operations/lab-server.md, the store"
+    hint = f"check that it is mounted here and that this account may write in it ({page})"
     try:
         yield
     except (dj.errors.MissingExternalFile, FileNotFoundError, IsADirectoryError, NotADirectoryError):

@@ -138,7 +138,7 @@ def _older(declared: Declared, database: str) -> str:
     return (
         f"the tables in database {database!r} {what}: an administrator runs `decortex db upgrade` (--dry-run "
         "says what it "
-        "will do), or install the decortex that made them. docs/backup.md has the steps."
+        "will do), or install the decortex that made them. docs/operations/backup.md has the steps."
     )
 
 

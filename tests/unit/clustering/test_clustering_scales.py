@@ -66,7 +66,7 @@ def test_mixtures_of_every_covariance_stand_them(method, covariance, scale):
     far = scale.startswith("far")
     if far and covariance == "tied":
         pytest.skip(
-            "one covariance for all components: scikit-learn's difference of moments, see docs/methods.md"
+            "one covariance for all components: scikit-learn's difference of moments, see docs/science/methods.md"
         )
     found = fit(x, method, n_clusters=5 if far else 4, seed=0, covariance=covariance, n_init=4)
     others = np.arange(240) != 7 if far else np.ones(240, dtype=bool)

@@ -17,7 +17,7 @@ from decortex_ops.dashboard.app import build_app
 from decortex_ops.dashboard.theme import INK, figure, one_thing
 from decortex_schemas import queries
 
-DOCS = Path(__file__).resolve().parents[3] / "docs" / "monitoring"
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "operations" / "monitoring"
 WATCHED = {
     "tables": [
         {
@@ -131,7 +131,7 @@ def test_rules_and_panels_ask_for_metrics_that_there_are(client: Any) -> None:
     given = {re.split(r"[{ ]", name)[0] for name in samples(client.get("/metrics").text)}
     assert used <= given
     assert given == set(monitoring.METRICS)
-    documented = (DOCS.parent / "operations.md").read_text()
+    documented = (DOCS.parent / "lab-server.md").read_text()
     assert [name for name in monitoring.METRICS if f"`{name}`" not in documented] == []
 
 

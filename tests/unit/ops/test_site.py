@@ -63,8 +63,15 @@ def test_a_percent_script_becomes_a_page(site: ModuleType) -> None:
 
 
 def test_links_out_of_the_docs_become_text(site: ModuleType) -> None:
-    text = "[code](../pipeline/x.py), [plan](plans/v4.json), [page](../views.md), [data](data.md#a)"
-    assert site.on_page_markdown(text) == "code, plan, [page](../views.md), [data](data.md#a)"
+    text = (
+        "[code](../../pipeline/x.py), [plan](../plans/v4.json), [folder](operations/monitoring), "
+        "[page](../science/views.md), "
+        "[data](data.md#a), ![picture](../images/map.png), [web](https://example.org/x.py), [first](../../README.md)"
+    )
+    assert site.on_page_markdown(text) == (
+        "code, plan, folder, [page](../science/views.md), [data](data.md#a), ![picture](../images/map.png), "
+        "[web](https://example.org/x.py), first"
+    )
 
 
 def test_the_navigation_names_pages_that_exist(site: ModuleType, pages: dict[str, str]) -> None:
@@ -73,7 +80,7 @@ def test_the_navigation_names_pages_that_exist(site: ModuleType, pages: dict[str
     written = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
     assert nav <= written | set(pages)
     assert set(pages) <= nav
-    assert nav | set(site.pages_without_place(text)) == written | set(pages)
+    assert nav | set(site.pages_left_out(text)) == written | set(pages)
 
 
 def test_the_glossary_names_tables_and_columns_that_exist() -> None:

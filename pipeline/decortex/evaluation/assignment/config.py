@@ -8,7 +8,7 @@ from decortex.config import Config
 
 
 class AssignmentConfig(Config):
-    """When a new neuron is given to a cluster; docs/new-neurons.md says how often that is right."""
+    """When a new neuron is given to a cluster; docs/science/new-neurons.md says how often that is right."""
 
     alpha: float = Field(
         default=0.1,

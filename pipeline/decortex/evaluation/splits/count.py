@@ -66,7 +66,7 @@ def count_types(x: Any, *, donors: Any = None, seed: int = 0, config: SplitConfi
 
     Notes
     -----
-    The rule, its error rates and limits: docs/number-of-types.md.
+    The rule, its error rates and limits: docs/science/number-of-types.md.
 
     Examples
     --------

@@ -88,7 +88,7 @@ def _choose_tuned(chosen: Chosen) -> Chosen:
         return tuned
     empty = Empty(
         "Nothing is fine-tuned from this partition; a plan names “finetunings” and what they start from "
-        "(docs/studies.md).",
+        "(docs/how-to/studies.md).",
         f"decortex study show {chosen.state['study']}",
     )
     return Chosen(
@@ -384,7 +384,7 @@ def null_panel(chosen: Chosen, source: Source) -> Panel:
     if not frozen:
         empty = Empty("The study is not frozen yet.", f"decortex study freeze {state['study']}")
     elif not rows:
-        plan = 'decortex study create NAME plan.json    # with "finetuned_null" in the plan (docs/nulls.md)'
+        plan = 'decortex study create NAME plan.json    # with "finetuned_null" in the plan (docs/science/nulls.md)'
         empty = Empty(
             "No surrogates were fine-tuned: what this does where there are no types is not known.", plan
         )

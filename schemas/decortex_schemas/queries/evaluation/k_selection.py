@@ -93,7 +93,7 @@ def best_k(study: str, key: Mapping[str, Any] | None = None) -> list[dict[str, A
     if choosing is None:
         raise ConfigError(
             f'study {study!r} asks for no null models, without which no K is chosen; declare one with "selection": {{}}'
-            " in its plan (docs/studies.md)."
+            " in its plan (docs/how-to/studies.md)."
         )
     require_frozen(choosing)
     models = {int(row["model_spec_id"]): row["model_name"] for row in ModelSpec.to_dicts()}

@@ -52,8 +52,8 @@ def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
       ``share_changed``: share of the labels that moved, of own labels (mean over networks): where it is near zero, own
       labels agree as the start's do;
     - ``n_networks``: networks that have this state, without those whose training failed;
-    - ``null``: kind of surrogate, None where the study has no frozen null (docs/nulls.md); then ``n_null`` surrogates
-      that went the same way to the same state, and of every figure in `NULL_FIGURES` ``_null`` (their mean),
+    - ``null``: kind of surrogate, None where the study has no frozen null (docs/science/nulls.md); then ``n_null``
+      surrogates that went the same way to the same state, and of every figure in `NULL_FIGURES` ``_null`` (their mean),
       ``_excess`` (above it) and ``_p``, never below 1/(n_null + 1).
 
     Parameters

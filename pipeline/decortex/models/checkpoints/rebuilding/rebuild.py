@@ -73,7 +73,9 @@ def rebuild_network(
     """
     chosen = choose_state_dict(state)
     if chosen is None:
-        raise CheckpointError("there is no readout that could be rebuilt; name a builder (docs/models.md).")
+        raise CheckpointError(
+            "there is no readout that could be rebuilt; name a builder (docs/how-to/models.md)."
+        )
     _refuse_other_parts(chosen.tensors)
     state = {key: value for key, value in chosen.tensors.items() if of_network(key)}
     tensors = readout_tensors(state)
@@ -147,7 +149,7 @@ def _refuse_other_parts(tensors: Mapping[str, Tensor]) -> None:
         if any(key.startswith(f"{part}.") for key in tensors):
             raise CheckpointError(
                 f"the network has a part {part!r}, which {what}: without it another network would be rebuilt. Register"
-                " the readout alone (leave the configuration out), or name a builder (docs/models.md)."
+                " the readout alone (leave the configuration out), or name a builder (docs/how-to/models.md)."
             )
 
 

@@ -78,7 +78,7 @@ def _not_there(study: str, source: Source) -> Panel | None:
             "Decision",
             empty=Empty(
                 "This study asked for no null models, without which no K is chosen.",
-                'decortex study create NAME plan.json    # with "selection": {} in the plan (docs/studies.md)',
+                'decortex study create NAME plan.json    # with "selection": {} in the plan (docs/how-to/studies.md)',
             ),
         )
     frozen = {row["study"] for row in source(queries.study_counts) if row["frozen_at"] is not None}
