@@ -4,7 +4,7 @@ One JSON object a line: scenario, true_k (null on a continuum), seed, criterion 
 decision (null for none), reason (of the combined one). Progress goes to standard error.
 
 `--distances 3 4 5` prints instead, for eight types at each distance of the nearest two, how many stand apart.
-`--table` reads such lines and prints the table of docs/science/number-of-clusters.md.
+`--table` reads such lines and prints the table of docs/science/criteria-for-k.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """How often the number of types is right: level on continua, power on types; one JSON object a line.
 
 Lines are appended to `--out` and worlds, sizes and seeds that stand there are not run again, so that a long run can be
-interrupted and continued. `--table FILE` prints the tables of docs/science/number-of-types.md and runs nothing.
+interrupted and continued. `--table FILE` prints the tables of docs/science/number-of-types-measured.md and runs
+nothing.
 """
 
 from __future__ import annotations

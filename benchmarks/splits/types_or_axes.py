@@ -1,7 +1,8 @@
 """How often 'types or axes' is right, on simulated embeddings whose target is known; one JSON object a line.
 
 Lines are appended to `--out` and worlds, sizes and seeds that stand there are not run again, so that a run can be
-interrupted and continued. `--table FILE` prints the tables of docs/science/types-or-axes.md and runs nothing.
+interrupted and continued. `--table FILE` prints the tables of
+docs/science/types-or-axes-measured.md and runs nothing.
 """
 
 from __future__ import annotations

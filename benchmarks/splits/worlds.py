@@ -71,7 +71,7 @@ class World:
         Of a Generator and a number of neurons; features and types (0 everywhere on a continuum; -1: outlier).
     group : {'continuum', 'named', 'obvious', 'shape', 'near'}
         'named': continua with modes of their own (`modes.py` finds them without the rule), near to that, or with a gap
-        of norms; docs/science/number-of-types.md names them and counts them apart.
+        of norms; docs/science/number-of-types-measured.md names them and counts them apart.
     """
 
     name: str

@@ -160,11 +160,60 @@ def test_what_the_docs_read_with_is_read_here(
     assert len(run) > 15
 
 
+@functools.cache
+def anchors(page: Path) -> set[str]:
+    """What a link to a page may name behind '#': its headings, as GitHub and mkdocs write them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    words = (
+        re.sub(r"[^\w\s-]", "", heading.lower()).strip()
+        for heading in re.findall(r"^#+ (.*)$", text, flags=re.M)
+    )
+    return {re.sub(r"\s", "-", heading) for heading in words}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-        if not target.startswith("http"):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+    links = re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", page.read_text(encoding="utf-8"))
+    for target, anchor in links:
+        if target.startswith("http"):
+            continue
+        goal = page.parent / target if target else page
+        assert goal.exists(), f"{page.name}: {target}"
+        if anchor and goal.suffix == ".md":
+            assert anchor in anchors(goal.resolve()), f"{page.name}: {target}#{anchor}"
+
+
+def test_messages_and_comments_name_pages_that_exist() -> None:
+    """`docs/...md` in code, commands and configuration, as a reader of a message would look for it."""
+    named = {}
+    for folder in ("pipeline", "schemas", "populate_scripts", "benchmarks", "tests"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for name in re.findall(r"\bdocs/[a-z0-9_/-]+\.(?:md|json)", path.read_text(encoding="utf-8")):
+                named[name] = path
+    assert len(named) > 20
+    assert {name: path for name, path in named.items() if not (ROOT / name).exists()} == {}
+
+
+LONG = {
+    "glossary.md",
+    "architecture.md",
+    "data.md",
+    "finetuning.md",
+    "models.md",
+    "questions.md",
+    "lab-server.md",
+    "macaque-v4.md",
+    "simulated-cortex.md",
+}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_lie_by_kind_and_are_short_enough_to_read(page: Path) -> None:
+    if page.parent == ROOT:
+        return
+    folder = page.relative_to(ROOT / "docs").parts[0]
+    assert folder in ("how-to", "science", "operations", "results", "glossary.md", "architecture.md")
+    assert page.name in LONG or len(page.read_text(encoding="utf-8").split()) <= 1600
 
 
 def test_the_diagram_is_that_of_the_tables(database: dict[str, str]) -> None:

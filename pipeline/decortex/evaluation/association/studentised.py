@@ -30,7 +30,7 @@ SMALLEST_CLUSTER = 8
 LARGE_CLUSTER = 50
 # Degrees of freedom that the variance within all clusters adds to a cluster's own, in the statistic and where residuals
 # are scaled before they change places. The first keeps tied scores from a variance of 0; the second was chosen by
-# rejection rates at 8 neurons (docs/science/calibration.md).
+# rejection rates at 8 neurons (docs/science/calibration-sessions.md).
 _PRIOR_DF = 0.25
 _SCALE_DF = 4.0
 # Relative to the variance of all neurons: below it clusters are as good as without spread.

@@ -82,7 +82,7 @@ class CriterionValue:
     value : float or None
         None where undefined, the status saying why.
     low, high : float or None
-        Interval of the value; what it is depends on the criterion (docs/science/number-of-clusters.md).
+        Interval of the value; what it is depends on the criterion (docs/science/criteria-for-k.md).
     n_used : int
         Neurons behind the value (silhouette: those sampled).
     status : str

@@ -8,14 +8,14 @@ from decortex.config import Config
 
 
 class SplitConfig(Config):
-    """How the number of types is judged; docs/science/number-of-types.md says how the values were chosen."""
+    """How the number of types is judged; docs/science/number-of-types-measured.md says how the values were chosen."""
 
     alpha: float = Field(
         default=0.02,
         gt=0,
         lt=0.5,
-        description="level of every number of types; docs/science/number-of-types.md has how often a continuum is then"
-        " said to have types",
+        description="level of every number of types; docs/science/number-of-types-measured.md has how often a continuum"
+        " is then said to have types",
     )
     futile_p: float = Field(
         default=0.2,

@@ -10,7 +10,7 @@ from decortex.config import Config
 
 
 class TypesOrAxesConfig(Config):
-    """How clusters and axes are compared; docs/science/types-or-axes.md says how often the answer is right."""
+    """How clusters and axes are compared; docs/science/types-or-axes-measured.md says how often the answer is right."""
 
     method: str = Field(
         default="kmeans", description="clustering method, a name of `decortex.clustering.methods`"
