@@ -27,7 +27,7 @@ help:
 	@echo "make fuzz       damaged configurations and checkpoints against their loaders (MINUTES=10)"
 	@echo "make load       what the pipeline costs beside the science (KEYS=20000)"
 	@echo "make dashboard-load  twenty viewers on a large database, beside a worker"
-	@echo "make diagram    tables of docs/architecture.md    make docs   the documentation site, in site/"
+	@echo "make diagram    docs/table-diagram.md    make docs   the documentation site, in site/"
 
 setup: $(READY)
 

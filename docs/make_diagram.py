@@ -1,4 +1,4 @@
-"""Write the diagram of the tables into docs/architecture.md. `--check` fails where it is out of date."""
+"""Write the diagram of the tables into docs/table-diagram.md. `--check` fails where it is out of date."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import datajoint as dj
 import decortex_schemas as schemas
 
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
-PAGE = Path(__file__).with_name("architecture.md")
+PAGE = Path(__file__).with_name("table-diagram.md")
 
 
 def diagram() -> str:

@@ -4,7 +4,7 @@ Fills an empty database with synthetic rows (`lab_scale.fill_lab`), asks every q
 three times as the commands do, prints the seconds of the fastest and the first time, and the size of database and
 store, and drops the database. Lines of Python that end in a query are timed as a notebook shows them, its first rows
 and their number; beside it stands fetching all rows. Usage (the server is a private one in FOLDER, with 1 GB of
-buffer as docs/operations/lab-server.md has it, else the configured one):
+buffer as docs/operations/load.md has it, else the configured one):
 
     python benchmarks/operations/queries.py [--clusterings 40000] [--neurons 50000] [--home FOLDER] [--keep]
         [--json FILE]
@@ -31,7 +31,7 @@ from decortex_ops.workers import sweep
 from decortex_schemas import queries
 
 ROUNDS = 3
-BUFFER_POOL = 2**30  # bytes, what docs/operations/lab-server.md says a lab's server should have
+BUFFER_POOL = 2**30  # bytes, what docs/operations/load.md says a lab's server should have
 QUESTIONS: dict[str, Callable[[], Any]] = {
     "decortex status": queries.progress,
     "decortex errors": queries.failed_jobs,

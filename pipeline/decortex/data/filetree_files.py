@@ -32,7 +32,7 @@ def refuse_pickles(path: Path) -> None:
             ' them, save each movie with np.save as stimuli/<name>.npy, in an empty folder stimuli: python -c "import'
             " pickle, numpy; [numpy.save(f'stimuli/{name}', movie) for name, movie in"
             f" pickle.load(open('{pickles[0].name}', 'rb')).items()]\"; and the responses as datasets responses_<name>"
-            " of one HDF5 file per session (docs/how-to/data.md)."
+            " of one HDF5 file per session (docs/how-to/movies.md)."
         )
 
 

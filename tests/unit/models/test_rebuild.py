@@ -159,7 +159,7 @@ def test_tensors_that_do_not_belong_together_are_refused() -> None:
         rebuilt({**case, "state": lost})
     extra = {**case["state"], "core.features.layer1.gate.weight": torch.zeros(2)}
     with pytest.raises(
-        CheckpointError, match=r"with \['features\.layer1\.gate\.weight'\] that it has no place for"
+        CheckpointError, match=r"with \['features\.layer1\.gate\.weight'\] that the core cannot take"
     ):
         rebuilt({**case, "state": extra})
     with pytest.raises(CheckpointError, match="not a stack of convolutions"):

@@ -114,7 +114,7 @@ def read_row(
     if missing:
         raise ConfigError(
             f"the exported row lacks {', '.join(missing)}; expected what (TrainedModel * Model & key).fetch1() gives"
-            " (docs/how-to/models.md says how to export it)."
+            " (docs/how-to/register-your-model.md says how to export it)."
         )
     if not isinstance(row["model_config"], Mapping) or "." not in str(row["model_fn"]):
         raise ConfigError("'model_config' of the exported row is an object, and 'model_fn' a dotted path.")

@@ -298,7 +298,7 @@ def told_by_tensors(state: Mapping[str, Tensor]) -> dict[str, object]:
     if places != list(range(len(places))) or "features.layer0.conv.weight" not in state:
         raise CheckpointError(
             "the core is not a stack of convolutions 'core.features.layer<i>.conv' or '.ds_conv'"
-            f" (it has {sorted(state)[:6]}). Name a builder that builds it (docs/how-to/models.md)."
+            f" (it has {sorted(state)[:6]}). Name a builder that builds it (docs/how-to/register-your-model.md)."
         )
     first = state["features.layer0.conv.weight"]
     names = {key.split(".", 2)[2] for key in state if key.startswith("features.layer1.")}
@@ -306,7 +306,7 @@ def told_by_tensors(state: Mapping[str, Tensor]) -> dict[str, object]:
     if len(places) > 1 and not separable and "conv.weight" not in names:
         raise CheckpointError(
             f"the core's second layer is no convolution that can be rebuilt (it has {sorted(names)[:6]});"
-            " self-attention layers need a builder (docs/how-to/models.md)."
+            " self-attention layers need a builder (docs/how-to/register-your-model.md)."
         )
     leaf = "ds_conv.spatial_conv.weight" if separable else "conv.weight"
     reads = "ds_conv.in_depth_conv.weight" if separable else "conv.weight"

@@ -44,8 +44,8 @@ def states_panel(study: str, key: Mapping[str, Any], source: Source) -> Panel:
             "Four states",
             empty=Empty(
                 "No state is clustered afresh, so that what training alone did is not told from what the clustering "
-                'loss did: a plan asks for it with "states": "all" (docs/how-to/finetuning.md), and both studies are '
-                "frozen.",
+                'loss did: a plan asks for it with "states": "all" (docs/how-to/finetuning-studies.md), and both '
+                "studies are frozen.",
                 f"decortex study freeze {study}-states",
             ),
         )

@@ -92,7 +92,7 @@ def assign_new(
         raise ConfigError(
             f"the partition is of the network after fine-tuning {name!r}, whose embedding is in another space than "
             "that of the study. Choose one of finetune none, or make the fine-tuned network a state of its own "
-            "(docs/how-to/models.md) and cluster that."
+            "(docs/how-to/finetuning-studies.md) and cluster that."
         )
     row = TrainedModel & {part: key[part] for part in TrainedModel().primary_key}
     same_core = _same_core(row, new.core_sha256)

@@ -293,7 +293,7 @@ def _check_finetunings(plan: StudyPlan, models: list[dict[str, Any]]) -> None:
         raise ConfigError(
             f"{len(imported)} of the study's networks are imported by their readout alone and cannot be "
             "fine-tuned; ask for them in a study with the fine-tuning 'none' only, or register them so that the whole "
-            "network is rebuilt (--network, docs/how-to/models.md)."
+            "network is rebuilt (--network, docs/how-to/register-your-model.md)."
         )
     silent = Dataset & (ModelTask & models).proj() & "kind IN ('neurons_only', 'mapped')"
     if trained and len(silent):

@@ -74,7 +74,7 @@ def rebuild_network(
     chosen = choose_state_dict(state)
     if chosen is None:
         raise CheckpointError(
-            "there is no readout that could be rebuilt; name a builder (docs/how-to/models.md)."
+            "there is no readout that could be rebuilt; name a builder (docs/how-to/register-your-model.md)."
         )
     _refuse_other_parts(chosen.tensors)
     state = {key: value for key, value in chosen.tensors.items() if of_network(key)}
@@ -149,7 +149,8 @@ def _refuse_other_parts(tensors: Mapping[str, Tensor]) -> None:
         if any(key.startswith(f"{part}.") for key in tensors):
             raise CheckpointError(
                 f"the network has a part {part!r}, which {what}: without it another network would be rebuilt. Register"
-                " the readout alone (leave the configuration out), or name a builder (docs/how-to/models.md)."
+                " the readout alone (leave the configuration out), or name a builder"
+                " (docs/how-to/register-your-model.md)."
             )
 
 

@@ -93,7 +93,7 @@ def readout_config_of(
         return ReadoutConfig(kind="factorised")
     raise CheckpointError(
         f"a network with readouts of kind {kind!r} is not rebuilt here: register the readout alone, or name a"
-        " builder (docs/how-to/models.md)."
+        " builder (docs/how-to/register-your-model.md)."
     )
 
 
@@ -206,7 +206,8 @@ def fill_module(module: torch.nn.Module, state: Mapping[str, Tensor], what: str)
     if absent or unexpected:
         raise CheckpointError(
             f"the {what} cannot be rebuilt: without {absent[:4] or 'nothing'}, with {list(unexpected)[:4] or 'nothing'}"
-            " that it has no place for. Its architecture is another; name a builder (docs/how-to/models.md)."
+            " that the core cannot take. Its architecture is another; name a builder"
+            " (docs/how-to/register-your-model.md)."
         )
 
 

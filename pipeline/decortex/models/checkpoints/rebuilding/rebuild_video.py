@@ -78,7 +78,7 @@ def space_time_core(
         if left:
             raise CheckpointError(
                 f"layer {number} of the core holds {sorted(left)[:4]}, which have no place in a space-time layer here:"
-                " its architecture is another; name a builder (docs/how-to/models.md)."
+                " its architecture is another; name a builder (docs/how-to/register-your-model.md)."
             )
         if not norm:  # a layer without a norm has a bias here, whether or not the original had one
             last = "time.bias" if config["form"] == "separable" else "both.bias"
@@ -125,7 +125,7 @@ def _layers(state: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
         if match is None:
             raise CheckpointError(
                 f"the core holds {key!r}, which has no place in a stack of space-time layers: its architecture is"
-                " another; name a builder (docs/how-to/models.md)."
+                " another; name a builder (docs/how-to/register-your-model.md)."
             )
         number = int(match["layer"])
         name = re.sub(rf"^(conv\w*?)_{number}(?=\.)", r"\1", match["name"])
@@ -183,7 +183,7 @@ def _convolution(
         if name not in left or left[name].ndim != 5:
             raise CheckpointError(
                 f"layer {number} of the core holds {sorted(left)[:4]}: no convolution in space and time that is known"
-                " here. Name a builder (docs/how-to/models.md), or register the readout alone."
+                " here. Name a builder (docs/how-to/register-your-model.md), or register the readout alone."
             )
         weight = left.pop(name)
     found = {"both.weight": weight}
