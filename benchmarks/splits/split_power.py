@@ -56,7 +56,7 @@ def run(world: World, n_neurons: int, seed: int, config: SplitConfig) -> dict[st
 
 def _counts(boundary: Boundary) -> list[float]:
     """Share of folds, then neurons between and beside in each way of counting: what other constants would say."""
-    ways = (boundary.path, boundary.centres, boundary.subclusters)
+    ways = (boundary.path, boundary.centres)
     counts = [value for way in ways for value in (way.n_between, way.n_beside)]
     return [round(value, 2) for value in (boundary.fold_share, *counts)]
 

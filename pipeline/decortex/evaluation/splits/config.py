@@ -11,7 +11,7 @@ class SplitConfig(Config):
     """How the number of types is judged; docs/science/number-of-types-measured.md says how the values were chosen."""
 
     alpha: float = Field(
-        default=0.02,
+        default=0.05,
         gt=0,
         lt=0.5,
         description="level of every number of types; docs/science/number-of-types-measured.md has how often a continuum"
@@ -23,10 +23,15 @@ class SplitConfig(Config):
         le=1,
         description="if every p of the first repeat is larger, there are no more repeats",
     )
-    path_consent: float = Field(
-        default=10.0,
+    path_factor: float = Field(
+        default=5.0,
         ge=1,
-        description="a valley between centres or subclusters counts if the density path's p is at"
+        description="the density path's p counts this many times where the prism between the centres shows less",
+    )
+    path_consent: float = Field(
+        default=4.0,
+        ge=1,
+        description="a valley in the prism between the centres counts if the density path's p is at"
         " most this many times larger",
     )
     max_depth: float = Field(
@@ -39,7 +44,7 @@ class SplitConfig(Config):
     n_repeats: int = Field(default=3, ge=1, le=100, description="repeats of the folds, averaged")
     n_folds: int = Field(default=5, ge=2, le=50, description="folds; with fewer donors, as many as donors")
     min_fold_share: float = Field(
-        default=0.6, gt=0, le=1, description="a boundary that fewer folds have than this share is no boundary"
+        default=0.5, gt=0, le=1, description="a boundary that fewer folds have than this share is no boundary"
     )
     subclusters: tuple[int, ...] = Field(
         default=(2, 3, 4, 6, 10, 18, 32),

@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from decortex.clustering import canonical_order, check_points, check_seed, relabel
 from decortex.evaluation.splits.config import SplitConfig
 from decortex.evaluation.splits.counting import (
-    CountedPrisms,
     FoldData,
     count_boundaries,
     count_path,
-    counted_prisms,
 )
 from decortex.evaluation.splits.evidence import KINDS, boundary, can_decide, valley_count, valley_p
 from decortex.evaluation.splits.folds import donor_codes, draw_folds, of_one_donor
@@ -95,7 +93,6 @@ class _Fold:
     data: FoldData
     levels: dict[int, Grouping]
     _nearest: dict[int, IntArray] = field(default_factory=dict)
-    _prisms: dict[int, CountedPrisms] = field(default_factory=dict)
 
     def labels(self, grouping: Grouping) -> IntArray:
         """Group of every neuron, by the nearest subcluster."""
@@ -103,18 +100,6 @@ class _Fold:
         if key not in self._nearest:
             self._nearest[key] = nearest(self.data.points, grouping.subclusters.centres)
         return grouping.groups[self._nearest[key]]
-
-    def prisms(self, grouping: Grouping) -> CountedPrisms:
-        """Prisms between the grouping's subclusters."""
-        found = grouping.subclusters
-        if id(found) not in self._prisms:
-            self._prisms[id(found)] = counted_prisms(
-                self.data.points @ found.whitener,
-                found.centres @ found.whitener,
-                found.pairs,
-                self.data.training,
-            )
-        return self._prisms[id(found)]
 
     def counts(self, n_groups: int, donors: IntArray | None) -> list[FloatArray | None]:
         """Held-out counts at the weakest boundaries of a level; None for those that the fold does not have.
@@ -127,9 +112,7 @@ class _Fold:
         labels = self.labels(grouping)
         if donors is not None and of_one_donor(labels, donors).any():
             return []
-        counted = count_boundaries(
-            self.data, labels, grouping.weakest, self.prisms(grouping), grouping.groups
-        )
+        counted = count_boundaries(self.data, labels, grouping.weakest)
         # Subclusters of a real boundary may hold few neurons: of the three candidates the path tells the weakest two.
         counted = sorted(counted, key=lambda one: -one.p_training)[:2]
         return [one.held_out if one.p_training <= _PATH_P else None for one in counted]

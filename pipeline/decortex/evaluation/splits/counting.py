@@ -1,4 +1,4 @@
-"""Held-out counts at one boundary between two groups, in the three ways of `evidence.KINDS`."""
+"""Held-out counts at one boundary between two groups, in the two ways of `evidence.KINDS`."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class CountedBoundary:
 
     Parameters
     ----------
-    held_out : ndarray, shape (n_held_out, 3, 2)
+    held_out : ndarray, shape (n_held_out, 2, 2)
         Neurons between and beside, in the order of `evidence.KINDS`.
     p_training : float
         Of the path's valley on the training neurons.
@@ -153,10 +153,8 @@ def count_boundaries(
     data: FoldData,
     labels: IntArray,
     pairs: Sequence[tuple[int, int]],
-    prisms: CountedPrisms | None,
-    groups: IntArray,
 ) -> list[CountedBoundary]:
-    """All three counts of some boundaries.
+    """Both counts of some boundaries.
 
     Parameters
     ----------
@@ -164,17 +162,11 @@ def count_boundaries(
         Group of every neuron, training and held out; below 0: none.
     pairs : sequence of (int, int)
         Groups on either side.
-    prisms : CountedPrisms or None
-        Between subclusters; None where there are none.
-    groups : ndarray of int64
-        Group of every subcluster.
     """
     counted = []
     for a, b in pairs:
         held_out = np.zeros((int((~data.training).sum()), len(KINDS), 2))
         held_out[:, 0], p_training = count_path(data, labels, a, b)
         held_out[:, 1] = count_centres(data, labels, a, b)
-        if prisms is not None:
-            held_out[:, 2] = prisms.count(groups, a, b, data.held_out)
         counted.append(CountedBoundary(held_out, p_training))
     return counted

@@ -21,7 +21,7 @@ from decortex.evaluation.splits.result import Boundary, ValleyCount
 FloatArray = NDArray[np.float64]
 
 # Kinds of count of a boundary, in the order of the arrays that hold them.
-KINDS = ("path", "centres", "subclusters")
+KINDS = ("path", "centres")
 
 
 def valley_p(between: Any, beside: Any) -> FloatArray:
@@ -80,24 +80,25 @@ def valley_count(counts: FloatArray, config: SplitConfig) -> ValleyCount:
 
 
 def boundary(counts: FloatArray, fold_share: float, config: SplitConfig) -> Boundary:
-    """Combine the three counts of a boundary.
+    """Combine the two counts of a boundary.
 
-    The density path follows bends and is enough by itself. The prisms have more power, but a prism across a bend
-    shows a valley that is none: they count only together, and only if the path's p is at most
-    `path_consent` times theirs.
+    The prism has more power, but across a bend it shows a valley that is none: it counts only if the path's p is at
+    most `path_consent` times its own. The density path follows bends and is enough by itself, at a level that is
+    `path_factor` times stricter.
 
     Parameters
     ----------
-    counts : ndarray, shape (n_donors, 3, 2)
+    counts : ndarray, shape (n_donors, 2, 2)
         Neurons between and beside, per donor and kind of count.
     """
-    path, centres, subclusters = (valley_count(counts[:, kind], config) for kind in range(len(KINDS)))
-    together = max(centres.p, subclusters.p, path.p / config.path_consent)
-    p = min(path.p, together) if fold_share >= config.min_fold_share else 1.0
-    return Boundary(p, path, centres, subclusters, float(fold_share))
+    path, centres = (valley_count(counts[:, kind], config) for kind in range(len(KINDS)))
+    p = 1.0
+    if fold_share >= config.min_fold_share:
+        p = min(1.0, config.path_factor * path.p, max(centres.p, path.p / config.path_consent))
+    return Boundary(p, path, centres, float(fold_share))
 
 
 def can_decide(one: Boundary, config: SplitConfig) -> bool:
     """Whether enough neurons were counted beside the valley for an empty one to reach the level."""
-    most = max(one.path.n_beside, one.centres.n_beside, one.subclusters.n_beside)
-    return bool(valley_p(0.0, most) <= config.alpha)
+    smallest = min(config.path_factor * valley_p(0.0, one.path.n_beside), valley_p(0.0, one.centres.n_beside))
+    return bool(smallest <= config.alpha)

@@ -13,12 +13,12 @@ from decortex.clustering import check_points, check_seed
 from decortex.errors import InputError
 from decortex.evaluation.association import holm
 from decortex.evaluation.splits.config import SplitConfig
-from decortex.evaluation.splits.counting import CountedPrisms, FoldData, count_boundaries, counted_prisms
+from decortex.evaluation.splits.counting import FoldData, count_boundaries
 from decortex.evaluation.splits.evidence import KINDS, boundary, can_decide
 from decortex.evaluation.splits.folds import donor_codes, draw_folds, of_one_donor
 from decortex.evaluation.splits.preparation import prepare
 from decortex.evaluation.splits.result import BoundaryStatus, GroupPair, PartitionTest
-from decortex.evaluation.splits.subclusters import gabriel_pairs, kmeans, whitener
+from decortex.evaluation.splits.subclusters import kmeans, whitener
 from decortex.labels import check_labels
 
 FloatArray = NDArray[np.float64]
@@ -150,40 +150,33 @@ def _fold_counts(
     rng: np.random.Generator,
 ) -> Iterator[FloatArray | None]:
     """Held-out counts of every pair in one fold; None where a group has no training neurons."""
-    centres, group_of, root = _group_subclusters(points[training], groups[training], config, rng)
+    root = _whitener_within(points[training], groups[training], config, rng)
     if root is None:
         yield from (None for _ in pairs)
         return
-    prisms: CountedPrisms | None = None
-    neighbours = gabriel_pairs(centres @ root)
-    if len(neighbours):
-        prisms = counted_prisms(points @ root, centres @ root, neighbours, training)
     data = FoldData(points, training, points @ root, rng)
     # Groups without training neurons have no centre: the others are numbered anew.
     number = {int(group): index for index, group in enumerate(np.unique(groups[training]))}
     renumbered = np.array([number.get(int(group), -1) for group in groups])
-    numbers_of = np.array([number[int(group)] for group in group_of])
     for a, b in pairs:
         if a in number and b in number:
-            yield count_boundaries(data, renumbered, [(number[a], number[b])], prisms, numbers_of)[0].held_out
+            yield count_boundaries(data, renumbered, [(number[a], number[b])])[0].held_out
         else:
             yield None
 
 
-def _group_subclusters(
+def _whitener_within(
     x: FloatArray, groups: IntArray, config: SplitConfig, rng: np.random.Generator
-) -> tuple[FloatArray, IntArray, FloatArray | None]:
-    """k-means subclusters inside every group, in proportion to its size; their groups and whitening."""
+) -> FloatArray | None:
+    """Whitening by k-means subclusters inside every group, in proportion to its size."""
     most = max(config.subclusters)
-    centres, group_of, residuals = [], [], []
+    residuals = []
     for group in np.unique(groups):
         own = x[groups == group]
         k = int(min(round(most * len(own) / len(x)), len(own) // config.min_per_subcluster))
         found, labels = kmeans(own, max(k, 1), rng)
-        centres.append(found)
-        group_of.append(np.full(len(found), group))
         residuals.append(own - found[labels])
-    return np.concatenate(centres), np.concatenate(group_of), whitener(np.concatenate(residuals))
+    return whitener(np.concatenate(residuals))
 
 
 def _n_apart(joined: list[tuple[int, int]], n_groups: int) -> int:

@@ -42,13 +42,11 @@ class Boundary:
     Parameters
     ----------
     p : float
-        The density path alone, or the two prisms together where the path consents.
+        The density path alone, at a stricter level, or the prism where the path consents.
     path : ValleyCount
         At the least dense point of the densest path between the two groups.
     centres : ValleyCount
         In the prism between the centres of the two groups.
-    subclusters : ValleyCount
-        In the prisms between subclusters on either side.
     fold_share : float
         Share of the folds whose training neurons have such a boundary.
     """
@@ -56,7 +54,6 @@ class Boundary:
     p: float
     path: ValleyCount
     centres: ValleyCount
-    subclusters: ValleyCount
     fold_share: float
 
 

@@ -46,20 +46,22 @@ def test_a_shallow_valley_is_none_however_many_neurons():
     assert valley_count(np.array([[8000.0, 10_000]]), CONFIG).p == 1
 
 
-def test_prisms_count_together_and_with_the_paths_consent():
-    def judged(path, centres, subclusters, share=1.0):
-        return boundary(np.array([[path, centres, subclusters]], dtype=float), share, CONFIG)
+def test_a_prism_counts_with_the_paths_consent_and_a_path_alone_at_a_stricter_level():
+    def judged(path, centres, share=1.0):
+        return boundary(np.array([[path, centres]], dtype=float), share, CONFIG)
 
     clear, none, weak = (0, 20), (15, 15), (6, 16)
-    assert judged(clear, none, none).p == judged(clear, none, none).path.p
-    assert judged(none, clear, clear).p == pytest.approx(0.1)  # a path at p = 1 consents to no less
-    assert judged(weak, clear, none).p == judged(weak, clear, none).path.p
-    both = judged(weak, clear, clear)
-    assert both.p == pytest.approx(both.path.p / CONFIG.path_consent)
-    assert judged(clear, clear, clear, share=0.5).p == 1
+    assert judged(clear, none).p == pytest.approx(CONFIG.path_factor * judged(clear, none).path.p)
+    # A path that sees no valley consents to nothing that would pass.
+    assert CONFIG.alpha < judged(none, clear).p == pytest.approx(1 / CONFIG.path_consent)
+    both = judged(weak, clear)
+    assert CONFIG.alpha > both.p == pytest.approx(both.path.p / CONFIG.path_consent)
+    assert judged(clear, weak).p == pytest.approx(CONFIG.path_factor * judged(clear, weak).path.p)
+    assert judged(none, none).p == 1
+    assert judged(clear, clear, share=0.4).p == 1
 
 
 def test_too_few_neurons_beside_decide_nothing():
-    few, enough = (boundary(np.array([[[0, n], [0, n], [0, n]]], dtype=float), 1.0, CONFIG) for n in (5, 6))
+    few, enough = (boundary(np.array([[[0, n], [0, n]]], dtype=float), 1.0, CONFIG) for n in (4, 5))
     assert not can_decide(few, CONFIG)
     assert can_decide(enough, CONFIG)

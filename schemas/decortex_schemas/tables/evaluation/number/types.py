@@ -22,6 +22,8 @@ TYPES_SEED = 0
 class TypeCount(Computation):
     """How many types of neurons stand apart in one embedding, if any; needs no clustering method and no K."""
 
+    version = 2  # 1: prisms between subclusters were counted too, at a level of .02
+
     definition = f"""
     # Number of types of neurons that stand apart
     -> Embedding
