@@ -140,9 +140,10 @@ def _count(points: FloatArray, codes: IntArray | None, seed: int, config: SplitC
             levels = _levels(folds, of_deciding, n_repeats, config)
     passed = [level for level in levels if level.passed]
     if not passed:
-        # Of two equal halves of a cloud a window holds about a sixth of the neurons.
-        decidable = bool(valley_p(0, n_deciding / _PER_WINDOW) <= config.alpha) or any(
-            can_decide(one, config) for level in levels for one in level.boundaries
+        # Of two equal halves of a cloud a window holds about a sixth of the neurons; too few have no subclusters.
+        decidable = any(fold.levels for fold in folds) and (
+            bool(valley_p(0, n_deciding / _PER_WINDOW) <= config.alpha)
+            or any(can_decide(one, config) for level in levels for one in level.boundaries)
         )
         return replace(none, status="none" if decidable else "undecided", levels=levels, n_repeats=n_repeats)
     n_types = passed[-1].n_types
