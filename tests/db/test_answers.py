@@ -16,7 +16,7 @@ from decortex_ops.cli import main
 from decortex_ops.reports import report
 from decortex_ops.workers import queues_empty
 from decortex_schemas import queries
-from decortex_schemas.queries.answering import ANSWERS, QUESTIONS, p_text
+from decortex_schemas.queries.answering import ANSWERS, QUESTIONS
 from decortex_schemas.queries.answering.study_answers import _simultaneous
 from decortex_schemas.register import declare_plan
 from decortex_schemas.tables import freeze_study
@@ -69,10 +69,9 @@ def test_its_numbers_are_those_of_the_tables(lab: str, told: list[dict[str, Any]
     assert finetuning["effect"] == max(changes)
     assert "the most of two fine-tunings" in finetuning["sentence"]
     counted = schemas.TypeCount & (schemas.Study.Model & {"study": lab}).proj()
-    assert set(counted.to_arrays("types_status")) == {"none"}
-    smallest = min(counted.to_arrays("p_smallest"))
-    assert types["answer"] == "not established"
-    assert f"in any of two networks (smallest {p_text(smallest)} against a single group)" in types["sentence"]
+    assert set(counted.to_arrays("types_status")) == {"undecided"}  # 36 neurons make no two subclusters
+    assert types["answer"] == "undecided"
+    assert "too few neurons to say whether types stand apart in two networks" in types["sentence"]
 
 
 def test_two_networks_have_one_change_and_no_interval(told: list[dict[str, Any]]) -> None:

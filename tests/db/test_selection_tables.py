@@ -105,7 +105,7 @@ def test_types_that_stand_apart_come_first(study: str, monkeypatch: Any, capsys:
     with pytest.raises(SystemExit):
         main()
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("How many types of neurons are there? NOT ESTABLISHED")
+    assert lines[0].startswith("How many types of neurons are there? UNDECIDED: There are too few neurons")
     assert lines[1] == ""
     assert lines[2 : 2 + len(counted)] == [
         f"network {own['model_seed']}: {own['sentence']}" for own in counted

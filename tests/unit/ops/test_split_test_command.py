@@ -73,7 +73,7 @@ def test_the_sentence_comes_first(files, capsys, monkeypatch):
     text = said(capsys, monkeypatch, *files)
     head = "labels.csv on x.npy: 2 of 3 groups stand apart, once those without a valley between them are joined: "
     assert text.startswith(
-        f"{head}2 of 3 pairs have a valley (p at most 0.02; 2 after correction over all pairs), 0"
+        f"{head}2 of 3 pairs have a valley (p at most 0.05; 2 after correction over all pairs), 0"
     )
     assert f"({3 * N - 2} neurons of 3 animals, whole animals held out)" in text.splitlines()[0]
     assert "optimistic for a clustering of these features" in text
