@@ -290,16 +290,17 @@ def store_full(lab: FaultLab) -> None:
 
 # Files of the store are refused with one error until a signal says that somebody has mended it.
 REFUSING = """
-import os, signal
+import builtins, os, signal
 from pathlib import Path
 broken = [True]
 signal.signal(signal.SIGUSR1, lambda *_: broken.clear())
-original = Path.open
-def refuse(self, mode='r', *rest, **more):
-    if broken and str(self).startswith(os.environ['DECORTEX_STORE']) and mode == {mode!r}:
-        raise OSError({number}, os.strerror({number}), {name})
-    return original(self, mode, *rest, **more)
-Path.open = refuse
+def refusing(original):
+    def refuse(path, mode='r', *rest, **more):
+        if broken and str(path).startswith(os.environ['DECORTEX_STORE']) and mode == {mode!r}:
+            raise OSError({number}, os.strerror({number}), {name})
+        return original(path, mode, *rest, **more)
+    return refuse
+Path.open, builtins.open = refusing(Path.open), refusing(builtins.open)
 """
 
 
@@ -309,7 +310,7 @@ def store_refuses(lab: FaultLab) -> None:
     table = lab.rng.choice(["Embedding", "Clustering"])  # writes a file; reads one
     folder = lab.begin(table)
     number = lab.rng.choice([errno.EACCES, errno.EROFS, errno.ESTALE, errno.EIO])
-    mode, name = "xb" if table == "Embedding" else "rb", lab.rng.choice(["str(self)", "None"])
+    mode, name = "xb" if table == "Embedding" else "rb", lab.rng.choice(["str(path)", "None"])
     code = REFUSING.format(number=number, name=name, mode=mode)
     with ended(lab.worker(table, folder, code=code)) as worker:
         await_text(worker, "store: StoreError")
