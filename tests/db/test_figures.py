@@ -58,15 +58,15 @@ def test_every_figure_is_drawn_from_rows(name: str, lab: str, selection: str) ->
 
 def test_a_map_and_its_violins_hold_the_stored_arrays(lab: str) -> None:
     axes = draw_figure("map", lab, CHOSEN["map"]).figure.axes[0]
-    view = (
-        schemas.EmbeddingView & {"dataset": "small", "model_seed": 0} & (schemas.ViewSpec & "kind = 'pca'")
-    ).fetch1("points")
+    embedded = ((schemas.Study.Model.proj() * schemas.Study.Embedding.proj()) & {"study": lab}).proj()
+    drawn_here = schemas.EmbeddingView & embedded & {"dataset": "small", "model_seed": 0}
+    view = (drawn_here & (schemas.ViewSpec & "kind = 'pca'")).fetch1("points")
     types = (schemas.Dataset.Neuron & {"dataset": "small"}).to_arrays("true_type", order_by="neuron_idx")
     for value, dots in zip(sorted(set(types)), axes.collections, strict=True):
         np.testing.assert_allclose(dots.get_offsets(), view[types == value], rtol=1e-6)
     drawn = draw_figure("performance", lab, CHOSEN["performance"])
     partition = {"dataset": "small", "method": "kmeans", "k": 3, "model_seed": 0, "seed": 0}
-    sizes = (schemas.Clustering.Cluster & partition).to_arrays("size", order_by="cluster")
+    sizes = (schemas.Clustering.Cluster & partition & embedded).to_arrays("size", order_by="cluster")
     labels = [tick.get_text() for tick in drawn.figure.axes[0].get_xticklabels()]
     assert labels == [f"{cluster}\nn={size}" for cluster, size in enumerate(sizes)]
     assert drawn.env_ids
