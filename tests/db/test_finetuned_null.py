@@ -54,7 +54,11 @@ def study(lab: str) -> str:
 
 
 def nulls() -> list[dict[str, Any]]:
-    return (schemas.NullDataset & {"parent_dataset": "small", "cores": "kept"}).to_dicts(order_by="null_seed")
+    networks = schemas.Study.Model & {"study": STUDY}
+    drawn_from = networks.proj(
+        parent_dataset="dataset", parent_spec_id="model_spec_id", generator_seed="model_seed"
+    )
+    return (schemas.NullDataset & drawn_from & {"cores": "kept"}).to_dicts(order_by="null_seed")
 
 
 def test_the_chain_is_filled_on_every_null(study: str) -> None:

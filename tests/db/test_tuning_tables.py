@@ -90,7 +90,7 @@ def test_every_network_is_shown_the_stimuli(shown: str) -> None:
 
 
 def test_stimuli_are_those_of_the_partition(shown: str) -> None:
-    keys = ClusterStimuli.keys()
+    keys = (ClusterStimuli & {"dataset": DATASET}).keys()
     assert {int(key["k"]) for key in keys} == {3}
     row = (ClusterStimuli & keys[0]).fetch1()
     network = load_network(schemas.TrainedModel & keys[0])
