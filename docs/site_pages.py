@@ -97,7 +97,7 @@ def _from_docs(name: str) -> str:
 
 def _first_page() -> str:
     text = _from_docs("README.md").replace('src="docs/', 'src="')
-    text = text.replace("[docs/tutorials](tutorials)", "[tutorials](tutorials/01_first_results.md)")
+    text = text.replace("[docs/tutorials](tutorials)", "[tutorials](tutorials/01_how_many_types.md)")
     text = re.sub(r"\[CHANGELOG.md\]\(CHANGELOG.md\)", "[CHANGELOG.md](changelog.md)", text)
     return re.sub(r"\[([^\]]+)\]\((?:CONTRIBUTING\.md|docker-compose\.yml|LICENSE)\)", r"\1", text)
 

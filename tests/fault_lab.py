@@ -333,7 +333,7 @@ def await_text(process: ForkedProcess, text: str, seconds: float = 300) -> None:
 
 
 def computed(folder: Path) -> list[str]:
-    """Keys that a worker computed, one a line, in order."""
+    """Keys that a worker computed, one per line, in order."""
     path = folder / "computed"
     return path.read_text().splitlines() if path.exists() else []
 

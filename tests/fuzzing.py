@@ -262,7 +262,7 @@ def fuzz(
 
 
 def main() -> None:
-    """Run for minutes; one line a kind of failure, exit status 1 if there is one."""
+    """Run for minutes; one line per kind of failure, exit status 1 if there is one."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

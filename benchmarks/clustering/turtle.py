@@ -1,7 +1,7 @@
 """TURTLE and the vote beside known types, on simulated networks and on embeddings with structure of their own.
 
-One JSON object a line: for every generator the adjusted Rand index to the known types of each network's k-means, of the
-vote over them, and of TURTLE, which is given the embeddings alone.
+One JSON object per line: for every generator the adjusted Rand index to the known types of each network's k-means, of
+the vote over them, and of TURTLE, which is given the embeddings alone.
 
 - ``cortex``: networks trained from several seeds on one simulated cortex.
 - ``private``: three embeddings that share four types, each with four groups of its own that are further apart.

@@ -1,6 +1,6 @@
 """What a view costs and what it keeps, on neurons with types and on neurons without any.
 
-Run: python benchmarks/clustering/views.py [--neurons 2000 7000] [--kinds pca tsne umap]; one JSON object a line.
+Run: python benchmarks/clustering/views.py [--neurons 2000 7000] [--kinds pca tsne umap]; one JSON object per line.
 """
 
 from __future__ import annotations

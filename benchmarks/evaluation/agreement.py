@@ -1,4 +1,4 @@
-"""Seconds and memory of agreement, consensus and stability at the lab's scale; one JSON object a line."""
+"""Seconds and memory of agreement, consensus and stability at the lab's scale; one JSON object per line."""
 
 from __future__ import annotations
 

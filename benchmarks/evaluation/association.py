@@ -1,4 +1,4 @@
-"""Processor time and memory of performance by cluster on 54,000 neurons: one JSON object a line, one core.
+"""Processor time and memory of performance by cluster on 54,000 neurons: one JSON object per line, one core.
 
 python benchmarks/evaluation/association.py                 # a grid of 30 K by 10 seeds
 python benchmarks/evaluation/association.py --seeds 1       # a tenth of it

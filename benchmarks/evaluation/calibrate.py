@@ -1,4 +1,4 @@
-"""Error rates of the tests and coverage of the intervals, from simulated data: one JSON object a line.
+"""Error rates of the tests and coverage of the intervals, from simulated data: one JSON object per line.
 
     python benchmarks/evaluation/calibrate.py --sets 2000 > calibration.jsonl
     python benchmarks/evaluation/calibrate.py --table calibration.jsonl          # the same as a table for the docs
@@ -362,9 +362,9 @@ def table(path: Path) -> str:
 
 
 def main() -> None:
-    """Print one line a test and scenario, progress beside it."""
+    """Print one line per test and scenario, progress beside it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--sets", type=int, default=2000, help="simulated data sets a row")
+    parser.add_argument("--sets", type=int, default=2000, help="simulated data sets per row")
     parser.add_argument("--tests", nargs="+", default=[], help="rejection rates of these only, no intervals")
     parser.add_argument(
         "--scenarios", nargs="+", default=[], help="only scenarios that hold one of these texts"

@@ -1,4 +1,4 @@
-"""Everything that evaluates a grid of K by seeds on 54,000 neurons, really run: time, memory; one JSON object a line.
+"""Everything that evaluates a grid of K by seeds on 54,000 neurons, really run: time, memory; one JSON object per line.
 
 python benchmarks/evaluation/scale.py                        # 30 K by 10 seeds, every call made, two processes
 python benchmarks/evaluation/scale.py --share 0.1            # of what one partition or K takes alone, every tenth
@@ -156,7 +156,7 @@ def of_count(lab: Lab, k: int) -> Seconds:
 
 
 def figure(k: int, value: float) -> CriterionValue:
-    """One figure of one K."""
+    """One value of one K."""
     return CriterionValue("stability", k, value, None, None, 0, "ok")
 
 

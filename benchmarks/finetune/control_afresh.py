@@ -1,4 +1,4 @@
-"""Do networks agree better after fine-tuning, or after as many epochs without it? One JSON object a line.
+"""Do networks agree better after fine-tuning, or after as many epochs without it? One JSON object per line.
 
     python benchmarks/finetune/control_afresh.py STUDY
 
@@ -52,7 +52,7 @@ def afresh(row: Mapping[str, Any]) -> Labels:
 
 
 def rows_of(study: str) -> list[dict[str, Any]]:
-    """One row a start and control."""
+    """One row per start and control."""
     tuned = schemas.DECFinetune.proj() * schemas.FinetuneSpec.proj(*CONTROL) & asked_members(study)
     members: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
     for row in (tuned & "schedule_id IS NOT NULL").to_dicts(order_by="KEY"):

@@ -7,7 +7,7 @@ collapse, the one whose two partitions agree best is chosen, the smaller beta wh
 ten other generator seeds: adjusted Rand index to the types against its own start, the equal-epoch control clustered
 afresh, and k-means, GMM, SEC and LDMGI on the same untouched embedding.
 
-One JSON object a line, appended to --out as well; what stands there is not computed again:
+One JSON object per line, appended to --out as well; what stands there is not computed again:
 `part` is 'rule' (core, generator, variant, agreement, retained, status), 'choice', 'judged' (core, generator,
 partition, ari, correlation) or 'difference' (the chosen variant against each partition, paired over generators,
 95 % interval).

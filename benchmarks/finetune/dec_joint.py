@@ -10,7 +10,7 @@ optimiser, rates and batches going on. Each state is clustered by every method a
 readouts, of the equivariant core their Fourier magnitudes over orientation, inside which agreement does not follow
 orientation.
 
-One JSON object a line, appended to --out; what stands there is not computed again. `part` is
+One JSON object per line, appended to --out; what stands there is not computed again. `part` is
 
 - 'state': core, spread, generator, surrogate, epochs, network, m, k, variant, state, method, labels, truth (adjusted
   Rand index), validation and test (mean correlation to average), moved (share of labels that left their start), status;

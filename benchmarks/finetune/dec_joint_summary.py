@@ -64,12 +64,12 @@ def summarise(rows: Iterable[Row]) -> list[Row]:
             }
         )
     names = ("epochs", "core", "spread", "surrogate", "m", "k", "role", "variant", "state", "method")
-    figures = ("agreement", "truth", "moved", "retained_validation", "retained")
+    measures = ("agreement", "truth", "moved", "retained_validation", "retained")
     return [
         {
             "part": "summary",
             **dict(zip(names, key, strict=True)),
-            **{name: _mean([one[name] for one in found]) for name in figures},
+            **{name: _mean([one[name] for one in found]) for name in measures},
             "statuses": sorted({status for one in found for status in one["statuses"]}),
             "n_networks": min(one["n_networks"] for one in found),
             "n_generators": len(found),

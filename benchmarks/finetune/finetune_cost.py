@@ -143,7 +143,7 @@ def part_of(run: _Run) -> None:
 
 
 def time_steps(arguments: argparse.Namespace, names: list[str]) -> list[dict[str, Any]]:
-    """One row a variant: milliseconds a step with and without the loss, and their ratio."""
+    """One row per variant: milliseconds per step with and without the loss, and their ratio."""
     n_steps, batch_size = arguments.steps, 64
     data = recordings(8000, n_steps, batch_size)
     schedule = TrainingConfig(
@@ -203,7 +203,7 @@ def clustering_part(name: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure and print one JSON object a line."""
+    """Measure and print one JSON object per line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument(

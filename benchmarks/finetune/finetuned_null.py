@@ -1,11 +1,11 @@
 """What fine-tuning does to agreement between networks where there are types, and where there are none.
 
 A small simulated cortex, a few networks, k-means, and every variant from there (readouts over a core that stays); then
-the same on recordings drawn from surrogate readouts (`decortex.finetune.null`). One JSON object a line; the last ones,
-`part` 'test', hold for every variant whether agreement after fine-tuning, and its change, exceed what the same variant
-does to neurons without types. With --spread 1 the recordings are a continuum themselves: a variant that exceeds its
-null there has made types up. The tables do all of this at scale (docs/science/nulls.md); here it takes minutes and no
-database.
+the same on recordings drawn from surrogate readouts (`decortex.finetune.null`). One JSON object per line; the last
+ones, `part` 'test', hold for every variant whether agreement after fine-tuning, and its change, exceed what the same
+variant does to neurons without types. With --spread 1 the recordings are a continuum themselves: a variant that exceeds
+its null there has made types up. The tables do all of this at scale (docs/science/nulls.md); here it takes minutes and
+no database.
 """
 
 from __future__ import annotations

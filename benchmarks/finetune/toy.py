@@ -1,4 +1,4 @@
-"""The toy problem with known centres: one JSON object a line for every fine-tuning variant and seed."""
+"""The toy problem with known centres: one JSON object per line for every fine-tuning variant and seed."""
 
 from __future__ import annotations
 

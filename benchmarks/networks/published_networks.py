@@ -27,7 +27,7 @@ from torch import nn
 HEIGHT, WIDTH = 14, 17
 N_IMAGES = 3
 
-# name -> (core options, readout class, readout options, neurons a session)
+# name -> (core options, readout class, readout options, neurons per session)
 PREDICTOR = {"hidden_layers": 1, "hidden_features": 7, "final_tanh": True}
 SENSORIUM = {"depth_separable": True, "stack": -1, "pad_input": False, "bias": False, "momentum": 0.9}
 CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any], list[int]]] = {

@@ -1,8 +1,8 @@
-"""Train a recipe on recordings, several seeds, and score it. One JSON object a network.
+"""Train a recipe on recordings, several seeds, and score it. One JSON object per network.
 
     python benchmarks/networks/recipe.py FOLDER [--recipe macaque_v4_large] [--seeds 0 1 2] [--epochs N]
 
-FOLDER holds sessions as `decortex import cowley-v4` writes them. Progress goes to standard error: a line an epoch.
+FOLDER holds sessions as `decortex import cowley-v4` writes them. Progress goes to standard error: a line per epoch.
 `--embeddings OUT` keeps every network's readout features with the animal of each neuron, for `published_types.py`.
 """
 

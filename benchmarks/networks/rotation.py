@@ -1,6 +1,6 @@
 """What orientation hides and what finds the types all the same: the simulated cortex, plain and equivariant cores.
 
-One JSON object a line: `spread, seed, core, embedding, method, ari, correlation, of_ceiling, seconds`. The types are
+One JSON object per line: `spread, seed, core, embedding, method, ari, correlation, of_ceiling, seconds`. The types are
 known and used for the score alone. Usage:
 
     python benchmarks/networks/rotation.py [--spreads 0 0.5 1] [--seeds 3]

@@ -85,7 +85,7 @@ def timed(epochs: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    """Print seconds an epoch and the ratios to the bare loop."""
+    """Print seconds per epoch and the ratios to the bare loop."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(1)
     data = recordings()
@@ -114,7 +114,7 @@ def main() -> None:
     for name, values in seconds.items():
         ratios = np.array(values) / bare
         sys.stdout.write(
-            f"{name:10} {np.median(values):7.3f} s an epoch of {N_STEPS} steps,"
+            f"{name:10} {np.median(values):7.3f} s per epoch of {N_STEPS} steps,"
             f" {np.median(ratios):.3f} times the bare loop ({ratios.min():.3f} to {ratios.max():.3f})\n"
         )
 

@@ -141,7 +141,7 @@ def main() -> None:
     n_steps = -(-size.n_clips // how.batch_size)
     for name, values in seconds.items():
         ratios = np.array(values) / np.array(seconds.get("bare loop", values))
-        sys.stdout.write(f"{name:10} {np.median(values):7.3f} s an epoch of {n_steps} steps")
+        sys.stdout.write(f"{name:10} {np.median(values):7.3f} s per epoch of {n_steps} steps")
         if "bare loop" in seconds:
             sys.stdout.write(
                 f", {np.median(ratios):.3f} times the bare loop ({ratios.min():.3f} to {ratios.max():.3f})"

@@ -1,4 +1,4 @@
-"""Many viewers at once on a large database: seconds a page, queries that failed, and a worker beside them.
+"""Many viewers at once on a large database: seconds per page, queries that failed, and a worker beside them.
 
 A database of its own is filled with clusterings (rows as a worker inserts them, labels drawn at random), a dashboard
 is started on it as `decortex dashboard` starts it, and viewers open pages as browsers do, some seconds apart. A worker

@@ -148,7 +148,7 @@ def put_choices(lab: LabStudy) -> None:
     lab.put(schemas.SeedNullFit, joint)
     at = [{"at_k": k, "criterion": name} for k in lab.size.counts for name in criteria]
     agreed = [{"at_k": k, "criterion": "seed_agreement"} for k in lab.size.counts]
-    lab.put(schemas.SeedNullFit.Value, ({**one, **figure} for one in joint for figure in agreed))
+    lab.put(schemas.SeedNullFit.Value, ({**one, **value} for one in joint for value in agreed))
     lab.put(schemas.KSelection, ({**one, "decision_k": 8} for one in chosen))
     lab.put(
         schemas.KSelection.Count,
@@ -158,10 +158,10 @@ def put_choices(lab: LabStudy) -> None:
         schemas.KSelection.Choice,
         ({**one, "criterion": name, "choice": 8} for one in chosen for name in criteria),
     )
-    lab.put(schemas.KSelection.Value, ({**one, **figure} for one in chosen for figure in at))
+    lab.put(schemas.KSelection.Value, ({**one, **value} for one in chosen for value in at))
     lab.put(
         schemas.KSelection.Excess,
-        ({**one, **figure, "null_kind": kind} for one in chosen for figure in at for kind in NULL_KINDS),
+        ({**one, **value, "null_kind": kind} for one in chosen for value in at for kind in NULL_KINDS),
     )
     lab.put(
         schemas.KSelection.Network,

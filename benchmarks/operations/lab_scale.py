@@ -36,7 +36,7 @@ def fill_lab(size: Size, *, seed: int = 0, say: Callable[[str], None] = lambda l
     seed : int
         Of the random numbers.
     say : callable
-        Takes one line a stage.
+        Takes one line per stage.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def fill_lab(size: Size, *, seed: int = 0, say: Callable[[str], None] = lambda l
 
 
 class _Filler(LabStudy):
-    """Base rows are made here, one a method and number of clusters; the server multiplies them over the seeds."""
+    """Base rows are made here, one per method and number of clusters; the server multiplies them over the seeds."""
 
     def fill(self) -> str:
         self.declare()

@@ -152,7 +152,7 @@ class LabStudy(RowWriter):
         return [str(row["metric"]) for row in schemas.Metric().to_dicts()]
 
     def cells(self) -> list[Row]:
-        """One key a method and number of clusters, without seeds."""
+        """One key per method and number of clusters, without seeds."""
         return [
             {**self.model, **self.embedding, **method, "k": k}
             for method in self.methods

@@ -275,7 +275,7 @@ class Soak:
             self.watch.note(text)
 
     def run(self, seconds: float, say: Say) -> dict[str, Any]:
-        """Run for so long, drain, and compare; returns the figures."""
+        """Run for so long, drain, and compare; returns the values."""
         (self.folder / "logs").mkdir()
         self.start()
         began = time.monotonic()
@@ -355,7 +355,7 @@ def _free_port() -> int:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the soak and print its figures as one JSON object."""
+    """Run the soak and print its values as one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--workers", type=int, default=8)

@@ -1,6 +1,6 @@
 """How often the choice of K is right: simulated embeddings with known types, and continua without any.
 
-One JSON object a line: scenario, true_k (null on a continuum), seed, criterion ('decision' for the combined one),
+One JSON object per line: scenario, true_k (null on a continuum), seed, criterion ('decision' for the combined one),
 decision (null for none), reason (of the combined one). Progress goes to standard error.
 
 `--distances 3 4 5` prints instead, for eight types at each distance of the nearest two, how many stand apart.

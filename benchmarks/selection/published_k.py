@@ -1,4 +1,4 @@
-"""Which number of clusters does a published network's readout support? One line a K, then the decision; no database.
+"""Which number of clusters does a published network's readout support? One line per K, then the decision; no database.
 
 Surrogates of a K are no longer drawn once too many were as stable as the data (the decision is the same); a z in
 brackets rests on fewer than the 19 surrogates that others rest on.
@@ -68,7 +68,7 @@ def say_signs(raw: NDArray[np.float64], sign: NDArray[np.float64]) -> None:
 
 
 def report(title: str, found: KSelection) -> None:
-    """Print one line a K, and the decision."""
+    """Print one line per K, and the decision."""
     print(title)
     print(f"{'K':>3} stability valleys groups  z over {', '.join(CONFIG.nulls)}; against it")
     for one, support in zip(found.criteria[1:], found.decision.support, strict=True):

@@ -1,4 +1,4 @@
-"""How often the number of types is right: level on continua, power on types; one JSON object a line.
+"""How often the number of types is right: level on continua, power on types; one JSON object per line.
 
 Lines are appended to `--out` and worlds, sizes and seeds that stand there are not run again, so that a long run can be
 interrupted and continued. `--table FILE` prints the tables of docs/science/number-of-types-measured.md and runs

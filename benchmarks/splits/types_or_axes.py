@@ -1,4 +1,4 @@
-"""How often 'types or axes' is right, on simulated embeddings whose target is known; one JSON object a line.
+"""How often 'types or axes' is right, on simulated embeddings whose target is known; one JSON object per line.
 
 Lines are appended to `--out` and worlds, sizes and seeds that stand there are not run again, so that a run can be
 interrupted and continued. `--table FILE` prints the tables of

@@ -20,7 +20,7 @@ CANCELLED = 1e-6  # of |x|^2 + |y|^2: below it the expansion has lost six digits
 MANY = 0.2  # share of the entries from which all are computed from differences
 CENTRE_ROWS = 4096  # neurons whose median stands for the median of all
 INNER_SHARE = 0.9  # of the neurons, by distance from the median, that a typical variance is taken of
-CHUNK = 2**22  # array elements a step
+CHUNK = 2**22  # array elements per step
 
 
 def robust_centre(x: FloatArray) -> FloatArray:

@@ -16,7 +16,7 @@ from tiny_chain import declare_tiny, fill_tiny
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """End a run of the faults with a line a fault: name, runs, failures."""
+    """End a run of the faults with a line per fault: name, runs, failures."""
     counts: dict[str, list[int]] = {}
     for outcome in ("passed", "failed", "error"):
         for report in terminalreporter.stats.get(outcome, []):

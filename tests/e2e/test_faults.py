@@ -1,6 +1,6 @@
 """Faults, each with real processes: after it every key is made once, nothing is lost, nothing held, rows as without it.
 
-`make faults` repeats each (REPEATS=20) and ends with a line a fault; `make test` runs each once.
+`make faults` repeats each (REPEATS=20) and ends with a line per fault; `make test` runs each once.
 """
 
 from __future__ import annotations

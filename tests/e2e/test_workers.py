@@ -161,7 +161,7 @@ def test_a_worker_takes_what_it_has_memory_for_and_what_is_urgent(
     urgent = ("SELECT COUNT(*), MIN(k), MAX(k), MIN(method) FROM `~~clustering` WHERE priority = 1",)
     assert lab.query(*urgent) == [(1, 3, 3, "gmm")]
 
-    # What it says, for machines: one JSON object a line.
+    # What it says, for machines: one JSON object per line.
     done = lab.run(
         "work", "--tables", "Clustering", "--max-calls", "1", "--max-memory", "64G", "--log", "json"
     )

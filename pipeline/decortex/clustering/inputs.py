@@ -23,7 +23,7 @@ def check_points(x: Any, *, name: str = "x") -> FloatArray:
     Parameters
     ----------
     x : array_like, shape (n_neurons, n_features)
-        One row a neuron.
+        One row per neuron.
     name : str
         What the message calls the array.
 

@@ -31,7 +31,7 @@ class KMeansConfig(BackendConfig):
     """Parameters of k-means."""
 
     n_init: int = Field(10, ge=1, description="k-means++ starts; the lowest sum of squares is kept")
-    max_iter: int = Field(300, ge=1, description="Lloyd iterations a start")
+    max_iter: int = Field(300, ge=1, description="Lloyd iterations per start")
     tol: float = Field(1e-4, ge=0, description="stop when centres move less, relative to the mean variance")
     n_screen: int = Field(
         10_000,

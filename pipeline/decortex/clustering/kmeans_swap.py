@@ -32,7 +32,7 @@ LEAST_GAIN = 1e-5  # relative fall of the sum of squares that is worth an exchan
 RACE = 30  # Lloyd iterations that the solutions close to the best do
 CLOSE_BEFORE, CLOSE_AFTER = 1e-3, 3e-4  # relative distance from the lowest sum of squares, before and after
 TO_THE_END = 2  # solutions at most that go on after that
-CHUNK = 2**22  # array elements a step
+CHUNK = 2**22  # array elements per step
 
 
 @dataclass(frozen=True)

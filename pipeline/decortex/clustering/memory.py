@@ -11,7 +11,7 @@ from decortex.errors import InputError
 _FLOAT = 8
 # Arrays like the points, and like a partition's scores (n_neurons, n_clusters), that a fit holds at once.
 _POINTS, _SCORES = 6, 24
-# Distances of a block of neurons to all others, with their order, while the neighbours are searched: bytes a neuron.
+# Distances of a block of neurons to all others, with their order, while the neighbours are searched: bytes per neuron.
 _SEARCH = 12 * 1024
 # Columns of the eigensolver's basis a wanted pair, with its guard.
 _BASIS, _GUARD = 16, 10

@@ -88,7 +88,7 @@ class ClusteringResult:
 
     @property
     def sizes(self) -> NDArray[np.int64]:
-        """Neurons a cluster, (n_clusters,)."""
+        """Neurons per cluster, (n_clusters,)."""
         return np.bincount(self.labels, minlength=self.n_clusters).astype(np.int64)
 
     @property

@@ -81,7 +81,7 @@ class ImagesWithBehaviour:
     images : FileTreeTrials
         Images, (channels, height, width).
     behaviour : tuple of FileTreeTrials
-        A vector a trial each; their values become the last channels, in this order.
+        A vector per trial each; their values become the last channels, in this order.
     """
 
     images: FileTreeTrials
@@ -122,7 +122,7 @@ def open_filetree(
     path : Path
         A session's folder, or a folder of such folders.
     behaviour : sequence of str
-        Folders of ``data`` whose vectors (one a trial) become channels behind those of the images, for example
+        Folders of ``data`` whose vectors (one per trial) become channels behind those of the images, for example
         ``('behavior', 'pupil_center')``. A shifter takes the last two channels for the pupil's x and y. Of videos
         these are (n_values, n_frames) per trial and vary over its frames.
     frame_rate : float, optional
@@ -207,7 +207,7 @@ def _open_session(root: Path, behaviour: tuple[str, ...]) -> tuple[Session, tupl
     neurons = read_neurons(root)
     if responses.shape != (len(neurons),):
         raise DatasetError(
-            f"{root}: a response should have one value a neuron, ({len(neurons)},) by"
+            f"{root}: a response should have one value per neuron, ({len(neurons)},) by"
             f" meta/neurons/unit_ids.npy, but the files of data/responses have shape {responses.shape}."
         )
     shape = _image_shape(images)
@@ -245,13 +245,13 @@ def _behaviour(root: Path, key: str, links: dict[str, str], used: NDArray[np.boo
     if len(found.shape) == 2 and 1 in found.shape:
         n_values = max(found.shape)
         raise DatasetError(
-            f"{found.folder}: behaviour should be a vector a trial, these are arrays of shape {found.shape}. If they"
+            f"{found.folder}: behaviour should be a vector per trial, these are arrays of shape {found.shape}. If they"
             f" are {n_values} values of one trial, save values.ravel(), shape ({n_values},); if one value at {n_values}"
             " times, save its mean over them, shape (1,)."
         )
     if len(found.shape) != 1:
         raise DatasetError(
-            f"{found.folder}: behaviour should be a vector a trial, these are arrays of shape {found.shape}"
+            f"{found.folder}: behaviour should be a vector per trial, these are arrays of shape {found.shape}"
             " (of videos?). Average them over the trial's time."
         )
     return found

@@ -123,13 +123,13 @@ def trial_files(root: Path, key: str, links: dict[str, str]) -> tuple[Path, tupl
         others = sorted(child.name for child in (root / "data").glob("*") if child.is_dir())
         raise DatasetError(
             f"{root} holds no {key}: the folder data/{folder.name} is missing (data/ has"
-            f" {', '.join(others) or 'nothing'}). A session needs one .npy file a trial there."
+            f" {', '.join(others) or 'nothing'}). A session needs one .npy file per trial there."
         )
     files = {path.stem: path.name for path in folder.glob("*.npy") if not path.name.startswith(".")}
     odd = sorted(stem for stem in files if not stem.isdecimal())
     if odd or not files:
         raise DatasetError(
-            f"{folder} should hold one file a trial, 0.npy, 1.npy, ..., but it has"
+            f"{folder} should hold one file per trial, 0.npy, 1.npy, ..., but it has"
             f" {', '.join(f'{stem}.npy' for stem in odd[:4]) or 'none'}."
         )
     by_number: dict[int, str] = {}

@@ -60,11 +60,11 @@ def read_neurons(root: Path) -> pd.DataFrame:
     if not units.exists():
         raise DatasetError(
             f"{root} has no neuron identities: meta/neurons/unit_ids.npy is missing. It should hold one"
-            " integer a neuron, in the order of the response files."
+            " integer per neuron, in the order of the response files."
         )
     unit_ids = integers(read_array(units), units)
     if unit_ids.ndim != 1 or len(unit_ids) == 0:
-        raise DatasetError(f"{units} should hold one integer a neuron, but has shape {unit_ids.shape}.")
+        raise DatasetError(f"{units} should hold one integer per neuron, but has shape {unit_ids.shape}.")
     n_neurons = len(unit_ids)
     table = pd.DataFrame({"session": root.name, "unit_id": unit_ids})
     for kind, name in (("animal", "animal_ids"), ("scan", "scan_idx"), ("area", "area")):
@@ -106,7 +106,7 @@ def column(path: Path, n_rows: int, row: str) -> NDArray[np.generic]:
     values = read_array(path)
     if values.shape != (n_rows,):
         raise DatasetError(
-            f"{path} should hold one value a {row}, shape ({n_rows},), but has shape {values.shape}."
+            f"{path} should hold one value per {row}, shape ({n_rows},), but has shape {values.shape}."
         )
     return values
 

@@ -20,7 +20,7 @@ _CHUNK_TRIALS = 256
 
 
 def write_filetree(recordings: Recordings, out: Path) -> None:
-    """Write recordings as a folder with one FileTreeDataset folder a session.
+    """Write recordings as a folder with one FileTreeDataset folder per session.
 
     The inverse of `decortex.data.filetree.open_filetree`. The folder appears under its name only when it is
     complete. What was read from another folder keeps its content, not its bytes: float32 is written,

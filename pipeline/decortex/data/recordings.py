@@ -19,7 +19,7 @@ NEURON_COLUMNS = ("session", "unit_id", "animal", "scan", "area")
 
 
 class Trials(Protocol):
-    """Read-only access to one array a trial, whether it lies in memory or on disk."""
+    """Read-only access to one array per trial, whether it lies in memory or on disk."""
 
     def __len__(self) -> int:
         """Return the number of trials."""

@@ -23,7 +23,7 @@ _FIELDS = {
     "pdf": {"title": "Title", "key": "Subject", "versions": "Keywords"},
     "png": {"title": "Title", "key": "Description", "versions": "Source"},
 }
-RESOLUTION = 300  # dots an inch, of png
+RESOLUTION = 300  # dots per inch, of png
 
 
 def figure_bytes(figure: Figure, kind: Kind = "svg", *, about: Mapping[str, str] | None = None) -> bytes:

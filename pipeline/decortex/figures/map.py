@@ -36,7 +36,7 @@ def view_map(
     Parameters
     ----------
     neurons : DataFrame
-        One row a neuron: ``x``, ``y`` (NaN: not placed) and the column that colours it. 'cluster' takes the colours
+        One row per neuron: ``x``, ``y`` (NaN: not placed) and the column that colours it. 'cluster' takes the colours
         of clusters, other whole numbers and text one colour a value, floats a scale.
     colour : str
         That column.

@@ -37,7 +37,7 @@ def performance_by_cluster(
     Parameters
     ----------
     neurons : DataFrame
-        One row a neuron: ``cluster`` (-1: in none) and ``score``; undefined scores are left out and counted.
+        One row per neuron: ``cluster`` (-1: in none) and ``score``; undefined scores are left out and counted.
     effect : mapping
         ``epsilon2_corrected`` with ``epsilon2_low``, ``epsilon2_high`` (share of the rank variance between clusters),
         ``epsilon2_within`` and ``p_permutation`` (within sessions); None where undefined.

@@ -39,7 +39,7 @@ def agreement_front(rows: pd.DataFrame, *, title: str = "") -> Figure:
     Returns
     -------
     Figure
-        One line a method and K from 'none' upwards in beta; filled: not beaten by another in both.
+        One line per method and K from 'none' upwards in beta; filled: not beaten by another in both.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def paired_change(rows: pd.DataFrame, *, title: str = "") -> Figure:
     Returns
     -------
     Figure
-        One line a partition, sorted by fine-tuning; grey: the margin within which a change does not matter.
+        One line per partition, sorted by fine-tuning; grey: the margin within which a change does not matter.
 
     Raises
     ------

@@ -50,8 +50,8 @@ def study_summary(
     answers : sequence of mapping
         ``question``, ``answer``, ``effect``, ``low``, ``high``, ``compared_with``.
     neurons : DataFrame
-        One row a neuron of one partition: ``x``, ``y`` (a view, NaN where there is none), ``cluster`` (-1: in none) and
-        ``score`` (correlation to average, test; NaN where undefined).
+        One row per neuron of one partition: ``x``, ``y`` (a view, NaN where there is none), ``cluster`` (-1: in none)
+        and ``score`` (correlation to average, test; NaN where undefined).
     agreement : DataFrame
         One row per method and K: ``method``, ``k``, ``ari_seeds`` (mean adjusted Rand index between networks) and
         ``ari_null`` (of surrogates without types; NaN where nobody asked). May have no row.

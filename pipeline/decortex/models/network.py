@@ -1,4 +1,4 @@
-"""The predictive network: one shared core, one readout a session, everything it needs in its checkpoint."""
+"""The predictive network: one shared core, one readout per session, everything it needs in its checkpoint."""
 
 from __future__ import annotations
 

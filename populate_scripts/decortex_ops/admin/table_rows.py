@@ -26,7 +26,7 @@ _ELSEWHERE = re.compile(
 
 
 def dump_rows(link: Any, name: str, out: Any) -> tuple[int, str]:
-    """Write the rows of one table as INSERT statements, one a line.
+    """Write the rows of one table as INSERT statements, one per line.
 
     Parameters
     ----------

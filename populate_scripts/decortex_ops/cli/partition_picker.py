@@ -51,7 +51,7 @@ def types_said(one: dict[str, Any]) -> list[str]:
 
 
 def selection_rows(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every figure of `queries.best_k` as a row of its own: one a choice, K, criterion and null model.
+    """Every value of `queries.best_k` as a row of its own: one per choice, K, criterion and null model.
 
     ``null_kind`` and what belongs to it are None for the criterion itself.
     """
@@ -63,12 +63,12 @@ def selection_rows(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for count in one["counts"]:
             head = {**whose, "k": count["k"], "supported": count["supported"]}
             nothing = dict.fromkeys(("null_kind", "null_mean", "null_low", "null_high", "z", "p"))
-            for criterion, figure in count["values"].items():
-                rows.append({**head, "criterion": criterion, **figure, **nothing})
+            for criterion, measured in count["values"].items():
+                rows.append({**head, "criterion": criterion, **measured, **nothing})
             for criterion, kinds in count["excess"].items():
-                for kind, figure in kinds.items():
-                    bounds = {name: figure[name] for name in list(nothing)[1:]}
-                    value = {"value": figure["observed"], "low": None, "high": None}
-                    own = {"n_used": figure["n_used"], "status": figure["status"], "null_kind": kind}
+                for kind, null in kinds.items():
+                    bounds = {name: null[name] for name in list(nothing)[1:]}
+                    value = {"value": null["observed"], "low": None, "high": None}
+                    own = {"n_used": null["n_used"], "status": null["status"], "null_kind": kind}
                     rows.append({**head, "criterion": criterion, **value, **own, **bounds})
     return rows

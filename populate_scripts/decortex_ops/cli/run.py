@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from decortex_ops.workers import WorkSummary
 
 LogOption = Annotated[
-    str, typer.Option(help="text: lines for people; json: one JSON object a line for a log collector.")
+    str, typer.Option(help="text: lines for people; json: one JSON object per line for a log collector.")
 ]
 
 

@@ -212,7 +212,7 @@ def show_choice(choice: Choice) -> html.Div:
 
 
 def number_tiles(tiles: Sequence[tuple[str, str, str]]) -> html.Dl:
-    """Some figures side by side: label, value, and a class of its colour."""
+    """Some numbers side by side: label, value, and a class of its colour."""
     return html.Dl(
         [
             html.Div([html.Dt(label), html.Dd(value)], className=f"tile {kind}")

@@ -1,5 +1,16 @@
 from .anndata_export import AnnDataSummary, export_anndata
-from .columns import RESULT_COLUMNS, STATES_COLUMNS, STATS_COLUMNS, SUMMARY_COLUMNS
+from .columns import (
+    CONFOUND_COLUMNS,
+    ESTIMAND_COLUMNS,
+    FOLLOWING_COLUMNS,
+    LABEL_ANSWERS_COLUMNS,
+    LABEL_DECODING_COLUMNS,
+    LABEL_PARTITIONS_COLUMNS,
+    RESULT_COLUMNS,
+    STATES_COLUMNS,
+    STATS_COLUMNS,
+    SUMMARY_COLUMNS,
+)
 from .export import MANIFEST, check_bundle, export_study
 from .figures import RECIPES, draw_figure, one_of
 from .k_table import curve_rows
@@ -8,6 +19,12 @@ from .pdf import as_pdf, find_browser
 from .report import cell, report
 
 __all__ = [
+    "CONFOUND_COLUMNS",
+    "ESTIMAND_COLUMNS",
+    "FOLLOWING_COLUMNS",
+    "LABEL_ANSWERS_COLUMNS",
+    "LABEL_DECODING_COLUMNS",
+    "LABEL_PARTITIONS_COLUMNS",
     "MANIFEST",
     "RECIPES",
     "RESULT_COLUMNS",

@@ -1,4 +1,4 @@
-"""Columns of the tables that a command prints and the report shows: one list per table."""
+"""Columns of the tables that commands print, and that report and dashboard show: one list per table."""
 
 RESULT_COLUMNS = (
     "method",
@@ -21,13 +21,8 @@ RESULT_COLUMNS = (
     "p",
     "p_max",
 )
-STATS_COLUMNS = (
-    "method",
-    "k",
-    "finetune",
-    "covariates",
-    "status",
-    "n_neurons",
+# Effect and p of one set of covariates: these sessions, then the population.
+ESTIMAND_COLUMNS = (
     "omega2",
     "omega2_low",
     "omega2_high",
@@ -38,6 +33,18 @@ STATS_COLUMNS = (
     "p_population",
     "p_population_bh_max",
 )
+STATS_COLUMNS = ("method", "k", "finetune", "covariates", "status", "n_neurons", *ESTIMAND_COLUMNS)
+# How far clusters follow sessions and animals.
+FOLLOWING_COLUMNS = (
+    "ami_session",
+    "ami_animal",
+    "cramers_v_corrected_session",
+    "cramers_v_corrected_animal",
+    "transfer_share_kept",
+    "transfer_ari",
+    "transfer_score_correlation",
+)
+CONFOUND_COLUMNS = ("method", "k", "finetune", *FOLLOWING_COLUMNS)
 SUMMARY_COLUMNS = (
     "method",
     "k",
@@ -73,4 +80,61 @@ STATES_COLUMNS = (
     "correlation_high",
     "null",
     "n_null",
+)
+# Clusters and embeddings against external labels.
+LABEL_ANSWERS_COLUMNS = (
+    "label_set",
+    "dataset",
+    "model",
+    "embedding",
+    "method",
+    "k",
+    "finetune",
+    "n_networks",
+    "ari_before",
+    "ari_control",
+    "ari_fine_tuned",
+    "ari_fine_tuned_afresh",
+    "ari_gain",
+    "ari_gain_low",
+    "ari_gain_high",
+    "verdict",
+)
+LABEL_PARTITIONS_COLUMNS = (
+    "label_set",
+    "dataset",
+    "model",
+    "embedding",
+    "method",
+    "k",
+    "status",
+    "n_partitions",
+    "n_neurons",
+    "ari",
+    "ari_null",
+    "p_ari",
+    "ami",
+    "purity",
+    "purity_null",
+    "macro_f1",
+    "balanced_accuracy",
+    "chance_accuracy",
+)
+LABEL_DECODING_COLUMNS = (
+    "label_set",
+    "dataset",
+    "model",
+    "embedding",
+    "decoder",
+    "n_networks",
+    "left_out",
+    "n_groups",
+    "macro_f1",
+    "macro_f1_low",
+    "macro_f1_high",
+    "balanced_accuracy",
+    "balanced_accuracy_low",
+    "balanced_accuracy_high",
+    "chance_accuracy",
+    "p_decoding",
 )

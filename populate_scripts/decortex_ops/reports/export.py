@@ -3,11 +3,11 @@
 MANIFEST.json      what is where, with the sha256 of every file; the study's digest; the format's version
 MANIFEST.sha256    of the manifest itself
 plan.json          the study's specifications, resolved
-members.csv        one row a partition: key, statuses, environment, and where its labels lie
-labels.npz         int16 labels, one array a partition, in the order of neurons.csv
-neurons.csv        one row a neuron of a dataset
+members.csv        one row per partition: key, statuses, environment, and where its labels lie
+labels.npz         int16 labels, one array per partition, in the order of neurons.csv
+neurons.csv        one row per neuron of a dataset
 environments.json  software and machines behind the rows
-tables/*.csv       every other table that hangs on the study's members, one row a row, arrays left out
+tables/*.csv       every other table that hangs on the study's members, one line per row, arrays left out
 answers/*.json     what `decortex results`, `agreement`, `stats` and `price` say
 """
 

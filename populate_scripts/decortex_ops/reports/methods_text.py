@@ -151,7 +151,7 @@ _CONTROL = (
 )
 _EVALUATION = (
     f"Performance is the correlation between predicted and mean measured response on {MAIN_TIER} images "
-    f"({MAIN_METRIC}), one number a neuron. Agreement is the adjusted Rand index. Whether performance is tied to "
+    f"({MAIN_METRIC}), one number per neuron. Agreement is the adjusted Rand index. Whether performance is tied to "
     f"cluster is measured by epsilon squared of the Kruskal-Wallis statistic and tested by {N_PERMUTATIONS:,} "
     f"permutations of labels within sessions (seed {EVALUATION_SEED}). Two-dimensional views are pictures; "
     "nothing was clustered by them."

@@ -1,4 +1,4 @@
-"""What a worker or scheduler says: lines for people, or one JSON object a line for a log collector."""
+"""What a worker or scheduler says: lines for people, or one JSON object per line for a log collector."""
 
 from __future__ import annotations
 

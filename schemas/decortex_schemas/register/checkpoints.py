@@ -378,7 +378,7 @@ def _try(
 
 
 def _trials(own: models.OwnResponsesConfig | None) -> dict[str, float]:
-    """Trials a session of a dataset of own responses."""
+    """Trials per session of a dataset of own responses."""
     if own is None:
         return {}
     counts = {"n_train": own.n_train, "n_validation": own.n_validation, "n_test": own.n_test}

@@ -1,4 +1,4 @@
-"""Clusterings: one partition of an embedding's neurons a method, K and seed."""
+"""Clusterings: one partition of an embedding's neurons per method, K and seed."""
 
 from __future__ import annotations
 

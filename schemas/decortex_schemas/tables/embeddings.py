@@ -19,7 +19,7 @@ from decortex_schemas.tables.studies import Study
 
 @schema
 class Embedding(Computation):
-    """One point a neuron; the array holds every neuron of the dataset, in order."""
+    """One point per neuron; the array holds every neuron of the dataset, in order."""
 
     definition = f"""
     # Readout weights as points to cluster

@@ -273,7 +273,7 @@ def test_four_states_are_beside_each_other_with_their_null() -> None:
         "0.123",
     ):
         assert words in text, words
-    assert "n = 3 networks, 19 surrogates a null model" in text
+    assert "n = 3 networks, 19 surrogates per null model" in text
     table = pd.read_csv(io.StringIO(router.csv_of("fine-tune", "states", "", lab_of_states)))
     assert list(table["state"]) == [row["state"] for row in STATES]
     without = [{**row, "null": None, "n_null": 0} for row in STATES]

@@ -306,7 +306,7 @@ def test_behaviour_becomes_channels_behind_the_images(folder: Path) -> None:
         (
             lambda data: [np.save(file, np.zeros((3, 7))) for file in (data / "behavior").glob("*.npy")],
             "behavior",
-            "should be a vector a trial",
+            "should be a vector per trial",
         ),
     ],
 )

@@ -106,7 +106,7 @@ def test_p_is_never_zero_and_a_clear_effect_reaches_the_smallest_p():
 
 
 def test_tied_permutations_count_as_reaching_the_observed_value():
-    # Two neurons a session: every permutation has the same statistic up to rounding.
+    # Two neurons per session: every permutation has the same statistic up to rounding.
     y, labels, sessions = np.array([0.1, 0.7]), np.array([0, 1]), np.zeros(2, dtype=int)
     observed, null = within_session_null(y, [labels], sessions, seed=0, n_permutations=99)
     assert permutation_p(observed[0], null[:, 0]) == 1.0

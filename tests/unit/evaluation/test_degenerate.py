@@ -116,7 +116,7 @@ def everything(case: Case) -> dict[str, Any]:
 
 
 def numbers(value: Any, path: str) -> Iterator[tuple[str, float]]:
-    """Every single number in a result, with where it stands; arrays of one value a neuron are not looked into."""
+    """Every single number in a result, with where it stands; arrays of one value per neuron are not looked into."""
     if is_dataclass(value):
         for field in fields(value):
             yield from numbers(getattr(value, field.name), f"{path}.{field.name}")

@@ -262,7 +262,7 @@ def test_a_map_places_neurons_and_says_what_it_is() -> None:
 
 def test_surrogates_stand_at_their_k() -> None:
     figure = surrogates()
-    assert title(figure) == "v4 (4 surrogates a null model)"
+    assert title(figure) == "v4 (4 surrogates per null model)"
     axes = figure.axes[0]
     assert axes.get_title() == "gaussian: above all at 1 of 3 K"
     dots = offsets(axes, 0)

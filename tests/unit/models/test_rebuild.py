@@ -133,7 +133,7 @@ def test_what_the_tensors_do_not_tell_must_be_given() -> None:
         ("sensorium", {"layers": 4}, "built with layers=3, not with 4"),
         ("sensorium", {"hidden_kern": 5}, "built with hidden_kern=3, not with 5"),
         ("sensorium", {"depth_separable": False}, "built with depth_separable=True, not with False"),
-        ("sensorium", {"stack": None}, "has 4 features a neuron, the core 12 maps"),
+        ("sensorium", {"stack": None}, "has 4 features per neuron, the core 12 maps"),
         ("pooled", {"stack": 1}, "cannot read a core of 8 maps"),
     ],
 )

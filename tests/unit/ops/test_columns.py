@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import decortex_ops
 from decortex.columns import COLUMNS, axis_label, column, written
 from decortex.errors import ConfigError
+from decortex_ops import reports
 from decortex_ops.cli import main
 from decortex_ops.cli.legends import meaning
 from decortex_ops.cli.output import in_parts, print_rows
@@ -42,22 +44,13 @@ def calls(node: ast.AST, *names: str) -> list[ast.Call]:
     ]
 
 
-def literal_names(module: ast.Module, node: ast.expr) -> Iterator[str | tuple[str, str]]:
-    """Column names of a list, or of the constant that is named; pairs with their heading."""
+def names_of(path: Path, node: ast.expr) -> Iterator[str | tuple[str, str]]:
+    """Column names of a list in the source, of the constant that it names, or of both joined; pairs with a heading."""
     if isinstance(node, ast.Name):
-        for one in module.body:
-            targets = (
-                one.targets
-                if isinstance(one, ast.Assign)
-                else [one.target]
-                if isinstance(one, ast.AnnAssign)
-                else []
-            )
-            if (
-                any(isinstance(name, ast.Name) and name.id == node.id for name in targets)
-                and one.value is not None
-            ):
-                yield from literal_names(module, one.value)
+        module = importlib.import_module(
+            ".".join(path.relative_to(OPS.parent).with_suffix("").parts).removesuffix(".__init__")
+        )
+        yield from getattr(module, node.id, ())
     elif isinstance(node, (ast.List, ast.Tuple)):
         for item in node.elts:
             if isinstance(item, ast.Constant):
@@ -66,10 +59,10 @@ def literal_names(module: ast.Module, node: ast.expr) -> Iterator[str | tuple[st
                 name, heading = (str(part.value) for part in item.elts if isinstance(part, ast.Constant))
                 yield name, heading
             elif isinstance(item, ast.Starred):
-                yield from literal_names(module, item.value)
+                yield from names_of(path, item.value)
     elif isinstance(node, ast.BinOp):
-        yield from literal_names(module, node.left)
-        yield from literal_names(module, node.right)
+        yield from names_of(path, node.left)
+        yield from names_of(path, node.right)
 
 
 def test_every_column_of_a_command_has_a_meaning() -> None:
@@ -78,7 +71,7 @@ def test_every_column_of_a_command_has_a_meaning() -> None:
         module = ast.parse(path.read_text())
         for name, place in (("print_rows", 1), ("print_table", 2)):
             for call in calls(module, name):
-                for one in literal_names(module, call.args[place]) if len(call.args) > place else ():
+                for one in names_of(path, call.args[place]) if len(call.args) > place else ():
                     seen += 1
                     assert isinstance(one, str)
                     assert one in COLUMNS or meaning(one), f"{path.name}: {one} is in no register"
@@ -92,11 +85,32 @@ def test_every_heading_of_a_page_is_that_of_the_register() -> None:
             continue
         module = ast.parse(path.read_text())
         for call in calls(module, "table"):
-            for one in literal_names(module, call.args[1]) if len(call.args) > 1 else ():
+            for one in names_of(path, call.args[1]) if len(call.args) > 1 else ():
                 seen += 1
                 assert isinstance(one, str), f"{path.name}: {one} has a heading of its own"
                 assert one in COLUMNS, f"{path.name}: {one} is in no register"
     assert seen > 120
+
+
+def test_a_page_shows_the_columns_of_its_command() -> None:
+    """The lists are those of `decortex_ops.reports`; a page leaves out what its choices name."""
+    label_panels = importlib.import_module("decortex_ops.dashboard.panels.label_panels")
+    named = {"k", "dataset", "model", "embedding"}
+    assert set(reports.LABEL_ANSWERS_COLUMNS) - named == set(label_panels.ANSWERS)
+    assert set(reports.LABEL_PARTITIONS_COLUMNS) - named == set(label_panels.PARTITIONS)
+    assert set(label_panels.ANSWERS) | set(label_panels.PARTITIONS) <= set(COLUMNS)
+    lists = {
+        name: getattr(reports, name) for name in dir(reports) if name.endswith("_COLUMNS") and name.isupper()
+    }
+    assert len(lists) > 8
+    for path in sorted((OPS / "dashboard").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.List, ast.Tuple)):
+                own = [item.value for item in node.elts if isinstance(item, ast.Constant)]
+                copied = [
+                    name for name, columns in lists.items() if len(columns) > 6 and set(columns) <= set(own)
+                ]
+                assert copied == [], f"{path.name}: line {node.lineno} repeats {copied}"
 
 
 def test_a_command_that_prints_a_table_says_what_it_says_and_means() -> None:

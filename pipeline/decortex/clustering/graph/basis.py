@@ -18,7 +18,7 @@ from decortex.clustering.method import Points
 
 SMALLEST_BASIS = 32
 FACTOR_UP_TO = 3_000  # neurons of a component whose sparse factor surely fits; then shift and invert
-SPARSE = 32  # entries a row up to which the factor stays sparse enough to be worth it from the start
+SPARSE = 32  # entries per row up to which the factor stays sparse enough to be worth it from the start
 SHIFT = 1e-9
 
 
@@ -108,7 +108,7 @@ def solve_by_component(
 ) -> Basis:
     """Smallest eigenpairs of a Laplacian whose null vector on every component is exp(log_null / 2).
 
-    Zeros are known exactly, one a component. The rest is solved on every component apart, orthogonal to its
+    Zeros are known exactly, one per component. The rest is solved on every component apart, orthogonal to its
     null vector, and merged: equal eigenvalues of different components cannot be missed.
 
     Parameters

@@ -80,7 +80,7 @@ def discretise(
     Parameters
     ----------
     vectors : ndarray, shape (n_neurons, K)
-        Eigenvectors, one row a neuron.
+        Eigenvectors, one row per neuron.
     discretiser : {'rotation', 'kmeans'}
         Which rule.
     n_starts : int

@@ -21,7 +21,7 @@ from decortex.errors import InputError
 VERSION = 2
 WIDTH = 32  # neighbours searched for at least: one search serves every usual n_neighbors
 UNSURE_SINGLE = 1e-3  # the same for spare candidates that were searched in single precision
-CHUNK = 2**22  # array elements a step where pairs are taken apart
+CHUNK = 2**22  # array elements per step where pairs are taken apart
 SEARCH_ROUNDING = 1e-15  # of |x|^2, what an expanded squared distance may be off by
 SINGLE_ROUNDING = 1e-6  # the same in single precision, on a GPU
 UNSURE = 1e-6  # of the last neighbour's squared distance, above which differences search again

@@ -40,7 +40,7 @@ def run_diagonal_em(
     max_iter : int
         Iterations at most.
     tol : float
-        Nats a neuron.
+        Nats per neuron.
     spherical : bool
         Whether a component has one variance for all features.
 

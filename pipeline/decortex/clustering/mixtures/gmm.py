@@ -45,7 +45,7 @@ class GMMConfig(BackendConfig):
     n_init: int = Field(
         10, ge=1, description="starts (each from its own k-means); the best likelihood is kept"
     )
-    max_iter: int = Field(500, ge=1, description="EM iterations a start")
+    max_iter: int = Field(500, ge=1, description="EM iterations per start")
     tol: float = Field(1e-4, gt=0, description="stop when the mean log-likelihood rises by less (nats)")
     n_screen: int = Field(
         10_000, ge=100, description="above this many neurons, starts run on a subsample of this size"
@@ -77,7 +77,7 @@ def fit_gmm(
     Returns
     -------
     ClusteringResult
-        ``objective`` is minus the mean log-likelihood (nats a neuron); parameters: ``centres``, ``weights``,
+        ``objective`` is minus the mean log-likelihood (nats per neuron); parameters: ``centres``, ``weights``,
         ``scales`` (variances (K, D) for 'diag' and 'spherical', covariances (K, D, D) for 'full' and 'tied').
 
     Raises

@@ -103,7 +103,7 @@ class Run:
     mixture : Mixture
         Parameters after the last M step.
     log_likelihoods : tuple of float
-        Mean log-likelihood (nats a neuron) at every E step.
+        Mean log-likelihood (nats per neuron) at every E step.
     converged : bool
         Whether the last rise was below the tolerance.
     """

@@ -161,7 +161,7 @@ def run_gaussian_em(
     reg : float
         Added to every variance.
     max_iter, tol
-        Stopping rule: iterations at most, nats a neuron.
+        Stopping rule: iterations at most, nats per neuron.
 
     Returns
     -------

@@ -148,7 +148,7 @@ def amplitude(even: Array, odd: Array) -> Array:
 def gabor_pair(
     shape: tuple[int, int], fields: ReceptiveFields, angle: Array, period: Array, sigma: Array
 ) -> tuple[Array, Array]:
-    """Build a quadrature pair of Gabors a neuron: zero mean over the image, unit norm.
+    """Build a quadrature pair of Gabors per neuron: zero mean over the image, unit norm.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def gabor_pair(
 
 
 def difference_of_gaussians(shape: tuple[int, int], fields: ReceptiveFields) -> Array:
-    """Build an on-centre difference of Gaussians a neuron, (n_neurons, height * width), unit norm."""
+    """Build an on-centre difference of Gaussians per neuron, (n_neurons, height * width), unit norm."""
     down, right = _offsets(shape, fields)
     distance = down**2 + right**2
 

@@ -149,7 +149,7 @@ def simulate(config: SimulationConfig, seed: int) -> Recordings:
     Returns
     -------
     Recordings
-        One session an animal, in memory, with ``truth``: the index of each neuron's type in ``config.types``.
+        One session per animal, in memory, with ``truth``: the index of each neuron's type in ``config.types``.
     """
     return simulate_cortex(config, seed).recordings
 

@@ -19,7 +19,7 @@ from decortex.errors import InputError
 HEIGHT, WIDTH = 427, 640  # pixels of a photograph
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 MIN_CONTRAST = 0.04  # standard deviation below which a crop shows nothing (luminance from 0 to 1)
-SUBSAMPLES = 2  # points a pixel and axis, averaged: a scaled-down photograph would alias otherwise
+SUBSAMPLES = 2  # points per pixel and axis, averaged: a scaled-down photograph would alias otherwise
 _BATCH = 64
 _MAX_TRIES = 8  # crops drawn for one that is kept, at most
 

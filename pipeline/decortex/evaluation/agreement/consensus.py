@@ -81,7 +81,7 @@ def consensus(partitions: Sequence[NDArray[np.integer[Any]]], n_clusters: int) -
 
     by matching one partition at a time (Hungarian assignment) to the sum of all others, until none moves, from
     the five partitions that agree most with the rest; the best end is kept. M_b' M_c is the contingency table of
-    b and c: after one pass over the neurons a pair, all work is on n_clusters x n_clusters tables.
+    b and c: after one pass over the neurons per pair, all work is on n_clusters x n_clusters tables.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Adjusted Rand index of every pair of many partitions: one number a pair, without the indices that take longer."""
+"""Adjusted Rand index of every pair of many partitions: one number per pair, without the indices that take longer."""
 
 from __future__ import annotations
 

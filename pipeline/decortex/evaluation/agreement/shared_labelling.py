@@ -29,7 +29,7 @@ class SharedLabelling:
     loss : float
         Of the best start: mean cross-entropy of the linear classifiers, nats, minus the weighted entropy.
     cross_entropy : ndarray of float64, shape (n_embeddings,)
-        Of each embedding's classifier, nats a neuron: what it cannot tell of the labelling.
+        Of each embedding's classifier, nats per neuron: what it cannot tell of the labelling.
     entropy : float
         Of the mean labelling, over log K: 1 where clusters are of equal size.
     n_alive : int

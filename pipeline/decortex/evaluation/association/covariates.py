@@ -41,8 +41,8 @@ class CovariateConfig(Config):
     )
     slopes: Literal["by_session", "common"] = Field(
         "by_session",
-        description="Whether every session has slopes of its own (sessions with fewer than ten neurons a column share "
-        "theirs), or all sessions share them",
+        description="Whether every session has slopes of its own (sessions with fewer than ten neurons per column "
+        "share theirs), or all sessions share them",
     )
     score_scale: Literal["fisher_z", "correlation"] = Field(
         "fisher_z",

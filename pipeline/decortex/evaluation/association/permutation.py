@@ -133,7 +133,7 @@ def shuffled_blocks(
 ) -> Iterator[FloatArray]:
     """Yield values shuffled within contiguous sessions, (n_neurons, n_columns) at a time, a column a permutation.
 
-    One stream of random numbers a session: neither the size of the blocks nor what is computed from them changes
+    One stream of random numbers per session: neither the size of the blocks nor what is computed from them changes
     the permutations.
     """
     streams = [np.random.default_rng([seed, index]) for index in range(len(bounds) - 1)]

@@ -127,7 +127,7 @@ def associate(
     Parameters
     ----------
     scores : ndarray of float, shape (n_neurons,)
-        One score a neuron; NaN where undefined (left out and counted).
+        One score per neuron; NaN where undefined (left out and counted).
     labels : ndarray of int, shape (n_neurons,)
         Cluster of each neuron, as `decortex.labels.check_labels` takes them; -1 leaves a neuron out.
     sessions : ndarray, shape (n_neurons,)

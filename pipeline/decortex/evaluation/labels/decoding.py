@@ -23,7 +23,7 @@ DecodingStatus = Literal["ok", "no_labels", "one_class", "class_in_one_group"]
 Labels = NDArray[np.integer[Any]]
 FloatArray = NDArray[np.float64]
 
-# Decoders of embeddings; the first is the default, whose figures stand for an embedding.
+# Decoders of embeddings; the first is the default, whose values stand for an embedding.
 DECODERS: tuple[Decoder, ...] = ("logistic", "neighbours")
 N_NEIGHBOURS = 15
 N_FOLDS = 5

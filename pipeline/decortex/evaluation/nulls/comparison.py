@@ -1,4 +1,4 @@
-"""A figure against the same figure on surrogates: excess, z and p. Drawing the surrogates is elsewhere."""
+"""A value against the same value on surrogates: excess, z and p. Drawing the surrogates is elsewhere."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ ExcessStatus = Literal["ok", "not_observed", "no_null", "one_null", "constant_nu
 
 @dataclass(frozen=True)
 class NullExcess:
-    """How far an observed figure lies above its null.
+    """How far an observed value lies above its null.
 
     Parameters
     ----------
     status : {'ok', 'not_observed', 'no_null', 'one_null', 'constant_null'}
         'not_observed', 'no_null': nothing to compare. 'one_null', 'constant_null': no spread, hence no z.
     observed : float or None
-        The figure.
+        The value.
     n_null : int
         Surrogates with a defined value.
     null_mean, null_sd : float or None
@@ -45,7 +45,7 @@ class NullExcess:
 
 
 def excess_over_null(observed: float | None, null: Sequence[float | None]) -> NullExcess:
-    """Compare a figure with its values on surrogates; None and NaN are not defined and left out."""
+    """Compare a value with its values on surrogates; None and NaN are not defined and left out."""
     values = np.array([value for value in null if value is not None and np.isfinite(value)])
     n = len(values)
     mean = float(values.mean()) if n else None

@@ -134,7 +134,7 @@ def retained_performance(
     Parameters
     ----------
     before, after, control : ndarray of float, shape (n_neurons,)
-        One score a neuron of the untouched network, of the fine-tuned one and of the same network trained
+        One score per neuron of the untouched network, of the fine-tuned one and of the same network trained
         equally long without a clustering loss; NaN where undefined.
     sessions : ndarray, shape (n_neurons,)
         Session of each neuron.

@@ -1,4 +1,4 @@
-"""Prediction scores a neuron: correlations, explainable variance, Poisson losses. No network runs here."""
+"""Prediction scores per neuron: correlations, explainable variance, Poisson losses. No network runs here."""
 
 from __future__ import annotations
 

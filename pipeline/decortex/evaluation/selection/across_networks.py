@@ -1,4 +1,4 @@
-"""One choice of K over several networks of the same neurons: figures averaged, then judged as one network's are."""
+"""One choice of K over several networks of the same neurons: values averaged, then judged as one network's are."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Surrogates = Mapping[tuple[NullKind, int], Sequence[CriterionValue]]
 
 @dataclass(frozen=True)
 class NetworkCriteria:
-    """Figures of one network.
+    """Values of one network.
 
     Parameters
     ----------
     values : sequence of CriterionValue
         Every criterion at every K.
     surrogates : mapping of (kind, null seed) to sequence of CriterionValue
-        The figures of every surrogate at every K.
+        The values of every surrogate at every K.
     """
 
     values: Sequence[CriterionValue]
@@ -33,7 +33,7 @@ class NetworkCriteria:
 
 @dataclass(frozen=True)
 class JointSelection:
-    """Figures, excesses and decision.
+    """Values, excesses and decision.
 
     Parameters
     ----------
@@ -62,11 +62,11 @@ def select_jointly(
     config : SelectionConfig
         Null models and levels.
     across : NetworkCriteria, optional
-        Figures that only several networks together have (agreement between them), with their surrogates.
+        Values that only several networks together have (agreement between them), with their surrogates.
 
     Notes
     -----
-    Surrogate b of the joint figure is the mean over networks of their surrogates b, which are independent: the null
+    Surrogate b of the joint value is the mean over networks of their surrogates b, which are independent: the null
     hypothesis is that no network's embedding holds types. Intervals are a single network's own, else the
     range over networks.
     """
@@ -90,7 +90,7 @@ def select_jointly(
 
 
 def mean_values(networks: Sequence[Sequence[CriterionValue]]) -> tuple[CriterionValue, ...]:
-    """Mean of every figure over the networks that define it; a single network's figures stay as they are."""
+    """Mean of every value over the networks that define it; a single network's values stay as they are."""
     grouped: dict[tuple[str, int], list[CriterionValue]] = defaultdict(list)
     for values in networks:
         for value in values:

@@ -22,7 +22,7 @@ from decortex.evaluation.splits import TypeCount, count_types
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[int, int], None]
-# Of studies the figures of surrogates are kept and drawn; a notebook asks for the answer.
+# Of studies the values of surrogates are kept and drawn; a notebook asks for the answer.
 _FOR_THE_DECISION = SelectionConfig(null_criteria=("stability",), stop_early=True)
 Drawn = defaultdict[tuple[NullKind, str, int], list[CriterionValue]]
 
@@ -42,7 +42,7 @@ class KSelection:
     criteria : tuple of CountCriteria
         Every K of the grid, and 1.
     excesses : tuple of Excess
-        Every figure that was taken on surrogates, against every null model.
+        Every value that was taken on surrogates, against every null model.
     """
 
     method: str
@@ -115,7 +115,7 @@ def choose_k(
     config : SelectionConfig, optional
         Null models, refits and levels. Left out: what the decision needs and no more, that is surrogates by their
         stability alone, and none for a K that cannot exceed a null any more. `SelectionConfig()` draws all of them and
-        takes every figure on each.
+        takes every value on each.
     raw : RawFeatures, optional
         Where the embedding was normalised; surrogates are then drawn of these and mapped likewise.
     donors : array_like, shape (n_neurons,), optional

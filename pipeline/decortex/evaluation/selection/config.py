@@ -31,7 +31,7 @@ class SelectionConfig(Config):
         default=NULL_KINDS, min_length=1, description="null models; a K must exceed every one"
     )
     n_surrogates: int = Field(
-        default=19, ge=2, le=10_000, description="surrogates a null model; below 19 no p can reach .05"
+        default=19, ge=2, le=10_000, description="surrogates per null model; below 19 no p can reach .05"
     )
     stop_early: bool = Field(
         default=False,
@@ -40,7 +40,7 @@ class SelectionConfig(Config):
     )
     null_criteria: tuple[NullCriterion, ...] = Field(
         default=("stability", "silhouette", "calinski_harabasz", "davies_bouldin"),
-        description="figures also taken on surrogates; the decision needs 'stability' only",
+        description="values also taken on surrogates; the decision needs 'stability' only",
     )
     n_subsamples: int = Field(default=3, ge=2, description="subsamples of neurons; every pair is compared")
     share: float = Field(default=0.8, gt=0, lt=1, description="share of the neurons in a subsample")
@@ -71,7 +71,7 @@ class SelectionConfig(Config):
 
 @dataclass(frozen=True)
 class CriterionValue:
-    """One figure of one number of clusters; the one result type of all criteria.
+    """One value of one number of clusters; the one result type of all criteria.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Every criterion of one number of clusters on one embedding, and the same figures on a surrogate."""
+"""Every criterion of one number of clusters on one embedding, and the same values on a surrogate."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ def count_criteria(x: FloatArray, clusterer: Clusterer, k: int, config: Selectio
             "davies_bouldin",
             "stability",
         )
-        figures = partition_criteria(values, clusterer, k, config, criteria=criteria, fitted=fitted)
-        found += [_with_interval(one, values, fitted.labels, config) for one in figures]
+        judged = partition_criteria(values, clusterer, k, config, criteria=criteria, fitted=fitted)
+        found += [_with_interval(one, values, fitted.labels, config) for one in judged]
         fragmented = float(fitted.status == "fragmented")
         found.append(CriterionValue("fragmented", k, fragmented, fragmented, fragmented, len(values), "ok"))
     return CountCriteria(k, len(values), fitted.status, tuple(found), halves.valleys)
@@ -111,7 +111,7 @@ def partition_criteria(
     criteria: tuple[NullCriterion, ...],
     fitted: ClusteringResult | None = None,
 ) -> tuple[CriterionValue, ...]:
-    """Figures that are compared with null models: the same function for the data and for a surrogate.
+    """Values that are compared with null models: the same function for the data and for a surrogate.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ CRITERIA: Mapping[str, Literal["highest", "lowest", "first", "largest", "excess"
 
 @dataclass(frozen=True)
 class Excess:
-    """One figure of one K against one null model.
+    """One value of one K against one null model.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class KDecision:
 
 
 def excess(observed: CriterionValue, kind: NullKind, surrogates: Sequence[CriterionValue]) -> Excess:
-    """Compare a figure with the same figure of surrogates.
+    """Compare a value with the same value of surrogates.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def excess(observed: CriterionValue, kind: NullKind, surrogates: Sequence[Criter
 
 
 def exceeds(one: Excess, config: SelectionConfig) -> bool:
-    """Whether a figure lies above its null: p at the level.
+    """Whether a value lies above its null: p at the level.
 
     With B surrogates p cannot fall below 1/(B + 1): with fewer than 19 at alpha = .05, p at its floor (above every
     surrogate) counts. z is no part of the rule: stability ends at 1, so that against a null that spreads

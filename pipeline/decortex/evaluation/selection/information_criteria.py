@@ -59,7 +59,7 @@ def information_criteria(result: ClusteringResult, x: FloatArray) -> tuple[Crite
 
 
 def held_out_likelihood(k: int, held_out: list[FloatArray]) -> CriterionValue:
-    """Mean log-likelihood (nats a neuron) of neurons that the mixture did not see, with its 95 % interval.
+    """Mean log-likelihood (nats per neuron) of neurons that the mixture did not see, with its 95 % interval.
 
     Parameters
     ----------

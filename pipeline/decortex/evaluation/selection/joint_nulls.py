@@ -31,7 +31,7 @@ def joint_surrogates(
     Parameters
     ----------
     raws : sequence of ndarray, each of shape (n_neurons, n_features)
-        Readout features of the same neurons in the same order, one array a network.
+        Readout features of the same neurons in the same order, one array per network.
     config : EmbeddingConfig
         How they are embedded.
     kind : str

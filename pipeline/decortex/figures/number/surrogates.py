@@ -28,7 +28,7 @@ def surrogate_values(
     Parameters
     ----------
     surrogates : DataFrame
-        One row a surrogate and K: ``null_kind``, ``null_seed``, ``k``, ``value``.
+        One row per surrogate and K: ``null_kind``, ``null_seed``, ``k``, ``value``.
     observed : DataFrame
         One row per K: ``k``, ``value``.
     criterion : str
@@ -51,7 +51,7 @@ def surrogate_values(
     check_table(observed, ("k", "value"), "the figure of surrogates (the data's values)")
     kinds = sorted(surrogates["null_kind"].unique())
     n = surrogates.groupby(["null_kind", "null_seed"]).ngroups // len(kinds)
-    figure = new_figure(TWO_COLUMNS, 2.4, f"{title} ({n} surrogates a null model)".lstrip())
+    figure = new_figure(TWO_COLUMNS, 2.4, f"{title} ({n} surrogates per null model)".lstrip())
     data = observed.assign(value=numbers(observed["value"])).sort_values("k")
     for i, (axes, kind) in enumerate(zip(grid(figure, len(kinds), columns=len(kinds)), kinds, strict=True)):
         own = surrogates[surrogates["null_kind"] == kind].sort_values(["k", "null_seed"])

@@ -1,4 +1,4 @@
-"""What training knows of a clustering loss: one module a kind, its cluster parameters inside."""
+"""What training knows of a clustering loss: one module per kind, its cluster parameters inside."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class ClusteringTerm(nn.Module, ABC):
     Attributes
     ----------
     weight : float
-        Factor of the clustering loss a neuron, once it has risen.
+        Factor of the clustering loss per neuron, once it has risen.
     start : Diagnostics
         State of the clustering before the first step.
     curve : list of Diagnostics
@@ -111,7 +111,7 @@ class ClusteringTerm(nn.Module, ABC):
             self.start = self.diagnose(start.points)
 
     def loss(self, embedding: Tensor) -> Tensor:
-        """Weighted mean clustering loss a neuron of readout weights (n_neurons, n_channels)."""
+        """Weighted mean clustering loss per neuron of readout weights (n_neurons, n_channels)."""
         return self.weight * self.risen * self.kl(self.to_points(embedding))
 
     def start_epoch(self, embedding: Tensor, epoch: int) -> bool:
@@ -158,7 +158,7 @@ class ClusteringTerm(nn.Module, ABC):
 
     @abstractmethod
     def kl(self, points: Tensor) -> Tensor:
-        """Clustering loss a neuron, differentiable: mean KL(P || Q), unless the kind says otherwise."""
+        """Clustering loss per neuron, differentiable: mean KL(P || Q), unless the kind says otherwise."""
 
     @abstractmethod
     def log_q(self, points: Tensor) -> Tensor:

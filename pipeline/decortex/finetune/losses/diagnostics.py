@@ -36,7 +36,7 @@ class Diagnostics:
     n_empty : int
         Clusters without a neuron, dead ones included.
     sizes : ndarray of int64, shape (n_clusters,)
-        Neurons a cluster.
+        Neurons per cluster.
     min_centre_distance, max_centre_distance : float
         Smallest and largest distance between two centres, in units of the embedding.
     within_scale : float

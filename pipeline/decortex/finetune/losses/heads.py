@@ -61,7 +61,7 @@ class HeadsTerm(ClusteringTerm):
         return [self.parent, *self.heads.values()]
 
     def kl(self, points: Tensor) -> Tensor:
-        """Mean over heads of their clustering losses a neuron."""
+        """Mean over heads of their clustering losses per neuron."""
         return torch.stack([head.kl(points) for head in self._all()]).mean()
 
     def log_q(self, points: Tensor) -> Tensor:

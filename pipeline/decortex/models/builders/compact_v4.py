@@ -1,4 +1,4 @@
-"""The macaque V4 networks of Cowley et al. (2023), as torch modules: one core, a factorised readout a neuron."""
+"""The macaque V4 networks of Cowley et al. (2023), as torch modules: one core, a factorised readout per neuron."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class BuiltNetwork(nn.Module):
             shape = tuple(predicted.shape) if isinstance(predicted, Tensor) else type(predicted).__name__
             raise InputError(
                 f"the built network answers {shape} to {len(images)} images; expected ({len(images)}, {expected}), a"
-                " number an image and neuron."
+                " number per image and neuron."
             )
         return predicted if self.by_session else predicted[:, own]
 

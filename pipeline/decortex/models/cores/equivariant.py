@@ -73,7 +73,7 @@ class TurnedConv(nn.Module):
     basis : {'pixels', 'hermite'}
         Functions that the kernels are made of.
     with_bias : bool
-        Whether there is a bias, one a feature.
+        Whether there is a bias, one per feature.
     """
 
     bank: Tensor
@@ -112,7 +112,7 @@ class TurnedConv(nn.Module):
             self.coefficients.uniform_(-float(bound), float(bound), generator=generator)
 
     def kernels(self) -> Tensor:
-        """Kernels, (O * n_outputs, input channels a group, side, side)."""
+        """Kernels, (O * n_outputs, input channels per group, side, side)."""
         turned = torch.einsum("okb,fpib->ofpik", self.bank, self.coefficients)
         if not self.depthwise and turned.shape[2] > 1:
             turned = torch.stack([kernel.roll(o, dims=1) for o, kernel in enumerate(turned)])

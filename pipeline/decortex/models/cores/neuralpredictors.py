@@ -27,7 +27,7 @@ class Stacked2dConfig(Config):
     hidden_channels: int = Field(ge=1, le=4096, description="channels of every layer")
     input_kern: int = Field(ge=1, le=63, description="side of the first layer's kernels, pixels")
     hidden_kern: _Kernel | tuple[_Kernel, ...] = Field(
-        description="side of the kernels of the layers after it, one number or one a layer"
+        description="side of the kernels of the layers after it, one number or one per layer"
     )
     layers: int = Field(default=3, ge=1, le=32, description="number of layers")
     skip: int = Field(default=0, ge=0, le=32, description="above 1: a layer reads this many layers before it")

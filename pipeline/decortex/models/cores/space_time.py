@@ -20,7 +20,7 @@ class SpaceTimeLayerConfig(LayerConfig):
     """One layer: convolution in space and in time, batch norm, nonlinearity, average pooling in space."""
 
     channels: int = Field(
-        ge=1, le=4096, description="output channels; of a rotation-equivariant core, features an orientation"
+        ge=1, le=4096, description="output channels; of a rotation-equivariant core, features per orientation"
     )
     kernel: int = Field(ge=1, le=63, description="side of the square kernel, pixels of this layer's input")
     frames: int = Field(ge=1, le=255, description="frames that the kernel spans")

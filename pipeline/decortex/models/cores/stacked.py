@@ -25,7 +25,7 @@ class LayerConfig(Config):
     """One layer: convolution, batch norm, nonlinearity, average pooling, in this order."""
 
     channels: int = Field(
-        ge=1, le=4096, description="output channels; of a rotation-equivariant core, features an orientation"
+        ge=1, le=4096, description="output channels; of a rotation-equivariant core, features per orientation"
     )
     kernel: int = Field(ge=1, le=63, description="side of the square kernel, pixels of this layer's input")
     stride: int = Field(default=1, ge=1, le=8, description="stride of the convolution")

@@ -19,7 +19,9 @@ MapShape = tuple[int, int, int]
 class GridPredictorConfig(Config):
     """A small network that says from where a neuron lies in cortex where it looks (Lurz et al., ICLR 2021)."""
 
-    input_dimensions: int = Field(default=2, ge=1, le=3, description="cortical coordinates a neuron: x, y, z")
+    input_dimensions: int = Field(
+        default=2, ge=1, le=3, description="cortical coordinates per neuron: x, y, z"
+    )
     hidden_layers: int = Field(default=1, ge=0, le=8, description="hidden layers, ELU between them")
     hidden_features: int = Field(default=30, ge=1, le=1024, description="their width")
     final_tanh: bool = Field(default=True, description="whether a tanh keeps positions on the map")
@@ -81,7 +83,7 @@ class ReadoutConfig(Config):
 
 
 class Readout(nn.Module, ABC):
-    """What all readouts share: features, bias, and that a neuron sees one feature vector an image.
+    """What all readouts share: features, bias, and that a neuron sees one feature vector per image.
 
     Parameters
     ----------

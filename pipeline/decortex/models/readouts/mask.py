@@ -1,4 +1,4 @@
-"""Readouts that average the maps under a mask a neuron: a Gaussian, a free one of sum one, one of any sign."""
+"""Readouts that average the maps under a mask per neuron: a Gaussian, a free one of sum one, one of any sign."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readouts at a point a neuron: learned, drawn around a learned one in training, or on maps pooled repeatedly."""
+"""Readouts at a point per neuron: learned, drawn around a learned one in training, or on maps pooled repeatedly."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class GaussianReadout(Readout):
     map_shape : tuple of int
         (n_features, height, width) of the core's output.
     covariance : {'full', 'uncorrelated', 'isotropic'}
-        What ``sigma`` holds: a 2 x 2 matrix, a number an axis, or one number a neuron.
+        What ``sigma`` holds: a 2 x 2 matrix, one number per axis, or one number per neuron.
     sigma_start : float
         Its start, in half map sides.
     predictor : GridPredictorConfig, optional

@@ -1,4 +1,4 @@
-"""Eye movements: a small network a session turns the pupil's position into a shift of where neurons look."""
+"""Eye movements: a small network per session turns the pupil's position into a shift of where neurons look."""
 
 from __future__ import annotations
 

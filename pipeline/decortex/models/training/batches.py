@@ -138,7 +138,7 @@ class TierBatches(Batches):
     tier : str
         'train', 'validation' or 'test'.
     batch_size : int
-        Images a batch.
+        Images per batch.
     max_cache_bytes : int
         Images are kept in memory when they need no more than this, else read batch by batch.
 

@@ -151,7 +151,7 @@ def tier_batches(
     tier : str
         'train', 'validation' or 'test'.
     batch_size : int
-        Images or windows a batch.
+        Images or windows per batch.
     max_cache_bytes : int
         Images or clips up to this size are kept in memory.
     window : int, optional

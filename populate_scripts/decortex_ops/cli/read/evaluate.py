@@ -10,20 +10,8 @@ from decortex_ops.cli.legends import ASSOCIATION, FINETUNING, print_legend, say_
 from decortex_ops.cli.output import CsvFlag, JsonFlag, choose_part, out, print_rows, said_plainly
 from decortex_ops.cli.read.results import say_construction, say_versions
 from decortex_ops.cli.session import open_to_read
-from decortex_ops.reports import STATES_COLUMNS, STATS_COLUMNS, SUMMARY_COLUMNS
+from decortex_ops.reports import CONFOUND_COLUMNS, STATES_COLUMNS, STATS_COLUMNS, SUMMARY_COLUMNS
 
-CONFOUND_COLUMNS = (
-    "method",
-    "k",
-    "finetune",
-    "ami_session",
-    "ami_animal",
-    "cramers_v_corrected_session",
-    "cramers_v_corrected_animal",
-    "transfer_share_kept",
-    "transfer_ari",
-    "transfer_score_correlation",
-)
 PRICE_COLUMNS = (
     "method",
     "k",

@@ -348,7 +348,7 @@ def provenance(
 
 
 def _chain_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every value that a row rests on, one a line: table, column, value."""
+    """Every value that a row rests on, one per line: table, column, value."""
     steps = [*found["chain"], {"table": found["table"], **found["row"]}]
     steps.append({"table": "Environment", **found["environment"]})
     return [

@@ -197,7 +197,7 @@ def _columns(where: list[str]) -> dict[str, str]:
 
 
 def read_map(path: Path) -> NDArray[np.int64]:
-    """Read a neuron map, one row a neuron of the checkpoint, in any order.
+    """Read a neuron map, one row per neuron of the checkpoint, in any order.
 
     Raises
     ------

@@ -28,6 +28,7 @@ from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
 from decortex_ops.dashboard.theme import ACCENT, category_colour, figure, number, p_value, plain
 from decortex_ops.dashboard.urls import State
+from decortex_ops.reports import ESTIMAND_COLUMNS, FOLLOWING_COLUMNS
 from decortex_schemas import queries
 from decortex_schemas.queries.answering import STATUS_TEXTS, WITHIN
 
@@ -38,26 +39,6 @@ CARRIED = FIELDS
 LEAD = (
     "Is performance tied to cluster, with covariates held fixed? p of these sessions speaks of the recorded neurons; "
     "only the population's p, with animals as units, speaks of others."
-)
-ESTIMANDS = (
-    "omega2",
-    "omega2_low",
-    "omega2_high",
-    "p_sessions",
-    "p_sessions_bh_max",
-    "p_grid",
-    "population",
-    "p_population",
-    "p_population_bh_max",
-)
-CONFOUNDS = (
-    "ami_session",
-    "ami_animal",
-    "cramers_v_corrected_session",
-    "cramers_v_corrected_animal",
-    "transfer_share_kept",
-    "transfer_ari",
-    "transfer_score_correlation",
 )
 
 
@@ -184,7 +165,7 @@ def reason(status: str) -> str:
 
 
 def estimands_panel(here: Sequence[Mapping[str, Any]]) -> Panel:
-    """One row a set of covariates."""
+    """One row per set of covariates."""
     return Panel(
         "estimands",
         "Both estimands, by covariates held fixed",
@@ -193,7 +174,7 @@ def estimands_panel(here: Sequence[Mapping[str, Any]]) -> Panel:
         "omega²: mean over partitions; p: median, and the largest after Benjamini-Hochberg over the study",
         content=table(
             here,
-            ["covariates", *ESTIMANDS],
+            ["covariates", *ESTIMAND_COLUMNS],
             caption="Effect and p of these sessions and of the population, by covariates",
             cells={
                 "population": lambda row: (
@@ -213,7 +194,7 @@ def estimands_panel(here: Sequence[Mapping[str, Any]]) -> Panel:
 
 
 def curve_panel(own: Sequence[Mapping[str, Any]]) -> Panel:
-    """omega² over K, one line a set of covariates."""
+    """omega² over K, one line per set of covariates."""
     sets = list(dict.fromkeys(row["covariates"] for row in own))
     traces = []
     for i, name in enumerate(sets):
@@ -281,7 +262,9 @@ def confounds_panel(follows: Sequence[Mapping[str, Any]]) -> Panel:
         "confounds",
         "Are clusters sessions or animals in disguise?",
         f"n = {len(follows)} numbers of clusters; 0 is chance, 1 the same; means over partitions",
-        content=table(follows, ["k", *CONFOUNDS], caption="How far clusters follow sessions and animals"),
+        content=table(
+            follows, ["k", *FOLLOWING_COLUMNS], caption="How far clusters follow sessions and animals"
+        ),
         rows=list(follows),
         empty=None if follows else Empty("Not compared yet.", "decortex schedule    # then: decortex work"),
         note="Kept when left out: share of an animal's neurons that stay nearest to their own cluster.",

@@ -280,7 +280,7 @@ def selected(scene: Scene, lasso: Any) -> NDArray[np.int64]:
 
 
 def neuron_rows(scene: Scene, picked: NDArray[np.int64]) -> list[dict[str, Any]]:
-    """One row a neuron."""
+    """One row per neuron."""
     columns = {name: scene.neurons[name][picked] for name in queries.NEURON}
     scores = np.full(len(scene.labels), np.nan) if scene.scores is None else scene.scores
     return [

@@ -132,7 +132,7 @@ def density(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Smoothed histogram of values between two ends: places and densities, the largest density 1.
 
-    A Gaussian kernel of Silverman's width on a grid, so that the browser gets a hundred numbers a cluster
+    A Gaussian kernel of Silverman's width on a grid, so that the browser gets a hundred numbers per cluster
     whatever the number of neurons.
     """
     edges = np.linspace(low, high, _GRID + 1)

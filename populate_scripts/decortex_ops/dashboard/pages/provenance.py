@@ -51,7 +51,7 @@ def recompute_panel(found: Mapping[str, Any]) -> Panel:
 
 
 def chain_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row a table and column of the chain."""
+    """One row per table and column of the chain."""
     above = [step for step in found["chain"] if step["table"] != "Environment"]
     steps = [*above, {"table": found["table"], **found["key"], **found["row"]}]
     return [

@@ -61,7 +61,7 @@ def render(state: State, source: Source) -> View:
 
 
 def tiles(tables: Sequence[Row], alive: Sequence[Row], finished: Sequence[Row], hours: int) -> html.Dl:
-    """The figures that answer most visits."""
+    """The values that answer most visits."""
     total = {name: sum(row[name] for row in tables) for name in ("done", "running", "failed", "waiting")}
     left = [row["seconds_left"] for row in tables]
     processes = max(1, sum(bool(row["holds"]) for row in alive))

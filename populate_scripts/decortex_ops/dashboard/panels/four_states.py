@@ -64,7 +64,7 @@ def states_panel(study: str, key: Mapping[str, Any], source: Source) -> Panel:
         "states",
         "Four states",
         f"n = {max(row['n_networks'] for row in rows)} networks"
-        + (f", {surrogates} surrogates a null model" if with_null else "")
+        + (f", {surrogates} surrogates per null model" if with_null else "")
         + "; no unit",
         content=table(
             shown,

@@ -8,34 +8,13 @@ from decortex_ops.dashboard.choosing import Chosen
 from decortex_ops.dashboard.parts import Empty, Panel
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
+from decortex_ops.reports import LABEL_ANSWERS_COLUMNS, LABEL_PARTITIONS_COLUMNS
 from decortex_schemas import queries
 
-PARTITIONS = (
-    "label_set",
-    "method",
-    "n_neurons",
-    "ari",
-    "ari_null",
-    "p_ari",
-    "ami",
-    "purity",
-    "purity_null",
-    "macro_f1",
-    "balanced_accuracy",
-)
-ANSWERS = (
-    "label_set",
-    "method",
-    "finetune",
-    "n_networks",
-    "ari_before",
-    "ari_control",
-    "ari_fine_tuned",
-    "ari_gain",
-    "ari_gain_low",
-    "ari_gain_high",
-    "verdict",
-)
+# The page names these above its panels.
+CHOSEN = ("dataset", "model", "embedding", "k")
+PARTITIONS = tuple(name for name in LABEL_PARTITIONS_COLUMNS if name not in CHOSEN)
+ANSWERS = tuple(name for name in LABEL_ANSWERS_COLUMNS if name not in CHOSEN)
 
 
 def label_panels(chosen: Chosen, source: Source) -> list[Panel]:

@@ -51,7 +51,7 @@ def refresh_queue(table: type[dj.Computed], *, priority: int) -> Changes:
 def queue_missing(table: type[dj.Computed], *, priority: int, studies: Sequence[str] | None = None) -> int:
     """Queue the keys that are asked for and neither computed nor queued; returns how many.
 
-    DataJoint's own ``jobs.refresh()`` does the same a key a statement, each a commit of its own: 5 ms a key.
+    DataJoint's own ``jobs.refresh()`` does the same with one key per statement, each a commit of its own: 5 ms per key.
     The keys are read without locks and inserted by their primary key, so that no worker waits.
 
     Parameters

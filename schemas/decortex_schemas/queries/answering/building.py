@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from decortex_schemas.queries.answering.facts import FEWEST_UNITS, LEVEL, Answer, NullComparison, Sample
-from decortex_schemas.queries.answering.words import count, figure, number_word, p_text, starting_small
+from decortex_schemas.queries.answering.words import count, number_text, number_word, p_text, starting_small
 
 TYPES, AGREEMENT, ASSOCIATION, FINETUNING, CLUSTER = QUESTIONS = (
     "How many types of neurons are there?",
@@ -98,7 +98,7 @@ def against_nulls(nulls: Sequence[NullComparison], verb: str) -> tuple[str, str]
     p = 1.0 if worst.p is None else worst.p
     means = [one.mean for one in nulls if one.mean is not None]
     most = "" if len(nulls) == 1 else "at most "
-    mean = f"{verb} {most}{figure(max(means))}" if means else "give as much"
+    mean = f"{verb} {most}{number_text(max(means))}" if means else "give as much"
     told = f"{p_text(p, worst.smallest_p)}, {count(worst.n, 'surrogate')}"
     text = f"surrogates without types {mean} ({told})"
     if p <= LEVEL:

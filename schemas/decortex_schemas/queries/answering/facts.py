@@ -1,4 +1,4 @@
-"""What the answers about a study are made of: stored numbers with their comparisons, one class a question.
+"""What the answers about a study are made of: stored numbers with their comparisons, one class per question.
 
 Nothing is read and nothing is worded here; a value that is not known is None.
 """

@@ -94,7 +94,7 @@ def why(status: str) -> str:
     return " and ".join(dict.fromkeys(STATUS_TEXTS[one] for one in known))
 
 
-def figure(value: float) -> str:
+def number_text(value: float) -> str:
     """A number with two digits that mean something: .74, -.0021, 1."""
     if value == 0:
         return "0"
@@ -110,7 +110,7 @@ def figure(value: float) -> str:
 
 def interval(low: float | None, high: float | None) -> str:
     """An interval in words; empty where there is none."""
-    return "" if low is None or high is None else f"{figure(low)} to {figure(high)}"
+    return "" if low is None or high is None else f"{number_text(low)} to {number_text(high)}"
 
 
 def p_text(p: float, smallest: float | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Figures of a study's partitions, averaged by the server over what differs in seeds alone. Read only."""
+"""Values of a study's partitions, averaged by the server over what differs in seeds alone. Read only."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def smallest_p(n_permutations: float | None) -> float | None:
 def paired(study: str, **group: Any) -> dict[Key, Row]:
     """Before and after every fine-tuning of a study, by `GROUP`: same networks, same starts on both sides.
 
-    Each figure is a mean over what has it before *and* after: ``ari_seeds`` over pairs of networks (at equal starts)
+    Each value is a mean over what has it before *and* after: ``ari_seeds`` over pairs of networks (at equal starts)
     of which both were fine-tuned, ``epsilon2`` over fine-tuned partitions. ``n_networks``, ``n_starts`` and
     ``n_pairs``: the networks, partitions and pairs behind them. What the row of 'none' says is another mean, over all
     starts of the study. ``group`` names columns of `GROUP` to restrict to.
@@ -100,7 +100,7 @@ def paired(study: str, **group: Any) -> dict[Key, Row]:
 def paired_agreement(study: str, **group: Any) -> str:
     """SQL of the agreement of two fine-tuned networks, ``after``, and of the partitions they started from, ``before``.
 
-    One row a pair of networks at equal starts and fine-tuning, with `GROUP` and the seeds of both.
+    One row per pair of networks at equal starts and fine-tuning, with `GROUP` and the seeds of both.
     """
     asked = SeedAgreement.Pair & {"study": study, "pair_kind": "model_seeds"}
     moved = (asked & group).proj("ari").make_sql()

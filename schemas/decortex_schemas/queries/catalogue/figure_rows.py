@@ -115,7 +115,7 @@ def epochs(key: Row) -> tuple[list[Row], list[Row]]:
 
 @one_at_a_time
 def agreement_pairs(study: str) -> list[Row]:
-    """Every two partitions of a frozen study that were compared, one row a pair: names of both sides and the indices.
+    """Every two partitions of a frozen study that were compared, one row per pair: names of both sides and the indices.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def agreement_pairs(study: str) -> list[Row]:
 
 @one_at_a_time
 def surrogates(selection: Row, criterion: str) -> list[Row]:
-    """One criterion on every surrogate, one row a null model, surrogate and K: the mean over networks.
+    """One criterion on every surrogate, one row per null model, surrogate and K: the mean over networks.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def surrogates(selection: Row, criterion: str) -> list[Row]:
 
 @one_at_a_time
 def finetuned_nulls(study: str) -> list[Row]:
-    """Every surrogate's figure beside the recordings', before and after fine-tuning: one row a surrogate.
+    """Every surrogate's figure beside the recordings', before and after fine-tuning: one row per surrogate.
 
     Raises
     ------

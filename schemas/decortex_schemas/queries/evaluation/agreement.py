@@ -47,10 +47,10 @@ def agreement(study: str) -> dict[str, Any]:
         (``ari_null``, ``p_null``: the largest of the null models; ``p_null_smallest``: below which no p can fall;
         ``n_null``: their surrogates; None where nobody asked).
         ``subsamples``: one row per network, method and K; ``n_fits_not_ok``: clusterings that did not end well.
-        ``methods``: one row a pair of methods, K and fine-tuning, of the ``_same`` and of ``_other`` networks.
-        ``models``: one row a pair of network specifications on one dataset.
+        ``methods``: one row per pair of methods, K and fine-tuning, of the ``_same`` and of ``_other`` networks.
+        ``models``: one row per pair of network specifications on one dataset.
         ``shared``: one row per labelling that all networks support (TURTLE) and a method, see `shared_labellings`.
-        ``nulls``: one row per fine-tuning, null model and figure, with what was observed ``before`` and ``after``
+        ``nulls``: one row per fine-tuning, null model and value, with what was observed ``before`` and ``after``
         fine-tuning and the ``change``, and for each the mean of the fine-tuned null, the excess over it, z and p.
         A number that is not defined is None.
 

@@ -48,8 +48,8 @@ def agreement_nulls(study: str) -> list[Row]:
     return [
         {
             **dict(zip((*GROUP, "null_kind"), group, strict=True)),
-            **asdict(excess_over_null(observed[group[:-1]], figures)),
+            **asdict(excess_over_null(observed[group[:-1]], null_values)),
         }
-        for group, figures in sorted(drawn.items())
+        for group, null_values in sorted(drawn.items())
         if group[:-1] in observed
     ]

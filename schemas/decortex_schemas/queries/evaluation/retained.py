@@ -35,7 +35,7 @@ from decortex_schemas.tables.evaluation import (
 )
 
 FloatArray = NDArray[np.float64]
-FIGURES = ("silhouette", "ari_networks", "epsilon2")
+MEASURES = ("silhouette", "ari_networks", "epsilon2")
 
 
 @one_at_a_time
@@ -95,10 +95,10 @@ def improvement(study: str) -> dict[str, list[Row]]:
     Returns
     -------
     dict
-        ``pairs``: one row per method, K, fine-tuning, network and start, each figure before (``_before``), after
+        ``pairs``: one row per method, K, fine-tuning, network and start, each value before (``_before``), after
         (``_after``) and the ``_change``: silhouette in the untouched embedding, ARI with the same partition of the
         study's other networks (mean over those that were fine-tuned from the same start, on both sides), share of
-        performance tied to cluster (``epsilon2``, corrected for chance). A figure that one side lacks is None.
+        performance tied to cluster (``epsilon2``, corrected for chance). A value that one side lacks is None.
         ``summary``: one row per method, K and fine-tuning with the mean change over networks and its 95 % interval from
         the t distribution on **networks** (None with one); of ``ari_networks`` by the jackknife over networks (None
         below three), for each pair counts in two of them. A change is an improvement only above that of a fine-tuned
@@ -112,19 +112,19 @@ def improvement(study: str) -> dict[str, list[Row]]:
     require_frozen(study)
     tuned = DECFinetune.proj("share_changed") * FinetuneSpec.proj("kind") & asked_members(study)
     tuned = tuned & "kind != 'none'"
-    figures = _figures(study, tuned)
+    measured = _measured(study, tuned)
     untouched = {int(row["finetune_id"]) for row in (FinetuneSpec & {"kind": "none"}).to_dicts()}
     before = {
         tuple(value for name, value in zip(PARTITION, key, strict=True) if name != "finetune_id"): found
-        for key, found in figures.items()
+        for key, found in measured.items()
         if key[PARTITION.index("finetune_id")] in untouched
     }
     label, shared = Names(), shared_starts()
     pairs = []
     for row in tuned.to_dicts(order_by="KEY"):
-        start, end = before.get(pick(row, START), {}), figures[pick(row, PARTITION)]
+        start, end = before.get(pick(row, START), {}), measured[pick(row, PARTITION)]
         changes: Row = {}
-        for name in FIGURES:
+        for name in MEASURES:
             # Agreement with other networks is known for both sides from the same partners.
             old = end.get("ari_networks_before") if name == "ari_networks" else start.get(name)
             new = end.get(name)
@@ -213,16 +213,16 @@ def front(study: str) -> list[Row]:
     return _mark_front(Names().in_order(list(rows.values())))
 
 
-def _figures(study: str, tuned: Any) -> dict[Key, Row]:
+def _measured(study: str, tuned: Any) -> dict[Key, Row]:
     """What a partition is judged by, for every fine-tuned partition and its start."""
     asked = asked_members(study)
     starts = tuned.proj(tuned_id="finetune_id")
-    figures: dict[Key, Row] = defaultdict(dict)
+    measured: dict[Key, Row] = defaultdict(dict)
     quality = ClusterQuality.Space & asked & starts & {"space": "untouched"}
     for row in quality.proj("silhouette").to_dicts():
-        figures[pick(row, PARTITION)]["silhouette"] = row["silhouette"]
+        measured[pick(row, PARTITION)]["silhouette"] = row["silhouette"]
     for row in (ClusterPerformance & asked & starts).proj("epsilon2_corrected").to_dicts():
-        figures[pick(row, PARTITION)]["epsilon2"] = row["epsilon2_corrected"]
+        measured[pick(row, PARTITION)]["epsilon2"] = row["epsilon2_corrected"]
     columns = ", ".join(f"`{name}`" for name in GROUP)
     pairs = paired_agreement(study)
     sides = " UNION ALL ".join(
@@ -232,8 +232,8 @@ def _figures(study: str, tuned: Any) -> dict[Key, Row]:
     )
     means = {"ari_networks_before": "AVG(own.`before`)", "ari_networks": "AVG(own.`after`)"}
     for key, found in grouped_sql(f"({sides}) AS own", PARTITION, means).items():
-        figures[key] |= found
-    return figures
+        measured[key] |= found
+    return measured
 
 
 def _summarise(pairs: Sequence[Row]) -> list[Row]:
@@ -247,7 +247,7 @@ def _summarise(pairs: Sequence[Row]) -> list[Row]:
             "n_networks": len({one["model_seed"] for one in members}),
             "shared_start": any(one["shared_start"] for one in members),
         }
-        for name in FIGURES:
+        for name in MEASURES:
             means = network_means(members, f"{name}_change")
             # Each pair of networks counts in the agreement of both.
             interval = agreement.means_interval if name == "ari_networks" else performance.t_interval

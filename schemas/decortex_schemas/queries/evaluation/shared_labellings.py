@@ -30,7 +30,7 @@ _COLUMNS = (
 def shared_labellings(study: str) -> list[Row]:
     """Read the labellings that all networks of a study support, each beside the vote over every method's partitions.
 
-    Agreement between networks is no figure of them: all networks share one labelling by construction. What judges them
+    Agreement between networks is no value of them: all networks share one labelling by construction. What judges them
     is known types, the cross-entropy of every network's linear classifier, and the votes.
 
     Parameters

@@ -27,7 +27,7 @@ from decortex_schemas.tables import (
 from decortex_schemas.tables.evaluation import MAIN_METRIC, MAIN_TIER, ClusterQuality, SeedAgreement
 
 # What has a null; nobody knows types of surrogates, and their performance is of other responses.
-NULL_FIGURES = ("ari_networks", "silhouette", "silhouette_moved")
+NULL_MEASURES = ("ari_networks", "silhouette", "silhouette_moved")
 # A partition's group, but for the network and what made it.
 _WHERE = ("dataset", "model_spec_id", "embedding_spec_id", "method_id", "k", "finetune_id")
 OWN_LABELS = "own"
@@ -53,7 +53,7 @@ def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
       labels agree as the start's do;
     - ``n_networks``: networks that have this state, without those whose training failed;
     - ``null``: kind of surrogate, None where the study has no frozen null (docs/science/nulls.md); then ``n_null``
-      surrogates that went the same way to the same state, and of every figure in `NULL_FIGURES` ``_null`` (their mean),
+      surrogates that went the same way to the same state, and of every value in `NULL_MEASURES` ``_null`` (their mean),
       ``_excess`` (above it) and ``_p``, never below 1/(n_null + 1).
 
     Parameters
@@ -78,7 +78,7 @@ def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
         )
     companion = str(companions[0])
     require_frozen(companion)
-    figures = _figures(study) | _figures(companion)
+    measured = _measured(study) | _measured(companion)
     surrogates = _surrogates(study)
     networks = (Study.Model & {"study": study}).to_dicts()
     specs = states_by_name()
@@ -115,18 +115,18 @@ def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
                     rows.append((state, methods[method_id], afresh, spec))
             for state, method, where, spec in rows:
                 group = tuple(where[name] for name in _WHERE)
-                figure = figures.get(group)
-                if spec is None or figure is None:
+                measures = measured.get(group)
+                if spec is None or measures is None:
                     continue
                 row = {
                     **shared,
                     "state": state,
                     "method": method,
                     "share_changed": moves.get((*group, part["seed"])) if state == "fine_tuned" else None,
-                    **figure,
+                    **measures,
                     **_performance(dataset, spec, control),
                 }
-                found += [{**row, **null} for null in _against_nulls(dataset, group, figure, surrogates)]
+                found += [{**row, **null} for null in _against_nulls(dataset, group, measures, surrogates)]
     order = ("start", "control", "fine_tuned", "fine_tuned_afresh")
     return sorted(
         found,
@@ -179,7 +179,7 @@ def states_by_name() -> dict[tuple[Any, ...], int]:
     return found
 
 
-def _figures(study: str) -> dict[Key, Row]:
+def _measured(study: str) -> dict[Key, Row]:
     """Agreement, truth and silhouettes of every group of a study, with intervals over networks."""
     found: dict[Key, Row] = {}
     pairs: dict[Key, dict[tuple[int, int], float]] = {}
@@ -255,44 +255,44 @@ def _correlations(dataset: str, spec: int) -> dict[int, float]:
 
 
 class _Surrogates:
-    """Figures of a study's frozen null, and which null datasets are of which recordings."""
+    """Values of a study's frozen null, and which null datasets are of which recordings."""
 
-    def __init__(self, figures: dict[Key, Row], datasets: list[tuple[str, str, str]]) -> None:
-        self.figures = figures
+    def __init__(self, measured: dict[Key, Row], datasets: list[tuple[str, str, str]]) -> None:
+        self.measured = measured
         self.datasets = datasets
 
     def of(self, dataset: str, key: Key) -> dict[str, list[Row]]:
-        """Figures of the same state on every surrogate of some recordings, by kind."""
+        """Values of the same state on every surrogate of some recordings, by kind."""
         found: dict[str, list[Row]] = {}
         for null, parent, kind in self.datasets:
-            figure = self.figures.get((null, *key[1:]))
-            if parent == dataset and figure is not None:
-                found.setdefault(kind, []).append(figure)
+            measures = self.measured.get((null, *key[1:]))
+            if parent == dataset and measures is not None:
+                found.setdefault(kind, []).append(measures)
         return found
 
 
 def _surrogates(study: str) -> _Surrogates:
     frozen = FrozenStudy.proj()
     nulls = NullStudy & {"study": study}
-    figures: dict[Key, Row] = {}
+    measured: dict[Key, Row] = {}
     for null in nulls.to_arrays("null_study"):
         companions = (StateStudy & {"study": null}).to_arrays("states_study")
         for name in (str(null), *(str(one) for one in companions)):
             if len(frozen & {"study": name}):
-                figures |= _figures(name)
+                measured |= _measured(name)
     rows = NullDataset.proj("parent_dataset", "null_kind").to_dicts()
     datasets = [(str(row["dataset"]), str(row["parent_dataset"]), str(row["null_kind"])) for row in rows]
-    return _Surrogates(figures, datasets)
+    return _Surrogates(measured, datasets)
 
 
-def _against_nulls(dataset: str, key: Key, figure: Row, surrogates: _Surrogates) -> list[Row]:
-    """Columns of the null, one set a kind; one set of None where there is no null."""
+def _against_nulls(dataset: str, key: Key, measures: Row, surrogates: _Surrogates) -> list[Row]:
+    """Columns of the null, one set per kind; one set of None where there is no null."""
     found = []
     by_kind: list[tuple[str | None, list[Row]]] = [*sorted(surrogates.of(dataset, key).items())]
     for kind, rows in by_kind or [(None, [])]:
         columns: Row = {"null": kind, "n_null": len(rows)}
-        for name in NULL_FIGURES:
-            excess = excess_over_null(figure[name], [row[name] for row in rows])
+        for name in NULL_MEASURES:
+            excess = excess_over_null(measures[name], [row[name] for row in rows])
             columns |= {
                 f"{name}_null": excess.null_mean,
                 f"{name}_excess": excess.excess,

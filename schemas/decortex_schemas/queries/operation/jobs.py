@@ -103,7 +103,7 @@ def bin_seconds(hours: int) -> int:
 
 
 def throughput(*, hours: int) -> list[Row]:
-    """Rows finished in the last hours: one row a table and time bin in which any was.
+    """Rows finished in the last hours: one row per table and time bin in which any was.
 
     Returns
     -------

@@ -35,7 +35,7 @@ MOST_PARTITIONS = 64
 
 
 def neurons(dataset: str) -> dict[str, NDArray[Any]]:
-    """Every neuron of a dataset, one array a column of `Dataset.Neuron`, in its order.
+    """Every neuron of a dataset, one array per column of `Dataset.Neuron`, in its order.
 
     Positions are micrometres, NaN where nobody knows them; ``true_type`` is -1 where nobody does.
     """

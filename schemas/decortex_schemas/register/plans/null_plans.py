@@ -40,7 +40,9 @@ class FinetunedNullPlan(Config):
     kinds: tuple[NullKind, ...] = Field(
         default=("gaussian",), min_length=1, description="Surrogates of the readout features"
     )
-    surrogates: int = Field(ge=1, le=1000, description="Null datasets a kind; p is never below 1/(this + 1)")
+    surrogates: int = Field(
+        ge=1, le=1000, description="Null datasets per kind; p is never below 1/(this + 1)"
+    )
     noise: finetune.NoiseRule = Field(
         "auto", description="Of drawn responses: 'poisson', 'gamma', or 'auto' by the recording"
     )
@@ -194,7 +196,7 @@ def restrict_plan(plan: StudyPlan) -> StudyPlan:
 
 
 def null_cost(plan: StudyPlan, null: FinetunedNullPlan, states: str = "none") -> list[dict[str, Any]]:
-    """What a fine-tuned null asks for: rows a table, and their seconds by the rows that exist.
+    """What a fine-tuned null asks for: rows per table, and their seconds by the rows that exist.
 
     Parameters
     ----------

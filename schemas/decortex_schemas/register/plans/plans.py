@@ -97,7 +97,7 @@ class SelectionPlan(Config):
         default=19,
         ge=2,
         le=10_000,
-        description="Surrogates a null model and embedding; below 19 no p reaches .05",
+        description="Surrogates per null model and embedding; below 19 no p reaches .05",
     )
     methods: tuple[str, ...] = Field(
         default=(), description="Names of the methods that are judged; all if empty"
@@ -117,7 +117,10 @@ class AgreementNullPlan(Config):
         default=("gaussian",), min_length=1, description="Null models of all networks together"
     )
     surrogates: int = Field(
-        default=SURROGATES, ge=2, le=10_000, description="Surrogates a null model; below 19 no p reaches .05"
+        default=SURROGATES,
+        ge=2,
+        le=10_000,
+        description="Surrogates per null model; below 19 no p reaches .05",
     )
     methods: tuple[str, ...] = Field(default=(), description="Names of the methods; all if empty")
 

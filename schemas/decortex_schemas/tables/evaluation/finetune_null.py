@@ -55,7 +55,7 @@ class FinetunedNull(Computation):
     """
 
     class Measure(dj.Part):
-        """One figure against one null model."""
+        """One value against one null model."""
 
         definition = """
         -> master
@@ -147,7 +147,7 @@ def _places(pair: tuple[list[dict[str, Any]], list[dict[str, Any]]]) -> list[set
 
 
 def measure(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
-    """Every figure of one dataset's partitions, by measure and state; None where it is not defined."""
+    """Every value of one dataset's partitions, by measure and state; None where it is not defined."""
     found: dict[str, dict[str, float | None]] = {name: {} for name in MEASURES}
     for state, members in (("before", before), ("after", after)):
         labels = {(one["model_seed"], one["seed"]): partition_labels(one) for one in members}

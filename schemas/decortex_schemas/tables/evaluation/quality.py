@@ -203,7 +203,7 @@ def association_row(
 
 
 def compared_scores(key: dict[str, Any], kind: str) -> NDArray[np.float64]:
-    """Test scores that clusters are compared by, one a neuron.
+    """Test scores that clusters are compared by, one per neuron.
 
     A network without recordings is scored against itself: before fine-tuning every score is 1 but for rounding, which
     must not be compared; it is NaN.
@@ -216,14 +216,14 @@ def compared_scores(key: dict[str, Any], kind: str) -> NDArray[np.float64]:
 
 
 def scores_before(key: dict[str, Any]) -> NDArray[np.float64]:
-    """Test scores of the network before fine-tuning, one a neuron."""
+    """Test scores of the network before fine-tuning, one per neuron."""
     at = {"tier": MAIN_TIER, "metric": MAIN_METRIC}
     values: NDArray[np.float64] = (Performance.Score & key & at).fetch1("score_values")
     return values
 
 
 def scores_after(key: dict[str, Any]) -> NDArray[np.float64]:
-    """Test scores of the fine-tuned network, one a neuron."""
+    """Test scores of the fine-tuned network, one per neuron."""
     at = {"tier": MAIN_TIER, "metric": MAIN_METRIC}
     values: NDArray[np.float64] = (DECFinetune.Score & key & at).fetch1("score_values")
     return values

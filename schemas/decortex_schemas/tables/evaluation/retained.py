@@ -188,7 +188,7 @@ def best_epoch(epochs: list[dict[str, Any]]) -> int:
 
 
 def scores_of_control(key: dict[str, Any], epoch: int) -> NDArray[np.float64]:
-    """Test scores of the equal-epoch control after this many epochs, one a neuron; at 0 it is the start."""
+    """Test scores of the equal-epoch control after this many epochs, one per neuron; at 0 it is the start."""
     if epoch == 0:
         return scores_before(key)
     found = (ContinuedTraining.Epoch & key & {"epoch": epoch}).to_dicts()

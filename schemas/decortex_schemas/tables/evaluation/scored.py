@@ -113,7 +113,7 @@ def scored_partitions() -> Any:
 
 
 def scores_of(key: dict[str, Any], kind: str) -> FloatArray | None:
-    """Test scores that belong to a partition, one a neuron; None where its network cannot be scored."""
+    """Test scores that belong to a partition, one per neuron; None where its network cannot be scored."""
     if kind != "none":
         return scores_after(key)
     at = {"tier": MAIN_TIER, "metric": MAIN_METRIC}

@@ -218,7 +218,7 @@ def check_frozen_selection(study: str, key: Mapping[str, Any]) -> None:
     Raises
     ------
     ConfigError
-        If one was recomputed with other figures, added or removed.
+        If one was recomputed with other values, added or removed.
     """
     rows = (FrozenStudy.SelectionGroup & {"study": study} & _picks(key, SELECTION_GROUP)).to_dicts()
     frozen = {_group(row, SELECTION_GROUP): (row["members_sha256"], int(row["n_members"])) for row in rows}
@@ -237,7 +237,7 @@ def digest_subsamples(study: str, key: Mapping[str, Any] | None = None) -> Diges
 
 
 def digest_selection(study: str, key: Mapping[str, Any] | None = None) -> Digests:
-    """Digest over the keys and figures of every choice's criteria and surrogates, and their number."""
+    """Digest over the keys and values of every choice's criteria and surrogates, and their number."""
     picked = _picks(key, SELECTION_GROUP)
     rows: dict[Group, list[dict[str, Any]]] = defaultdict(list)
     for table, asked in SELECTION_MEMBERS:

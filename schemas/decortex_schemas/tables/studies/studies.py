@@ -162,7 +162,7 @@ class StudyPlan(Config):
     nulls: tuple[NullKind, ...] = Field(
         default=(), description="Null models, with which K is chosen; or none"
     )
-    n_surrogates: int = Field(default=0, ge=0, description="Surrogates a null model and embedding")
+    n_surrogates: int = Field(default=0, ge=0, description="Surrogates per null model and embedding")
     finetunings: tuple[FinetunePlan, ...] = Field(default=())
 
 

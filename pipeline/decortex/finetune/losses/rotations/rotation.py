@@ -161,7 +161,7 @@ def gauge(centres: Tensor, n_orientations: int) -> Tensor:
 
 
 def orbit_distances(centres: Tensor, n_orientations: int) -> Tensor:
-    """Distances between centres at their best roll, one a pair, (n_clusters (n_clusters - 1) / 2,)."""
+    """Distances between centres at their best roll, one per pair, (n_clusters (n_clusters - 1) / 2,)."""
     if n_orientations == 1:
         return torch.pdist(centres)
     # Directly, not expanded: coinciding centres must give 0.

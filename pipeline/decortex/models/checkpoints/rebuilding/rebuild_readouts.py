@@ -127,7 +127,7 @@ def fill_readout(
         features = as_rows(parts["features"], where=f"readout.{name}.features").float().clamp_min(0.0) * scale
     if features.shape != readout.features.shape:
         raise CheckpointError(
-            f"the readout of session {name!r} has {features.shape[1]} features a neuron, the core"
+            f"the readout of session {name!r} has {features.shape[1]} features per neuron, the core"
             f" {readout.features.shape[1]} maps: give 'stack' as the network was built."
         )
     readout.features.copy_(features)

@@ -10,63 +10,13 @@ import typer
 from decortex_ops.cli.legends import print_legend
 from decortex_ops.cli.output import CsvFlag, JsonFlag, choose_part, out, print_rows, said_plainly
 from decortex_ops.cli.session import open_to_read
+from decortex_ops.reports import LABEL_ANSWERS_COLUMNS, LABEL_DECODING_COLUMNS, LABEL_PARTITIONS_COLUMNS
 
-ANSWERS = (
-    "label_set",
-    "dataset",
-    "model",
-    "embedding",
-    "method",
-    "k",
-    "finetune",
-    "n_networks",
-    "ari_before",
-    "ari_control",
-    "ari_fine_tuned",
-    "ari_fine_tuned_afresh",
-    "ari_gain",
-    "ari_gain_low",
-    "ari_gain_high",
-    "verdict",
-)
-PARTITIONS = (
-    "label_set",
-    "dataset",
-    "model",
-    "embedding",
-    "method",
-    "k",
-    "status",
-    "n_partitions",
-    "ari",
-    "ari_null",
-    "p_ari",
-    "ami",
-    "purity",
-    "purity_null",
-    "macro_f1",
-    "balanced_accuracy",
-    "chance_accuracy",
-)
-DECODING = (
-    "label_set",
-    "dataset",
-    "model",
-    "embedding",
-    "decoder",
-    "n_networks",
-    "left_out",
-    "n_groups",
-    "macro_f1",
-    "macro_f1_low",
-    "macro_f1_high",
-    "balanced_accuracy",
-    "balanced_accuracy_low",
-    "balanced_accuracy_high",
-    "chance_accuracy",
-    "p_decoding",
-)
-SHOWN = {"answers": ANSWERS, "partitions": PARTITIONS, "decoding": DECODING}
+SHOWN = {
+    "answers": LABEL_ANSWERS_COLUMNS,
+    "partitions": LABEL_PARTITIONS_COLUMNS,
+    "decoding": LABEL_DECODING_COLUMNS,
+}
 # Names that stand in the title where all rows share them.
 NAMES = ("label_set", "dataset", "model", "embedding", "left_out")
 TITLES = {

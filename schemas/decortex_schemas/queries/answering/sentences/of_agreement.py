@@ -15,9 +15,9 @@ from decortex_schemas.queries.answering.facts import AgreementFacts, Answer, Sam
 from decortex_schemas.queries.answering.words import (
     cost_text,
     count,
-    figure,
     interval,
     listed,
+    number_text,
     sentence_case,
     why,
 )
@@ -105,7 +105,7 @@ def _one_network(sample: Sample, facts: AgreementFacts) -> Answer:
 def _said(facts: AgreementFacts) -> str:
     spread = f", {interval(facts.low, facts.high)} over {facts.n_pairs} pairs" if facts.n_pairs > 1 else ""
     text = (
-        f"networks trained from other seeds agree {figure(facts.ari or 0.0)} at K = {facts.k} of {facts.method} "
+        f"networks trained from other seeds agree {number_text(facts.ari or 0.0)} at K = {facts.k} of {facts.method} "
         f"(adjusted Rand index{spread}; chance is 0)"
     )
     beside = _beside(facts)
@@ -115,8 +115,8 @@ def _said(facts: AgreementFacts) -> str:
 def _beside(facts: AgreementFacts) -> str:
     said = []
     if facts.starts is not None:
-        said.append(f"starts on one network agree {figure(facts.starts)}")
+        said.append(f"starts on one network agree {number_text(facts.starts)}")
     if facts.methods is not None:
         others = count(facts.n_methods - 1, "other method")
-        said.append(f"{facts.method} and {others} on one network agree {figure(facts.methods)}")
+        said.append(f"{facts.method} and {others} on one network agree {number_text(facts.methods)}")
     return ", ".join(said)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from decortex_schemas.queries.answering.building import ASSOCIATION, made, more, more_animals, not_compared
 from decortex_schemas.queries.answering.facts import LEVEL, Answer, AssociationFacts, PopulationFacts, Sample
-from decortex_schemas.queries.answering.words import count, figure, interval, p_text, sentence_case, why
+from decortex_schemas.queries.answering.words import count, interval, number_text, p_text, sentence_case, why
 
 PERMUTED = "permutations of neurons within sessions"
 
@@ -42,7 +42,7 @@ def association_answer(sample: Sample, facts: AssociationFacts | None) -> Answer
     held = "" if facts.covariates == "none" else f"; {facts.covariates} held fixed"
     spread = interval(facts.low, facts.high)
     share = (
-        f"{figure(facts.effect)} of the variance of the neurons' test correlations within sessions lies between "
+        f"{number_text(facts.effect)} of the variance of the neurons' test correlations within sessions lies between "
         f"clusters {where} (omega²{f', 95 % interval {spread}' if spread else ''}{held})"
     )
     number = (facts.effect, facts.low, facts.high)

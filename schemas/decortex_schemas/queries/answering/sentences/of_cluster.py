@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decortex_schemas.queries.answering.building import CLUSTER, Number, made, more
 from decortex_schemas.queries.answering.facts import Answer, ClusterFacts, ProfileFacts, Sample
-from decortex_schemas.queries.answering.words import count, figure, interval, listed, sentence_case
+from decortex_schemas.queries.answering.words import count, interval, listed, number_text, sentence_case
 
 # Clusters differ in an index where they are further apart than so many standard deviations over networks.
 APART = 2.0
@@ -60,7 +60,7 @@ def _tuned(sample: Sample, facts: ClusterFacts, profile: ProfileFacts) -> Answer
     name = profile.index.replace("_", " ")
     text = (
         f"clusters {where} range from {interval(low, high)} in {name} (standard deviation over "
-        f"{count(profile.n_networks, 'network')} {figure(spread)}){drives}. {known}"
+        f"{count(profile.n_networks, 'network')} {number_text(spread)}){drives}. {known}"
     )
     apart = high - low > APART * spread
     text = (
@@ -74,7 +74,7 @@ def _tuned(sample: Sample, facts: ClusterFacts, profile: ProfileFacts) -> Answer
         text,
         sample,
         number,
-        compared=f"the spread over networks ({figure(spread)})",
+        compared=f"the spread over networks ({number_text(spread)})",
         missing=more(sample),
     )
 
@@ -85,9 +85,9 @@ def _known(facts: ClusterFacts | None) -> tuple[str, float | None]:
         return "", None
     said = []
     if facts.truth is not None:
-        said.append(f"clusters agree {figure(facts.truth)} with the known types (adjusted Rand index)")
+        said.append(f"clusters agree {number_text(facts.truth)} with the known types (adjusted Rand index)")
     follows = ((facts.animal, "animals"), (facts.session, "sessions"))
-    told = [f"{figure(value)} with {name}" for value, name in follows if value is not None]
+    told = [f"{number_text(value)} with {name}" for value, name in follows if value is not None]
     if told:
         said.append(f"they agree {listed(told)} (adjusted mutual information)")
     if facts.kept is not None:

@@ -17,9 +17,9 @@ from decortex_schemas.queries.answering.facts import Answer, Cost, FinetuningFac
 from decortex_schemas.queries.answering.words import (
     cost_text,
     count,
-    figure,
     interval,
     listed,
+    number_text,
     sentence_case,
     why,
 )
@@ -103,8 +103,8 @@ def _moved(best: FinetuningFacts, n: int) -> str:
     spread = interval(best.low, best.high)
     ends = f" (95 % interval {spread}{' for all of them at once' if n > 1 else ''})" if spread else ""
     return (
-        f"{best.name} changes the agreement between networks by {figure(best.change or 0.0)}{ends} against its own "
-        f"starts at K = {best.k} of {best.method}{most}"
+        f"{best.name} changes the agreement between networks by {number_text(best.change or 0.0)}{ends} against its "
+        f"own starts at K = {best.k} of {best.method}{most}"
     )
 
 
@@ -112,7 +112,7 @@ def _would_have(best: FinetuningFacts) -> str:
     """What would have been seen, so that "none is shown" can be read."""
     if best.detectable is None:
         return ""
-    return f" A rise of {figure(best.detectable)} would have been detected in 80 % of such studies."
+    return f" A rise of {number_text(best.detectable)} would have been detected in 80 % of such studies."
 
 
 def _worse(known: Sequence[FinetuningFacts]) -> str:
@@ -134,10 +134,10 @@ def _price(facts: Sequence[FinetuningFacts]) -> str:
     margin = (
         ""
         if worst.margin is None
-        else f"; within the margin of {figure(worst.margin)} in {within} of {n} runs"
+        else f"; within the margin of {number_text(worst.margin)} in {within} of {n} runs"
     )
     whose = f"of {worst.name}, the largest loss," if len(priced) > 1 else ""
     return (
-        f"Test correlation against the control that trained as long: the change {whose} is {figure(worst.cost or 0.0)} "
-        f"({ends}{margin})."
+        f"Test correlation against the control that trained as long: the change {whose} is "
+        f"{number_text(worst.cost or 0.0)} ({ends}{margin})."
     )

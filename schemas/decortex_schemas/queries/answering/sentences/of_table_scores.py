@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from decortex_schemas.queries.answering.building import ASSOCIATION, made, not_compared
 from decortex_schemas.queries.answering.facts import LEVEL, Answer, Sample
-from decortex_schemas.queries.answering.words import figure, interval, p_text, why
+from decortex_schemas.queries.answering.words import interval, number_text, p_text, why
 from decortex_schemas.queries.basis import Row
 
 WITHIN = {"session": "within sessions", "animal": "within animals", "none": "over all neurons"}
@@ -60,7 +60,7 @@ def _words(row: Row) -> str:
     if row["epsilon2"] is None:
         return f"not compared ({why(row['status'])})"
     spread = interval(row["epsilon2_low"], row["epsilon2_high"])
-    share = f"epsilon² {figure(row['epsilon2'])}" + (f" (95 % interval {spread})" if spread else "")
+    share = f"epsilon² {number_text(row['epsilon2'])}" + (f" (95 % interval {spread})" if spread else "")
     if row["p_max"] is None:
         return f"{share}; no permutation {WITHIN[row['within']]} changes anything"
     return (

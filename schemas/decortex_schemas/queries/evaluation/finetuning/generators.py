@@ -13,7 +13,7 @@ from decortex_schemas.queries.basis import Key, Row, average
 from decortex_schemas.queries.catalogue import one_at_a_time
 from decortex_schemas.queries.evaluation.states import OWN_LABELS, states
 
-FIGURES = ("ari_networks", "ari_truth")
+MEASURES = ("ari_networks", "ari_truth")
 _START = ("model", "embedding", "start_method", "seed", "k", "finetune")
 _ROW = (*_START, "state", "method")
 _AVERAGED = (
@@ -65,7 +65,7 @@ def over_generators(rows: Sequence[Row]) -> list[Row]:
     list of dict
         ``n_generators``; means over datasets of agreement between networks, agreement with known types, labels moved,
         silhouette, change of the correlation and excess over the null (``ari_networks_excess``); ``correlation_low``
-        and ``_high``. Of every figure in `FIGURES` ``_gain``: mean of the differences within datasets from the control
+        and ``_high``. Of every value in `MEASURES` ``_gain``: mean of the differences within datasets from the control
         clustered afresh by the method that the fine-tuning starts from (the baseline named beforehand), with
         ``_gain_low`` and ``_gain_high`` (t over datasets, None below two), ``_gain_detectable``: the mean that such an
         interval would have left above zero with probability .8. `seed` is the clustering's.
@@ -86,7 +86,7 @@ def over_generators(rows: Sequence[Row]) -> list[Row]:
             "correlation_low": low,
             "correlation_high": high,
         }
-        for name in FIGURES:
+        for name in MEASURES:
             pairs = [(row[name], _baseline(once, row, name)) for row in members]
             gains = _known([None if a is None or b is None else a - b for a, b in pairs])
             own_low, own_high = performance.t_interval(gains)

@@ -85,7 +85,7 @@ class MethodAgreement(Computation):
 
     @property
     def key_source(self) -> Any:
-        """One key a K and fine-tuning at which a frozen study has two methods or more."""
+        """One key per K and fine-tuning at which a frozen study has two methods or more."""
         first = Study.Finetuning.proj(method_a="method", method_id_a="method_id")
         second = Study.Finetuning.proj(method_b="method", method_id_b="method_id")
         asked = (
@@ -178,7 +178,7 @@ class ModelAgreement(Computation):
 
     @property
     def key_source(self) -> Any:
-        """One key a pair of specifications that a frozen study has on one dataset."""
+        """One key per pair of specifications that a frozen study has on one dataset."""
         first = Study.Model.proj(model_spec_a="model_spec_id", model_seed_a="model_seed")
         second = Study.Model.proj(model_spec_b="model_spec_id", model_seed_b="model_seed")
         asked = (

@@ -128,7 +128,7 @@ class LabelDecoding(Computation):
     """
 
     class Decoder(dj.Part):
-        """One decoder; 'logistic' is the default, whose figures stand for the embedding."""
+        """One decoder; 'logistic' is the default, whose values stand for the embedding."""
 
         definition = f"""
         -> master

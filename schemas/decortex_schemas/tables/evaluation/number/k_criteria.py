@@ -1,4 +1,4 @@
-"""Criteria of every number of clusters, and the same figures on surrogates. Nothing is chosen here."""
+"""Criteria of every number of clusters, and the same values on surrogates. Nothing is chosen here."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class NullFit(Fitting):
     """
 
     class Value(dj.Part):
-        """One figure of the surrogate."""
+        """One value of the surrogate."""
 
         definition = f"""
         -> master
@@ -197,7 +197,7 @@ def _grid(study: str | None) -> Any:
 
 
 def value_row(one: CriterionValue) -> dict[str, Any]:
-    """Columns of one figure."""
+    """Columns of one value."""
     return {
         "criterion": one.criterion,
         "at_k": one.k,

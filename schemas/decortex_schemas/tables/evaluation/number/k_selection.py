@@ -89,7 +89,7 @@ class KSelection(Computation):
         """
 
     class Excess(dj.Part):
-        """One figure against one null model."""
+        """One value against one null model."""
 
         definition = """
         -> master
@@ -125,7 +125,7 @@ class KSelection(Computation):
         return self.asked_keys(FrozenStudy.proj() * asked_criteria())
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
-        """Fetch figures of data and surrogates; they must still be those that were frozen."""
+        """Fetch values of data and surrogates; they must still be those that were frozen."""
         study = key["study"]
         check_frozen_selection(study, key)
         values = (KCriteria.Value & key & asked_criteria(study)).to_dicts(order_by="KEY")
@@ -151,11 +151,11 @@ class KSelection(Computation):
                 "n_surrogates": len({row["null_seed"] for row in asked}),
             }
         )
-        networks = _figures(values, nulls)
+        networks = _by_network(values, nulls)
         joint = selection.select_jointly(list(networks.values()), config, _across(key, joint_nulls))
         alone = [
-            {"model_seed": seed, **_decision_columns(selection.select_jointly([figures], config))}
-            for seed, figures in networks.items()
+            {"model_seed": seed, **_decision_columns(selection.select_jointly([criteria], config))}
+            for seed, criteria in networks.items()
         ]
         row = {
             **_decision_columns(joint),
@@ -233,10 +233,10 @@ def record_choice(group: dict[str, Any], choice: int | None, why: str, *, person
     return row
 
 
-def _figures(
+def _by_network(
     values: list[dict[str, Any]], nulls: list[dict[str, Any]]
 ) -> dict[int, selection.NetworkCriteria]:
-    """Figures of every network by its seed; the baseline at one cluster, which every K carries, once."""
+    """Values of every network by its seed; the baseline at one cluster, which every K carries, once."""
     own: dict[int, dict[tuple[str, int], CriterionValue]] = defaultdict(dict)
     for row in values:
         own[int(row["model_seed"])].setdefault((row["criterion"], int(row["at_k"])), _value(row, row["at_k"]))

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Reading the database: DataJoint, SQL, pandas
 #
-# Three ways to the same rows. (Continues with the database of the [first tutorial](01_first_results.md).)
+# Three ways to the same rows. (Continues with the database of the [first tutorial](01_how_many_types.md).)
 
 # %%
 import pandas as pd
@@ -25,7 +25,7 @@ large = schemas.Clustering.Cluster * schemas.ClusteringMethod.proj("method_name"
 len(large & {"dataset": "tutorial"})
 
 # %% [markdown]
-# One array a key: labels and scores stand in the order of `Dataset.Neuron.neuron_idx`, so they line up with the neurons.
+# One array per key: labels and scores stand in the order of `Dataset.Neuron.neuron_idx`, so they line up with the neurons.
 
 # %%
 key = (partitions & {"model_seed": 0}).keys()[0]
