@@ -14,7 +14,7 @@ from .eigen import (
     tolerances,
 )
 from .ldmgi import LDMGI, laplacian, local_models
-from .leiden import LEIDEN
+from .leiden import LEIDEN, leiden_communities, modularity
 from .neighbours import components, nearest_neighbours, normalised_affinity
 from .result import GraphFit, graph_result
 from .sec import SEC, SECProblem
@@ -43,7 +43,9 @@ __all__ = [
     "extended",
     "graph_result",
     "laplacian",
+    "leiden_communities",
     "local_models",
+    "modularity",
     "nearest_neighbours",
     "normalised_affinity",
     "restarted",

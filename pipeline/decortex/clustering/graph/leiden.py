@@ -70,6 +70,44 @@ def modularity(affinity: sparse.csr_array, labels: NDArray[np.integer], resoluti
     return float((inside - resolution * (degree**2).sum() / degree.sum()) / degree.sum())
 
 
+def leiden_communities(
+    affinity: sparse.csr_array, *, resolution: float = 1.0, seed: int = 0, iterations: int = 2
+) -> NDArray[np.int64]:
+    """Communities of a weighted graph by one run of the Leiden algorithm on modularity.
+
+    Parameters
+    ----------
+    affinity : sparse array, shape (n_nodes, n_nodes)
+        Symmetric weights without a diagonal, at least one above 0.
+    resolution : float
+        1: Newman & Girvan's modularity. Larger values give more communities.
+    seed : int
+        Of the order in which nodes are moved.
+    iterations : int
+        Passes, each from the last one's communities.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_nodes,)
+        Numbered from 0, in no order that means anything.
+
+    Notes
+    -----
+    Traag, Waltman & van Eck, "From Louvain to Leiden", Sci. Rep. 9, 5233, 2019 (graspologic-native).
+
+    Examples
+    --------
+    >>> leiden_communities(sparse.csr_array(np.kron(np.eye(2), [[0, 1.0], [1.0, 0]])))
+    array([0, 0, 1, 1])
+    """
+    n = int(affinity.shape[0])
+    csr = (affinity.indptr.astype(np.int64), affinity.indices.astype(np.int32), affinity.data)
+    how = {"iterations": iterations, "max_local_moving_iterations": MOST_SWEEPS}
+    _, member = graspologic_native.leiden_csr(*csr, n, resolution=resolution, seed=seed, **how)
+    found = np.array([member[i] for i in range(n)], dtype=np.int64)
+    return np.unique(found, return_inverse=True)[1].ravel()
+
+
 def join_communities(
     affinity: sparse.csr_array, labels: NDArray[np.int64], n_clusters: int, resolution: float
 ) -> NDArray[np.int64]:
@@ -100,15 +138,14 @@ def prepare(points: Points, config: LeidenConfig) -> Fitter:
     affinity.sort_indices()  # now, and not by a later product in place, beside the copies below
     copies = group_copies(x, neighbours)
     n_components = components(neighbours)[0]
-    csr = (affinity.indptr.astype(np.int64), affinity.indices.astype(np.int32), affinity.data.copy())
+    graph = affinity.copy()
 
     def communities(resolution: float, seed: int) -> NDArray[np.int64]:
         """Labels from 0 of one run."""
 
         def run() -> dict[str, NDArray[np.int32]]:
-            how = {"iterations": config.iterations, "max_local_moving_iterations": MOST_SWEEPS}
-            _, member = graspologic_native.leiden_csr(*csr, len(x), resolution=resolution, seed=seed, **how)
-            return {"labels": np.array([member[i] for i in range(len(x))], dtype=np.int32)}
+            found = leiden_communities(graph, resolution=resolution, seed=seed, iterations=config.iterations)
+            return {"labels": found.astype(np.int32)}
 
         params = {"n_neighbors": config.n_neighbors, "iterations": config.iterations}
         key = cache_key("leiden", VERSION, points.sha256, {**params, "resolution": resolution, "seed": seed})

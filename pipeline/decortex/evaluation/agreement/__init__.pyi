@@ -1,3 +1,10 @@
+from .co_association import (
+    N_LANDMARKS,
+    Communities,
+    co_association,
+    communities,
+    independent_communities,
+)
 from .consensus import Consensus, consensus
 from .detectable import (
     POWER,
@@ -6,6 +13,14 @@ from .detectable import (
     detectable_effect,
     planted_effects,
     smallest_detected,
+)
+from .geometry import (
+    SETTINGS,
+    GeometryAgreement,
+    geo_topological,
+    geometry_agreement,
+    n_shared_neurons,
+    neuron_pairs,
 )
 from .indices import (
     Agreement,
@@ -25,26 +40,37 @@ from .stability import Stability, draw_subsample, stability
 from .subsamples import Clusterer, adjusted_rand, subsample_stability, subsamples
 
 __all__ = [
+    "N_LANDMARKS",
     "POWER",
+    "SETTINGS",
     "SHARES",
     "Agreement",
     "Clusterer",
+    "Communities",
     "Consensus",
+    "GeometryAgreement",
     "MatchedConfusion",
     "PlantedEffect",
     "SharedLabelling",
     "Stability",
     "adjusted_rand",
     "agreement",
+    "co_association",
+    "communities",
     "consensus",
     "contingency",
     "detectable_effect",
     "draw_subsample",
     "expected_mutual_information",
+    "geo_topological",
+    "geometry_agreement",
+    "independent_communities",
     "match_table",
     "matched_confusion",
     "means_interval",
     "mutual_information",
+    "n_shared_neurons",
+    "neuron_pairs",
     "pairs_interval",
     "pairwise_agreement",
     "planted_effects",
