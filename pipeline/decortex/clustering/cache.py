@@ -34,12 +34,25 @@ class Cache(Protocol):
 
 
 def cache_key(stage: str, version: int, points_sha256: str, params: Mapping[str, Any]) -> str:
-    """Name of one computation: sha256 over stage, algorithm version, input digest and parameters."""
+    """Name of one computation: sha256 over stage, algorithm version, input digest and parameters.
+
+    Examples
+    --------
+    >>> cache_key("graph", 1, "a" * 64, {"n": 5}) != cache_key("graph", 2, "a" * 64, {"n": 5})
+    True
+    """
     return config_hash({"stage": stage, "version": version, "input": points_sha256, "params": dict(params)})
 
 
 def points_sha256(points: NDArray[np.float64]) -> str:
-    """Digest of shape, dtype and every byte of the neurons' features."""
+    """Digest of shape, dtype and every byte of the neurons' features.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> points_sha256(np.zeros((2, 2))) == points_sha256(np.zeros((2, 2)))
+    True
+    """
     digest = hashlib.sha256(f"{points.dtype.str}{points.shape}".encode())
     digest.update(np.ascontiguousarray(points).data)
     return digest.hexdigest()

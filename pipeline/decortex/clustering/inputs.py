@@ -36,6 +36,11 @@ def check_points(x: Any, *, name: str = "x") -> FloatArray:
     InputError
         If x is not two-dimensional, empty, complex, not numeric, masked, not finite, larger than 1e100, or its neurons
         differ by less than 1e-100 (but not by nothing).
+
+    Examples
+    --------
+    >>> check_points([[1, 2], [3, 4]]).dtype.name
+    'float64'
     """
     array = real_array(x, name)
     if array.ndim != 2:
@@ -73,6 +78,11 @@ def check_n_clusters(n_clusters: Any, n_neurons: int) -> int:
     ------
     InputError
         If it is not a whole number, below 1 or above the number of neurons.
+
+    Examples
+    --------
+    >>> check_n_clusters(3, 10)
+    3
     """
     if not isinstance(n_clusters, numbers.Integral) or isinstance(n_clusters, bool):
         raise InputError(f"n_clusters should be a whole number, but is {n_clusters!r}.")
@@ -96,6 +106,11 @@ def check_seed(seed: Any) -> int:
     ------
     InputError
         If it is not a whole number or negative.
+
+    Examples
+    --------
+    >>> check_seed(7)
+    7
     """
     if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or int(seed) < 0:
         raise InputError(f"seed should be a whole number, 0 or larger, but is {seed!r}.")

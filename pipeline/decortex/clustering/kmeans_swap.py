@@ -262,6 +262,14 @@ def best_exchanges(
         Sum of squared distances to the nearest centre after that, before any centre moves.
     now : float
         The same without any exchange.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([[0.0], [1.0], [10.0], [11.0]])
+    >>> replaced, sums, now = best_exchanges(x, np.array([[0.0], [1.0]]), np.array([[10.5]]))
+    >>> (replaced.tolist(), sums.tolist(), now)
+    ([0], [1.5], 181.0)
     """
     k = len(centres)
     now = 0.0

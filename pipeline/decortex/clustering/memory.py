@@ -48,6 +48,11 @@ def memory_of_fit(
         If there is no such method.
     InputError
         If a shape is not positive.
+
+    Examples
+    --------
+    >>> memory_of_fit("kmeans", 1000, 32, n_clusters=8) < memory_of_fit("kmeans", 2000, 32, n_clusters=8)
+    True
     """
     entry = get_method(method)
     if min(n_neurons, n_features, n_clusters) < 1:

@@ -27,7 +27,13 @@ Progress = Callable[[int, int], None]
 
 
 def methods() -> tuple[str, ...]:
-    """Names of all methods."""
+    """Names of all methods.
+
+    Examples
+    --------
+    >>> methods()[:3]
+    ('kmeans', 'gmm', 'tmixture')
+    """
     return tuple(_METHODS)
 
 
@@ -38,6 +44,11 @@ def get_method(name: str) -> Method:
     ------
     ConfigError
         If there is none; the message lists them.
+
+    Examples
+    --------
+    >>> get_method("sec").name
+    'sec'
     """
     try:
         return _METHODS[name]
@@ -52,17 +63,34 @@ def method_config(method: str, params: Mapping[str, Any] | None = None) -> Confi
     ------
     ConfigError
         If the method or a parameter is unknown, or a value out of range.
+
+    Examples
+    --------
+    >>> method_config("kmeans").n_init
+    10
     """
     return get_method(method).config.from_params(params or {})
 
 
 def algorithm_version(method: str) -> int:
-    """Version of a method's algorithm; it rises whenever equal parameters may give other labels."""
+    """Version of a method's algorithm; it rises whenever equal parameters may give other labels.
+
+    Examples
+    --------
+    >>> algorithm_version("kmeans") >= 1
+    True
+    """
     return get_method(method).algorithm_version
 
 
 def spec_hash(method: str, params: Mapping[str, Any] | None = None) -> str:
-    """Sha256 of method, algorithm version and resolved parameters: equal for equal work, and only then."""
+    """Sha256 of method, algorithm version and resolved parameters: equal for equal work, and only then.
+
+    Examples
+    --------
+    >>> spec_hash("kmeans") == spec_hash("kmeans", {"n_init": 10})
+    True
+    """
     return config_hash(
         {
             "method": method,
@@ -115,6 +143,13 @@ def fit(
         If the method is unknown or a parameter out of range.
     InputError
         If x, K or the seed cannot be worked on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.r_[np.zeros((5, 2)), np.ones((3, 2))]
+    >>> fit(x, "kmeans", n_clusters=2).labels.tolist()
+    [0, 0, 0, 0, 0, 1, 1, 1]
     """
     fitter, grid = _prepare(x, method, ((n_clusters, seed),), params, cache=cache, device=device)
     return fitter(*grid[0])
@@ -154,6 +189,14 @@ def fit_grid(
         If the method is unknown or a parameter out of range.
     InputError
         If x, a K or a seed cannot be worked on; nothing is computed then.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.r_[np.zeros((5, 2)), np.ones((3, 2)), [[0.0, 3.0]]]
+    >>> found = fit_grid(x, "kmeans", n_clusters=[2, 3], seeds=[0])
+    >>> [one.labels.tolist() for one in found]
+    [[0, 0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 0, 0, 0, 1, 1, 1, 2]]
     """
     seeds = tuple(seeds)
     fitter, grid = _prepare(
@@ -190,6 +233,14 @@ def predict(result: ClusteringResult, x_new: Any, *, x: Any = None) -> NDArray[n
     ------
     InputError
         If an array is unusable, or has another number of features than the fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.r_[np.zeros((5, 2)), np.ones((3, 2))]
+    >>> result = fit(x, "kmeans", n_clusters=2)
+    >>> predict(result, [[0.9, 0.8], [0.1, 0.0]]).tolist()
+    [1, 0]
     """
     entry = get_method(result.method)
     new = _same_features(result, check_points(x_new, name="x_new"), "x_new")
@@ -205,6 +256,14 @@ def soft_assignments(result: ClusteringResult, x: Any) -> FloatArray:
     ------
     InputError
         If the method has no posterior.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.r_[np.zeros((5, 1)), np.ones((5, 1))] + np.linspace(0, 0.1, 10)[:, None]
+    >>> result = fit(x, "gmm", n_clusters=2)
+    >>> soft_assignments(result, x).round(2)[0].tolist()
+    [1.0, 0.0]
     """
     entry = get_method(result.method)
     if entry.posterior is None:

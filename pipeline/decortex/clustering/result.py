@@ -27,6 +27,12 @@ def canonical_order(labels: NDArray[np.integer[Any]], n_clusters: int) -> NDArra
     -------
     ndarray of int64, shape (n_clusters,)
         ``order[new] = old``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> canonical_order(np.array([0, 1, 1, 2, 2]), 3).tolist()
+    [1, 2, 0]
     """
     sizes = np.bincount(labels, minlength=n_clusters)
     first = np.full(n_clusters, len(labels), dtype=np.int64)
@@ -36,7 +42,15 @@ def canonical_order(labels: NDArray[np.integer[Any]], n_clusters: int) -> NDArra
 
 
 def relabel(labels: NDArray[np.integer[Any]], order: NDArray[np.int64]) -> NDArray[np.int16]:
-    """Renumber labels so that cluster ``order[new]`` becomes ``new``."""
+    """Renumber labels so that cluster ``order[new]`` becomes ``new``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels = np.array([0, 1, 1, 2, 2])
+    >>> relabel(labels, canonical_order(labels, 3)).tolist()
+    [2, 0, 0, 1, 1]
+    """
     new = np.empty(len(order), dtype=np.int16)
     new[order] = np.arange(len(order), dtype=np.int16)
     renumbered: NDArray[np.int16] = new[labels]

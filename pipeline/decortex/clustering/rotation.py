@@ -21,6 +21,11 @@ def check_orientations(x: FloatArray, n_orientations: int) -> None:
     ------
     InputError
         If O is below 1 or does not divide the number of features.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> check_orientations(np.zeros((4, 16)), 8)    # 16 features: two at each of eight orientations
     """
     if n_orientations < 1 or x.shape[1] % n_orientations:
         raise InputError(
@@ -51,6 +56,14 @@ def shift_kmeans(
         Nearest centre over all rolls.
     aligned : ndarray, shape (n_neurons, O * F)
         Neurons, turned to their centre.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([[1.0, 0.0], [0.0, 1.0], [5.0, 5.0]])    # one feature at two orientations
+    >>> labels, _ = shift_kmeans(x, 2, 2, np.random.default_rng(0))
+    >>> bool(labels[0] == labels[1] != labels[2])
+    True
     """
     norms = np.einsum("nd,nd->n", x, x)
     centres = np.empty((n_clusters, x.shape[1]))

@@ -79,6 +79,13 @@ def align_rotations(
     ------
     InputError
         If O does not divide the number of features.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.eye(4)    # one feature at four orientations, rolled
+    >>> align_rotations(x, 4, rng=np.random.default_rng(0)).turns.shape
+    (4, 4)
     """
     x = check_points(x)
     check_orientations(x, n_orientations)

@@ -147,6 +147,14 @@ def fit_map(raw: NDArray[np.floating[Any]], config: EmbeddingConfig) -> Embeddin
     InputError
         If the array is not a matrix, fewer than two neurons remain, O does not divide the number of features,
         or more components are asked for than there are directions that vary.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from decortex.embeddings import EmbeddingConfig
+    >>> mapped = fit_map(np.array([[3.0, 4.0], [0.0, 2.0]]), EmbeddingConfig(kind="l2"))
+    >>> mapped.apply(np.array([[3.0, 4.0]])).tolist()
+    [[0.6, 0.8]]
     """
     x = real_array(raw, "features", kinds="fiub").astype(np.float64)
     if x.ndim != 2 or x.shape[1] == 0:

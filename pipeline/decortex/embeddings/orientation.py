@@ -41,6 +41,13 @@ def fft_magnitude(x: FloatArray, n_orientations: int) -> FloatArray:
     ------
     InputError
         If O does not divide the number of features.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]])    # one feature, rolled
+    >>> bool(np.allclose(*fft_magnitude(x, 4)))
+    True
     """
     return _on_arrays(x, n_orientations, _magnitude)
 
@@ -65,6 +72,12 @@ def smooth_orientations(x: FloatArray, n_orientations: int, *, neighbour_weight:
     ------
     InputError
         If O does not divide the number of features, or the weight is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> smooth_orientations(np.array([[1.0, 0.0, 0.0, 0.0]]), 4).tolist()
+    [[0.5, 0.25, 0.0, 0.25]]
     """
     if not 0 <= neighbour_weight <= 0.5:
         raise InputError(f"neighbour_weight should lie between 0 and 0.5, but is {neighbour_weight}.")

@@ -132,6 +132,14 @@ def draw_view(x: Any, config: ViewConfig, *, seed: int, cache: Cache | None = No
         If there are fewer than five neurons, or a value is not finite.
     ConfigError
         If the kind is umap and umap-learn is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from decortex.embeddings import ViewConfig
+    >>> x = np.random.default_rng(0).normal(size=(20, 5))
+    >>> draw_view(x, ViewConfig(kind="pca"), seed=0).points.shape
+    (20, 2)
     """
     values = check_points(x)
     if len(values) < MINIMUM_NEURONS:

@@ -130,6 +130,15 @@ def planted_effects(
     ------
     InputError
         If there are fewer than three networks, other numbers of changes, or partitions of other neurons.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> types = np.repeat([0, 1], 20)
+    >>> noisy = [np.random.default_rng(seed).integers(0, 2, 40) for seed in range(3)]
+    >>> found = planted_effects(noisy, np.zeros(3), types, seed=0, shares=(0.4,), n_draws=5)
+    >>> found[0].share
+    0.4
     """
     n = len(partitions)
     sizes = {len(one) for one in (*partitions, types)}
@@ -160,7 +169,13 @@ def planted_effects(
 
 
 def smallest_detected(effects: Sequence[PlantedEffect], power: float = POWER) -> PlantedEffect | None:
-    """Weakest planted effect from which on all stronger ones are detected with a given probability; None if none is."""
+    """Weakest planted effect from which on all stronger ones are detected with a given probability; None if none is.
+
+    Examples
+    --------
+    >>> smallest_detected([]) is None
+    True
+    """
     found = None
     for one in sorted(effects, key=lambda effect: -effect.share):
         if one.detected < power:

@@ -122,6 +122,12 @@ def table_agreement(table: NDArray[np.int64]) -> Agreement:
     ------
     InputError
         If the table holds no neuron.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> table_agreement(np.array([[5, 0], [0, 3]])).ari
+    1.0
     """
     n = int(table.sum())
     if n == 0:
@@ -168,6 +174,13 @@ def pairwise_agreement(partitions: Sequence[Labels]) -> list[PairAgreement]:
     ------
     InputError
         If there are fewer than two partitions, or two that do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> a = np.array([0, 0, 1, 1])
+    >>> [pair.agreement.ari for pair in pairwise_agreement([a, 1 - a])]
+    [1.0]
     """
     if len(partitions) < 2:
         raise InputError(
@@ -186,6 +199,13 @@ def matched_confusion(a: Labels, b: Labels) -> MatchedConfusion:
     ------
     InputError
         If they do not label the same number of neurons, share none, or are not labels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one = matched_confusion(np.array([0, 0, 1, 1]), np.array([1, 1, 0, 1]))
+    >>> (one.second.tolist(), one.share)
+    ([1, 0], 0.75)
     """
     a, b = _assigned_in_both(a, b)
     if not len(a):
@@ -212,6 +232,12 @@ def contingency(a: Labels, b: Labels, n_clusters: tuple[int, int] | None = None)
     ------
     InputError
         If they do not label the same number of neurons, are not labels, or the table does not hold them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> contingency(np.array([0, 0, 1]), np.array([1, 1, 0])).tolist()
+    [[0, 2], [1, 0]]
     """
     a, b = _same_neurons(a, b)
     needed = int(a.max(initial=-1)) + 1, int(b.max(initial=-1)) + 1
@@ -232,7 +258,14 @@ def contingency(a: Labels, b: Labels, n_clusters: tuple[int, int] | None = None)
 
 
 def match_table(table: NDArray[np.int64]) -> MatchedConfusion:
-    """Match the clusters of a contingency table one to one so that most neurons agree."""
+    """Match the clusters of a contingency table one to one so that most neurons agree.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> match_table(np.array([[1, 5], [4, 0]])).second.tolist()
+    [1, 0]
+    """
     first, second = linear_sum_assignment(table, maximize=True)
     return MatchedConfusion(
         table=table,

@@ -23,7 +23,14 @@ def entropy(counts: NDArray[np.int64]) -> float:
 
 
 def mutual_information(table: NDArray[np.int64]) -> float:
-    """Mutual information of two partitions in nats, from their contingency table, (n_rows, n_columns)."""
+    """Mutual information of two partitions in nats, from their contingency table, (n_rows, n_columns).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(mutual_information(np.array([[5, 0], [0, 5]])), 3)    # log 2
+    0.693
+    """
     n = float(table.sum())
     rows, columns = table.sum(axis=1), table.sum(axis=0)
     i, j = np.nonzero(table)
@@ -53,6 +60,13 @@ def expected_mutual_information(rows: NDArray[np.int64], columns: NDArray[np.int
     -----
     The sum over m runs over the region that carries the distribution's mass, not over all of its range:
     O(n_rows n_columns sqrt(largest size)) instead of O(n_rows n_columns largest size).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sizes = np.array([5, 5])
+    >>> round(expected_mutual_information(sizes, sizes), 3)
+    0.06
     """
     rows, columns = rows[rows > 0], columns[columns > 0]
     n = int(rows.sum())

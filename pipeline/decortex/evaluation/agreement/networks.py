@@ -82,6 +82,12 @@ def pseudo_values(means: NDArray[np.float64]) -> NDArray[np.float64]:
     ------
     InputError
         If there are fewer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> pseudo_values(np.array([0.6, 0.7, 0.8])).round(2).tolist()
+    [0.3, 0.7, 1.1]
     """
     n = len(means)
     if n < 3:

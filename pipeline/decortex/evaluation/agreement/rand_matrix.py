@@ -26,6 +26,13 @@ def rand_matrix(partitions: Sequence[Labels]) -> NDArray[np.float64]:
     Notes
     -----
     O(n_neurons) a pair.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> a = np.array([0, 0, 1, 1])
+    >>> rand_matrix([a, 1 - a]).tolist()
+    [[1.0, 1.0], [1.0, 1.0]]
     """
     n = len(partitions)
     matrix = np.full((n, n), np.nan)

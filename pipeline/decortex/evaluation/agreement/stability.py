@@ -65,6 +65,13 @@ def stability(reference: Labels, others: Sequence[Labels], n_clusters: int) -> S
     Notes
     -----
     Hennig, Comput. Stat. Data Anal. 52, 2007 (clusterwise stability). Linear in the number of neurons.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> a = np.array([0, 0, 0, 1, 1])
+    >>> stability(a, [1 - a], 2).recovered.tolist()
+    [1.0, 1.0]
     """
     if not len(others):
         raise InputError("stability needs at least one other partition; run more seeds or subsamples.")
@@ -129,6 +136,11 @@ def draw_subsample(n_neurons: int, fraction: float, seed: int) -> NDArray[np.int
     ------
     InputError
         If the fraction does not lie between 0 and 1.
+
+    Examples
+    --------
+    >>> len(draw_subsample(100, 0.8, seed=0))
+    80
     """
     if not 0 < fraction < 1:
         raise InputError(f"the fraction of a subsample should lie between 0 and 1, got {fraction}.")

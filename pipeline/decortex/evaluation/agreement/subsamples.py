@@ -68,6 +68,11 @@ def subsamples(n_neurons: int, n_subsamples: int, share: float, seed: int) -> li
     ------
     InputError
         If fewer than two subsamples are asked for, or the share does not lie between 0 and 1.
+
+    Examples
+    --------
+    >>> [len(one) for one in subsamples(10, 3, 0.8, seed=0)]
+    [8, 8, 8]
     """
     if n_subsamples < 2 or not 0 < share < 1:
         raise InputError(
@@ -104,6 +109,13 @@ def subsample_stability(
         Refits; each pair of them is compared.
     share : float
         Share of the neurons in a subsample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.r_[np.zeros((20, 2)), np.ones((20, 2))] + np.linspace(0, 0.1, 40)[:, None]
+    >>> subsample_stability(x, Clusterer("kmeans", {}), 2, seed=0).value
+    1.0
     """
     chosen = subsamples(len(x), n_subsamples, share, seed)
     size = len(chosen[0])
@@ -127,7 +139,14 @@ def subsample_stability(
 
 
 def adjusted_rand(table: NDArray[np.int64]) -> float | None:
-    """Adjusted Rand index (Hubert & Arabie 1985) of a contingency table; None where both partitions are trivial."""
+    """Adjusted Rand index (Hubert & Arabie 1985) of a contingency table; None where both partitions are trivial.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> adjusted_rand(np.array([[5, 0], [0, 3]]))
+    1.0
+    """
     counts = table.astype(np.float64)
 
     def pairs(n: NDArray[np.float64]) -> float:

@@ -95,6 +95,12 @@ def confound(labels: Labels, groups: NDArray[Any]) -> Confound:
     ------
     InputError
         If the two do not describe the same neurons.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> confound(np.array([0, 0, 1, 1]), np.array(["a", "b", "a", "b"])).cramers_v
+    0.0
     """
     labels, groups = assigned_only(labels, groups)
     if groups.ndim != 1:
@@ -154,6 +160,14 @@ def leave_one_out(
     ------
     InputError
         If shapes do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.tile([[0.0], [5.0]], (10, 1)) + np.linspace(0, 1, 20)[:, None]
+    >>> labels, animals = np.tile([0, 1], 10), np.repeat(["a", "b"], 10)
+    >>> [one.share_kept for one in leave_one_out(x, labels, animals, animals)]
+    [1.0, 1.0]
     """
     labels, x, animals, sessions, scores = assigned_only(labels, x, animals, sessions, scores)
     n = len(labels)

@@ -185,12 +185,26 @@ def scaled_scores(config: CovariateConfig, scores: FloatArray) -> FloatArray:
 
 
 def log_rate(mean_responses: FloatArray) -> FloatArray:
-    """Natural logarithm of mean responses; NaN where a neuron never responded."""
+    """Natural logarithm of mean responses; NaN where a neuron never responded.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> log_rate(np.array([1.0, 0.0])).tolist()
+    [0.0, nan]
+    """
     positive = mean_responses > 0
     return np.log(mean_responses, out=np.full(len(mean_responses), np.nan), where=positive)
 
 
 def norms(weights: NDArray[np.floating[Any]]) -> FloatArray:
-    """Euclidean norm of every neuron's readout weights: (n_neurons, n_channels) -> (n_neurons,)."""
+    """Euclidean norm of every neuron's readout weights: (n_neurons, n_channels) -> (n_neurons,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> norms(np.array([[3.0, 4.0]])).tolist()
+    [5.0]
+    """
     found: FloatArray = np.linalg.norm(weights.astype(np.float64), axis=1)
     return found

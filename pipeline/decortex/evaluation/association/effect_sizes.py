@@ -58,6 +58,12 @@ def ranked_share(y: FloatArray, labels: NDArray[np.integer[Any]], *, level: floa
         Clusters, at least two; more neurons than clusters.
     level : float
         Of the interval.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(ranked_share(np.arange(20.0), np.repeat([0, 1], 10)).corrected, 2)
+    0.74
     """
     n = len(y)
     ranks = (rankdata(y) - 0.5) / n
@@ -103,6 +109,13 @@ def adjusted_share(
     -------
     Share or None
         None where clusters add nothing to the nuisance, or nothing is left to compare with.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y = np.r_[np.linspace(0, 1, 10), np.linspace(2, 3, 10)]
+    >>> round(adjusted_share(y, np.repeat([0, 1], 10)).corrected, 2)
+    0.9
     """
     n = len(y)
     Q0 = orthonormal(np.ones((n, 1)) if nuisance is None else nuisance)
@@ -250,6 +263,12 @@ def orthonormal(columns: FloatArray, *, scale: float | None = None) -> FloatArra
         Any columns.
     scale : float, optional
         Singular values up to 1e-8 of it count as 0; default: the largest one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> orthonormal(np.array([[1.0, 2.0], [1.0, 2.0]])).shape    # the second column repeats the first
+    (2, 1)
     """
     if columns.shape[1] == 0:
         return columns
@@ -262,7 +281,14 @@ def orthonormal(columns: FloatArray, *, scale: float | None = None) -> FloatArra
 
 
 def one_hot(labels: NDArray[Any]) -> FloatArray:
-    """Indicator columns of the values that occur: (n_neurons, n_values)."""
+    """Indicator columns of the values that occur: (n_neurons, n_values).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one_hot(np.array([0, 1, 1])).tolist()
+    [[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]
+    """
     values, dense = np.unique(labels, return_inverse=True)
     columns: FloatArray = np.eye(len(values))[dense]
     return columns

@@ -14,12 +14,7 @@ from numpy.typing import NDArray
 
 from decortex.errors import InputError
 from decortex.evaluation.agreement import contingency
-from decortex.evaluation.association.effect_sizes import (
-    Share,
-    adjusted_share,
-    one_hot,
-    scaled_covariates,
-)
+from decortex.evaluation.association.effect_sizes import Share, adjusted_share, one_hot, scaled_covariates
 from decortex.evaluation.association.permutation import (
     RELATIVE_TOLERANCE,
     GroupSums,
@@ -27,12 +22,7 @@ from decortex.evaluation.association.permutation import (
     session_order,
     shuffled_blocks,
 )
-from decortex.evaluation.association.studentised import (
-    Contrasts,
-    ResidualMaker,
-    Statistic,
-    studentised_null,
-)
+from decortex.evaluation.association.studentised import Contrasts, ResidualMaker, Statistic, studentised_null
 from decortex.labels import assigned_in_all, assigned_only
 
 FloatArray = NDArray[np.float64]
@@ -214,6 +204,14 @@ def grid_test(
     ------
     InputError
         If there is no partition, shapes do not fit or a value is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels, sessions = np.tile([0, 1], 60), np.repeat(np.arange(6), 20)
+    >>> scores = labels + np.random.default_rng(0).normal(size=120)
+    >>> round(grid_test(scores, [labels], sessions, seed=0, n_permutations=99).p, 2)
+    0.01
     """
     if not partitions:
         raise InputError("expected at least one partition to test, none came.")

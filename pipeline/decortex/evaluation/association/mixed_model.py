@@ -80,6 +80,14 @@ def fit_random_intercept(
     References
     ----------
     Laird & Ware (1982), Biometrics 38; Harville (1977), JASA 72.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y = np.array([1.0, 1.1, 3.0, 3.1, 5.0, 5.1])
+    >>> fit = fit_random_intercept(y, np.ones((6, 1)), np.array([0, 0, 1, 1, 2, 2]))
+    >>> fit.beta.round(2).tolist()
+    [3.05]
     """
     n, p = X.shape
     if y.shape != (n,) or groups.shape != (n,):

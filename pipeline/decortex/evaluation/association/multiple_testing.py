@@ -17,6 +17,12 @@ def holm(p: FloatArray) -> list[float]:
     ------
     InputError
         If a p-value does not lie in 0 to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [round(p, 3) for p in holm(np.array([0.01, 0.04, 0.5]))]
+    [0.03, 0.08, 0.5]
     """
     _check(p)
     order = np.argsort(p, kind="stable")
@@ -34,6 +40,12 @@ def benjamini_hochberg(p: FloatArray) -> list[float]:
     ------
     InputError
         If a p-value does not lie in 0 to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [round(p, 3) for p in benjamini_hochberg(np.array([0.01, 0.04, 0.5]))]
+    [0.03, 0.06, 0.5]
     """
     _check(p)
     order = np.argsort(-p, kind="stable")

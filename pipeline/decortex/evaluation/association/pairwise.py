@@ -57,6 +57,13 @@ def pairwise_tests(scores: FloatArray, labels: NDArray[np.integer[Any]]) -> tupl
     ------
     InputError
         If the two do not describe the same neurons.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> (pair,) = pairwise_tests(np.arange(8.0), np.repeat([0, 1], 4))
+    >>> pair.rank_biserial
+    -1.0
     """
     labels, scores = assigned_only(labels, scores)
     if scores.ndim != 1:

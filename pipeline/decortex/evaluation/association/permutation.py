@@ -41,6 +41,12 @@ def session_ridits(scores: FloatArray, sessions: NDArray[np.int64]) -> FloatArra
     -------
     ndarray of float64, shape (n_neurons,)
         Between -1/2 and 1/2, with mean 0 in every session.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> session_ridits(np.array([0.1, 0.3, 0.2]), np.array([0, 0, 0])).tolist()
+    [-0.25, 0.25, 0.0]
     """
     ridits = np.empty(len(scores))
     for session in np.unique(sessions):
@@ -89,6 +95,14 @@ def within_session_null(
     ------
     InputError
         If shapes do not fit, a score is not finite, or n_permutations < 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels, sessions = np.tile([0, 1], 10), np.repeat([0, 1], 10)
+    >>> observed, null = within_session_null(np.arange(20.0), [labels], sessions, seed=0, n_permutations=9)
+    >>> (observed.shape, null.shape)
+    ((1,), (9, 1))
     """
     partitions, kept = assigned_in_all(partitions)
     n = len(scores)
@@ -123,7 +137,15 @@ def within_session_null(
 
 
 def session_order(sessions: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """Order that makes sessions 0..n_sessions-1 contiguous, and where each begins (and the last ends)."""
+    """Order that makes sessions 0..n_sessions-1 contiguous, and where each begins (and the last ends).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> order, bounds = session_order(np.array([1, 0, 1]))
+    >>> (order.tolist(), bounds.tolist())
+    ([1, 0, 2], [0, 1, 3])
+    """
     bounds = np.concatenate([[0], np.cumsum(np.bincount(sessions))]).astype(np.int64)
     return np.argsort(sessions, kind="stable"), bounds
 
@@ -135,6 +157,13 @@ def shuffled_blocks(
 
     One stream of random numbers per session: neither the size of the blocks nor what is computed from them changes
     the permutations.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> blocks = list(shuffled_blocks(np.arange(4.0), np.array([0, 2, 4]), seed=0, n_permutations=3))
+    >>> sorted(blocks[0][:2, 0].tolist())    # neurons of the first session stay in it
+    [0.0, 1.0]
     """
     streams = [np.random.default_rng([seed, index]) for index in range(len(bounds) - 1)]
     size = int(np.clip(_CHUNK_ELEMENTS // max(len(values), 1), 1, _LARGEST_BLOCK))
@@ -146,7 +175,14 @@ def shuffled_blocks(
 
 
 def permutation_p(observed: float, null: FloatArray) -> float:
-    """P-value (b + 1)/(B + 1) with b the permutations that reach the observed value; never 0."""
+    """P-value (b + 1)/(B + 1) with b the permutations that reach the observed value; never 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> permutation_p(3.0, np.array([1.0, 2.0, 4.0]))
+    0.5
+    """
     reached = int(np.count_nonzero(null >= observed * (1 - RELATIVE_TOLERANCE)))
     return (reached + 1) / (len(null) + 1)
 

@@ -148,6 +148,15 @@ def population_test(
     ------
     InputError
         If shapes do not fit or a value is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels, sessions = np.tile([0, 1], 60), np.repeat(np.arange(6), 20)
+    >>> scores = labels + np.random.default_rng(0).normal(size=120)
+    >>> one = population_test(scores, labels, sessions)
+    >>> (one.status, bool(one.p < 0.05))
+    ('ok', True)
     """
     labels, scores, sessions, covariates, units = assigned_only(labels, scores, sessions, covariates, units)
     columns = scaled_covariates(scores, sessions, covariates)
@@ -208,6 +217,14 @@ def mixed_test(
     ------
     InputError
         If shapes do not fit or a value is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels, sessions = np.tile([0, 1], 60), np.repeat(np.arange(6), 20)
+    >>> scores = labels + np.random.default_rng(0).normal(size=120)
+    >>> mixed_test(scores, labels, sessions).status
+    'ok'
     """
     labels, scores, sessions, covariates = assigned_only(labels, scores, sessions, covariates)
     columns = scaled_covariates(scores, sessions, covariates)
@@ -262,6 +279,12 @@ def cell_effect(f: float, df: int, df_residual: int, level: float = 0.95) -> tup
     """Share of the variation of cells between clusters, and its interval by inverting the noncentral F.
 
     With noncentrality d the share is d/(d + n), n = df + df_residual + 1 (Steiger 2004).
+
+    Examples
+    --------
+    >>> effect, low, high = cell_effect(5.0, 3, 20)
+    >>> bool(low <= effect <= high)
+    True
     """
     n = df + df_residual + 1
     tail = (1 - level) / 2

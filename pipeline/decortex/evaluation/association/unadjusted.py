@@ -217,7 +217,15 @@ def associate(
 
 
 def summarise_clusters(scores: FloatArray, labels: NDArray[np.integer[Any]]) -> tuple[ClusterSummary, ...]:
-    """Count, mean, median and standard deviation (ddof 1) of the defined scores in every cluster; -1 is none."""
+    """Count, mean, median and standard deviation (ddof 1) of the defined scores in every cluster; -1 is none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> found = summarise_clusters(np.array([0.1, 0.3, 0.5]), np.array([0, 0, 1]))
+    >>> [(one.cluster, one.n_defined, round(one.mean, 2)) for one in found]
+    [(0, 2, 0.2), (1, 1, 0.5)]
+    """
     labels, scores = assigned_only(labels, scores)
     summaries = []
     for cluster in np.unique(labels):

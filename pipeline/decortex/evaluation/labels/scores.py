@@ -35,7 +35,14 @@ def confusions(
     groups: NDArray[np.integer[Any]],
     n_classes: int,
 ) -> NDArray[np.int64]:
-    """Count neurons by group, class and predicted class, (n_groups, n_classes, n_classes)."""
+    """Count neurons by group, class and predicted class, (n_groups, n_classes, n_classes).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> confusions(np.array([0, 1]), np.array([0, 0]), np.array([0, 0]), 2).tolist()
+    [[[1, 0], [1, 0]]]
+    """
     n_groups = int(groups.max(initial=-1)) + 1
     cells = (groups.astype(np.int64) * n_classes + truth) * n_classes + predicted
     counted = np.bincount(cells, minlength=n_groups * n_classes**2)
@@ -46,6 +53,12 @@ def balanced_accuracy(tables: NDArray[np.int64]) -> NDArray[np.float64]:
     """Mean over classes of the share that is predicted right, of tables (..., class, predicted).
 
     A class without neurons takes no part.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> balanced_accuracy(np.array([[8, 2], [1, 1]])).tolist()
+    0.65
     """
     sizes = tables.sum(axis=-1)
     right = np.diagonal(tables, axis1=-2, axis2=-1)
@@ -58,6 +71,12 @@ def macro_f1(tables: NDArray[np.int64]) -> NDArray[np.float64]:
     """Mean over classes of 2 right/(true + predicted), of tables (..., class, predicted); absent classes left out.
 
     A class that is neither there nor predicted takes no part, as in scikit-learn's ``f1_score``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> macro_f1(np.array([[5, 0], [0, 5]])).tolist()
+    1.0
     """
     both = tables.sum(axis=-1) + tables.sum(axis=-2)
     right = np.diagonal(tables, axis1=-2, axis2=-1)
@@ -89,6 +108,12 @@ def score_groups(tables: NDArray[np.int64], *, interval: bool) -> dict[str, Scor
     Jackknife: the score without each group in turn gives the standard error, and t with n_groups - 1 degrees of
     freedom the interval, so that few animals give a wide one (Efron & Tibshirani 1993, ch. 11). Bounds are cut at 0
     and 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> score_groups(np.array([[[5, 0], [0, 5]]]), interval=False)["macro_f1"].value
+    1.0
     """
     whole = tables.sum(axis=0)
     n = len(tables)

@@ -45,7 +45,14 @@ class NullExcess:
 
 
 def excess_over_null(observed: float | None, null: Sequence[float | None]) -> NullExcess:
-    """Compare a value with its values on surrogates; None and NaN are not defined and left out."""
+    """Compare a value with its values on surrogates; None and NaN are not defined and left out.
+
+    Examples
+    --------
+    >>> one = excess_over_null(0.7, [0.1, 0.2, 0.3])
+    >>> (round(one.z, 1), one.p)
+    (5.0, 0.25)
+    """
     values = np.array([value for value in null if value is not None and np.isfinite(value)])
     n = len(values)
     mean = float(values.mean()) if n else None

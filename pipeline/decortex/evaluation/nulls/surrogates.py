@@ -65,6 +65,13 @@ def surrogate(x: Any, kind: NullKind, rng: np.random.Generator, *, df: float | N
     are put in the order of its scores (Iman & Conover, Commun. Stat. B 11, 1982). The scores' correlations
     are adjusted until the surrogate's rank correlations equal the data's: with ties, such as the zeros of a sparse
     feature, the plain normal scores would lose part of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> surrogate(rng.normal(size=(50, 3)), "permuted", rng).shape
+    (50, 3)
     """
     values = check_points(x)
     if len(values) < 2:
@@ -109,6 +116,15 @@ def surrogate_embedding(
     -----
     A surrogate neuron of norm zero would have been excluded from the embedding. It is drawn anew, so that null
     and data hold equally many neurons.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from decortex.embeddings import EmbeddingConfig
+    >>> rng = np.random.default_rng(0)
+    >>> y = surrogate_embedding(rng.normal(size=(50, 3)), EmbeddingConfig(kind="l2"), "gaussian", rng)
+    >>> bool(np.allclose(np.linalg.norm(y, axis=1), 1))
+    True
     """
     values = check_points(raw, name="raw")
     drawn = off_zero(lambda: surrogate(values, kind, rng), [slice(None)], kind)
@@ -157,6 +173,13 @@ def degrees_of_freedom(x: FloatArray) -> float:
 
     Fitted in the principal axes scaled to variance 1; with hardly more neurons than directions, where
     distances say nothing about tails, it is 100.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).standard_t(3, size=(500, 4))
+    >>> bool(degrees_of_freedom(x) < 10)
+    True
     """
     scores = _unit_scores(x)
     if scores.shape[1] == 0 or len(x) < 2 * scores.shape[1] + 2:

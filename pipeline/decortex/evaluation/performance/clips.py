@@ -54,6 +54,12 @@ def clip_means(values: NDArray[np.floating[Any]], clip_ids: NDArray[np.integer[A
     -------
     ndarray of float64, shape (n_clips, ...)
         In ascending order of the clips' ids.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> clip_means(np.array([[1.0], [3.0], [10.0]]), np.array([0, 0, 1])).tolist()
+    [[2.0], [10.0]]
     """
     if len(values) != len(clip_ids) or not len(values):
         raise InputError(

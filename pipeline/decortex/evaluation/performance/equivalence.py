@@ -72,6 +72,13 @@ def equivalence(
     ------
     InputError
         If the margin is not positive, or a change is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one = equivalence(np.array([0.0005, -0.0004, 0.0002, 0.0001]), margin=0.005)
+    >>> one.equivalent
+    True
     """
     if not margin > 0:
         raise InputError(f"the margin should be above 0, got {margin}: it is the change that would matter.")

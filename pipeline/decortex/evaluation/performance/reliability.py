@@ -67,6 +67,15 @@ def reliability(
     ------
     InputError
         If there are not as many image ids as trials.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> images = np.repeat(np.arange(30), 10)
+    >>> responses = rng.normal(size=30)[images][:, None] + rng.normal(size=(300, 1))
+    >>> bool(reliability(responses, images, rng=rng).spearman_brown[0] > 0.7)
+    True
     """
     if responses.ndim != 2 or len(responses) != len(image_ids):
         raise InputError(

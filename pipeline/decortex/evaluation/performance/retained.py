@@ -149,6 +149,15 @@ def retained_performance(
     ------
     InputError
         If the arrays do not describe the same neurons, or the margin is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> control = np.array([0.5, 0.6, 0.7, 0.4])
+    >>> sessions = np.array(["a", "a", "b", "b"])
+    >>> one = retained_performance(control, control - 0.01, control, sessions=sessions)
+    >>> round(one.change, 3)
+    -0.01
     """
     shapes = {before.shape, after.shape, control.shape, sessions.shape}
     if labels is not None:
@@ -243,7 +252,15 @@ def _cluster_changes(
 
 
 def t_interval(values: FloatArray, level: float = 0.95) -> tuple[float | None, float | None]:
-    """Interval of the mean from the t distribution; (None, None) below two values."""
+    """Interval of the mean from the t distribution; (None, None) below two values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> low, high = t_interval(np.array([0.1, 0.2, 0.3]))
+    >>> (round(low, 3), round(high, 3))
+    (-0.048, 0.448)
+    """
     n = len(values)
     if n < 2:
         return None, None

@@ -91,7 +91,15 @@ class Scores:
 
 
 def summarise(values: FloatArray) -> Summary:
-    """Mean, quantiles and count of the values that are not NaN."""
+    """Mean, quantiles and count of the values that are not NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one = summarise(np.array([0.2, np.nan, 0.4]))
+    >>> (one.n_defined, round(one.mean, 2))
+    (2, 0.3)
+    """
     defined = values[~np.isnan(values)]
     if not len(defined):
         return Summary(mean=None, quantiles={}, n_defined=0, n=len(values))
@@ -145,6 +153,14 @@ def score_neurons(
     Notes
     -----
     Works through the neurons in blocks, so that memory beyond the input does not grow with their number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> responses = np.array([[1.0], [2.0], [4.0]])
+    >>> scores = score_neurons(responses, 2 * responses, np.arange(3))
+    >>> scores["correlation_to_average"].values.round(3).tolist()
+    [1.0]
     """
     _check(responses, predictions, image_ids)
     if clip_ids is not None and clip_ids.shape != image_ids.shape:
@@ -176,6 +192,14 @@ def concatenate_scores(parts: Sequence[Mapping[str, Scores]]) -> dict[str, Score
     ------
     InputError
         If there is nothing to join.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> responses = np.array([[1.0], [2.0], [4.0]])
+    >>> part = score_neurons(responses, responses, np.arange(3))
+    >>> concatenate_scores([part, part])["single_trial_correlation"].values.shape
+    (2,)
     """
     if not parts:
         raise InputError("expected the scores of at least one session, none came; score the sessions first.")

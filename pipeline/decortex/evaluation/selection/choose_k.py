@@ -205,7 +205,15 @@ def _is_out(k: int, criteria: list[CountCriteria], drawn: Drawn, config: Selecti
 
 
 def draw_surrogate(x: Any, raw: RawFeatures | None, kind: NullKind, null_seed: int) -> FloatArray:
-    """Draw surrogate number ``null_seed`` of one kind; kinds draw independently at equal seeds."""
+    """Draw surrogate number ``null_seed`` of one kind; kinds draw independently at equal seeds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(30, 2))
+    >>> draw_surrogate(x, None, "gaussian", 0).shape
+    (30, 2)
+    """
     rng = np.random.default_rng([null_seed, NULL_KINDS.index(kind)])
     if raw is None:
         return surrogate(x, kind, rng)

@@ -99,7 +99,14 @@ class CriterionValue:
 
 
 def refits(n_counts: int, config: SelectionConfig) -> dict[str, int]:
-    """Number of clusterings that a choice over a grid takes: on the data, on references and on surrogates."""
+    """Number of clusterings that a choice over a grid takes: on the data, on references and on surrogates.
+
+    Examples
+    --------
+    >>> from decortex.evaluation.selection import SelectionConfig
+    >>> sorted(refits(5, SelectionConfig()))
+    ['data', 'references', 'surrogates']
+    """
     own = n_counts * (1 + config.n_subsamples + 2 * config.n_splits)
     each = config.n_subsamples + (set(config.null_criteria) != {"stability"})
     return {

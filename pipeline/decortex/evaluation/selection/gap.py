@@ -16,7 +16,14 @@ FloatArray = NDArray[np.float64]
 
 
 def dispersion(x: FloatArray, labels: NDArray[np.int16]) -> float:
-    """Sum over neurons of the squared distance to their cluster's mean."""
+    """Sum over neurons of the squared distance to their cluster's mean.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dispersion(np.array([[0.0], [2.0], [5.0]]), np.array([0, 0, 1], np.int16))
+    2.0
+    """
     sizes = np.bincount(labels)
     sums = np.zeros((len(sizes), x.shape[1]))
     np.add.at(sums, labels, x)
@@ -25,7 +32,14 @@ def dispersion(x: FloatArray, labels: NDArray[np.int16]) -> float:
 
 
 def reference(x: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Neurons uniform in the box of the data along their principal axes ('Gap/PC')."""
+    """Neurons uniform in the box of the data along their principal axes ('Gap/PC').
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> reference(np.random.default_rng(0).normal(size=(30, 2)), np.random.default_rng(1)).shape
+    (30, 2)
+    """
     mean = x.mean(axis=0)
     _, _, right = np.linalg.svd(x - mean, full_matrices=False)
     turned = (x - mean) @ right.T

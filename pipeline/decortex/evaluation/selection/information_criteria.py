@@ -43,6 +43,15 @@ def information_criteria(result: ClusteringResult, x: FloatArray) -> tuple[Crite
 
     The interval is that of the log-likelihood as a sum over neurons, 95 % by the normal distribution: it says how
     far another sample of neurons would move the criterion, and is much wider than a difference between two K needs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from decortex.clustering import fit
+    >>> x = np.r_[np.zeros((20, 1)), np.ones((20, 1)) * 9] + np.linspace(0, 1, 40)[:, None]
+    >>> one, two = (information_criteria(fit(x, "gmm", n_clusters=k), x)[0].value for k in (1, 2))
+    >>> two < one    # BIC: lower is better
+    True
     """
     k, n = result.n_clusters, len(x)
     by_cluster = logsumexp(fitted_mixture(result).joint(x), axis=2)

@@ -76,6 +76,13 @@ def seed_agreement(k: int, partitions: Sequence[Sequence[Labels]]) -> CriterionV
         Number of clusters.
     partitions : sequence of sequence of ndarray of int, (n_neurons,)
         For every clustering seed, one partition a network.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> a = np.array([0, 0, 1, 1])
+    >>> seed_agreement(2, [[a, 1 - a]]).value    # two networks, one clustering seed
+    1.0
     """
     found = [pair.agreement.ari for own in partitions for pair in pairwise_agreement(own)]
     values = [value for value in found if value is not None]

@@ -35,7 +35,14 @@ class HalvesResult:
 
 
 def halvings(n_neurons: int, n_splits: int, seed: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """(training, held out) neurons: both directions of every random halving; independent of K."""
+    """(training, held out) neurons: both directions of every random halving; independent of K.
+
+    Examples
+    --------
+    >>> train, held_out = halvings(10, 1, seed=0)[0]
+    >>> (len(train), len(held_out))
+    (5, 5)
+    """
     halves = []
     for split in range(n_splits):
         order = np.random.default_rng([seed, split, n_neurons]).permutation(n_neurons)
@@ -56,6 +63,13 @@ def prediction_strength(held_out: NDArray[np.int16], predicted: NDArray[np.int16
     -----
     Tibshirani & Walther (2005): min over own clusters j of sum_i n_ij (n_ij - 1) / (n_j (n_j - 1)), n_ij neurons
     of j assigned to i: O(n_neurons). A cluster of one neuron holds no pair and counts as 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels = np.array([0, 0, 1, 1], np.int16)
+    >>> prediction_strength(labels, labels)
+    1.0
     """
     table = contingency(held_out, predicted).astype(np.float64)
     sizes = table.sum(axis=1)

@@ -53,6 +53,12 @@ def draw_folds(n_neurons: int, donors: IntArray | None, n_folds: int, rng: np.ra
     ----------
     donors : ndarray of int64, shape (n_neurons,), optional
         Codes of the donors; some may have no neuron here.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> np.bincount(draw_folds(10, None, 5, np.random.default_rng(0))).tolist()
+    [2, 2, 2, 2, 2]
     """
     if donors is None:
         return rng.permutation(np.arange(n_neurons) % n_folds)
