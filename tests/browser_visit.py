@@ -12,6 +12,34 @@ SHOTS = Path(__file__).parent / "browser" / "screenshots"
 HOSTILE = """<img src=x onerror="window.hacked=1">'&"""
 METHOD = "<b onmouseover=alert(1)>'k\"means"
 
+PAGES = {
+    "/": "Study",
+    "/types": "Types",
+    "/which-k": "Which K",
+    "/agreement": "Agreement",
+    "/association": "Association",
+    "/fine-tune": "Fine-tune",
+    "/cluster": "Cluster",
+    "/tuning": "Tuning",
+    "/map": "Map",
+    "/performance": "Performance",
+    "/runs": "Runs",
+    "/provenance": "Provenance",
+    "/queue": "Queue",
+}
+WORDS = "The whole chain on a simulated cortex with eight known functional types"
+PARTITION = "&model=1&net=1&method=1&k=8&seed=0"
+
+
+def link_to(path: str, study: str) -> str:
+    """A deep link to a page of the demo's study."""
+    if path == "/queue":
+        return "/queue?hours=168"
+    if path == "/which-k":
+        return "/which-k?study=e2e-which-k"
+    more = {"/runs": "&k=8&sort=silhouette&down=1", "/fine-tune": PARTITION + "&ft=2"}
+    return f"{path}?study={study}{more.get(path, PARTITION)}"
+
 
 @dataclass
 class Visit:

@@ -79,6 +79,12 @@ def sql(demo: Lab) -> Callable[..., list[dict[str, Any]]]:
 
 
 @pytest.fixture(scope="session")
+def study(sql: Callable[..., list[dict[str, Any]]]) -> str:
+    """Name of the demo's study."""
+    return str(sql("SELECT study FROM study WHERE study LIKE 'demo-%'")[0]["study"])
+
+
+@pytest.fixture(scope="session")
 def url(demo: Lab) -> Iterator[str]:
     """Address of a dashboard that runs as a user who may only read."""
     password = demo.folder / "viewer.txt"
