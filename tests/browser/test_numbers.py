@@ -41,7 +41,7 @@ def test_runs_filter_sort_and_compare(visit: Visit, study: str, sql: Sql) -> Non
     assert f"n = {total} partitions" in panel.inner_text()
     visit.page.get_by_label("K", exact=True).select_option("8")
     visit.at("k=8")
-    assert set(panel.locator("tbody tr td:nth-child(3)").all_inner_texts()) == {"8"}
+    assert set(panel.locator("tbody tr td:nth-child(4)").all_inner_texts()) == {"8"}
     panel.get_by_role("link", name="silhouette").click()
     visit.at("sort=silhouette")
     shown = [float(text) for text in column(panel, "silhouette")]

@@ -85,6 +85,26 @@ def test_runs_are_sorted_filtered_and_paged(lab: str) -> None:
         queries.runs(lab, where={"k = 3 OR 1": 1})
 
 
+def test_runs_are_gathered_in_groups_that_hold_all_of_them(lab: str) -> None:
+    every = queries.runs(lab, limit=1000)["rows"]
+    for by in ("method_id", "k", "model_seed", "seed", "finetune_id"):
+        groups = queries.run_groups(lab, by=by, measure="silhouette")
+        assert [one["value"] for one in groups] == sorted({row[by] for row in every})
+        for one in groups:
+            members = [row for row in every if row[by] == one["value"]]
+            known = [row["silhouette"] for row in members if row["silhouette"] is not None]
+            assert one["n"] == len(members)
+            assert (one["low"], one["high"]) == ((min(known), max(known)) if known else (None, None))
+    narrowed = queries.run_groups(lab, by="k", measure="ari_seeds", where={"model_seed": 1}, statuses=["ok"])
+    assert (
+        sum(one["n"] for one in narrowed) == queries.runs(lab, where={"model_seed": 1}, statuses=["ok"])["n"]
+    )
+    with pytest.raises(ConfigError, match="cannot group by"):
+        queries.run_groups(lab, by="1; DROP TABLE x", measure="k")
+    with pytest.raises(ConfigError, match="cannot tell"):
+        queries.run_groups(lab, by="k", measure="1; DROP TABLE x")
+
+
 def test_the_queue_counts_what_datajoint_counts(lab: str) -> None:
     rows = {row["table"]: row for row in queries.queue_state()}
     for table in computed_tables():

@@ -9,11 +9,12 @@ from .number.tree import types_tree
 from .performance import performance_by_cluster
 from .price import agreement_front, paired_change
 from .stimuli import cluster_stimuli
-from .style import TWO_COLUMNS, cluster_colour, colours_of
+from .style import TWO_COLUMNS, WIDTHS, cluster_colour, colours_of
 from .summary import study_summary
 
 __all__ = [
     "TWO_COLUMNS",
+    "WIDTHS",
     "agreement_front",
     "agreement_map",
     "cluster_colour",

@@ -8,14 +8,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from decortex.columns import BLACK
 from decortex.errors import InputError
 from decortex.figures.style import (
-    BLACK,
     NORMAL,
     ONE_COLUMN,
     SMALL,
+    TWO_COLUMNS,
     check_table,
     dress,
+    inches,
     new_figure,
     plain_text,
 )
@@ -25,7 +27,12 @@ MOST_NUMBERS = 12
 
 
 def agreement_map(
-    pairs: pd.DataFrame, order: Sequence[str], *, measure: str = "ari", title: str = ""
+    pairs: pd.DataFrame,
+    order: Sequence[str],
+    *,
+    measure: str = "ari",
+    title: str = "",
+    width: float | None = None,
 ) -> Figure:
     """Draw how far every two partitions agree.
 
@@ -39,6 +46,8 @@ def agreement_map(
         Column to draw; 1 is equality.
     title : str
         Which partitions these are, with K and the number of neurons.
+    width : float, optional
+        Millimetres; print takes 89 (one column) or 183 (two). Default: as its partitions need.
 
     Returns
     -------
@@ -63,8 +72,8 @@ def agreement_map(
         pairs["a"], pairs["b"], pd.to_numeric(pairs[measure], errors="coerce"), strict=True
     ):
         cells[place[a], place[b]] = cells[place[b], place[a]] = value
-    width = max(ONE_COLUMN, min(7.2, 1.5 + 0.28 * len(order)))
-    figure = new_figure(width, width * 0.9, title)
+    size = inches(width, max(ONE_COLUMN, min(TWO_COLUMNS, 1.5 + 0.28 * len(order))))
+    figure = new_figure(size, size * 0.9, title)
     axes = figure.subplots()
     image = axes.imshow(cells, cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
     names = [plain_text(name) for name in order]

@@ -9,17 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from decortex.columns import BLACK, BLUE, CLUSTER_COLOURS, GREEN, ORANGE, PURPLE, VERMILION
 from decortex.errors import InputError
 from decortex.figures.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    ORANGE,
-    PURPLE,
+    CLUSTER_MARKERS,
     TWO_COLUMNS,
-    VERMILION,
+    beside,
     draw_legend,
     dress,
+    inches,
     new_figure,
 )
 
@@ -33,7 +31,9 @@ _STATE = (
 )
 
 
-def loss_curves(epochs: pd.DataFrame, control: pd.DataFrame | None = None, *, title: str = "") -> Figure:
+def loss_curves(
+    epochs: pd.DataFrame, control: pd.DataFrame | None = None, *, title: str = "", width: float | None = None
+) -> Figure:
     """Draw what every epoch of one fine-tuning did.
 
     Parameters
@@ -46,6 +46,8 @@ def loss_curves(epochs: pd.DataFrame, control: pd.DataFrame | None = None, *, ti
         Rows of ``ContinuedTraining.Epoch``: ``epoch`` and ``validation_correlation``.
     title : str
         Which fine-tuning this is; the number of epochs is added.
+    width : float, optional
+        Millimetres; print takes 89 (one column) or 183 (two, the default).
 
     Returns
     -------
@@ -64,8 +66,11 @@ def loss_curves(epochs: pd.DataFrame, control: pd.DataFrame | None = None, *, ti
         raise InputError(f"loss curves need rows of DECFinetune.Epoch of one key, but there is {what}.")
     table = epochs.sort_values("epoch")
     number = f"{len(table)} epoch{'s' if len(table) > 1 else ''}"
-    figure = new_figure(TWO_COLUMNS, 3.0, f"{title} ({number})" if title else number)
-    losses, performance, state = figure.subplots(1, 3)
+    size = inches(width, TWO_COLUMNS)
+    columns = 3 if beside(size, 3) == 3 else 1
+    rows = 3 // columns
+    figure = new_figure(size, 0.6 + 2.4 * rows, f"{title} ({number})" if title else number)
+    losses, performance, state = figure.subplots(rows, columns, squeeze=False).ravel()
     _losses(losses, table)
     _performance(performance, table, control)
     _state(state, table)
@@ -83,14 +88,15 @@ def _line(axes: Axes, table: pd.DataFrame, name: str, label: str, colour: str) -
     values = pd.to_numeric(table[name], errors="coerce")
     if not values.notna().any():
         return False
-    axes.plot(table["epoch"], values, color=colour, label=label, marker="o", markersize=2.5, linewidth=1.2)
+    marker = CLUSTER_MARKERS[CLUSTER_COLOURS.index(colour)]  # a colour has its marker, as clusters have
+    axes.plot(table["epoch"], values, color=colour, label=label, marker=marker, markersize=2.5, linewidth=1.2)
     return True
 
 
 def _losses(axes: Axes, table: pd.DataFrame) -> None:
     drawn = _line(axes, table, "train_loss", "prediction loss", BLACK)
     drawn |= _line(axes, table, *_PENALTY)
-    axes.set_ylabel("loss (mean over images and neurons)")
+    axes.set_ylabel("loss (lower is better),\nmean over images and neurons")
     beside = axes.twinx()
     _line(beside, table, "loss", "β KL", ORANGE)
     _line(beside, table, "kl", "KL", VERMILION)
@@ -102,7 +108,7 @@ def _performance(axes: Axes, table: pd.DataFrame, control: pd.DataFrame | None) 
     _line(axes, table, "validation_correlation", "fine-tuned", BLUE)
     if control is not None:
         _line(axes, control.sort_values("epoch"), "validation_correlation", "control", BLACK)
-    axes.set_ylabel("validation correlation")
+    axes.set_ylabel("validation correlation\n(higher is better)")
     _legend(axes, [axes])
 
 

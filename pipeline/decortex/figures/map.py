@@ -18,6 +18,7 @@ from decortex.figures.style import (
     colours_of,
     dress,
     figure3,
+    inches,
     legend,
     new_figure,
     numbers,
@@ -29,7 +30,13 @@ MOST_NAMES = 15
 
 
 def view_map(
-    neurons: pd.DataFrame, *, colour: str, label: str, neighbours_kept: float | None = None, title: str = ""
+    neurons: pd.DataFrame,
+    *,
+    colour: str,
+    label: str,
+    neighbours_kept: float | None = None,
+    title: str = "",
+    width: float | None = None,
 ) -> Figure:
     """Draw the neurons where a view puts them.
 
@@ -46,6 +53,8 @@ def view_map(
         Share of the nearest neighbours that the view keeps, said below the picture.
     title : str
         Which view this is.
+    width : float, optional
+        Millimetres; print takes 89 (one column, the default) or 183 (two).
 
     Returns
     -------
@@ -62,7 +71,9 @@ def view_map(
     placed = table[np.isfinite(table["x"]) & np.isfinite(table["y"])]
     if not len(placed):
         raise InputError("no neuron has a place on this view; draw it from an embedding that holds some.")
-    figure = new_figure(ONE_COLUMN, ONE_COLUMN, f"{title} (n = {len(placed)} neurons)".lstrip())
+    side = inches(width, ONE_COLUMN)
+    height = min(side, 0.5 * (side + ONE_COLUMN))
+    figure = new_figure(side, height, f"{title} (n = {len(placed)} neurons)".lstrip())
     axes = figure.subplots()
     size = float(np.clip(4000 / len(placed), 0.3, 12))
     if pd.api.types.is_float_dtype(placed[colour]):
@@ -98,14 +109,14 @@ def _classes(axes: Axes, table: pd.DataFrame, colour: str, label: str, size: flo
         if colour == "cluster"
         else dict(zip(values, colours_of(map(str, values)).values(), strict=True))
     )
-    for value in values:
+    for place, value in enumerate(values):
         own = table[table[colour] == value]
         axes.scatter(
             own["x"],
             own["y"],
             s=size,
             color=by_value[value],
-            marker=cluster_marker(int(value)) if colour == "cluster" else "o",
+            marker=cluster_marker(int(value) if colour == "cluster" else place),
             linewidths=0,
             label=plain_text(str(value)) if len(values) <= MOST_NAMES else "",
         )

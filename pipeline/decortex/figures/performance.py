@@ -10,9 +10,8 @@ import pandas as pd
 from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 
-from decortex.columns import axis_label, written
+from decortex.columns import BLACK, axis_label, written
 from decortex.figures.style import (
-    BLACK,
     ONE_COLUMN,
     SMALL,
     TWO_COLUMNS,
@@ -20,6 +19,7 @@ from decortex.figures.style import (
     cluster_colour,
     dress,
     figure3,
+    inches,
     new_figure,
     numbers,
     wrapped,
@@ -27,10 +27,11 @@ from decortex.figures.style import (
 
 # A violin of fewer neurons would show the smoothing and not them.
 VIOLIN_FROM = 10
+_ROOM_OF_N = 0.38  # inches that "n=123" takes
 
 
 def performance_by_cluster(
-    neurons: pd.DataFrame, effect: Mapping[str, float | None], *, title: str = ""
+    neurons: pd.DataFrame, effect: Mapping[str, float | None], *, title: str = "", width: float | None = None
 ) -> Figure:
     """Draw every neuron's correlation by cluster.
 
@@ -43,6 +44,8 @@ def performance_by_cluster(
         ``epsilon2_within`` and ``p_permutation`` (within sessions); None where undefined.
     title : str
         Which partition this is.
+    width : float, optional
+        Millimetres; print takes 89 (one column) or 183 (two). Default: as its clusters need.
 
     Returns
     -------
@@ -66,10 +69,10 @@ def performance_by_cluster(
         f"epsilon² = {figure3(effect.get('epsilon2_corrected'))} [{interval}]; within sessions "
         f"{figure3(effect.get('epsilon2_within'))}, permutation p {written('p', p)}",
     )
-    width = max(ONE_COLUMN, min(TWO_COLUMNS, 1 + 0.35 * len(clusters)))
-    figure = new_figure(width, 2.7, lines[0])
+    size = inches(width, max(ONE_COLUMN, min(TWO_COLUMNS, 1 + 0.35 * len(clusters))))
+    figure = new_figure(size, 2.7, lines[0])
     axes = figure.subplots()
-    axes.set_title(wrapped(lines[1], width), fontsize=SMALL)
+    axes.set_title(wrapped(lines[1], size), fontsize=SMALL)
     for place, cluster in enumerate(clusters):
         scores = kept.loc[kept["cluster"] == cluster, "score"].to_numpy()
         colour = cluster_colour(cluster)
@@ -84,6 +87,8 @@ def performance_by_cluster(
         axes.vlines(place, low, high, color=BLACK, linewidth=1.5)
         axes.scatter([place], [middle], s=10, color=BLACK, zorder=3)
     sizes = kept["cluster"].value_counts()
-    axes.set_xticks(range(len(clusters)), [f"{cluster}\nn={sizes[cluster]}" for cluster in clusters])
-    dress(axes, x="cluster", y=axis_label("test_correlation"))
+    roomy = (size - 0.7) / len(clusters) > _ROOM_OF_N
+    before, x = ("n=", "cluster") if roomy else ("", "cluster, above its number of neurons")
+    axes.set_xticks(range(len(clusters)), [f"{cluster}\n{before}{sizes[cluster]}" for cluster in clusters])
+    dress(axes, x=x, y=axis_label("test_correlation"))
     return figure

@@ -7,9 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from decortex.columns import axis_label
+from decortex.columns import BLACK, axis_label
 from decortex.figures.style import (
-    BLACK,
+    CLUSTER_MARKERS,
+    DASHES,
     GREY,
     ONE_COLUMN,
     SMALL,
@@ -17,14 +18,17 @@ from decortex.figures.style import (
     colours_of,
     counted,
     dress,
+    inches,
     legend,
     new_figure,
     numbers,
     plain_text,
 )
 
+_NOT = "not fine-tuned"
 
-def agreement_front(rows: pd.DataFrame, *, title: str = "") -> Figure:
+
+def agreement_front(rows: pd.DataFrame, *, title: str = "", width: float | None = None) -> Figure:
     """Draw agreement between networks against the change of correlation, over the weight of the clustering loss.
 
     Parameters
@@ -35,6 +39,8 @@ def agreement_front(rows: pd.DataFrame, *, title: str = "") -> Figure:
         Rows without a number in either are left out.
     title : str
         Which study this is.
+    width : float, optional
+        Millimetres; print takes 89 (one column, the default) or 183 (two).
 
     Returns
     -------
@@ -53,20 +59,31 @@ def agreement_front(rows: pd.DataFrame, *, title: str = "") -> Figure:
     starts = [f"{plain_text(str(m))}, K = {k}" for m, k in zip(known["method"], known["k"], strict=True)]
     known = known.assign(start=starts)
     colours = colours_of(starts)
-    figure = new_figure(ONE_COLUMN, 2.8, f"{title} ({counted(len(known), 'variant')})".lstrip())
+    figure = new_figure(
+        inches(width, ONE_COLUMN), 2.8, f"{title} ({counted(len(known), 'variant')})".lstrip()
+    )
     axes = figure.subplots()
     axes.axvline(0, color=GREY, linewidth=0.6)
-    for start, colour in colours.items():
+    for place, (start, colour) in enumerate(colours.items()):
         own = known[known["start"] == start]
         # A variant whose weight the method does not know (DEC alone) stands last.
         own = own.assign(weight=numbers(own["beta"])).sort_values("weight", na_position="last")
         x, y = numbers(own["difference"]), numbers(own["ari_networks"])
-        axes.plot(x, y, color=colour, linewidth=0.8, label=start)
+        marker = CLUSTER_MARKERS[place % len(CLUSTER_MARKERS)]
+        axes.plot(
+            x, y, color=colour, linewidth=0.8, linestyle=DASHES[place % len(DASHES)], marker=marker, markersize=3.5,
+            label=start,
+        )  # fmt: skip
         front = own["on_front"].fillna(False).to_numpy(dtype=bool)
-        axes.scatter(x, y, s=18, facecolors=np.where(front, colour, "white"), edgecolors=colour, zorder=3)
+        faces = np.where(front, colour, "white")
+        axes.scatter(x, y, s=18, facecolors=faces, edgecolors=colour, marker=marker, zorder=3)
         for name, where in zip(own["finetune"], zip(x, y, strict=True), strict=True):
             axes.annotate(
-                plain_text(str(name)), where, xytext=(3, 3), textcoords="offset points", fontsize=SMALL - 1
+                _NOT if name == "none" else plain_text(str(name)),
+                where,
+                xytext=(3, 3),
+                textcoords="offset points",
+                fontsize=SMALL - 1,
             )
     dress(axes, x=axis_label("difference"), y=axis_label("ari_networks"))
     axes.xaxis.set_major_locator(MaxNLocator(4))
@@ -74,7 +91,7 @@ def agreement_front(rows: pd.DataFrame, *, title: str = "") -> Figure:
     return figure
 
 
-def paired_change(rows: pd.DataFrame, *, title: str = "") -> Figure:
+def paired_change(rows: pd.DataFrame, *, title: str = "", width: float | None = None) -> Figure:
     """Draw what every fine-tuning changed against its equal-epoch control.
 
     Parameters
@@ -85,6 +102,8 @@ def paired_change(rows: pd.DataFrame, *, title: str = "") -> Figure:
         is not defined (too few sessions) is not drawn, and ``difference`` stands where sessions give no mean.
     title : str
         Which study this is.
+    width : float, optional
+        Millimetres; print takes 89 (one column, the default) or 183 (two).
 
     Returns
     -------
@@ -119,7 +138,7 @@ def paired_change(rows: pd.DataFrame, *, title: str = "") -> Figure:
     )
     neurons = int(numbers(table["n_neurons"]).min())
     figure = new_figure(
-        ONE_COLUMN,
+        inches(width, ONE_COLUMN),
         1.0 + 0.14 * len(table),
         f"{title} ({counted(len(table), 'partition')}, n >= {neurons} neurons)".lstrip(),
     )
@@ -130,9 +149,11 @@ def paired_change(rows: pd.DataFrame, *, title: str = "") -> Figure:
     axes.hlines(
         place, numbers(table["interval_low"]), numbers(table["interval_high"]), color=BLACK, linewidth=0.8
     )
-    for name, colour in colours_of(table["finetune"]).items():
+    for i, (name, colour) in enumerate(colours_of(table["finetune"]).items()):
         own = (table["finetune"] == name).to_numpy()
-        axes.scatter(change[own], place[own], s=12, color=colour, zorder=3, label=plain_text(str(name)))
+        marker = CLUSTER_MARKERS[i % len(CLUSTER_MARKERS)]
+        label = plain_text(str(name))
+        axes.scatter(change[own], place[own], s=12, color=colour, marker=marker, zorder=3, label=label)
     axes.set_yticks(
         place,
         [

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from decortex.errors import InputError
-from decortex.figures.style import NORMAL, SMALL, TWO_COLUMNS, new_figure
+from decortex.figures.style import SMALL, TWO_COLUMNS, beside, inches, new_figure
 
 _MOST = 12  # clusters that print has room for
 
@@ -20,6 +20,7 @@ def cluster_stimuli(
     clusters: Sequence[int],
     *,
     title: str = "",
+    width: float | None = None,
 ) -> Figure:
     """Draw a column of images per cluster, grey at the mean of the training images.
 
@@ -33,6 +34,8 @@ def cluster_stimuli(
         Their numbers.
     title : str
         Which partition this is.
+    width : float, optional
+        Millimetres; print takes 89 (one column) or 183 (two, the default).
 
     Returns
     -------
@@ -49,18 +52,29 @@ def cluster_stimuli(
             f"stimuli of {len(clusters)} clusters were expected, got {len(optimised)} optimised and {len(shown)} shown."
         )
     n, rows = min(len(clusters), _MOST), 1 + shown.shape[1]
-    figure = new_figure(TWO_COLUMNS, 0.5 + 0.62 * rows, title)
-    axes = figure.subplots(rows, n, squeeze=False)
+    size = inches(width, TWO_COLUMNS)
+    # Clusters that do not fit beside each other stand in a block below.
+    across = beside(size, n, each=0.58)
+    blocks = -(-n // across)
+    figure = new_figure(size, 0.5 + 0.62 * rows * blocks, title)
+    axes = figure.subplots(rows * blocks, across, squeeze=False)
+    for one in axes.ravel():
+        one.set_xticks([])
+        one.set_yticks([])
     for place in range(n):
+        top, column = rows * (place // across), place % across
         images = [optimised[place, -1], *shown[place, :, -1]]
         for row, image in enumerate(images):
             limit = float(np.abs(image).max()) or 1.0
-            one = axes[row, place]
-            one.imshow(image, cmap="gray", vmin=-limit, vmax=limit, interpolation="nearest")
-            one.set_xticks([])
-            one.set_yticks([])
-        axes[0, place].set_title(f"cluster {clusters[place]}", fontsize=SMALL)
-    axes[0, 0].set_ylabel("optimised", fontsize=NORMAL)
-    for rank in range(1, rows):
-        axes[rank, 0].set_ylabel(f"shown {rank}", fontsize=SMALL)
+            axes[top + row, column].imshow(
+                image, cmap="gray", vmin=-limit, vmax=limit, interpolation="nearest"
+            )
+        axes[top, column].set_title(f"cluster {clusters[place]}", fontsize=SMALL)
+        if column == 0:
+            axes[top, 0].set_ylabel("optimised", fontsize=SMALL)
+            for rank in range(1, rows):
+                axes[top + rank, 0].set_ylabel(f"shown {rank}", fontsize=SMALL)
+    for spare in range(n, across * blocks):
+        for row in range(rows):
+            axes[rows * (spare // across) + row, spare % across].set_axis_off()
     return figure

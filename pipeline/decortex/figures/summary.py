@@ -10,19 +10,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from decortex.columns import BLACK, BLUE
 from decortex.figures.style import (
-    BLACK,
-    BLUE,
     CLUSTER_MARKERS,
     GREY,
     SMALL,
     TWO_COLUMNS,
+    beside,
     check_table,
     cluster_colour,
     cluster_marker,
     colours_of,
+    count_ticks,
     dress,
     figure3,
+    inches,
     legend,
     new_figure,
     numbers,
@@ -30,7 +32,7 @@ from decortex.figures.style import (
     wrapped,
 )
 
-_HEIGHT = 6.2
+_HEIGHT, _HEIGHT_IN_A_COLUMN = 6.2, 10.6
 _TEXT_WIDTH = 3.3  # inches, of the answers' panel
 
 
@@ -42,6 +44,7 @@ def study_summary(
     *,
     marks: Mapping[str, str],
     title: str = "",
+    width: float | None = None,
 ) -> Figure:
     """Draw what a study answers, two columns wide.
 
@@ -62,6 +65,8 @@ def study_summary(
         Mark of every verdict.
     title : str
         Which study and partition this is.
+    width : float, optional
+        Millimetres; print takes 89 (one column: panels below each other) or 183 (two, the default).
 
     Returns
     -------
@@ -75,8 +80,13 @@ def study_summary(
     """
     check_table(pd.DataFrame(answers), ("question", "answer", "effect"), "a summary's answers")
     check_table(neurons, ("x", "y", "cluster", "score"), "a summary's neurons")
-    figure = new_figure(TWO_COLUMNS, _HEIGHT, title)
-    axes = figure.subplot_mosaic([["a", "b"], ["a", "c"], ["d", "e"]])
+    size = inches(width, TWO_COLUMNS)
+    if beside(size, 2, each=3.0) == 2:
+        figure = new_figure(size, _HEIGHT, title)
+        axes = figure.subplot_mosaic([["a", "b"], ["a", "c"], ["d", "e"]])
+    else:
+        figure = new_figure(size, _HEIGHT_IN_A_COLUMN, title)
+        axes = figure.subplot_mosaic([[name] for name in "abcde"], height_ratios=(2.2, 1.3, 1.1, 1.1, 0.9))
     _answers(axes["a"], answers, marks)
     _map(axes["b"], neurons)
     _agreement(axes["c"], agreement)
@@ -150,10 +160,11 @@ def _agreement(axes: Axes, table: pd.DataFrame) -> None:
                 own["k"], null, marker=marker, markersize=3, linewidth=1, color=GREY, linestyle=":",
                 label=f"{plain_text(str(method))}, surrogates",
             )  # fmt: skip
-    axes.set_xticks(sorted({int(k) for k in table["k"]}))
+    count_ticks(axes, table["k"])
     axes.set_ylim(min(0.0, *axes.get_ylim()), 1.0)
-    dress(axes, x="number of clusters", y="ARI between networks (1 is best)")
-    legend(axes)
+    dress(axes, x="number of clusters", y="ARI between networks\n(1 is best)")
+    # Its letter stands at the left.
+    legend(axes, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
 
 
 def _performance(axes: Axes, neurons: pd.DataFrame) -> None:
@@ -171,7 +182,7 @@ def _performance(axes: Axes, neurons: pd.DataFrame) -> None:
         axes.vlines(place, low, high, color=BLACK, linewidth=1.5)
         axes.scatter([place], [middle], s=10, color=BLACK, zorder=3)
     axes.set_xticks(range(len(clusters)), [str(one) for one in clusters])
-    dress(axes, x="cluster", y="test correlation (higher is better)")
+    dress(axes, x="cluster", y="test correlation\n(higher is better)")
 
 
 def _changes(axes: Axes, table: pd.DataFrame) -> None:

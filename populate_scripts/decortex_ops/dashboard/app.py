@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,18 @@ def layout(label: str) -> html.Div:
                 [
                     html.Div([html.Strong("decortex"), html.Span(label)], className="brand"),
                     html.Nav(html.Ul(id="nav"), **aria(label="pages")),
-                    html.Button("Copy link to this view", id="copy", type="button", className="copy"),
+                    html.Div(
+                        [
+                            html.Button("Copy link to this view", id="copy", type="button"),
+                            html.Button(
+                                "PDF of this page",
+                                id="print",
+                                type="button",
+                                title="Opens the browser's print dialog, A4 landscape; Study is one page",
+                            ),
+                        ],
+                        className="copy",
+                    ),
                 ],
                 className="side",
             ),
@@ -107,7 +119,13 @@ def _add_callbacks(app: dash.Dash, source: Source) -> None:
             return (dash.no_update,) * 5
         screen = router.show(path or "/", search or "", source)
         every = screen.refresh_seconds
-        data = {"url": screen.url, "title": screen.title, "from": path or "/"}
+        data = {
+            "url": screen.url,
+            "title": screen.title,
+            "from": path or "/",
+            "study": screen.study,
+            "no_such_study": screen.no_such_study,
+        }
         return screen.main, screen.nav, data, not every, int((every or 5) * 1000)
 
     @app.callback(Output("detail", "children"), Input("url", "pathname"), Input("url", "search"))
@@ -146,7 +164,8 @@ def _add_routes(app: dash.Dash, source: Source) -> None:
         if text is None:
             return Response("there is no such table\n", status=404, mimetype="text/plain")
         study = re.sub(r"[^A-Za-z0-9._-]+", "-", request.args.get("study", "")).strip("-.")
-        name = "-".join(one for one in ("decortex", study, page, panel) if one) + ".csv"
+        today = f"{datetime.now(timezone.utc):%Y-%m-%d}"
+        name = "-".join(one for one in ("decortex", study, page, panel, today) if one) + ".csv"
         return Response(
             text, mimetype="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'}
         )

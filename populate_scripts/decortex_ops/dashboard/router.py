@@ -46,6 +46,10 @@ class Screen:
         Links to all pages.
     refresh_seconds : float
         How often it is worth asking again; 0: never.
+    study : str
+        The study that is shown; '' where none is.
+    no_such_study : bool
+        Whether the link names a study that does not exist.
     """
 
     url: str
@@ -53,6 +57,8 @@ class Screen:
     main: list[Any]
     nav: list[Any]
     refresh_seconds: float = 0.0
+    study: str = ""
+    no_such_study: bool = False
 
 
 def show(path: str, search: str, source: Source) -> Screen:
@@ -68,12 +74,16 @@ def show(path: str, search: str, source: Source) -> Screen:
             _nav(state, ""),
         )
     view = view_of(page, search, source)
+    study = str(view.state.values.get("study") or "")
+    known = not study or view.lost or study in {row["study"] for row in source(queries.study_counts)}
     return Screen(
         view.state.link(),
         f"{page.TITLE} · decortex",
         _main(view.heading or page.TITLE, view),
         _nav(view.state, page.PATH),
         LOST_SECONDS if view.lost else float(getattr(page, "REFRESH_SECONDS", 0.0)),
+        study=study if known and not view.lost else "",
+        no_such_study=not known,
     )
 
 

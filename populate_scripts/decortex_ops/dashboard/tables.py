@@ -27,6 +27,7 @@ def table(
     sortable: Sequence[str] = (),
     cells: Mapping[str, Callable[[Any], Any]] | None = None,
     row_class: Callable[[Any], str] | None = None,
+    groups: Sequence[tuple[Any, Rows]] = (),
 ) -> html.Div:
     """A table; headings of sortable columns are links that sort.
 
@@ -46,6 +47,8 @@ def table(
         How to show a column; default: its value as text.
     row_class : callable, optional
         Class of a row.
+    groups : sequence of (heading, rows), optional
+        Groups of rows, each below a heading of its own; ``rows`` are then those of all groups.
     """
     cells = cells or {}
     headed = [with_heading(one) for one in columns]
@@ -72,8 +75,9 @@ def table(
                 href=state.link(sort=name, down=0 if down else 1, page=None, pick=state["pick"]),
             )
         head.append(html.Th(content, scope="col", **marks))
-    body = [
-        html.Tr(
+
+    def line(row: Any) -> html.Tr:
+        return html.Tr(
             [
                 html.Td(
                     cells[name](row) if name in cells else _text(name, row),
@@ -83,10 +87,14 @@ def table(
             ],
             className=row_class(row) if row_class else "",
         )
-        for row in rows
-    ]
+
+    def under(title: Any, members: Rows) -> html.Tbody:
+        heading = html.Th(title, scope="rowgroup", colSpan=len(headed))
+        return html.Tbody([html.Tr(heading, className="group"), *map(line, members)])
+
+    bodies = [under(*one) for one in groups] or [html.Tbody([line(row) for row in rows])]
     return html.Div(
-        html.Table([html.Caption(caption, className="unseen"), html.Thead(html.Tr(head)), html.Tbody(body)]),
+        html.Table([html.Caption(caption, className="unseen"), html.Thead(html.Tr(head)), *bodies]),
         className="table",
         tabIndex=0,
         role="region",

@@ -10,14 +10,15 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from decortex.columns import CLUSTER_COLOURS
+
 INK = "#1b2430"
 MUTED = "#55606e"
 LINE = "#e2e6eb"
 ACCENT = "#0b5cad"
 BAND = "rgba(85, 96, 110, 0.16)"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-# Okabe & Ito (2008) without yellow and grey, which white swallows.
-OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+OKABE_ITO = CLUSTER_COLOURS
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 OUTSIDE = "#b4bac2"
 STATES = {"done": "#009E73", "running": "#0072B2", "failed": "#D55E00", "waiting": "#b4bac2"}
@@ -30,8 +31,9 @@ def cluster_colour(cluster: int) -> str:
 
 
 def cluster_symbol(cluster: int) -> str:
-    """Marker of a cluster: clusters that share a colour differ in it."""
-    return "circle" if cluster < 0 else SYMBOLS[cluster // len(OKABE_ITO) % len(SYMBOLS)]
+    """Marker of a cluster: each of seven has its own, and clusters that share a colour differ in it."""
+    n = len(SYMBOLS)
+    return "circle" if cluster < 0 else SYMBOLS[(cluster + cluster // n) % n]
 
 
 def category_colour(index: int) -> str:

@@ -74,7 +74,7 @@ def speaking_partition(study: str, where: Mapping[str, str]) -> dict[str, str]:
     return {name: str(usual[name]) for name in queries.CHOICE}
 
 
-def stimuli_figure(partition: Row, title: str) -> Any:
+def stimuli_figure(partition: Row, title: str, *, width: float | None = None) -> Any:
     """The most exciting stimuli of a partition's clusters.
 
     Raises
@@ -88,7 +88,9 @@ def stimuli_figure(partition: Row, title: str) -> Any:
             "the stimuli of this partition are not optimised; `decortex clusters STUDY --ask` asks for those of one "
             "method and K as it was found, without fine-tuning."
         )
-    return draw.cluster_stimuli(found["exciting"], found["shown"], found["clusters"], title=title)
+    return draw.cluster_stimuli(
+        found["exciting"], found["shown"], found["clusters"], title=title, width=width
+    )
 
 
 def clusters_parts(study: str, picture: Callable[[str, str, Row, str], Any]) -> dict[str, Any]:

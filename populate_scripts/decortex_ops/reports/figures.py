@@ -15,8 +15,8 @@ from decortex import figures as draw
 from decortex.config import canonical_json
 from decortex.errors import ConfigError
 from decortex_ops.reports.composites import speaking_partition, stimuli_figure, summary_parts
+from decortex_ops.reports.titles import against, name_of, tuned, words
 from decortex_schemas import queries
-from decortex_schemas.tables import scored_against
 
 Row = dict[str, Any]
 Where = Mapping[str, str]
@@ -74,16 +74,26 @@ class Recipe:
     choices : tuple of str
         Columns by which one is chosen.
     make : callable
-        (study, where) -> Drawn.
+        (study, where, width in millimetres or None) -> Drawn.
     """
 
     summary: str
     choices: tuple[str, ...]
-    make: Callable[[str, Where], Drawn]
+    make: Callable[[str, Where, float | None], Drawn]
 
 
-def draw_figure(name: str, study: str, where: Where) -> Drawn:
+def draw_figure(name: str, study: str, where: Where, *, width: float | None = None) -> Drawn:
     """Draw one figure of a frozen study.
+
+    Parameters
+    ----------
+    name : str
+        One of `RECIPES`.
+    study : str
+    where : mapping
+        Values of the columns by which it is chosen, as text.
+    width : float, optional
+        Millimetres; default: the figure's own.
 
     Raises
     ------
@@ -98,7 +108,7 @@ def draw_figure(name: str, study: str, where: Where) -> Drawn:
         raise ConfigError(
             f"figure {name!r} is not chosen by {unknown[0]!r}; it is by {', '.join(recipe.choices)}."
         )
-    return recipe.make(study, where)
+    return recipe.make(study, where, width)
 
 
 def matching(rows: Sequence[Row], where: Where, what: str) -> list[Row]:
@@ -138,7 +148,7 @@ def one_of(rows: Sequence[Row], where: Where, names: Sequence[str], what: str) -
     return kept[0]
 
 
-def _criteria(study: str, where: Where) -> Drawn:
+def _criteria(study: str, where: Where, width: float | None) -> Drawn:
     row = one_of(_selections(study), where, SELECTION, "choice of K")
     counts = row["counts"]
     values = [
@@ -163,11 +173,12 @@ def _criteria(study: str, where: Where) -> Drawn:
         decision=row["decision"],
         reason=row["reason"],
         title=f"{row['dataset']}, {row['embedding']}, {row['method']}, {row['n_networks']} networks",
+        width=width,
     )
     return Drawn(figure, _key("criteria", study, row, SELECTION))
 
 
-def _surrogates(study: str, where: Where) -> Drawn:
+def _surrogates(study: str, where: Where, width: float | None) -> Drawn:
     criterion = where.get("criterion", SURROGATE_CRITERION)
     row = one_of(_selections(study), where, SELECTION, "choice of K")
     known = sorted({name for one in row["counts"] for name in one["excess"]} - {"seed_agreement"})
@@ -179,6 +190,7 @@ def _surrogates(study: str, where: Where) -> Drawn:
         pd.DataFrame(observed),
         criterion=criterion,
         title=f"{row['dataset']}, {row['embedding']}, {row['method']}",
+        width=width,
     )
     return Drawn(figure, {**_key("surrogates", study, row, SELECTION), "criterion": criterion})
 
@@ -187,7 +199,7 @@ def _selections(study: str) -> list[Row]:
     return [{**row, "method": row["method_name"]} | {"key": row} for row in queries.best_k(study)]
 
 
-def _tree(study: str, where: Where) -> Drawn:
+def _tree(study: str, where: Where, width: float | None) -> Drawn:
     counted = [row for row in queries.types(study) if row["status"] != "waiting"]
     row = one_of(counted, where, OF_TYPES, "count of types")
     if not row["levels"]:
@@ -198,11 +210,12 @@ def _tree(study: str, where: Where) -> Drawn:
         alpha=row["level"],
         sentence=row["sentence"],
         title=f"{row['dataset']}, {row['model']} seed {row['model_seed']}, {row['embedding']}: {row['sentence']}",
+        width=width,
     )
     return Drawn(figure, _key("tree", study, row, OF_TYPES))
 
 
-def _agreement(study: str, where: Where) -> Drawn:
+def _agreement(study: str, where: Where, width: float | None) -> Drawn:
     names = ("dataset", "model", "embedding", "k", "finetune")
     where = {"finetune": "none", **where}
     rows = matching(queries.agreement_pairs(study), where, "pair of partitions")
@@ -216,57 +229,55 @@ def _agreement(study: str, where: Where) -> Drawn:
         return row[f"method_{side}"], row[f"model_seed_{side}"], row[f"seed_{side}"]
 
     order = sorted({called(row, side) for row in kept for side in "ab"})
-    pairs = [{"a": _name(called(row, "a")), "b": _name(called(row, "b")), "ari": row["ari"]} for row in kept]
+    pairs = [
+        {"a": name_of(called(row, "a")), "b": name_of(called(row, "b")), "ari": row["ari"]} for row in kept
+    ]
     figure = draw.agreement_map(
         pd.DataFrame(pairs),
-        [_name(one) for one in order],
-        title=f"{chosen['dataset']}, {chosen['embedding']}, K = {chosen['k']}, {chosen['finetune']} "
+        [name_of(one) for one in order],
+        title=f"{chosen['dataset']}, {chosen['embedding']}, K = {chosen['k']}, {tuned(chosen)} "
         f"({len(order)} partitions)",
+        width=width,
     )
     return Drawn(figure, _key("agreement", study, chosen, names))
 
 
-def _name(partition: tuple[str, int, int]) -> str:
-    method, network, start = partition
-    return f"{method}, network {network}, start {start}"
-
-
-def _curves(study: str, where: Where) -> Drawn:
+def _curves(study: str, where: Where, width: float | None) -> Drawn:
     tuned = [row for row in queries.partitions(study) if row["finetune"] != "none"]
     row = one_of(tuned, where, queries.CHOICE, "fine-tuning")
     own, control = queries.epochs(row["key"])
     figure = draw.loss_curves(
-        pd.DataFrame(own), pd.DataFrame(control) if control else None, title=_words(row)
+        pd.DataFrame(own), pd.DataFrame(control) if control else None, title=words(row), width=width
     )
     return Drawn(figure, _key("curves", study, row, queries.CHOICE), (row["env_id"],))
 
 
-def _front(study: str, where: Where) -> Drawn:
+def _front(study: str, where: Where, width: float | None) -> Drawn:
     rows = matching(queries.front(study), where, "fine-tuning")
     return Drawn(
-        draw.agreement_front(pd.DataFrame(rows), title=f"study {study}{_against(rows)}"),
+        draw.agreement_front(pd.DataFrame(rows), title=f"study {study}{against(rows)}", width=width),
         {"figure": "front", "study": study, **where},
     )
 
 
-def _price(study: str, where: Where) -> Drawn:
+def _price(study: str, where: Where, width: float | None) -> Drawn:
     rows = matching(queries.price(study), where, "fine-tuning")
     return Drawn(
-        draw.paired_change(pd.DataFrame(rows), title=f"study {study}{_against(rows)}"),
+        draw.paired_change(pd.DataFrame(rows), title=f"study {study}{against(rows)}", width=width),
         {"figure": "price", "study": study, **where},
     )
 
 
-def _performance(study: str, where: Where) -> Drawn:
+def _performance(study: str, where: Where, width: float | None) -> Drawn:
     row = one_of(queries.partitions(study), where, queries.CHOICE, "partition")
     neurons = pd.DataFrame(queries.figure_neurons(row["key"]))
     figure = draw.performance_by_cluster(
-        neurons, queries.effect(row["key"]), title=_words(row) + _against([row])
+        neurons, queries.effect(row["key"]), title=words(row) + against([row]), width=width
     )
     return Drawn(figure, _key("performance", study, row, queries.CHOICE), (row["env_id"],))
 
 
-def _map(study: str, where: Where) -> Drawn:
+def _map(study: str, where: Where, width: float | None) -> Drawn:
     colour = where.get("colour", "cluster")
     if colour not in COLOURS:
         raise ConfigError(f"a map is not coloured by {colour!r}; it is by {', '.join(COLOURS)}.")
@@ -286,47 +297,39 @@ def _map(study: str, where: Where) -> Drawn:
         colour=colour,
         label=COLOURS[colour],
         neighbours_kept=view["neighbours_kept"],
-        title=f"{view['view']} of {_words(partition)}",
+        title=f"{view['view']} of {words(partition)}",
+        width=width,
     )
     key = {**_key("map", study, partition, queries.CHOICE), "view": view["view"], "colour": colour}
     return Drawn(figure, key, (partition["env_id"],))
 
 
-def _nulls(study: str, where: Where) -> Drawn:
+def _nulls(study: str, where: Where, width: float | None) -> Drawn:
     rows = matching(queries.finetuned_nulls(study), where, "fine-tuning with its null")
     groups = [
         dict(zip(_OF_ROWS, one, strict=True)) for one in dict.fromkeys(_pick(row, _OF_ROWS) for row in rows)
     ]
     chosen = one_of(groups, where, _OF_ROWS, "fine-tuning")
     kept = [row for row in rows if _pick(row, _OF_ROWS) == _pick(chosen, _OF_ROWS)]
-    title = f"{chosen['dataset']}, {chosen['embedding']}, {chosen['method']} K = {chosen['k']}, {chosen['finetune']}"
-    figure = draw.finetuned_nulls(pd.DataFrame(kept), title=title)
+    title = (
+        f"{chosen['dataset']}, {chosen['embedding']}, {chosen['method']} K = {chosen['k']}, {tuned(chosen)}"
+    )
+    figure = draw.finetuned_nulls(pd.DataFrame(kept), title=title, width=width)
     return Drawn(figure, _key("nulls", study, chosen, _OF_ROWS))
 
 
-def _summary(study: str, where: Where) -> Drawn:
+def _summary(study: str, where: Where, width: float | None) -> Drawn:
     row = one_of(queries.partitions(study), speaking_partition(study, where), queries.CHOICE, "partition")
-    figure = draw.study_summary(**summary_parts(study, row), title=_words(row) + _against([row]))
+    figure = draw.study_summary(**summary_parts(study, row), title=words(row) + against([row]), width=width)
     return Drawn(figure, _key("summary", study, row, queries.CHOICE), (row["env_id"],))
 
 
-def _stimuli(study: str, where: Where) -> Drawn:
+def _stimuli(study: str, where: Where, width: float | None) -> Drawn:
     row = one_of(queries.partitions(study), {"finetune": "none", **where}, queries.CHOICE, "partition")
     return Drawn(
-        stimuli_figure(row, _words(row)), _key("stimuli", study, row, queries.CHOICE), (row["env_id"],)
-    )
-
-
-def _against(rows: Sequence[Row]) -> str:
-    """What scores are scores against, where that is no recording of neurons."""
-    found = sorted({scored_against(str(row["dataset"])) for row in rows} - {"recordings"})
-    return f", scored against {' and '.join(found)}" if found else ""
-
-
-def _words(row: Row) -> str:
-    return (
-        f"{row['dataset']}, {row['embedding']}, {row['method']} K = {row['k']}, {row['finetune']}, "
-        f"network {row['model_seed']}, start {row['seed']}"
+        stimuli_figure(row, words(row), width=width),
+        _key("stimuli", study, row, queries.CHOICE),
+        (row["env_id"],),
     )
 
 

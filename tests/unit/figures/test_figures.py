@@ -152,7 +152,7 @@ ALL = [criteria, agreement, front, price, performance, view_map, surrogates, nul
 
 
 def title(figure: Figure) -> str:
-    return figure.get_suptitle()
+    return figure.get_suptitle().replace("\u00a0", " ")  # between K and its number
 
 
 def offsets(axes: Any, which: int) -> np.ndarray:
@@ -168,7 +168,7 @@ def test_criteria_show_data_bands_and_decision() -> None:
     np.testing.assert_array_equal(lines["data"], [[2, 0.5], [3, 0.9], [4, np.nan]])
     assert set(lines["decision"][:, 0]) == {3}
     band, intervals = axes.collections
-    assert band.get_label() == "null: permuted"
+    np.testing.assert_array_equal(lines["null: permuted"], [[2, 0.3], [3, 0.4], [4, 0.5]])
     corners = {(round(x, 9), round(y, 9)) for x, y in band.get_paths()[0].vertices}
     assert {(2, 0.1), (2, 0.3), (4, 0.3), (4, 0.5)} <= corners
     np.testing.assert_array_equal(intervals.get_segments()[0], [[2, 0.4], [2, 0.6]])
@@ -200,7 +200,7 @@ def test_the_front_follows_beta_and_fills_what_is_not_beaten() -> None:
     np.testing.assert_array_equal(line.get_xydata(), [[0, 0.5], [-0.01, 0.7]])
     points = axes.collections[0]
     assert [to_hex(colour) for colour in points.get_facecolors()] == ["#ffffff", line.get_color().lower()]
-    assert {text.get_text() for text in axes.texts} == {"none", "joint 1"}
+    assert {text.get_text() for text in axes.texts} == {"not fine-tuned", "joint 1"}
 
 
 def test_changes_stand_on_zero_and_the_margin() -> None:
@@ -274,7 +274,7 @@ def test_surrogates_stand_at_their_k() -> None:
 
 def test_fine_tuning_stands_beside_that_of_surrogates() -> None:
     (axes,) = nulls().axes
-    assert axes.get_title() == "ari seeds: p of the change 0.250"
+    assert axes.get_title() == "ARI between networks: p of the change .2500"
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["before", "after", "change"]
     np.testing.assert_array_equal(np.ma.filled(axes.collections[0].get_offsets(), np.nan)[:2, 1], [0.1, 0.2])
     np.testing.assert_allclose(offsets(axes, 3), [[1, 0.7]])

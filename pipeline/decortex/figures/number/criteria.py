@@ -5,18 +5,19 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
+from decortex.columns import BLACK, NULL_COLOURS, VERMILION, criterion_words
 from decortex.figures.style import (
-    BLACK,
-    NULL_COLOURS,
+    NULL_DASHES,
     SMALL,
     TWO_COLUMNS,
-    VERMILION,
+    beside,
     check_table,
+    count_ticks,
     dress,
     grid,
-    legend,
+    inches,
+    legend_below,
     new_figure,
     numbers,
 )
@@ -40,7 +41,13 @@ ORDER = (
 
 
 def k_criteria(
-    values: pd.DataFrame, nulls: pd.DataFrame, *, decision: int | None, reason: str, title: str = ""
+    values: pd.DataFrame,
+    nulls: pd.DataFrame,
+    *,
+    decision: int | None,
+    reason: str,
+    title: str = "",
+    width: float | None = None,
 ) -> Figure:
     """Draw every criterion over the number of clusters.
 
@@ -58,6 +65,8 @@ def k_criteria(
         Why.
     title : str
         Whose clusters these are, with the number of neurons.
+    width : float, optional
+        Millimetres; print takes 89 (one column) or 183 (two, the default).
 
     Returns
     -------
@@ -77,18 +86,20 @@ def k_criteria(
     present = values.loc[values["value"].notna(), "criterion"].unique()
     names = [name for name in ORDER if name in present] + sorted(set(present) - set(ORDER))
     verdict = "no K is supported" if decision is None else f"K = {decision}"
-    rows = -(-max(len(names), 1) // COLUMNS)
-    figure = new_figure(TWO_COLUMNS, 0.5 + 1.5 * rows, f"{title}: {verdict} ({reason})".removeprefix(": "))
-    for i, (axes, name) in enumerate(
-        zip(grid(figure, max(len(names), 1), columns=COLUMNS), names, strict=False)
-    ):
+    size = inches(width, TWO_COLUMNS)
+    columns = beside(size, COLUMNS)
+    rows = -(-max(len(names), 1) // columns)
+    figure = new_figure(size, 0.8 + 1.4 * rows, f"{title}: {verdict} ({reason})".removeprefix(": "))
+    for axes, name in zip(grid(figure, max(len(names), 1), columns=columns), names, strict=False):
         own = nulls[nulls["criterion"] == name] if len(nulls) else nulls
         _panel(axes, values[values["criterion"] == name].sort_values("k"), own)
         if decision is not None:
             axes.axvline(decision, color=VERMILION, linewidth=0.8, linestyle="--", label="decision")
-        dress(axes, x="number of clusters K", title=name.replace("_", " "))
-        if i == 0:
-            legend(axes)
+        called, unit = criterion_words(name)
+        dress(axes, x="number of clusters K", y=unit, title=called)
+        for text in (axes.xaxis.label, axes.yaxis.label, axes.title):
+            text.set_fontsize(SMALL)
+    legend_below(figure, figure.axes)
     return figure
 
 
@@ -100,13 +111,21 @@ def _panel(axes: Axes, values: pd.DataFrame, nulls: pd.DataFrame) -> None:
             numbers(band["null_low"]),
             numbers(band["null_high"]),
             color=NULL_COLOURS.get(kind, BLACK),
-            alpha=0.3,
+            alpha=0.25,
             linewidth=0,
-            label=f"null: {kind}",
         )
+        for end in ("null_low", "null_high"):
+            axes.plot(
+                numbers(band["k"]),
+                numbers(band[end]),
+                color=NULL_COLOURS.get(kind, BLACK),
+                linestyle=NULL_DASHES.get(kind, "-"),
+                linewidth=0.9,
+                label=f"null: {kind}" if end == "null_high" else "",
+            )
     k, value = numbers(values["k"]), numbers(values["value"])
     low, high = numbers(values["low"]), numbers(values["high"])
     axes.vlines(k, low, high, color=BLACK, linewidth=0.8)
     axes.plot(k, value, color=BLACK, linewidth=1, marker="o", markersize=2.5, label="data")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    count_ticks(axes, k)
     axes.tick_params(labelsize=SMALL)

@@ -5,23 +5,31 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
+from decortex.columns import BLACK, NULL_COLOURS, criterion_words
 from decortex.figures.style import (
-    BLACK,
-    NULL_COLOURS,
+    NORMAL,
+    NULL_MARKERS,
     TWO_COLUMNS,
+    beside,
     check_table,
+    count_ticks,
     dress,
     grid,
-    legend,
+    inches,
+    legend_below,
     new_figure,
     numbers,
 )
 
 
 def surrogate_values(
-    surrogates: pd.DataFrame, observed: pd.DataFrame, *, criterion: str, title: str = ""
+    surrogates: pd.DataFrame,
+    observed: pd.DataFrame,
+    *,
+    criterion: str,
+    title: str = "",
+    width: float | None = None,
 ) -> Figure:
     """Draw one criterion on the data and on every surrogate, one panel a null model.
 
@@ -35,6 +43,8 @@ def surrogate_values(
         What the values are.
     title : str
         Whose they are.
+    width : float, optional
+        Millimetres; print takes 89 (one column) or 183 (two, the default).
 
     Returns
     -------
@@ -51,9 +61,12 @@ def surrogate_values(
     check_table(observed, ("k", "value"), "the figure of surrogates (the data's values)")
     kinds = sorted(surrogates["null_kind"].unique())
     n = surrogates.groupby(["null_kind", "null_seed"]).ngroups // len(kinds)
-    figure = new_figure(TWO_COLUMNS, 2.4, f"{title} ({n} surrogates per null model)".lstrip())
+    size = inches(width, TWO_COLUMNS)
+    columns = beside(size, len(kinds), each=1.75)
+    rows = -(-len(kinds) // columns)
+    figure = new_figure(size, 0.8 + 1.8 * rows, f"{title} ({n} surrogates per null model)".lstrip())
     data = observed.assign(value=numbers(observed["value"])).sort_values("k")
-    for i, (axes, kind) in enumerate(zip(grid(figure, len(kinds), columns=len(kinds)), kinds, strict=True)):
+    for i, (axes, kind) in enumerate(zip(grid(figure, len(kinds), columns=columns), kinds, strict=True)):
         own = surrogates[surrogates["null_kind"] == kind].sort_values(["k", "null_seed"])
         own = own.assign(value=numbers(own["value"]))
         rank = own.groupby("k").cumcount() / own.groupby("k")["k"].transform("size")
@@ -62,7 +75,9 @@ def surrogate_values(
             own["value"],
             s=5,
             color=NULL_COLOURS.get(kind, BLACK),
-            label="surrogates",
+            marker=NULL_MARKERS.get(kind, "o"),
+            linewidths=0,
+            label=f"surrogates: {kind}",
         )
         axes.plot(
             data["k"], data["value"], color=BLACK, linewidth=1, marker="o", markersize=2.5, label="data"
@@ -70,8 +85,9 @@ def surrogate_values(
         highest = own.groupby("k")["value"].max().reindex(data["k"]).to_numpy()
         above = int(np.count_nonzero(data["value"].to_numpy() > highest))
         dress(axes, x="number of clusters K", title=f"{kind}: above all at {above} of {len(data)} K")
-        axes.set_ylabel(criterion.replace("_", " ") if i == 0 else "")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if i == 0:
-            legend(axes)
+        called, unit = criterion_words(criterion)
+        if i % columns == 0:
+            axes.set_ylabel(f"{called}\n({unit})" if unit else called, fontsize=NORMAL)
+        count_ticks(axes, data["k"])
+    legend_below(figure, figure.axes)
     return figure

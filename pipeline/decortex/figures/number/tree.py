@@ -9,17 +9,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from decortex.columns import BLACK
 from decortex.figures.style import (
-    BLACK,
     GREY,
     NORMAL,
     SMALL,
     TWO_COLUMNS,
+    beside,
     check_table,
     cluster_colour,
     cluster_marker,
     dress,
     figure3,
+    inches,
     new_figure,
     numbers,
     wrapped,
@@ -31,7 +33,13 @@ SMALLEST_P = 1e-12
 
 
 def types_tree(
-    levels: pd.DataFrame, splits: pd.DataFrame, *, alpha: float, sentence: str, title: str = ""
+    levels: pd.DataFrame,
+    splits: pd.DataFrame,
+    *,
+    alpha: float,
+    sentence: str,
+    title: str = "",
+    width: float | None = None,
 ) -> Figure:
     """Draw the test of every number of groups beside the splits that it leaves.
 
@@ -48,6 +56,8 @@ def types_tree(
         What stands in place of a tree where there is none.
     title : str
         Which embedding this is.
+    width : float, optional
+        Millimetres; print takes 89 (one column: the tree below) or 183 (two, the default).
 
     Returns
     -------
@@ -75,13 +85,19 @@ def types_tree(
             "the tree of types",
         )
     n_rows = max(len(splits), 2)
-    figure = new_figure(TWO_COLUMNS, 1.4 + 0.32 * n_rows, title)
-    tests, tree = figure.subplots(1, 2, width_ratios=(1, 2))
+    size = inches(width, TWO_COLUMNS)
+    if beside(size, 2, each=2.6) == 2:
+        figure = new_figure(size, 1.4 + 0.32 * n_rows, title)
+        tests, tree = figure.subplots(1, 2, width_ratios=(1, 2))
+    else:
+        below = 1.0 + 0.32 * n_rows
+        figure = new_figure(size, 2.3 + below, title)
+        tests, tree = figure.subplots(2, 1, height_ratios=(1.8, below))
     _draw_levels(tests, levels, alpha)
     if len(splits):
         _draw_tree(tree, splits)
     else:
-        tree.text(0.5, 0.5, wrapped(sentence, TWO_COLUMNS / 2), ha="center", va="center", fontsize=NORMAL)
+        tree.text(0.5, 0.5, wrapped(sentence, 0.55 * size), ha="center", va="center", fontsize=NORMAL)
     tree.set_axis_off()
     return figure
 

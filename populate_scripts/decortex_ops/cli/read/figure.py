@@ -26,6 +26,10 @@ def figure(
         list[str] | None,
         typer.Option(help="column=value, where the study has several; repeat. An error says between what."),
     ] = None,
+    width: Annotated[
+        int | None,
+        typer.Option(help="Millimetres: 89 (one column) or 183 (two). Default: what the figure needs."),
+    ] = None,
     listing: Annotated[
         bool, typer.Option("--list", help="List the figures and what they are chosen by.")
     ] = False,
@@ -33,9 +37,9 @@ def figure(
 ) -> None:
     """Write a figure of a frozen study, in the sizes of print; equal rows give equal bytes.
 
-    Example: decortex figure performance demo --where method=kmeans --where k=8 -o performance.pdf
+    Example: decortex figure performance demo --where method=kmeans --where k=8 --width 89 -o performance.pdf
     """
-    from decortex.figures import figure_bytes
+    from decortex.figures import WIDTHS, figure_bytes
     from decortex_ops.reports import RECIPES, draw_figure
 
     if listing:
@@ -59,9 +63,13 @@ def figure(
     kind = output.suffix.lstrip(".").lower()
     if kind not in KINDS:
         raise ConfigError(f"{output.name} should end in .pdf, .svg or .png, which says the format.")
+    if width is not None and width not in WIDTHS:
+        raise ConfigError(
+            f"--width {width}: print takes {' or '.join(map(str, WIDTHS))} millimetres, one column or two."
+        )
     chosen = parse_where(where or [])
     open_to_read()
-    drawn = draw_figure(name, study, chosen)
+    drawn = draw_figure(name, study, chosen, width=width)
     about = drawn.about()
     write(output, figure_bytes(drawn.figure, cast(Any, kind), about=about))
     if json:

@@ -29,6 +29,34 @@
     return window.dash_clientside.callback_context.triggered.filter((one) => one.value !== undefined);
   }
 
+  // The study that this browser looked at last: what a link that names none shows. Nothing else is kept.
+  const LAST = "decortex.study";
+  let recalled = false;
+
+  function remember(study) {
+    try {
+      if (study === null) { window.localStorage.removeItem(LAST); } else { window.localStorage.setItem(LAST, study); }
+    } catch (error) { /* a browser that keeps nothing shows the latest study */ }
+  }
+
+  function recall() {
+    let study = null;
+    try { study = window.localStorage.getItem(LAST); } catch (error) { return; }
+    const now = new URLSearchParams(window.location.search);
+    if (!study || now.has("study")) { return; }
+    recalled = true;
+    window.history.replaceState(window.history.state, "", window.location.pathname + merged([["study", study]]));
+  }
+
+  recall(); // before the page is asked for
+
+  function fileName(panel) {
+    const study = (new URLSearchParams(window.location.search).get("study") || "")
+      .replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[-.]+|[-.]+$/g, "");
+    const page = window.location.pathname.replace(/[^A-Za-z0-9-]+/g, "") || "study";
+    return ["decortex", study, page, panel, new Date().toISOString().slice(0, 10)].filter(Boolean).join("-");
+  }
+
   let lastPath = null;
   let changed = null; // the control that was used last: a page that is drawn anew must not take the focus from it
 
@@ -45,6 +73,15 @@
       const none = window.dash_clientside.no_update;
       if (!canonical) { return [none, none]; }
       document.title = canonical.title;
+      if (canonical.study) {
+        remember(canonical.study);
+      } else if (canonical.no_such_study && recalled) {
+        // The study was removed or renamed since: the latest is shown.
+        remember(null);
+        window.location.replace(window.location.pathname);
+        return [none, none];
+      }
+      recalled = false;
       const path = canonical.url.split("?")[0];
       if (canonical.from === window.location.pathname) {
         window.history.replaceState(window.history.state, "", canonical.url);
@@ -84,6 +121,38 @@
     },
   };
 
+  // A4 landscape within margins of 10 mm, in CSS pixels.
+  const PAPER = { width: 1047, height: 712 };
+
+  /* Give the page the width of the paper; the answers, which are one page, the scale at which they fit. */
+  function onPaper() {
+    const root = document.documentElement;
+    root.classList.add("on-paper");
+    let zoom = 1;
+    const main = document.getElementById("main");
+    for (; zoom > 0.5; zoom -= 0.02) {
+      root.style.setProperty("--paper-width", PAPER.width / zoom + "px");
+      if (!document.querySelector(".answers") || main.scrollHeight * zoom <= PAPER.height) { break; }
+    }
+    root.style.setProperty("--paper-zoom", String(zoom));
+    const plots = [...document.querySelectorAll(".js-plotly-plot")];
+    return Promise.all(plots.map((plot) => window.Plotly.Plots.resize(plot)));
+  }
+
+  function onScreen() {
+    document.documentElement.classList.remove("on-paper");
+    document.querySelectorAll(".js-plotly-plot").forEach((plot) => window.Plotly.Plots.resize(plot));
+  }
+
+  window.addEventListener("beforeprint", () => { onPaper(); });
+  window.addEventListener("afterprint", onScreen);
+
+  function print() {
+    const title = document.title;
+    document.title = fileName(""); // the name that the dialog proposes
+    onPaper().then(() => { window.print(); document.title = title; onScreen(); });
+  }
+
   function escaped(text) {
     return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   }
@@ -105,9 +174,7 @@
       { format: "svg", width: Math.round(box.width), height: Math.round(box.height) + 64 }).then((url) => {
       const link = document.createElement("a");
       link.href = url;
-      const study = (new URLSearchParams(window.location.search).get("study") || "")
-        .replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[-.]+|[-.]+$/g, "");
-      link.download = ["decortex", study, name].filter(Boolean).join("-") + ".svg";
+      link.download = fileName(name) + ".svg";
       document.body.appendChild(link);
       link.click();
       link.remove();
@@ -135,6 +202,7 @@
       const now = before.includes(word) ? before.filter((one) => one !== word) : [...before, word];
       window.dash_clientside.set_props("url", { search: merged([["pick", now.join(",")]]) });
     }
+    if (event.target.closest("#print")) { print(); }
     const copy = event.target.closest("#copy");
     if (copy && navigator.clipboard) {
       navigator.clipboard.writeText(window.location.href).then(() => {

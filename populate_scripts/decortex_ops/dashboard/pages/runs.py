@@ -11,7 +11,16 @@ from dash import dcc, html
 
 from decortex.columns import column
 from decortex_ops.dashboard.choosing import METHOD, STUDY, K, choose_study
-from decortex_ops.dashboard.panels import name_of, side_by_side
+from decortex_ops.dashboard.panels import (
+    GROUP,
+    OPEN,
+    Gathered,
+    gathered,
+    group_choice,
+    name_of,
+    open_and_close,
+    side_by_side,
+)
 from decortex_ops.dashboard.parts import Choice, Empty, Panel, View, aria, data
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import pages, table
@@ -38,9 +47,13 @@ FIELDS = (
     Field("page", "int", default=1, low=1, high=100_000),
     Field("pick", "texts", default=()),
     Field("hide", "texts", default=()),
+    GROUP,
+    OPEN,
 )
 COLUMNS: tuple[tuple[str, str], ...] = (
     ("pick", ""),
+    # Before the numbers: a table that is wider than its page must not hide its links.
+    ("more", ""),
     *(
         (name, column(name).heading)
         for name in (
@@ -61,7 +74,6 @@ COLUMNS: tuple[tuple[str, str], ...] = (
             "share_changed",
         )
     ),
-    ("more", ""),
 )
 # Columns that a viewer may hide.
 CHOSEN = tuple(name for name, text in COLUMNS if text and name not in ("method_name", "k", "finetune"))
@@ -117,17 +129,18 @@ def render(state: State, source: Source) -> View:
         )
         if state[name] is not None
     }
-    statuses = (state["status"],) if state["status"] else ()
-    order = {"order_by": state["sort"], "descending": bool(state["down"])}
-    found = source(
-        queries.runs,
-        study,
-        where=where,
-        statuses=statuses,
-        **order,
-        limit=SIZE,
-        offset=(state["page"] - 1) * SIZE,
-    )
+    how = {
+        "where": where,
+        "statuses": (state["status"],) if state["status"] else (),
+        "order_by": state["sort"],
+        "descending": bool(state["down"]),
+    }
+    groups: Gathered | None = None
+    if state["group"]:
+        groups = gathered(state, source, chosen.options, how)
+        found: Mapping[str, Any] = {"n": groups.n, "rows": groups.rows}
+    else:
+        found = source(queries.runs, study, **how, limit=SIZE, offset=(state["page"] - 1) * SIZE)
     picked = state["pick"][:MOST_PICKED]
     keys = [key for key in map(key_of, picked) if key is not None]
     compared = source(queries.describe, keys, study) if keys else []
@@ -137,14 +150,17 @@ def render(state: State, source: Source) -> View:
         runs_panel(
             state,
             found,
-            rows=lambda: source(
-                queries.runs, study, where=where, statuses=statuses, **order, limit=MOST_ROWS
-            )["rows"],
+            rows=lambda: source(queries.runs, study, **how, limit=MOST_ROWS)["rows"],
+            groups=groups,
         ),
     ]
     return View(
         state,
-        [*chosen.choices, *filters(state, chosen.options, source(queries.statuses, study))],
+        [
+            *chosen.choices,
+            *filters(state, chosen.options, source(queries.statuses, study)),
+            group_choice(state),
+        ],
         panels,
         LEAD,
     )
@@ -177,8 +193,8 @@ def filters(
     ]
 
 
-def runs_panel(state: State, found: Mapping[str, Any], *, rows: Any) -> Panel:
-    """The table of variants."""
+def runs_panel(state: State, found: Mapping[str, Any], *, rows: Any, groups: Gathered | None = None) -> Panel:
+    """The table of variants, in groups where the viewer asks for them."""
     shown = found["rows"]
     picked = set(state["pick"][:MOST_PICKED])
 
@@ -201,7 +217,9 @@ def runs_panel(state: State, found: Mapping[str, Any], *, rows: Any) -> Panel:
         return dcc.Link("open", href=f"/cluster?{_partition_query(state, row)}", title="its clusters")
 
     # A column that nobody could fill here, such as the known types of recordings, is left out.
-    unknown = {name for name, _ in COLUMNS if name in OPTIONAL and all(row[name] is None for row in shown)}
+    unknown = {
+        name for name, _ in COLUMNS if shown and name in OPTIONAL and all(row[name] is None for row in shown)
+    }
     unknown |= set(state["hide"]) & set(CHOSEN)
     content = [
         columns_choice(state),
@@ -219,8 +237,9 @@ def runs_panel(state: State, found: Mapping[str, Any], *, rows: Any) -> Panel:
                 ),
             },
             row_class=lambda row: "picked" if token(row) in picked else "",
+            groups=() if groups is None else groups.groups,
         ),
-        pages(state, found["n"], SIZE, len(shown)),
+        pages(state, found["n"], SIZE, len(shown)) if groups is None else open_and_close(state, groups),
     ]
     return Panel(
         "runs",
@@ -229,7 +248,7 @@ def runs_panel(state: State, found: Mapping[str, Any], *, rows: Any) -> Panel:
         content=content,
         rows=rows,
         empty=None
-        if shown
+        if found["n"]
         else Empty(
             "No finished variant fits these choices.",
             f"decortex study show {state['study']}    # then: decortex schedule and decortex work",

@@ -1,11 +1,18 @@
 from .criteria import (
-    CRITERIA,
     NULLS,
     criteria_figure,
 )
 from .finetune_notes import variant_notes
 from .four_states import (
     states_panel,
+)
+from .grouped_runs import (
+    GROUP,
+    OPEN,
+    Gathered,
+    gathered,
+    group_choice,
+    open_and_close,
 )
 from .label_panels import (
     label_panels,
@@ -16,11 +23,16 @@ from .side_by_side import (
 )
 
 __all__ = [
-    "CRITERIA",
+    "GROUP",
     "NULLS",
+    "OPEN",
+    "Gathered",
     "criteria_figure",
+    "gathered",
+    "group_choice",
     "label_panels",
     "name_of",
+    "open_and_close",
     "side_by_side",
     "states_panel",
     "variant_notes",

@@ -8,26 +8,11 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from decortex.columns import CRITERIA, NULL_COLOURS
 from decortex_ops.dashboard.theme import INK, LINE, MUTED, OKABE_ITO, figure, plain
 
-# Every criterion: what it is called, its unit, and the direction in which it speaks for a K.
-CRITERIA = {
-    "stability": ("stability", "ARI between refits, higher"),
-    "valley_share": ("density valleys", "share of pairs, above ½"),
-    "separated_groups": ("separated groups", "groups"),
-    "silhouette": ("silhouette", "no unit, higher"),
-    "prediction_strength": ("prediction strength", "share of pairs, ≥ .8"),
-    "gap": ("gap", "nats"),
-    "bic": ("BIC", "nats times 2, lower"),
-    "icl": ("ICL", "nats times 2, lower"),
-    "held_out_likelihood": ("held-out likelihood", "nats per neuron, higher"),
-    "calinski_harabasz": ("Calinski-Harabasz", "no unit, higher"),
-    "davies_bouldin": ("Davies-Bouldin", "no unit, lower"),
-    "seed_agreement": ("agreement between networks", "ARI, higher"),
-    "method_agreement": ("agreement between methods", "ARI, higher"),
-    "excess_stability": ("stability above the nulls", "smallest z, higher"),
-}
-NULLS = {"gaussian": OKABE_ITO[1], "t": OKABE_ITO[3], "permuted": OKABE_ITO[4], "copula": OKABE_ITO[2]}
+# Null models, and their colours in every figure.
+NULLS = NULL_COLOURS
 _COLUMNS = 3
 
 

@@ -58,6 +58,8 @@ FILTERS = (
     "seed",
     "finetune_id",
 )
+# Columns by which variants are gathered.
+GROUPINGS = ("method_id", "k", "model_seed", "seed", "finetune_id")
 
 
 def study_counts() -> list[Row]:
@@ -208,14 +210,9 @@ def runs(
     ConfigError
         If a column is not one of those named above.
     """
-    where = dict(where or {})
-    _known(set(where), FILTERS, "filter by")
     _known({order_by}, SORTABLE, "sort by")
-    conditions = "".join(f" AND d.{name} = %({name})s" for name in where)
-    values: dict[str, Any] = {**where, "study": study, "limit": int(limit), "offset": int(offset)}
-    if statuses:
-        conditions += " AND d.finetune_status IN %(statuses)s"
-        values["statuses"] = tuple(statuses)
+    conditions, narrowed = _conditions(where, statuses)
+    values = {**narrowed, "study": study, "limit": int(limit), "offset": int(offset)}
     members = _members(conditions)
     total = rows(f"SELECT COUNT(*) AS n {members}", values)[0]["n"]
     # Sort on the one table that holds the column; the others are read for the page alone.
@@ -228,6 +225,65 @@ def runs(
         values,
     )
     return {"n": int(total), "rows": describe(page, study)}
+
+
+def run_groups(
+    study: str,
+    *,
+    by: str,
+    measure: str,
+    where: Mapping[str, Any] | None = None,
+    statuses: Sequence[str] = (),
+) -> list[Row]:
+    """A study's finished variants in groups: how many each holds, and between what a measure of them lies.
+
+    Parameters
+    ----------
+    study : str
+        The study.
+    by : str
+        Column of `GROUPINGS`.
+    measure : str
+        Column of `SORTABLE`.
+    where, statuses
+        As of `runs`.
+
+    Returns
+    -------
+    list of dict
+        ``value`` of the column, ``n``, and ``low`` and ``high`` of the measure (None where no variant has it), in the
+        order of the values.
+
+    Raises
+    ------
+    ConfigError
+        If a column is not one of those named above.
+
+    Examples
+    --------
+    >>> run_groups("demo", by="k", measure="silhouette")  # doctest: +SKIP
+    [{'value': 4, 'n': 18, 'low': 0.28, 'high': 0.31}, {'value': 8, 'n': 27, 'low': 0.33, 'high': 0.38}]
+    """
+    _known({by}, GROUPINGS, "group by")
+    _known({measure}, SORTABLE, "tell")
+    conditions, values = _conditions(where, statuses)
+    column, joins = _place(measure)
+    return rows(
+        f"SELECT d.{by} AS value, COUNT(*) AS n, MIN({column}) AS low, MAX({column}) AS high "
+        f"{_members(conditions, joins)} GROUP BY d.{by} ORDER BY d.{by}",
+        {**values, "study": study},
+    )
+
+
+def _conditions(where: Mapping[str, Any] | None, statuses: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """Conditions on `_members`, and their values."""
+    values = dict(where or {})
+    _known(set(values), FILTERS, "filter by")
+    conditions = "".join(f" AND d.{name} = %({name})s" for name in values)
+    if statuses:
+        conditions += " AND d.finetune_status IN %(statuses)s"
+        values["statuses"] = tuple(statuses)
+    return conditions, values
 
 
 def describe(keys: Sequence[Mapping[str, Any]], study: str) -> list[Row]:

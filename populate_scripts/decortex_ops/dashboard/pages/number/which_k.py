@@ -7,6 +7,7 @@ from typing import Any
 
 from dash import html
 
+from decortex.columns import CRITERIA
 from decortex_ops.dashboard.choosing import (
     DATASET,
     EMBEDDING,
@@ -18,7 +19,7 @@ from decortex_ops.dashboard.choosing import (
     choose_network,
     choose_study,
 )
-from decortex_ops.dashboard.panels import CRITERIA, NULLS, criteria_figure
+from decortex_ops.dashboard.panels import NULLS, criteria_figure
 from decortex_ops.dashboard.parts import Empty, Panel, View, number_tiles
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
