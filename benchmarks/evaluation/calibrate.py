@@ -113,7 +113,7 @@ def smallest_of_grid(data: Data, seed: int) -> float | None:
 
 
 def mixed(data: Data, seed: int) -> float | None:
-    """Likelihood-ratio test beside a random level a session."""
+    """Likelihood-ratio test beside a random level per session."""
     return mixed_test(data.scores, data.labels, data.sessions, data.covariates()).p
 
 

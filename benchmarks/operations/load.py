@@ -95,7 +95,7 @@ def ask(study: str, n_keys: int, kind: dict[str, Any]) -> StudyPlan:
 
 
 def one_worker(n_keys: int) -> dict[str, Any]:
-    """Milliseconds a key that are not science, with one worker in this process."""
+    """Milliseconds per key that are not science, with one worker in this process."""
     before = time.perf_counter()
     queued = sweep().added
     queueing = time.perf_counter() - before

@@ -69,7 +69,7 @@ def run_demo(
     video : bool
         The simulated video retina in place of the simulated cortex.
     workers : int, optional
-        Worker processes (default: one a processor core).
+        Worker processes (default: one per processor core).
     on_round : callable
         Takes the progress of every round.
 

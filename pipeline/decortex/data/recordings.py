@@ -125,7 +125,7 @@ class Session:
         trials : ndarray of int64
             Which trials.
         size : int
-            Trials a run, at most; clips of different lengths never share a run.
+            Trials per run, at most; clips of different lengths never share a run.
         """
         if self.n_frames is None:
             edges = np.empty(0, dtype=np.int64)

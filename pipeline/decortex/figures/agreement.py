@@ -39,7 +39,7 @@ def agreement_map(
     Parameters
     ----------
     pairs : DataFrame
-        One row a pair that was compared: ``a``, ``b`` (names of partitions) and the measure.
+        One row per pair that was compared: ``a``, ``b`` (names of partitions) and the measure.
     order : sequence of str
         Names of the partitions from the top down.
     measure : str

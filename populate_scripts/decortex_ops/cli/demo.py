@@ -33,7 +33,7 @@ def demo(
         bool, typer.Option("--video", help="The simulated video retina: types that differ in time.")
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes (default: one a core).")
+        int | None, typer.Option(min=1, help="Worker processes (default: one per core).")
     ] = None,
     json: JsonFlag = False,
 ) -> None:

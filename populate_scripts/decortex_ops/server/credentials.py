@@ -63,7 +63,7 @@ def credentials_from_environment(environ: Mapping[str, str] = os.environ) -> Cre
 
 @cache
 def _asked(user: str) -> str:
-    """Ask for the password, once a process."""
+    """Ask for the password, once per process."""
     return getpass.getpass(f"Password of {user}: ")
 
 

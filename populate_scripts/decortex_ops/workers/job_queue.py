@@ -30,7 +30,7 @@ class Queues:
     judge : callable
         Says why a key is left to others.
     on_left : callable
-        Takes the table, a key that is left, and why; once a key.
+        Takes the table, a key that is left, and why; once per key.
     order : random.Random
         Order in which keys of equal priority are tried.
     """

@@ -37,7 +37,7 @@ class WorkSummary:
     done : int
         Keys computed.
     failed : list of str
-        One line a key that ended in an error (kept in the queue with its traceback), or whose late result was
+        One line per key that ended in an error (kept in the queue with its traceback), or whose late result was
         dropped.
     gone : int
         Keys that had lost their parents, or that no study asks for any more; dropped from the queue.

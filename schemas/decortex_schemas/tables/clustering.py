@@ -117,7 +117,7 @@ def partition_row(result: ClusteringResult) -> dict[str, Any]:
 
 
 def cluster_rows(x: NDArray[np.float64], labels: NDArray[np.int16], n_clusters: int) -> list[dict[str, Any]]:
-    """One row a cluster that holds a neuron: size, share, spread and mean."""
+    """One row per cluster that holds a neuron: size, share, spread and mean."""
     n_placed = int(np.count_nonzero(labels >= 0))
     rows = []
     for cluster in range(n_clusters):

@@ -60,7 +60,7 @@ class TMixtureConfig(BackendConfig):
     covariance: Literal["diag", "full"] = Field("diag", description="shape of the components' scale matrices")
     nu: float | Literal["estimated"] = Field(
         "estimated",
-        description="degrees of freedom: a fixed number of at least 0.5, or estimated a component",
+        description="degrees of freedom: a fixed number of at least 0.5, or estimated per component",
     )
     reg: float = Field(
         1e-6, ge=0, description="added to every variance, as a share of the embedding's typical variance"

@@ -178,7 +178,7 @@ def geometry_agreement(
     Parameters
     ----------
     embeddings : sequence of ndarray, each of shape (n_neurons, n_features)
-        The same neurons in the same order, one array a network, at least two; features may differ in number. A neuron
+        The same neurons in the same order, one array per network, at least two; features may differ in number. A neuron
         with a value that is not finite in any of them is left out of all.
     settings : sequence of (float, float)
         Lower and upper quantile of the transform, see `geo_topological`.

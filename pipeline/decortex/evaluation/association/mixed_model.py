@@ -52,7 +52,7 @@ class RandomInterceptFit:
 def fit_random_intercept(
     y: FloatArray, X: FloatArray, groups: NDArray[np.integer[Any]], *, reml: bool = False
 ) -> RandomInterceptFit:
-    r"""Fit a linear mixed model with one random intercept a group.
+    r"""Fit a linear mixed model with one random intercept per group.
 
     .. math:: y = X\beta + b_{g} + e, \quad b \sim N(0, \tau^2), \; e \sim N(0, \sigma^2)
 

@@ -153,7 +153,7 @@ def session_order(sessions: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArra
 def shuffled_blocks(
     values: FloatArray, bounds: NDArray[np.int64], *, seed: int, n_permutations: int
 ) -> Iterator[FloatArray]:
-    """Yield values shuffled within contiguous sessions, (n_neurons, n_columns) at a time, a column a permutation.
+    """Yield values shuffled within contiguous sessions, (n_neurons, n_columns) at a time, a column per permutation.
 
     One stream of random numbers per session: neither the size of the blocks nor what is computed from them changes
     the permutations.

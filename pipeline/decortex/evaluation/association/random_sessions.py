@@ -211,7 +211,7 @@ def population_test(
 def mixed_test(
     scores: FloatArray, labels: Labels, sessions: NDArray[Any], covariates: FloatArray | None = None
 ) -> MixedTest:
-    """Test clusters in a mixed model with a random level a session; neurons are the sample, without those labelled -1.
+    """Test clusters in a mixed model with a random level per session; the sample is neurons, without those labelled -1.
 
     Raises
     ------

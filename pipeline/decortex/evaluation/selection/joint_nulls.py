@@ -75,7 +75,7 @@ def seed_agreement(k: int, partitions: Sequence[Sequence[Labels]]) -> CriterionV
     k : int
         Number of clusters.
     partitions : sequence of sequence of ndarray of int, (n_neurons,)
-        For every clustering seed, one partition a network.
+        For every clustering seed, one partition per network.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""DECEMber: a mixture of t distributions that follows the embedding by EM, one step an optimiser step."""
+"""DECEMber: a mixture of t distributions that follows the embedding by EM, one step per optimiser step."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Moments:
 class DECEMberTerm(ClusteringTerm):
     """beta KL(P || Q) of a t-mixture (Nellen, Turishcheva et al., NeurIPS 2025), as a mean over neurons.
 
-    Centres and scales are not trained by gradients: one EM step an optimiser step moves them, on the
+    Centres and scales are not trained by gradients: one EM step per optimiser step moves them, on the
     embedding that the step's gradient was taken at.
 
     Parameters

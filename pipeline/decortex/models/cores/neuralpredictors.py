@@ -184,7 +184,7 @@ class ShiftedELU(nn.Module):
 
 
 class ChannelOffset(nn.Module):
-    """A learned number a channel that is added."""
+    """A learned number per channel that is added."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -196,7 +196,7 @@ class ChannelOffset(nn.Module):
 
 
 class ChannelScale(nn.Module):
-    """A learned number a channel that multiplies."""
+    """A learned number per channel that multiplies."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

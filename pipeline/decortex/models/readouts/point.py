@@ -131,7 +131,7 @@ class PooledPointReadout(PointReadout):
         self.pool_steps, self.pool_kernel = pool_steps, pool_kernel
 
     def pooled(self, maps: Tensor, shift: Tensor | None = None) -> Tensor:
-        """Features at each neuron's point, a block a pooling step, (batch, n_neurons, n_features)."""
+        """Features at each neuron's point, a block per pooling step, (batch, n_neurons, n_features)."""
         points = self.centre() if shift is None else self.centre() + shift[:, None]
         scales = [read_points(maps, points, outside="zeros")]
         for _ in range(self.pool_steps):

@@ -54,7 +54,7 @@ class Batches(ABC):
     tier : str
         'train', 'validation' or 'test'.
     batch_size : int
-        Images or clips a batch.
+        Images or clips per batch.
 
     Attributes
     ----------

@@ -73,7 +73,7 @@ def analyse(
         Path | None, typer.Option("--out", help="Folder of partition and picture (default: FILE-decortex).")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes (default: one a core).")
+        int | None, typer.Option(min=1, help="Worker processes (default: one per core).")
     ] = None,
     wide: WideFlag = False,
     json: JsonFlag = False,

@@ -1,4 +1,4 @@
-"""Environment: the software and machine that computed a row. Registered once a process, before populate()."""
+"""Environment: the software and machine that computed a row. Registered once per process, before populate()."""
 
 from __future__ import annotations
 

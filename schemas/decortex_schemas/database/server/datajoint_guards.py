@@ -35,7 +35,7 @@ _TYPE = re.compile(r"<?[A-Za-z_]\w*(@\w*)?>?( ?\([\w ,.'\-+]*\))?( (unsigned|zer
 
 
 def install() -> None:
-    """Put the guards into DataJoint; once a process, again without effect."""
+    """Put the guards into DataJoint; once per process, again without effect."""
     if declare.compile_foreign_key is _guarded_foreign_key:
         return
     declare.compile_foreign_key = _guarded_foreign_key

@@ -39,7 +39,7 @@ STEP_SECONDS = 5.0
 
 @schema
 class WorkerLease(dj.Manual):
-    """One row a process that may reserve keys; ``last_seen`` is written by the server's clock."""
+    """One row per process that may reserve keys; ``last_seen`` is written by the server's clock."""
 
     definition = """
     # A process that may hold reservations

@@ -380,7 +380,7 @@ class Answer:
     missing: str | None
 
 
-# One mark a verdict, so that verdicts differ in shape and not in colour alone.
+# One mark per verdict, so that verdicts differ in shape and not in colour alone.
 MARKS = {
     "established": "●",
     "in these sessions": "◐",

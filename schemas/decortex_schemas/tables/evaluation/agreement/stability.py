@@ -197,7 +197,7 @@ def consensus_row(found: comparing.Consensus, partitions: list[NDArray[np.int16]
 
 
 def cluster_rows(labels: NDArray[np.int16], found: comparing.Stability) -> list[dict[str, Any]]:
-    """One row a cluster that holds a neuron: its size and how well others find it."""
+    """One row per cluster that holds a neuron: its size and how well others find it."""
     sizes = np.bincount(labels[labels >= 0], minlength=len(found.mean))
     return [
         {
