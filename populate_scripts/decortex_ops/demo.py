@@ -45,7 +45,7 @@ CLUSTERING_SEEDS = (0, 1, 2)
 VIEWS = (ViewPlan(name="", seed=0), ViewPlan(name="", seed=0, params={"kind": "tsne"}))
 
 # What a plan asks for beside its results does not name the study, so that an older demo's rows are used.
-_BESIDE = ("views", "agreement_null")
+_BESIDE = ("views", "agreement_null", "communities")
 # Coarser than the default, so that the demo stays short: angles 30 degrees apart, five periods, four phases.
 DEMO_TUNING = {"n_angles": 12, "n_periods": 5, "n_phases": 4, "n_radii": 4}
 # Coarser still: every grating is a clip.

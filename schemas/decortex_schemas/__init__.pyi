@@ -8,7 +8,14 @@ from .tables.datasets.datasets import Dataset
 from .tables.datasets.label_sets import LabelSet, register_true_types
 from .tables.embeddings import Embedding
 from .tables.evaluation.adjusted import AdjustedPValue, GridAssociation
+from .tables.evaluation.agreement.communities import (
+    CoAssociation,
+    CommunityRequest,
+    PooledCoAssociation,
+    request_communities,
+)
 from .tables.evaluation.agreement.cross_agreement import MethodAgreement, ModelAgreement
+from .tables.evaluation.agreement.geometry import GeometryAgreement
 from .tables.evaluation.agreement.labels import LabelAgreement, LabelDecoding
 from .tables.evaluation.agreement.seed_agreement import SeedAgreement
 from .tables.evaluation.agreement.shared_labelling import (
@@ -67,6 +74,8 @@ __all__ = [
     "ClusterStimuli",
     "Clustering",
     "ClusteringMethod",
+    "CoAssociation",
+    "CommunityRequest",
     "ConsensusPartition",
     "ContinuedTraining",
     "CovariateSet",
@@ -80,6 +89,7 @@ __all__ = [
     "FinetuneSpec",
     "FinetunedNull",
     "FrozenStudy",
+    "GeometryAgreement",
     "GridAssociation",
     "InSilicoTuning",
     "KChoice",
@@ -100,6 +110,7 @@ __all__ = [
     "NullRecordings",
     "NullStudy",
     "Performance",
+    "PooledCoAssociation",
     "RecordingSummary",
     "RetainedPerformance",
     "SchemaVersion",
@@ -135,6 +146,7 @@ __all__ = [
     "record_choice",
     "register_true_types",
     "request_agreement_null",
+    "request_communities",
     "request_shared_labelling",
     "request_view",
     "schema",

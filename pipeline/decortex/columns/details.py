@@ -141,4 +141,42 @@ _CRITERIA: dict[str, Column] = {
     "method_agreement": higher("agreement of methods", "adjusted Rand index on one network"),
     "seed_agreement": higher("agreement between networks", "adjusted Rand index, at every K"),
 }
-DETAILS: dict[str, Column] = {**_LABELS, **_TYPES, **_NEURONS, **_TUNING, **_CRITERIA}
+# Representational geometry, and communities of co-association.
+_GEOMETRY: dict[str, Column] = {
+    "lower_quantile": Column("lower quantile", "distances up to this quantile count 0", 2),
+    "upper_quantile": Column(
+        "upper quantile",
+        "and those from this one on 1: 0 and 1 is the whole geometry, equal ones who is near whom",
+        2,
+    ),
+    "n_neuron_pairs": word(
+        "pairs of neurons", "whose distances were compared: all, or a sample of many neurons"
+    ),
+    "rdm_correlation": higher(
+        "RDM correlation", "of distances between neurons in two networks, mean over pairs of networks"
+    ),
+    "rdm_correlation_low": Column("RDM correlation, low", "95 % over networks; from three on"),
+    "rdm_correlation_high": Column("RDM correlation, high"),
+    "rdm_correlation_min": Column("RDM correlation, least", "of the two networks that agree least"),
+    "rdm_rank_correlation": higher("RDM rank correlation", "Spearman's"),
+    "rdm_null": Column("RDM correlation, permuted", "mean with neurons permuted within their sessions"),
+    "p_rdm": p_value("p of the RDM correlation", "share of permutations that correlate as much"),
+    "community_status": word("status"),
+    "n_communities": word(
+        "communities", "groups that share clusters more often than chance; an outcome, not the K asked for"
+    ),
+    "n_communities_null": Column("communities, independent", "mean of independent partitions", 1),
+    "ari_communities": higher("ARI with the communities", "mean over the partitions"),
+    "ari_communities_null": Column("ARI with the communities, independent"),
+    "firm_share": higher(
+        "firm", "share of neurons that are with their own community at least twice as often as with another"
+    ),
+    "firm_share_null": Column("firm, independent"),
+    "modularity": higher("modularity", "of the co-association graph"),
+    "modularity_null": Column(
+        "modularity, independent",
+        "of partitions whose neurons are permuted network by network within sessions",
+    ),
+    "p_modularity": p_value("p of the modularity", "share of independent partitions with as much"),
+}
+DETAILS: dict[str, Column] = {**_LABELS, **_TYPES, **_NEURONS, **_TUNING, **_CRITERIA, **_GEOMETRY}

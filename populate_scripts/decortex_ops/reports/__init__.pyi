@@ -1,8 +1,11 @@
+from .agreement_text import communities_sentence, geometry_sentence
 from .anndata_export import AnnDataSummary, export_anndata
 from .columns import (
+    COMMUNITY_COLUMNS,
     CONFOUND_COLUMNS,
     ESTIMAND_COLUMNS,
     FOLLOWING_COLUMNS,
+    GEOMETRY_COLUMNS,
     LABEL_ANSWERS_COLUMNS,
     LABEL_DECODING_COLUMNS,
     LABEL_PARTITIONS_COLUMNS,
@@ -19,9 +22,11 @@ from .pdf import as_pdf, find_browser
 from .report import cell, report
 
 __all__ = [
+    "COMMUNITY_COLUMNS",
     "CONFOUND_COLUMNS",
     "ESTIMAND_COLUMNS",
     "FOLLOWING_COLUMNS",
+    "GEOMETRY_COLUMNS",
     "LABEL_ANSWERS_COLUMNS",
     "LABEL_DECODING_COLUMNS",
     "LABEL_PARTITIONS_COLUMNS",
@@ -35,12 +40,14 @@ __all__ = [
     "as_pdf",
     "cell",
     "check_bundle",
+    "communities_sentence",
     "curve_rows",
     "draw_figure",
     "export_anndata",
     "export_study",
     "find_browser",
     "flat",
+    "geometry_sentence",
     "methods_text",
     "one_of",
     "report",

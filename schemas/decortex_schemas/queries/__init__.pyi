@@ -76,6 +76,11 @@ from .evaluation.finetuning.detectable import (
 from .evaluation.finetuning.generators import (
     generators,
 )
+from .evaluation.geometry import (
+    ALL_METHODS,
+    communities,
+    geometries,
+)
 from .evaluation.k_selection import (
     best_k,
     choosing_study,
@@ -176,6 +181,7 @@ from .population.views import (
 )
 
 __all__ = [
+    "ALL_METHODS",
     "AVERAGED",
     "CHOICE",
     "EMBEDDED",
@@ -214,6 +220,7 @@ __all__ = [
     "cluster_profiles",
     "cluster_stimuli",
     "clusters",
+    "communities",
     "computation_versions",
     "confounds",
     "connect_to_read",
@@ -236,6 +243,7 @@ __all__ = [
     "front",
     "frozen_changes",
     "generators",
+    "geometries",
     "has_states",
     "improvement",
     "known_environments",

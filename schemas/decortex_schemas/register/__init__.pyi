@@ -14,6 +14,12 @@ from .neuron_tables import (
     register_table,
     table_of,
 )
+from .plans.asked_plans import (
+    AgreementNullPlan,
+    StimuliPlan,
+    TuningPlan,
+    ViewPlan,
+)
 from .plans.defaults import (
     register_defaults,
 )
@@ -21,15 +27,11 @@ from .plans.network_plans import (
     NetworksPlan,
 )
 from .plans.plans import (
-    AgreementNullPlan,
     EmbeddingPlan,
     FinetuningPlan,
     MethodPlan,
     PlanFile,
     SelectionPlan,
-    StimuliPlan,
-    TuningPlan,
-    ViewPlan,
     declare_plan,
     plan_cost,
     register_none,

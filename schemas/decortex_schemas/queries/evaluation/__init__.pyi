@@ -20,6 +20,11 @@ from .finetuning.generators import (
     generators,
     over_generators,
 )
+from .geometry import (
+    ALL_METHODS,
+    communities,
+    geometries,
+)
 from .k_selection import (
     best_k,
     choosing_study,
@@ -57,6 +62,7 @@ from .types_or_axes import (
 )
 
 __all__ = [
+    "ALL_METHODS",
     "OWN_LABELS",
     "PARTS",
     "against_labels",
@@ -66,10 +72,12 @@ __all__ = [
     "best_k",
     "by_construction",
     "choosing_study",
+    "communities",
     "confounds",
     "detectable",
     "front",
     "generators",
+    "geometries",
     "has_states",
     "improvement",
     "label_sets",

@@ -7,6 +7,7 @@ from typing import Any
 from decortex_schemas.queries.basis import Names, grouped, shared_starts, smallest_p
 from decortex_schemas.queries.catalogue import one_at_a_time, require_frozen
 from decortex_schemas.queries.evaluation.agreement_nulls import GROUP, agreement_nulls
+from decortex_schemas.queries.evaluation.geometry import communities, geometries
 from decortex_schemas.queries.evaluation.shared_labellings import shared_labellings
 from decortex_schemas.tables import (
     Clustering,
@@ -34,7 +35,7 @@ _INDICES = ("ari", "ami", "v_measure", "fowlkes_mallows", "matched")
 
 @one_at_a_time
 def agreement(study: str) -> dict[str, Any]:
-    """What a frozen study says about agreement, as three lists of plain rows.
+    """What a frozen study says about agreement, as lists of plain rows.
 
     Returns
     -------
@@ -49,6 +50,8 @@ def agreement(study: str) -> dict[str, Any]:
         ``subsamples``: one row per network, method and K; ``n_fits_not_ok``: clusterings that did not end well.
         ``methods``: one row per pair of methods, K and fine-tuning, of the ``_same`` and of ``_other`` networks.
         ``models``: one row per pair of network specifications on one dataset.
+        ``geometry``: one row per embedding and setting of the geo-topological transform, see `geometries`.
+        ``communities``: one row per method (and over all), K and fine-tuning, where somebody asked, see `communities`.
         ``shared``: one row per labelling that all networks support (TURTLE) and a method, see `shared_labellings`.
         ``nulls``: one row per fine-tuning, null model and value, with what was observed ``before`` and ``after``
         fine-tuning and the ``change``, and for each the mean of the fine-tuned null, the excess over it, z and p.
@@ -67,6 +70,8 @@ def agreement(study: str) -> dict[str, Any]:
         "subsamples": order.in_order(_subsamples(study, names)),
         "methods": order.in_order(_methods(study, names)),
         "models": order.in_order(_models(study, names)),
+        "geometry": geometries(study),
+        "communities": communities(study),
         "shared": order.in_order(shared_labellings(study)),
         "nulls": order.in_order(_nulls(study, names)),
     }

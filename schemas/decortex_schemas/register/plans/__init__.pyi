@@ -1,3 +1,9 @@
+from .asked_plans import (
+    AgreementNullPlan,
+    StimuliPlan,
+    TuningPlan,
+    ViewPlan,
+)
 from .defaults import (
     register_defaults,
 )
@@ -5,15 +11,11 @@ from .network_plans import (
     NetworksPlan,
 )
 from .plans import (
-    AgreementNullPlan,
     EmbeddingPlan,
     FinetuningPlan,
     MethodPlan,
     PlanFile,
     SelectionPlan,
-    StimuliPlan,
-    TuningPlan,
-    ViewPlan,
     declare_plan,
     plan_cost,
     register_none,

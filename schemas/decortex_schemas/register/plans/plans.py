@@ -16,6 +16,13 @@ from decortex.finetune import ROTATION_KINDS, FinetuneConfig
 from decortex.models.training import TrainingConfig
 from decortex.tuning import TuningConfig
 from decortex_schemas.database import one_transaction, schema, tried_only
+from decortex_schemas.register.plans.asked_plans import (
+    AgreementNullPlan,
+    CommunitiesPlan,
+    SharedLabellingPlan,
+    TuningPlan,
+    ViewPlan,
+)
 from decortex_schemas.register.plans.network_plans import NetworksPlan, network_configs, network_keys
 from decortex_schemas.register.plans.null_plans import FinetunedNullPlan, check_null, declare_null, null_cost
 from decortex_schemas.register.plans.ranges import Numbers
@@ -35,8 +42,8 @@ from decortex_schemas.tables import (
     require_study,
 )
 from decortex_schemas.tables.evaluation import (
-    SURROGATES,
     request_agreement_null,
+    request_communities,
     request_shared_labelling,
 )
 
@@ -110,53 +117,6 @@ class SelectionPlan(Config):
         return bool(self.methods or self.counts)
 
 
-class AgreementNullPlan(Config):
-    """Surrogates without types that the agreement of networks is compared with."""
-
-    kinds: tuple[NullKind, ...] = Field(
-        default=("gaussian",), min_length=1, description="Null models of all networks together"
-    )
-    surrogates: int = Field(
-        default=SURROGATES,
-        ge=2,
-        le=10_000,
-        description="Surrogates per null model; below 19 no p reaches .05",
-    )
-    methods: tuple[str, ...] = Field(default=(), description="Names of the methods; all if empty")
-
-
-class SharedLabellingPlan(Config):
-    """One labelling that all networks of the study support (TURTLE), at every K above 1."""
-
-    entropy_weight: float = Field(
-        10.0, ge=0, description="Weight of the entropy of cluster sizes; large values want equal sizes"
-    )
-    n_init: int = Field(10, ge=1, le=1000, description="Starts; the one of the smallest loss is kept")
-    n_steps: int = Field(300, ge=1, le=100_000, description="Steps of Adam on the labelling")
-
-
-class ViewPlan(Config):
-    """A view of every embedding in two dimensions, and its name in tables and figures."""
-
-    name: str = Field("", max_length=64, description="Default: the kind")
-    params: dict[str, Any] = Field(default_factory=dict, description="ViewConfig")
-    seed: int = Field(0, ge=0, description="Seed of what the kind leaves to chance")
-
-
-class StimuliPlan(Config):
-    """Partitions whose clusters get a stimulus that drives each alone."""
-
-    method: str = Field(description="Name of one of the plan's methods")
-    counts: tuple[int, ...] = Field(min_length=1, description="Numbers of clusters, of the plan's")
-
-
-class TuningPlan(Config):
-    """What every network is shown, and the partitions whose clusters are told apart by stimuli."""
-
-    params: dict[str, Any] = Field(default_factory=dict, description="TuningConfig")
-    stimuli: tuple[StimuliPlan, ...] = Field(default=(), description="Most discriminative stimuli")
-
-
 class PlanFile(Config):
     """A study as somebody writes it down; 'none' (no fine-tuning) is part of every study."""
 
@@ -179,6 +139,9 @@ class PlanFile(Config):
     shared_labelling: SharedLabellingPlan | None = Field(
         None,
         description="Search one labelling that all networks support (TURTLE), at every K; {} takes the defaults",
+    )
+    communities: CommunitiesPlan | None = Field(
+        None, description="Find the communities of co-association, at every K above 1; {} takes the defaults"
     )
     finetunings: tuple[FinetuningPlan, ...] = Field(default=())
     finetuned_null: FinetunedNullPlan | None = Field(
@@ -236,6 +199,8 @@ def _declare(name: str, plan: PlanFile) -> None:
         request_agreement_null(name, methods=null.methods, kinds=null.kinds, surrogates=null.surrogates)
     if plan.shared_labelling is not None:
         request_shared_labelling(name, **plan.shared_labelling.model_dump())
+    if plan.communities is not None:
+        request_communities(name, **plan.communities.model_dump())
     if plan.tuning is not None and shown is not None:
         request_tuning(name, shown)
         for stimuli in plan.tuning.stimuli:

@@ -2,9 +2,18 @@ from .adjusted import (
     AdjustedPValue,
     GridAssociation,
 )
+from .agreement.communities import (
+    CoAssociation,
+    CommunityRequest,
+    PooledCoAssociation,
+    request_communities,
+)
 from .agreement.cross_agreement import (
     MethodAgreement,
     ModelAgreement,
+)
+from .agreement.geometry import (
+    GeometryAgreement,
 )
 from .agreement.labels import (
     LabelAgreement,
@@ -105,8 +114,11 @@ __all__ = [
     "ClusterConfound",
     "ClusterPerformance",
     "ClusterQuality",
+    "CoAssociation",
+    "CommunityRequest",
     "ConsensusPartition",
     "FinetunedNull",
+    "GeometryAgreement",
     "GridAssociation",
     "KChoice",
     "KCriteria",
@@ -116,6 +128,7 @@ __all__ = [
     "MethodAgreement",
     "ModelAgreement",
     "NullFit",
+    "PooledCoAssociation",
     "RecordingSummary",
     "RetainedPerformance",
     "SeedAgreement",
@@ -138,6 +151,7 @@ __all__ = [
     "record_choice",
     "register_axes_spec",
     "request_agreement_null",
+    "request_communities",
     "request_shared_labelling",
     "requested_seed_nulls",
     "scores_after",

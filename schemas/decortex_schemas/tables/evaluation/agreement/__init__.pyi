@@ -1,6 +1,15 @@
+from .communities import (
+    CoAssociation,
+    CommunityRequest,
+    PooledCoAssociation,
+    request_communities,
+)
 from .cross_agreement import (
     MethodAgreement,
     ModelAgreement,
+)
+from .geometry import (
+    GeometryAgreement,
 )
 from .labels import (
     LabelAgreement,
@@ -20,14 +29,19 @@ from .stability import (
 )
 
 __all__ = [
+    "CoAssociation",
+    "CommunityRequest",
     "ConsensusPartition",
+    "GeometryAgreement",
     "LabelAgreement",
     "LabelDecoding",
     "MethodAgreement",
     "ModelAgreement",
+    "PooledCoAssociation",
     "SeedAgreement",
     "SharedLabelling",
     "SharedLabellingRequest",
     "SubsampleStability",
+    "request_communities",
     "request_shared_labelling",
 ]
