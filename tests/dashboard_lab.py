@@ -131,7 +131,18 @@ class Lab:
             "throughput": [],
             "failures": [FAILURE],
             "frozen_changes": "",
-            "agreement": {part: [] for part in ("partitions", "subsamples", "methods", "models", "nulls")},
+            "agreement": {
+                part: []
+                for part in (
+                    "partitions",
+                    "subsamples",
+                    "methods",
+                    "models",
+                    "geometry",
+                    "communities",
+                    "nulls",
+                )
+            },
             "exists": True,
             "matched_clusters": {},
             "agreement_by_count": [],

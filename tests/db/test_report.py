@@ -14,7 +14,7 @@ from small_lab import CHOICE, plan_for
 import decortex_schemas as schemas
 from decortex.errors import ConfigError
 from decortex_ops.cli import main
-from decortex_ops.reports import cell, find_browser, flat, methods_text, report
+from decortex_ops.reports import cell, find_browser, flat, geometry_sentence, methods_text, report
 from decortex_schemas import queries
 from decortex_schemas.queries import best_k, specifications
 from decortex_schemas.register import declare_plan
@@ -56,6 +56,12 @@ def test_it_holds_what_the_queries_say(lab: str, written: str) -> None:
     assert f"{frozen['n_members']} partitions, 0 failed" in text
     assert "This study asked for no null models" in text
     assert "decortex provenance DECFinetune" in text
+    geometry = queries.geometries(lab)
+    assert len(geometry) == 3
+    assert geometry_sentence(geometry) in text
+    for row in geometry:
+        assert cell(row["rdm_correlation"], "rdm_correlation") in text
+    assert "Communities of neurons" not in text  # this study asked for none
 
 
 def test_a_choice_of_k_is_reported_with_its_reasons(selection: str) -> None:

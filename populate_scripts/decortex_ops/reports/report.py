@@ -15,7 +15,15 @@ from decortex.columns import COLUMNS, written
 from decortex.config import canonical_json
 from decortex.errors import ConfigError, InputError
 from decortex.figures import figure_bytes
-from decortex_ops.reports.columns import RESULT_COLUMNS, STATES_COLUMNS, STATS_COLUMNS, SUMMARY_COLUMNS
+from decortex_ops.reports.agreement_text import communities_sentence, geometry_sentence
+from decortex_ops.reports.columns import (
+    COMMUNITY_COLUMNS,
+    GEOMETRY_COLUMNS,
+    RESULT_COLUMNS,
+    STATES_COLUMNS,
+    STATS_COLUMNS,
+    SUMMARY_COLUMNS,
+)
 from decortex_ops.reports.composites import clusters_parts
 from decortex_ops.reports.figures import OF_TYPES, draw_figure
 from decortex_ops.reports.k_table import curve_rows
@@ -108,6 +116,7 @@ def report(study: str) -> str:
         ],
         agreement=_agreement(study, chosen),
         subsamples=queries.agreement(study)["subsamples"],
+        **_beside_partitions(study),
         tuned=bool(improved),
         improved=improved,
         summary_columns=SUMMARY_COLUMNS,
@@ -192,6 +201,19 @@ def _agreement(study: str, chosen: Sequence[Row]) -> list[Picture]:
             "Adjusted Rand index of every two partitions; what was not compared stays white.",
         ),
     )
+
+
+def _beside_partitions(study: str) -> dict[str, Any]:
+    """What networks share beside partitions of one K: arrangement of the neurons, and communities where asked for."""
+    geometry, communities = queries.geometries(study), queries.communities(study)
+    return {
+        "geometry": geometry,
+        "geometry_columns": GEOMETRY_COLUMNS,
+        "geometry_sentence": geometry_sentence(geometry) if geometry else "",
+        "communities": communities,
+        "communities_columns": COMMUNITY_COLUMNS,
+        "communities_sentence": communities_sentence(communities) if communities else "",
+    }
 
 
 def _price(study: str, partitions: Sequence[Row]) -> list[Picture]:

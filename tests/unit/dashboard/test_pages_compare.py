@@ -14,6 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 from decortex.evaluation.agreement import rand_matrix
 from decortex_ops.dashboard import router
 from decortex_ops.dashboard.pages import PAGES, agreement, finetune
+from decortex_ops.reports import communities_sentence, geometry_sentence
 
 
 def partitions() -> list[dict[str, Any]]:
@@ -95,6 +96,48 @@ STORED: dict[str, list[dict[str, Any]]] = {
             "n_fits_not_ok": 3,
         }
     ],
+    "geometry": [
+        {
+            **{name: OF[name] for name in ("dataset", "embedding")},
+            "model": "cnn",
+            "status": "ok",
+            "n_networks": 3,
+            "n_neurons": 60,
+            "n_neuron_pairs": 1770,
+            "lower_quantile": lower,
+            "upper_quantile": upper,
+            "rdm_correlation": correlation,
+            "rdm_correlation_low": correlation - 0.1,
+            "rdm_correlation_high": correlation + 0.1,
+            "rdm_correlation_min": correlation - 0.05,
+            "rdm_null": 0.021,
+            "p_rdm": 0.01,
+            "p_rdm_smallest": 0.01,
+            "rdm_rank_correlation": correlation,
+        }
+        for lower, upper, correlation in ((0.0, 1.0, 0.432), (0.1, 0.1, 0.321))
+    ],
+    "communities": [
+        {
+            **OF,
+            "model": "cnn",
+            "method": method,
+            "community_status": "ok",
+            "n_partitions": 9,
+            "n_communities": 6,
+            "n_communities_null": 7.2,
+            "ari_communities": 0.713,
+            "ari_communities_null": 0.2,
+            "firm_share": 0.9,
+            "firm_share_null": 0.4,
+            "modularity": 0.51,
+            "modularity_null": 0.2,
+            "p_modularity": p,
+            "p_modularity_smallest": 0.05,
+            "ari_truth": None,
+        }
+        for method, p in (("kmeans", 0.05), ("all methods", 0.35))
+    ],
     "nulls": [],
 }
 NULL = {
@@ -119,6 +162,34 @@ def test_agreement_shows_what_is_stored_at_its_k() -> None:
     assert "n = 1 row at this K" in text
     nothing = text_of(router.show("/agreement", "?k=8", lab()).main)
     assert "decortex work" in nothing
+
+
+def test_agreement_shows_geometry_and_communities_with_their_nulls() -> None:
+    asked = lab(agreement=STORED)
+    text = text_of(router.show("/agreement", "?k=8", asked).main)
+    assert (
+        "distances between neurons correlate 0.432 (95 % over networks 0.332 to 0.532) between networks, 0.021 with "
+        "neurons permuted within sessions: more than sessions alone explain (p = .0100 min, 3 networks, 60 neurons)."
+    ) in text
+    assert "Communities of 1 of 2 combinations of method, K and fine-tuning hold together" in text
+    assert "not corrected for their number): 6 communities." in text
+    for part, n_rows in (("geometry", 2), ("communities", 2)):
+        table = pd.read_csv(io.StringIO(router.csv_of("agreement", part, "?k=8", asked) or ""))
+        assert len(table) == n_rows, part
+    # Geometry knows no K; communities of another K are not shown.
+    other = router.show("/agreement", "?k=4", asked)
+    assert "0.432" in text_of(other.main)
+    assert '"communities": {} in the plan' in text_of(other.main)
+
+
+def test_geometry_and_communities_that_say_nothing_are_said_to() -> None:
+    geometry = [{**row, "p_rdm": 0.4, "rdm_correlation_low": None} for row in STORED["geometry"]]
+    assert "0.432 between networks" in geometry_sentence(geometry)
+    assert "no more than chance within sessions (p = .4000" in geometry_sentence(geometry)
+    assert "cannot be compared" in geometry_sentence([{**geometry[0], "rdm_correlation": None}])
+    none = [{**row, "p_modularity": 0.5} for row in STORED["communities"]]
+    assert "Communities of none of 2 combinations" in communities_sentence(none)
+    assert "takes two networks" in communities_sentence([{**none[0], "p_modularity": None}])
 
 
 def test_networks_that_share_a_start_are_said_to_agree_by_construction() -> None:

@@ -25,7 +25,7 @@ from decortex_ops.dashboard.choosing import (
     choose_study,
 )
 from decortex_ops.dashboard.numbering import numbered_pair
-from decortex_ops.dashboard.panels import label_panels
+from decortex_ops.dashboard.panels import geometry_panels, label_panels
 from decortex_ops.dashboard.parts import Choice, Empty, Panel, View
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
@@ -74,6 +74,7 @@ def render(state: State, source: Source) -> View:
         contingency_panel(numbered_pair(chosen, source, found, pair), pair),
         curves_panel(chosen, curves, state),
         *stored_panels(chosen, source),
+        *geometry_panels(chosen, source),
         *label_panels(chosen, source),
     ]
     return View(state, choices, panels, LEAD)
@@ -321,14 +322,7 @@ STORED: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "methods": (
         "Two methods, on the same network and on different ones",
         "mean adjusted Rand index over pairs",
-        (
-            "method_a",
-            "method_b",
-            "ari_same",
-            "n_pairs_same",
-            "ari_other",
-            "n_pairs_other",
-        ),
+        ("method_a", "method_b", "ari_same", "n_pairs_same", "ari_other", "n_pairs_other"),
     ),
     "models": (
         "Networks of two specifications",

@@ -6,6 +6,9 @@ from .finetune_notes import variant_notes
 from .four_states import (
     states_panel,
 )
+from .geometry_panels import (
+    geometry_panels,
+)
 from .grouped_runs import (
     GROUP,
     OPEN,
@@ -29,6 +32,7 @@ __all__ = [
     "Gathered",
     "criteria_figure",
     "gathered",
+    "geometry_panels",
     "group_choice",
     "label_panels",
     "name_of",
