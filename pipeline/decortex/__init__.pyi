@@ -1,6 +1,6 @@
 from . import clustering, data, embeddings, evaluation, figures, finetune, models, tuning
 from .analysis import analyse
-from .evaluation.agreement import agreement, consensus
+from .evaluation.agreement import agreement, communities, consensus, geometry_agreement
 from .evaluation.assignment import assign
 from .evaluation.splits import count_types, split_test
 from .evaluation.types_or_axes import types_or_axes
@@ -31,6 +31,7 @@ __all__ = [
     "cluster",
     "cluster_grid",
     "clustering",
+    "communities",
     "consensus",
     "count_types",
     "data",
@@ -39,6 +40,7 @@ __all__ = [
     "evaluation",
     "figures",
     "finetune",
+    "geometry_agreement",
     "load_network",
     "measure_tuning",
     "models",

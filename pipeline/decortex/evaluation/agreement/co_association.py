@@ -149,9 +149,10 @@ def communities(
 
     Examples
     --------
+    >>> from decortex import communities
     >>> found = communities([[0, 0, 1, 1, 2, 2], [1, 1, 0, 0, 2, 2], [0, 1, 2, 2, 3, 3]], seed=0)
     >>> found.labels, round(found.ari_mean, 3)
-    (array([0, 0, 1, 1, 2, 2], dtype=int16), 0.919)
+    (array([0, 0, 1, 1, 2, 2], dtype=int16), 0.921)
     """
     checked = _checked(partitions)
     if len(checked) < 2:

@@ -121,7 +121,13 @@ def geo_topological(distances: FloatArray, lower: float, upper: float) -> FloatA
 
 
 def n_shared_neurons(embeddings: Sequence[NDArray[np.floating[Any]]]) -> int:
-    """Number of neurons with finite values in every network's embedding, each (n_neurons, n_features)."""
+    """Count the neurons with finite values in every network's embedding, each (n_neurons, n_features).
+
+    Examples
+    --------
+    >>> n_shared_neurons([np.ones((3, 2)), np.array([[1.0], [np.nan], [2.0]])])
+    2
+    """
     return int(np.all([np.isfinite(one).all(axis=1) for one in embeddings], axis=0).sum())
 
 
@@ -213,6 +219,8 @@ def geometry_agreement(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from decortex import geometry_agreement
     >>> x = np.random.default_rng(0).normal(size=(60, 5))
     >>> rotation = np.linalg.qr(np.random.default_rng(1).normal(size=(5, 5)))[0]
     >>> found = geometry_agreement([x, 3 * x @ rotation], seed=0, n_permutations=19)
