@@ -143,6 +143,8 @@ class Lab:
                     "nulls",
                 )
             },
+            "shared_labellings": [],
+            "by_construction": [],
             "exists": True,
             "matched_clusters": {},
             "agreement_by_count": [],

@@ -176,6 +176,47 @@ def test_a_table_begins_with_its_sentence_and_ends_with_its_legend(
         assert queries.answers(lab)[question]["question"] not in plainly
 
 
+@pytest.mark.parametrize(
+    ("words", "first", "row", "last"),
+    [
+        (
+            ("price", "--part", "detectable"),
+            "No change of the agreement would have been",
+            "sd_networks",
+            "strongest",
+        ),
+        (("price", "--part", "front"), "", "on_front", "on_front"),
+        (("price", "--part", "pairs"), "", "epsilon2_change", "epsilon2_change"),
+        (("price", "--part", "generators"), "generators are compared where a study has states of", "", ""),
+        (("agreement", "--part", "shared"), "no shared labelling: a plan asks for it with", "", ""),
+        (("agreement", "--part", "methods"), "", "method_a", "ami_other"),
+        (("stats", "--part", "confounds"), "", "ami_session", "transfer_score_correlation"),
+    ],
+)
+def test_a_part_is_a_table_of_its_own(
+    lab: str,
+    words: tuple[str, ...],
+    first: str,
+    row: str,
+    last: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    question = {"agreement": 1, "stats": 2, "price": 3}[words[0]]
+    lines = [
+        line for line in printed(monkeypatch, capsys, words[0], lab, *words[1:]).splitlines() if line.strip()
+    ]
+    if not row:
+        assert len(lines) == 1
+        assert lines[0].startswith(first)
+        return
+    assert lines[0].startswith(first) if first else queries.answers(lab)[question]["sentence"] in lines[0]
+    assert any(row in line.split() for line in lines), "a heading"
+    shown = [line for line in lines if line.startswith("study ")]
+    assert len(shown) == 1, "one table, and no other"
+    assert lines[-1].startswith(last)
+
+
 def test_status_says_first_what_the_queues_hold(
     lab: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,7 @@ from decortex.data import SimulationConfig
 from decortex.errors import ConfigError, InputError
 from decortex.evaluation.agreement import turtle
 from decortex_ops.cli import main
+from decortex_ops.reports import report
 from decortex_ops.workers import sweep, work
 from decortex_schemas import queries
 from decortex_schemas.register import declare_plan
@@ -88,6 +89,18 @@ def test_a_labelling_that_all_networks_support_is_a_row_and_a_start(
     with pytest.raises(SystemExit):
         main()
     assert "ari_vote" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["decortex", "agreement", "turtles", "--part", "shared"])
+    with pytest.raises(SystemExit):
+        main()
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert lines[0].startswith("1 labelling that all networks share by construction")
+    assert f"Their ARI with the votes is {shown['ari_vote']:.3f}." in lines[0]
+    assert lines[-1].startswith("ari_truth_members ")
+    assert any(line.split()[:3] == ["3", "kmeans", "ok"] for line in lines)
+    page = report("turtles")
+    assert "Labellings that all networks support (TURTLE)" in page
+    assert f"{shown['cross_entropy_worst']:.3f}" in page
+    assert "What agrees by construction" not in page
 
     with pytest.raises(ConfigError, match="with other parameters"):
         request_shared_labelling("turtles", n_init=3)

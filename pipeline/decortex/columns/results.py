@@ -154,15 +154,20 @@ _FINETUNING: dict[str, Column] = {
     "worst_cluster_difference": Column("Δ of the worst cluster", "", 4, "higher"),
     "ari_networks": higher("ARI between networks", "mean adjusted Rand index of a network with the others"),
     "ari_networks_before": higher("ARI between networks, before"),
+    "ari_networks_after": higher("ARI between networks, after"),
     "ari_networks_change": higher("change of ARI between networks", "with 95 % interval over networks"),
     "ari_networks_low": Column("ARI, low"),
     "ari_networks_high": Column("ARI, high"),
     "ari_networks_excess": higher("ARI above the null", "above the same state of surrogates without types"),
     "ari_networks_p": p_value("p against the null, agreement"),
     "silhouette_before": higher("silhouette, before"),
+    "silhouette_after": higher("silhouette, after"),
     "silhouette_change": higher("change of the silhouette"),
     "silhouette_low": Column("silhouette, low"),
     "silhouette_high": Column("silhouette, high"),
+    "epsilon2_before": Column("ε², before", "share of performance tied to cluster, corrected for chance"),
+    "epsilon2_after": Column("ε², after"),
+    "epsilon2_change": Column("change of ε²"),
     "silhouette_excess": higher("silhouette above the null"),
     "beta": Column("β", "weight of the clustering loss"),
     "on_front": word(
@@ -186,5 +191,60 @@ _FINETUNING: dict[str, Column] = {
     "change_null": Column("null, change"),
     "change_z": Column("z, change"),
     "change_p": p_value("p, change"),
+    "sd_networks": Column("SD over networks", "of the jackknife's pseudo-values of the change"),
+    "detectable": Column(
+        "detectable change", "that a 95 % interval leaves above zero with probability .8", 3, "lower"
+    ),
+    "planted": word("planted", "the known types, or the vote of the untouched networks"),
+    "planted_share": Column(
+        "planted share",
+        "smallest share of neurons moved to their type's cluster that is detected",
+        3,
+        "lower",
+    ),
+    "planted_change": Column("change by planting", "of the ARI between networks"),
+    "planted_truth": Column("change by planting, truth", "of the ARI with what was planted"),
+    "strongest_detected": higher(
+        "strongest planting detected", "share of the draws; below .8 the study could show nothing"
+    ),
 }
-RESULTS: dict[str, Column] = {**_PARTITIONS, **_AGREEMENT, **_PERFORMANCE, **_FINETUNING}
+_GENERATORS: dict[str, Column] = {
+    "n_generators": word("generators", "datasets behind the row; they are the sample"),
+    **{
+        f"{name}_gain{end}": made
+        for name, of in (("ari_networks", "ARI between networks"), ("ari_truth", "ARI with known types"))
+        for end, made in (
+            ("", higher(f"gain of {of}", "over the control clustered afresh by the start's method")),
+            ("_low", Column(f"gain of {of}, low", "lower end of its 95 % interval over generators")),
+            ("_high", Column(f"gain of {of}, high")),
+            (
+                "_detectable",
+                Column(f"gain of {of}, detectable", "with probability .8", 3, "lower"),
+            ),
+        )
+    },
+}
+_SHARED: dict[str, Column] = {
+    "labelling_status": word(
+        "status of the labelling", "'one_cluster', 'few_neurons': no labelling to speak of"
+    ),
+    "n_alive": word("clusters left", "clusters that hold a neuron"),
+    "balance": Column("balance", "entropy of the mean assignment over log K: 1 is equal sizes"),
+    "confidence_mean": Column("confidence", "mean probability of a neuron's cluster"),
+    "cross_entropy": Column(
+        "cross-entropy", "of a network's linear classifier and the labelling, nats per neuron", 3, "lower"
+    ),
+    "cross_entropy_worst": Column("cross-entropy, worst", "of the network that tells least", 3, "lower"),
+    "ari_vote": Column("ARI with the vote", "of this method's partitions, over networks and starts"),
+    "ari_truth_members": higher(
+        "ARI with known types, members", "mean over the partitions that were voted on"
+    ),
+}
+RESULTS: dict[str, Column] = {
+    **_PARTITIONS,
+    **_AGREEMENT,
+    **_PERFORMANCE,
+    **_FINETUNING,
+    **_GENERATORS,
+    **_SHARED,
+}

@@ -15,7 +15,18 @@ from decortex.errors import DecortexError
 from decortex_ops.cli import dashboard, data, demo, plan, run, study
 from decortex_ops.cli.admin import access, backup, db, doctor, stale, store
 from decortex_ops.cli.output import EXIT_FAILED, err
-from decortex_ops.cli.read import answers, compare, evaluate, export, figure, recompute, report, results, view
+from decortex_ops.cli.read import (
+    agreement,
+    answers,
+    compare,
+    evaluate,
+    export,
+    figure,
+    recompute,
+    report,
+    results,
+    view,
+)
 from decortex_ops.cli.read.partitions import assign, axes, clusters, labels, split_test, tree
 from decortex_ops.cli.registering import own_table, register, register_labels, register_model
 from decortex_ops.cli.session import least_role
@@ -49,7 +60,7 @@ app.command()(run.schedule)
 app.command()(answers.answers)
 app.command()(results.status)
 app.command()(results.results)
-app.command()(results.agreement)
+app.command()(agreement.agreement)
 app.command("best-k")(results.best_k)
 app.command()(tree.tree)
 app.command()(clusters.clusters)

@@ -83,10 +83,15 @@ def meaning(name: str) -> str:
 
 def say_answer(study: str, question: int) -> None:
     """Print the answer to one of the five questions, as `decortex answers` gives it."""
+    say(answer_of(study, question))
+
+
+def answer_of(study: str, question: int) -> str:
+    """One of the five questions with its answer, as `decortex answers` gives it."""
     from decortex_schemas import queries
 
     row = queries.answers(study)[question]
-    say(f"{row['question']} {row['answer'].upper()}: {row['sentence']}")
+    return f"{row['question']} {row['answer'].upper()}: {row['sentence']}"
 
 
 def say(sentence: str) -> None:

@@ -193,13 +193,54 @@ def test_geometry_and_communities_that_say_nothing_are_said_to() -> None:
 
 
 def test_networks_that_share_a_start_are_said_to_agree_by_construction() -> None:
-    said = "fine-tuned from one consensus they agree by construction"
+    said = "fine-tuned from one partition they agree by construction"
     rows = STORED["partitions"]
     plain = agreement.stored_panel("partitions", "title", "mean", (("method", "method"),), rows)
     shared = [{**row, "shared_start": True} for row in rows]
     warned = agreement.stored_panel("partitions", "title", "mean", (("method", "method"),), shared)
     assert said not in plain.measure
     assert said in warned.measure
+
+
+SHARED = {
+    **OF, "model": "cnn", "labelling_status": "ok", "n_networks": 3, "n_neurons": 59, "n_alive": 7, "balance": 0.93,
+    "confidence_mean": 0.88, "loss": -8.1, "loss_worst": -7.9, "ari_truth": 0.61, "cross_entropy": 0.421,
+    "cross_entropy_worst": 0.512, "method": "gmm", "ari_vote": 0.477, "ari_truth_members": 0.402,
+}  # fmt: skip
+SAID = "dec: networks were fine-tuned from one partition and agree by construction."
+
+
+@pytest.mark.parametrize(("path", "search"), [("/agreement", "?k=8&ft=3"), ("/fine-tune", "")])
+def test_what_agrees_by_construction_is_on_both_pages(path: str, search: str) -> None:
+    rows = [{"kind": "start", "finetunings": ["dec"], "sentence": SAID}]
+    other = {"kind": "start", "finetunings": ["another"], "sentence": "another: of no concern here."}
+    of_other_k = {**SHARED, "k": 9, "ari_vote": 0.123}
+
+    def asked(**answers: Any) -> Lab:
+        made = tuned_lab()
+        made.answers |= {"partitions_at": partitions(), **answers}
+        return made
+
+    plain = text_of(router.show(path, search, asked()).main)
+    for words in ("(TURTLE)", "What agrees by construction"):
+        assert words not in plain
+    full = asked(shared_labellings=[SHARED, of_other_k], by_construction=[*rows, other])
+    text = text_of(router.show(path, search, full).main)
+    for words in (
+        "(TURTLE)",
+        "0.477",
+        "0.512",
+        "n = 3 networks, 59 neurons",
+        "by construction, so that",
+        SAID,
+    ):
+        assert words in text, words
+    assert "0.123" not in text
+    assert "of no concern here" not in text
+    table = pd.read_csv(io.StringIO(router.csv_of(path.strip("/"), "shared-labelling", search, full) or ""))
+    assert list(table["ari_vote"]) == [0.477]
+    said = pd.read_csv(io.StringIO(router.csv_of(path.strip("/"), "construction", search, full) or ""))
+    assert list(said["sentence"]) == [SAID]
 
 
 def test_fine_tuning_is_shown_beside_that_of_surrogates() -> None:

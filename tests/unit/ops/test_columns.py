@@ -21,7 +21,9 @@ from decortex_ops.reports import RESULT_COLUMNS
 OPS = Path(decortex_ops.__file__).parent
 # Commands with several tables print one sentence first and one legend last, by themselves.
 SEVERAL = {
-    "results.py": {"results", "agreement"},
+    "results.py": {"results"},
+    "agreement.py": {"agreement"},
+    "one_part.py": {"print_part"},
     "evaluate.py": {"stats", "price"},
     "compare.py": {"compare"},
     "tree.py": {"tree"},

@@ -6,11 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from decortex_ops.cli.legends import ASSOCIATION, FINETUNING, print_legend, say_answer
+from decortex_ops.cli.legends import ASSOCIATION, FINETUNING, answer_of, print_legend, say_answer
 from decortex_ops.cli.output import CsvFlag, JsonFlag, choose_part, out, print_rows, said_plainly
-from decortex_ops.cli.read.results import say_construction, say_versions
+from decortex_ops.cli.read.one_part import detectable_sentence, generators_sentence, print_part
+from decortex_ops.cli.read.results import construction_lines, say_construction, say_versions
 from decortex_ops.cli.session import open_to_read
-from decortex_ops.reports import CONFOUND_COLUMNS, STATES_COLUMNS, STATS_COLUMNS, SUMMARY_COLUMNS
+from decortex_ops.reports import (
+    CONFOUND_COLUMNS,
+    DETECTABLE_COLUMNS,
+    GENERATORS_COLUMNS,
+    STATES_COLUMNS,
+    STATS_COLUMNS,
+    SUMMARY_COLUMNS,
+)
 
 PRICE_COLUMNS = (
     "method",
@@ -27,8 +35,43 @@ PRICE_COLUMNS = (
     "worst_cluster_difference",
 )
 FRONT_COLUMNS = ("method", "k", "finetune", "beta", "ari_networks", "difference", "on_front")
-STATS_PARTS = ("predictability", "confounds")
-PRICE_PARTS = ("price", "pairs", "summary", "front", "states", "detectable", "generators")
+PAIRS_COLUMNS = (
+    "method",
+    "k",
+    "finetune",
+    "model_seed",
+    "seed",
+    "share_changed",
+    "silhouette_before",
+    "silhouette_after",
+    "silhouette_change",
+    "ari_networks_before",
+    "ari_networks_after",
+    "ari_networks_change",
+    "epsilon2_before",
+    "epsilon2_after",
+    "epsilon2_change",
+)
+# Tables of an answer: columns and title.
+STATS_PARTS = {
+    "predictability": (STATS_COLUMNS, "performance and cluster"),
+    "confounds": (CONFOUND_COLUMNS, "clusters against sessions and animals"),
+}
+PRICE_PARTS = {
+    "price": (PRICE_COLUMNS, "against the equal-epoch control"),
+    "pairs": (PAIRS_COLUMNS, "every fine-tuned partition beside its start"),
+    "summary": (SUMMARY_COLUMNS, "after fine-tuning against its own start, mean over networks"),
+    "front": (FRONT_COLUMNS, "agreement between networks against performance"),
+    "states": (STATES_COLUMNS, "four states: start, control, own labels, clustered afresh"),
+    "detectable": (DETECTABLE_COLUMNS, "what would have been detected"),
+    "generators": (GENERATORS_COLUMNS, "four states over generators, against the control clustered afresh"),
+}
+# With everything that is shown where no part is asked for.
+PRICE_SHOWN = ("summary", "front", "states")
+NOT_FROM_THESE = {
+    "states": 'no state is clustered afresh: a plan asks for it with "states" (docs/how-to/finetuning-studies.md)',
+    "generators": "generators are compared where a study has states of several datasets",
+}
 NOTHING = "nothing compared yet; `decortex work` does once the scheduler has queued it"
 
 
@@ -36,7 +79,7 @@ def stats(
     study: Annotated[str, typer.Argument(help="A frozen study.")],
     json: JsonFlag = False,
     csv: CsvFlag = False,
-    part: Annotated[str, typer.Option(help=f"Table for --csv: {', '.join(STATS_PARTS)}.")] = "predictability",
+    part: Annotated[str | None, typer.Option(help=f"One table alone: {', '.join(STATS_PARTS)}.")] = None,
 ) -> None:
     """Show whether predictability is tied to cluster, here and in the population. Example: decortex stats demo."""
     from decortex_schemas import queries
@@ -48,7 +91,14 @@ def stats(
         "confounds": queries.confounds(study),
     }
     say_versions(study)
-    if said_plainly(found, choose_part(found, STATS_PARTS, part), json=json, csv=csv):
+    rows = choose_part(found, tuple(STATS_PARTS), part or "predictability")
+    if said_plainly(found, rows, json=json, csv=csv):
+        return
+    if part is not None:
+        columns, title = STATS_PARTS[part]
+        print_part(
+            answer_of(study, ASSOCIATION), rows, columns, title=f"study {study}: {title}", empty=NOTHING
+        )
         return
     say_answer(study, ASSOCIATION)
     print_rows(
@@ -68,7 +118,7 @@ def price(
     study: Annotated[str, typer.Argument(help="A frozen study.")],
     json: JsonFlag = False,
     csv: CsvFlag = False,
-    part: Annotated[str, typer.Option(help=f"Table for --csv: {', '.join(PRICE_PARTS)}.")] = "price",
+    part: Annotated[str | None, typer.Option(help=f"One table alone: {', '.join(PRICE_PARTS)}.")] = None,
 ) -> None:
     """Show what fine-tuning cost, and whether it improved the clustering. Example: decortex price demo."""
     from decortex_schemas import queries
@@ -83,10 +133,19 @@ def price(
     }
     # Planting types takes a fraction of a second per row: it is done where it is asked for.
     found["detectable"] = queries.detectable(study) if json or part == "detectable" else []
-    several = len({row["dataset"] for row in found["states"]}) > 1
-    found["generators"] = queries.generators(study) if several else []
+    of_several = len({row["dataset"] for row in found["states"]}) > 1
+    found["generators"] = queries.generators(study) if of_several else []
     say_versions(study)
-    if said_plainly(found, choose_part(found, PRICE_PARTS, part), json=json, csv=csv):
+    rows = choose_part(found, tuple(PRICE_PARTS), part or "price")
+    if said_plainly(found, rows, json=json, csv=csv):
+        return
+    if part is not None:
+        columns, title = PRICE_PARTS[part]
+        own = {"detectable": detectable_sentence, "generators": generators_sentence}
+        sentence = own[part](rows) if part in own and rows else answer_of(study, FINETUNING)
+        empty = NOT_FROM_THESE.get(part, NOTHING)
+        told = construction_lines(study)
+        print_part(sentence, rows, columns, title=f"study {study}: {title}", empty=empty, notes=told)
         return
     say_answer(study, FINETUNING)
     print_rows(
@@ -95,14 +154,10 @@ def price(
         title=f"study {study}: against the equal-epoch control",
         empty="no fine-tuning has been compared with its control yet",
     )
-    parts = (
-        ("summary", SUMMARY_COLUMNS, "after fine-tuning against its own start, mean over networks"),
-        ("front", FRONT_COLUMNS, "agreement between networks against performance"),
-        ("states", STATES_COLUMNS, "four states: start, control, own labels, clustered afresh"),
-    )
-    for other, columns, title in parts:
+    for other in PRICE_SHOWN:
         if found[other]:
+            columns, title = PRICE_PARTS[other]
             out.print()
             print_rows(found[other], columns, title=title)
     say_construction(study)
-    print_legend(PRICE_COLUMNS, *(columns for other, columns, _ in parts if found[other]))
+    print_legend(PRICE_COLUMNS, *(PRICE_PARTS[other][0] for other in PRICE_SHOWN if found[other]))

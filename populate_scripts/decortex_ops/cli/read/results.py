@@ -10,90 +10,18 @@ from typing import Annotated, Any
 import typer
 
 from decortex.errors import ConfigError
-from decortex_ops.cli.legends import AGREEMENT, TYPES, print_legend, print_table, say_answer, several
-from decortex_ops.cli.output import CsvFlag, JsonFlag, cell, choose_part, err, out, print_rows, said_plainly
+from decortex_ops.cli.legends import (
+    AGREEMENT,
+    TYPES,
+    print_legend,
+    print_table,
+    say_answer,
+    several,
+)
+from decortex_ops.cli.output import CsvFlag, JsonFlag, cell, err, out, print_rows, said_plainly
 from decortex_ops.cli.partition_picker import print_selection, selection_rows
 from decortex_ops.cli.session import open_to_read
 from decortex_ops.reports import RESULT_COLUMNS
-
-PARTITION_COLUMNS = (
-    "method",
-    "k",
-    "finetune",
-    "n_partitions",
-    "largest_share",
-    "ari_seeds",
-    "ari_null",
-    "p_null",
-    "ami_seeds",
-    "v_measure_seeds",
-    "fowlkes_mallows_seeds",
-    "matched_seeds",
-    "ari_clustering_seeds",
-    "ami_clustering_seeds",
-    "ari_consensus",
-    "support",
-    "worst_cluster",
-)
-SUBSAMPLE_COLUMNS = (
-    "method",
-    "k",
-    "model_seed",
-    "ari_subsamples",
-    "ami_subsamples",
-    "v_measure_subsamples",
-    "fowlkes_mallows_subsamples",
-    "matched_subsamples",
-    "ari_whole",
-    "neuron_stability",
-    "worst_cluster",
-    "n_clusters_recovered",
-)
-METHOD_COLUMNS = (
-    "method_a",
-    "method_b",
-    "k",
-    "finetune",
-    "ari_same",
-    "ami_same",
-    "v_measure_same",
-    "fowlkes_mallows_same",
-    "matched_same",
-    "ari_other",
-    "ami_other",
-)
-MODEL_COLUMNS = (
-    "model_a",
-    "model_b",
-    "method",
-    "k",
-    "finetune",
-    "ari_models",
-    "ami_models",
-    "v_measure_models",
-    "fowlkes_mallows_models",
-    "matched_models",
-    "n_pairs_models",
-)
-AGREEMENT_PARTS = ("partitions", "subsamples", "methods", "models", "shared", "nulls")
-NULL_COLUMNS = (
-    "method",
-    "k",
-    "finetune",
-    "null",
-    "measure",
-    "before",
-    "before_null",
-    "after",
-    "after_null",
-    "after_z",
-    "after_p",
-    "change",
-    "change_null",
-    "change_z",
-    "change_p",
-    "n_null",
-)
 
 
 def status(
@@ -163,10 +91,15 @@ def results(
 
 def say_construction(study: str) -> None:
     """Say what agrees, or differs alike, because of how it was made."""
+    for line in construction_lines(study):
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def construction_lines(study: str) -> list[str]:
+    """What agrees, or differs alike, because of how it was made, a sentence each."""
     from decortex_schemas import queries
 
-    for row in queries.by_construction(study):
-        out.print(row["sentence"], highlight=False, markup=False, soft_wrap=True)
+    return [str(row["sentence"]) for row in queries.by_construction(study)]
 
 
 def say_versions(study: str) -> None:
@@ -206,67 +139,6 @@ def _check_chosen(option: str, chosen: Sequence[Any] | None, known: set[Any]) ->
         raise ConfigError(
             f"--{option} {unknown[0]}: this study has no such {option}; it has {', '.join(map(str, sorted(known)))}."
         )
-
-
-def agreement(
-    study: Annotated[str, typer.Argument(help="A frozen study; with --ask any.")],
-    *,
-    ask: Annotated[
-        bool,
-        typer.Option("--ask", help="Ask for surrogates without types to compare with; workers draw them."),
-    ] = False,
-    method: Annotated[
-        list[str] | None, typer.Option(help="With --ask: only this method; may be repeated.")
-    ] = None,
-    json: JsonFlag = False,
-    csv: CsvFlag = False,
-    part: Annotated[str, typer.Option(help=f"Table for --csv: {', '.join(AGREEMENT_PARTS)}.")] = "partitions",
-) -> None:
-    """Show whether networks, starts, subsamples and methods find one partition. Example: decortex agreement demo."""
-    from decortex_schemas import queries
-
-    if ask:
-        _ask_null(study, method or [])
-        return
-    open_to_read()
-    found = queries.agreement(study)
-    if said_plainly(found, choose_part(found, AGREEMENT_PARTS, part), json=json, csv=csv):
-        return
-    say_answer(study, AGREEMENT)
-    print_rows(
-        found["partitions"],
-        PARTITION_COLUMNS,
-        title=f"study {study}: between networks (seeds) and starts (clustering_seeds)",
-        empty="nothing compared yet; `decortex work` does once the scheduler has queued it",
-    )
-    say_construction(study)
-    parts = (
-        ("subsamples", SUBSAMPLE_COLUMNS, "between subsamples of 80 % of the neurons"),
-        ("methods", METHOD_COLUMNS, "between methods, on the same network and on different ones"),
-        ("models", MODEL_COLUMNS, "between networks of different specifications"),
-        ("nulls", NULL_COLUMNS, "fine-tuning against the same fine-tuning of surrogates without types"),
-    )
-    for other, columns, title in parts:
-        if found[other]:
-            out.print()
-            print_rows(found[other], columns, title=title)
-    print_legend(PARTITION_COLUMNS, *(columns for other, columns, _ in parts if found[other]))
-
-
-def _ask_null(study: str, methods: list[str]) -> None:
-    from decortex_ops.cli.session import open_tables
-    from decortex_schemas.tables.evaluation import SURROGATES, request_agreement_null
-
-    open_tables()
-    request_agreement_null(study, methods=methods)
-    whose = "every method" if not methods else ", ".join(methods)
-    out.print(
-        f"asked for {SURROGATES} surrogates of the networks of {study}, clustered by {whose} at every K; "
-        "`decortex schedule` queues them, `decortex work` draws them",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
 
 
 def best_k(

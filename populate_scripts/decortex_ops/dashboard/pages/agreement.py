@@ -25,7 +25,7 @@ from decortex_ops.dashboard.choosing import (
     choose_study,
 )
 from decortex_ops.dashboard.numbering import numbered_pair
-from decortex_ops.dashboard.panels import geometry_panels, label_panels
+from decortex_ops.dashboard.panels import construction_panels, geometry_panels, label_panels
 from decortex_ops.dashboard.parts import Choice, Empty, Panel, View
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
@@ -75,6 +75,7 @@ def render(state: State, source: Source) -> View:
         curves_panel(chosen, curves, state),
         *stored_panels(chosen, source),
         *geometry_panels(chosen, source),
+        *construction_panels(chosen, source),
         *label_panels(chosen, source),
     ]
     return View(state, choices, panels, LEAD)
@@ -300,7 +301,7 @@ def curves_figure(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
     return figure(*traces, x="K", y="mean ARI (higher is better)", height=320).update_xaxes(ticks)
 
 
-SHARED_START = "fine-tuned from one consensus they agree by construction: judge them by known types alone"
+SHARED_START = "fine-tuned from one partition they agree by construction: judge them by known types alone"
 STORED: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "partitions": (
         "Networks, starts and consensus, by method",

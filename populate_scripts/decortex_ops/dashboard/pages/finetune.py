@@ -23,7 +23,7 @@ from decortex_ops.dashboard.choosing import (
     partition_key,
 )
 from decortex_ops.dashboard.numbering import numbering, with_numbers
-from decortex_ops.dashboard.panels import states_panel, variant_notes
+from decortex_ops.dashboard.panels import construction_panels, states_panel, variant_notes
 from decortex_ops.dashboard.parts import Empty, Panel, View, number_tiles
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
@@ -78,6 +78,7 @@ def render(state: State, source: Source) -> View:
         compared_panel(both, found, source(queries.before_and_after, state["study"], key)),
         *null_panels(chosen, source),
         states_panel(str(state["study"]), key, source),
+        *construction_panels(chosen, source),
     ]
     return View(state, chosen.choices, panels, LEAD + against(chosen))
 

@@ -1,3 +1,4 @@
+from .construction import construction_panels
 from .criteria import (
     NULLS,
     criteria_figure,
@@ -30,6 +31,7 @@ __all__ = [
     "NULLS",
     "OPEN",
     "Gathered",
+    "construction_panels",
     "criteria_figure",
     "gathered",
     "geometry_panels",
