@@ -161,7 +161,7 @@ _GEOMETRY: dict[str, Column] = {
     "rdm_rank_correlation": higher("RDM rank correlation", "Spearman's"),
     "rdm_null": Column("RDM correlation, permuted", "mean with neurons permuted within their sessions"),
     "p_rdm": p_value("p of the RDM correlation", "share of permutations that correlate as much"),
-    "community_status": word("status"),
+    "community_status": word("status of the communities"),
     "n_communities": word(
         "communities", "groups that share clusters more often than chance; an outcome, not the K asked for"
     ),
