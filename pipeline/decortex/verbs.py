@@ -319,6 +319,7 @@ def choose_k(
     raw: RawFeatures | None = None,
     donors: Any = None,
     progress: Progress | bool = True,
+    n_threads: int | None = None,
     **params: Any,
 ) -> KSelection:
     """Say which number of clusters the neurons support, if any; writes a line of progress with the time left.
@@ -341,6 +342,8 @@ def choose_k(
         Animal of every neuron.
     progress : bool or callable
         True: a line on standard error every five seconds; False: none; or called with (steps done, steps in all).
+    n_threads : int, optional
+        Threads that work side by side; default: as many as numerical libraries may take cores.
     **params
         Parameters of the method.
 
@@ -371,5 +374,6 @@ def choose_k(
         raw=raw,
         donors=donors,
         progress=line if isinstance(progress, bool) else progress,
+        n_threads=n_threads,
         **params,
     )

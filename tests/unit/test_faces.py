@@ -119,7 +119,7 @@ VERBS = {
     "analyse": "(source, columns, *, method, n_clusters, embedding, seed, wide, **given)",
     "assign": "(new, reference, labels, *, groups, seed, config)",
     "association": "(scores, labels, *, sessions, seed, n_permutations)",
-    "choose_k": "(x, method, *, counts, config, raw, donors, progress, **params)",
+    "choose_k": "(x, method, *, counts, config, raw, donors, progress, n_threads, **params)",
     "cluster": "(x, method, *, n_clusters, seed, **params)",
     "cluster_grid": "(x, method, *, n_clusters, seeds, **params)",
     "communities": "(partitions, *, seed, resolution, n_landmarks)",

@@ -29,8 +29,8 @@ def test_a_choice_of_k_speaks_from_its_first_moment() -> None:
     line = decortex.ProgressLine("K", to=to, every=0.0)
     decortex.choose_k(x, counts=(2,), config=SelectionConfig(n_surrogates=2), n_init=1, progress=line)
     said = to.getvalue().splitlines()
-    assert said[0].startswith("K: 0 of 4, just begun")
-    assert said[-1].startswith("K: 4 of 4, took ")
+    assert said[0].startswith("K: 0 of 5, just begun")  # types, K = 1 and 2, two surrogates
+    assert said[-1].startswith("K: 5 of 5, took ")
 
 
 def test_the_notebook_s_choice_of_k_says_by_default_how_far_it_is(

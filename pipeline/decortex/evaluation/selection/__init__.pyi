@@ -1,5 +1,5 @@
 from .across_networks import JointSelection, NetworkCriteria, select_jointly
-from .choose_k import KSelection, RawFeatures, choose_k, draw_surrogate
+from .choose_k import KSelection, choose_k
 from .config import CriterionValue, SelectionConfig, refits
 from .criteria import count_criteria, partition_criteria
 from .decision import CRITERIA, Excess, decide_k, excess
@@ -7,6 +7,7 @@ from .density_valleys import density_valleys
 from .gap import dispersion, first_within_one_error, gap_statistic, reference
 from .information_criteria import information_criteria
 from .joint_nulls import joint_surrogates, null_seed_agreement, seed_agreement
+from .null_draws import RawFeatures, draw_surrogate
 from .split_half import halvings, judge_halves, prediction_strength
 
 __all__ = [

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from decortex.clustering import check_n_clusters, check_points, method_config
-from decortex.embeddings import EmbeddingConfig
 from decortex.errors import InputError
 from decortex.evaluation.agreement import Clusterer
-from decortex.evaluation.nulls import NULL_KINDS, NullKind, surrogate, surrogate_embedding
-from decortex.evaluation.selection.config import CriterionValue, SelectionConfig
-from decortex.evaluation.selection.criteria import CountCriteria, count_criteria, partition_criteria
-from decortex.evaluation.selection.decision import Excess, KDecision, decide_k, excess
+from decortex.evaluation.selection.config import SelectionConfig
+from decortex.evaluation.selection.criteria import CountCriteria, count_criteria
+from decortex.evaluation.selection.decision import Excess, KDecision, decide_k
+from decortex.evaluation.selection.null_draws import NullDraws, Progress, RawFeatures
 from decortex.evaluation.splits import TypeCount, count_types
+from decortex.threads import worker_threads
 
-FloatArray = NDArray[np.float64]
-Progress = Callable[[int, int], None]
 # Of studies the values of surrogates are kept and drawn; a notebook asks for the answer.
-_FOR_THE_DECISION = SelectionConfig(null_criteria=("stability",), stop_early=True)
-Drawn = defaultdict[tuple[NullKind, str, int], list[CriterionValue]]
+_FOR_THE_DECISION = SelectionConfig(null_criteria=("stability",), stop_early="decision")
 
 
 @dataclass(frozen=True)
@@ -75,22 +69,6 @@ class KSelection:
         return f"{types[0].upper()}{types[1:]}. Of the partitions by {self.method}, {own}."
 
 
-@dataclass(frozen=True)
-class RawFeatures:
-    """Readout features behind a mapped embedding, so that surrogates are drawn before the mapping.
-
-    Parameters
-    ----------
-    features : ndarray of float, shape (n_neurons, n_raw)
-        Of the neurons that the embedding holds, in their order.
-    config : EmbeddingConfig
-        How they became the embedding.
-    """
-
-    features: NDArray[np.floating[Any]]
-    config: EmbeddingConfig
-
-
 def choose_k(
     x: Any,
     method: str = "kmeans",
@@ -100,6 +78,7 @@ def choose_k(
     raw: RawFeatures | None = None,
     donors: Any = None,
     progress: Progress | None = None,
+    n_threads: int | None = None,
     **params: Any,
 ) -> KSelection:
     """Count the types that stand apart, judge every K of a grid, and say which number the neurons support, if any.
@@ -114,14 +93,18 @@ def choose_k(
         Grid of K, each at least 2.
     config : SelectionConfig, optional
         Null models, refits and levels. Left out: what the decision needs and no more, that is surrogates by their
-        stability alone, and none for a K that cannot exceed a null any more. `SelectionConfig()` draws all of them and
-        takes every value on each.
+        stability alone, none for a K that cannot exceed a null any more, and none for a K on which the decision
+        does not depend ('not_judged'). `SelectionConfig()` draws all of them and takes every value on each.
     raw : RawFeatures, optional
         Where the embedding was normalised; surrogates are then drawn of these and mapped likewise.
     donors : array_like, shape (n_neurons,), optional
         Animal of every neuron, for the count of types: whole animals are then held out.
     progress : callable, optional
-        Called with (steps done, steps in all), first before any is done; `decortex.ProgressLine` writes a line.
+        Called with (steps done, steps in all), first before any is done; `decortex.ProgressLine` writes a line. Steps
+        are skipped where surrogates need not be drawn.
+    n_threads : int, optional
+        K and surrogates that are worked on side by side, each on one core; default: as many as numerical libraries
+        may take cores. The result does not depend on it.
     **params
         Parameters of the method.
 
@@ -155,66 +138,45 @@ def choose_k(
             "neurons that the embedding excludes."
         )
     method_config(method, params)
-    n_steps = len(grid) + 1 + config.n_surrogates
+    clusterer = Clusterer(method, params)
+    deciding = config.stop_early == "decision"
+    n_judged = len(grid) if deciding else 1
+    n_own = len(grid) + 2  # the count of types, and every K from 1
+    n_steps = n_own + n_judged * config.n_surrogates
     report = progress or (lambda _done, _all: None)
     report(0, n_steps)
-    types = count_types(points, donors=donors, seed=config.seed)
-    clusterer = Clusterer(method, params)
+    with worker_threads(n_threads) as submit:
+        counted = submit(count_types, points, donors=donors, seed=config.seed)
+        judged = [submit(count_criteria, points, clusterer, k, config) for k in (1, *grid)]
+        _wait(judged, counted, lambda done: report(done, n_steps))
+        criteria = tuple(task.result() for task in judged)
+        n_before = [len(judged)]
 
-    criteria = []
-    for k in (1, *grid):
-        criteria.append(count_criteria(points, clusterer, k, config))
-        report(len(criteria), n_steps)
-    drawn: Drawn = defaultdict(list)
-    for b in range(config.n_surrogates):
-        for kind in config.nulls:
-            early = config.stop_early and b > 0  # one of every kind, so that each comparison has a value
-            wanted = [k for k in grid if not (early and _is_out(k, criteria, drawn, config))]
-            if not wanted:
-                continue
-            null = draw_surrogate(points, raw, kind, b)
-            for k in wanted:
-                for value in partition_criteria(null, clusterer, k, config, criteria=config.null_criteria):
-                    drawn[kind, value.criterion, k].append(value)
-        report(len(criteria) + b + 1, n_steps)
+        def told(done: int) -> None:
+            if counted.done():
+                counted.result()
+                n_before[0] = n_own
+            report(n_before[0] + done, n_steps)
+
+        draws = NullDraws(points, raw, clusterer, config, criteria, submit)
+        not_judged: tuple[int, ...] = ()
+        if deciding:
+            not_judged = draws.draw_for_decision(grid, told)
+        else:
+            draws.draw(grid, told)
+        types = counted.result()
+    report(n_steps, n_steps)
     values = [value for one in criteria for value in one.values]
-    excesses = tuple(
-        excess(value, kind, drawn[kind, value.criterion, value.k])
-        for value in values
-        for kind in config.nulls
-        if (kind, value.criterion, value.k) in drawn
-    )
-    return KSelection(method, types, decide_k(values, excesses, config), tuple(criteria), excesses)
+    excesses = draws.excesses()
+    decision = decide_k(values, excesses, config, not_judged=not_judged)
+    return KSelection(method, types, decision, criteria, excesses)
 
 
-def _is_out(k: int, criteria: list[CountCriteria], drawn: Drawn, config: SelectionConfig) -> bool:
-    """Whether too many surrogates of some kind were as stable as the data for this K to exceed it any more."""
-    own = next(
-        value for one in criteria if one.k == k for value in one.values if value.criterion == "stability"
-    )
-    if own.value is None:
-        return True
-    reached = (
-        sum(value.value is not None and value.value >= own.value for value in drawn[kind, "stability", k])
-        for kind in config.nulls
-    )
-    return any(
-        (b + 1) / (config.n_surrogates + 1) > max(config.alpha, 1 / (config.n_surrogates + 1))
-        for b in reached
-    )
-
-
-def draw_surrogate(x: Any, raw: RawFeatures | None, kind: NullKind, null_seed: int) -> FloatArray:
-    """Draw surrogate number ``null_seed`` of one kind; kinds draw independently at equal seeds.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> x = np.random.default_rng(0).normal(size=(30, 2))
-    >>> draw_surrogate(x, None, "gaussian", 0).shape
-    (30, 2)
-    """
-    rng = np.random.default_rng([null_seed, NULL_KINDS.index(kind)])
-    if raw is None:
-        return surrogate(x, kind, rng)
-    return surrogate_embedding(raw.features, raw.config, kind, rng)
+def _wait(tasks: list[Future[Any]], counted: Future[Any], report: Callable[[int], None]) -> None:
+    """Wait for all tasks and tell how many are done; what is wrong with the count of types is raised at once."""
+    left = {counted, *tasks}
+    while not all(task.done() for task in tasks):
+        done, left = wait(left, return_when=FIRST_COMPLETED)
+        for task in done:
+            task.result()
+        report(sum(task.done() for task in tasks))

@@ -33,10 +33,11 @@ class SelectionConfig(Config):
     n_surrogates: int = Field(
         default=19, ge=2, le=10_000, description="surrogates per null model; below 19 no p can reach .05"
     )
-    stop_early: bool = Field(
+    stop_early: bool | Literal["decision"] = Field(
         default=False,
-        description="draw no further surrogates for a K once too many were as stable for it to exceed a null any"
-        " more: the decision is the same, the null bands of such K rest on fewer surrogates",
+        description="true: draw no further surrogates for a K once too many were as stable for it to exceed a null any"
+        " more; the decision is the same, the null bands of such K rest on fewer surrogates. 'decision': besides, none"
+        " for a K on which the decision does not depend any more",
     )
     null_criteria: tuple[NullCriterion, ...] = Field(
         default=("stability", "silhouette", "calinski_harabasz", "davies_bouldin"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -83,7 +83,8 @@ class Support:
         No reason speaks against it.
     reasons : tuple of str
         'not_above_<null>', 'no_<null>' (the comparison has no value), 'few_valleys', 'valleys_<status>',
-        'stability_<status>', 'fragmented' (one cluster of a graph method holds over 90 % of the neurons).
+        'stability_<status>', 'fragmented' (one cluster of a graph method holds over 90 % of the neurons),
+        'not_judged' (no surrogates were drawn, as the decision does not depend on this K).
     """
 
     k: int
@@ -179,7 +180,11 @@ def exceeds(one: Excess, config: SelectionConfig) -> bool:
 
 
 def decide_k(
-    values: Sequence[CriterionValue], excesses: Sequence[Excess], config: SelectionConfig
+    values: Sequence[CriterionValue],
+    excesses: Sequence[Excess],
+    config: SelectionConfig,
+    *,
+    not_judged: Collection[int] = (),
 ) -> KDecision:
     """Choose the number of clusters, or none, from curves; knows no labels.
 
@@ -191,6 +196,8 @@ def decide_k(
         Stability against every null model at every K.
     config : SelectionConfig
         Levels.
+    not_judged : collection of int
+        K whose surrogates were left out because the decision does not depend on them.
 
     Notes
     -----
@@ -205,11 +212,11 @@ def decide_k(
     at = {(one.criterion, one.k): one for one in values}
     against = {(one.k, one.kind): one for one in excesses if one.criterion == "stability"}
     counts = sorted({one.k for one in values if one.k > 1})
-    support = tuple(_support(k, at, against, config) for k in counts)
+    support = tuple(_support(k, at, against, config, judged=k not in not_judged) for k in counts)
     choices = {name: _choice(name, counts, at, against, config) for name in CRITERIA}
     groups = {one.k: _value(at, "separated_groups", one.k) or 0.0 for one in support if one.supported}
     if groups:
-        return KDecision(_nearest_to_most(groups), "supported", support, choices)
+        return KDecision(by_nearness(groups)[0], "supported", support, choices)
     return KDecision(None, _why_none(support), support, choices)
 
 
@@ -218,11 +225,15 @@ def _support(
     at: Mapping[tuple[str, int], CriterionValue],
     against: Mapping[tuple[int, NullKind], Excess],
     config: SelectionConfig,
+    *,
+    judged: bool,
 ) -> Support:
     reasons = []
     stability = at.get(("stability", k))
     if stability is None or stability.value is None:
         reasons.append(f"stability_{'missing' if stability is None else stability.status}")
+    elif not judged:
+        reasons.append("not_judged")
     else:
         for kind in config.nulls:
             one = against.get((k, kind))
@@ -276,7 +287,7 @@ def _choice(
             for k, groups in curve.items()
             if (_value(at, "valley_share", k) or 0.0) > config.min_valley_share
         }
-        return _nearest_to_most(majority) if majority else None
+        return by_nearness(majority)[0] if majority else None
     if not curve:
         return None
     if rule == "first":
@@ -291,10 +302,18 @@ def _choice(
     return None if found == 1 else found
 
 
-def _nearest_to_most(groups: Mapping[int, float]) -> int:
-    """K nearest to the largest number of separated groups, rounded up; of two, the smaller."""
-    most = math.ceil(max(groups.values()) - 1e-9)
-    return min(groups, key=lambda k: (abs(k - most), k))
+def by_nearness(groups: Mapping[int, float], most: float | None = None) -> list[int]:
+    """K in the order of nearness to the largest number of separated groups, rounded up; of two, the smaller first.
+
+    Parameters
+    ----------
+    groups : mapping of int to float
+        Separated groups that every K finds; not empty.
+    most : float, optional
+        Default: the largest of them.
+    """
+    goal = math.ceil((max(groups.values()) if most is None else most) - 1e-9)
+    return sorted(groups, key=lambda k: (abs(k - goal), k))
 
 
 def _by_excess(
