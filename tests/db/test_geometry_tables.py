@@ -70,6 +70,15 @@ def test_geometry_rows_are_what_the_function_gives(frozen: str) -> None:
     assert len(GeometryAgreement & {"study": OTHER}) == 1
 
 
+def test_too_few_networks_or_neurons_are_a_status(frozen: str) -> None:
+    key = (GeometryAgreement & {"study": frozen}).fetch1("KEY")
+    (networks,) = GeometryAgreement().make_fetch(key)
+    for some, status in ((networks[:1], "few_networks"), ([], "few_networks")):
+        made = GeometryAgreement().compute(key, some)
+        assert (made.row["geometry_status"], made.row["n_networks"]) == (status, len(some))
+        assert made.parts == {"Setting": [], "Pair": []}
+
+
 def test_communities_are_those_of_the_members_by_method_and_over_all(frozen: str) -> None:
     assert not len(CoAssociation & {"study": OTHER})
     assert set((CoAssociation & {"study": frozen}).to_arrays("k")) == {3}

@@ -43,6 +43,7 @@ def asked(lab: str) -> Iterator[str]:
     )
     declare_plan(NAMES[0], plan)
     request_agreement_null(NAMES[0], kinds=["copula"], surrogates=2)
+    schemas.request_communities(NAMES[0])
     register_true_types("small")
     try:
         for name in NAMES:
@@ -75,6 +76,10 @@ def products() -> dict[str, Any]:
     two = study.Model.proj(model_spec_b="model_spec_id", model_seed_b="model_seed")
     pairs = frozen * one * two * study.Embedding.proj() * study.Finetuning.proj()
     both = schemas.Dataset.proj() * spec.proj(model_spec_a="model_spec_id")
+    networks = (
+        study.Model.proj(seed_a="model_seed") * study.Model.proj(seed_b="model_seed") & "seed_a < seed_b"
+    )
+    wanted = schemas.CommunityRequest.proj()
     nulls = frozen * schemas.FrozenStudy.proj(null_study="study") & schemas.NullStudy
     trained = (schemas.FinetuneSpec & "kind <> 'none'").proj()
     repeated = study.Finetuning.proj(null_study="study", null_seed="seed")
@@ -99,6 +104,11 @@ def products() -> dict[str, Any]:
         * count
         * finetune
         & (pairs & "model_spec_a < model_spec_b"),
+        "GeometryAgreement": each & frozen * networks * study.Embedding.proj(),
+        "CoAssociation": each * method * count * finetune & held * study.Finetuning.proj() * wanted & "k > 1",
+        "PooledCoAssociation": each * count * finetune
+        & (held * first * second * wanted & "method_id_a < method_id_b")
+        & "k > 1",
         "FinetunedNull": nulls * schemas.Dataset.proj() * spec * embedding_spec * method * count * trained
         & held * study.Finetuning.proj()
         & repeated,
@@ -129,7 +139,8 @@ def keys_of(expression: Any, names: list[str]) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("name", [
     "Clustering", "SubsampleClustering", "KCriteria", "NullFit", "SeedNullFit", "KSelection", "SubsampleStability",
-    "SeedAgreement", "MethodAgreement", "ModelAgreement", "FinetunedNull", "TypesOrAxes",
+    "SeedAgreement", "MethodAgreement", "ModelAgreement", "GeometryAgreement",
+    "CoAssociation", "PooledCoAssociation", "FinetunedNull", "TypesOrAxes",
 ])  # fmt: skip
 def test_keys_are_those_of_the_filtered_product_each_once(asked: str, name: str) -> None:
     table = getattr(schemas, name)()

@@ -51,7 +51,7 @@ def geometries(study: str) -> list[Row]:
         pairs of networks) with its interval over networks (``_low``, ``_high``; None below three), its mean with
         neurons permuted within sessions (``rdm_null``), ``z_rdm``, ``p_rdm`` and ``p_rdm_smallest``;
         ``rdm_correlation_min``, of the pair of networks that agree least; ``rdm_rank_correlation``. An embedding with
-        fewer than three shared neurons has one row without numbers, and its ``status``.
+        too few networks or shared neurons has one row without numbers, and its ``status``.
 
     Raises
     ------

@@ -39,7 +39,7 @@ class GeometryAgreement(Computation):
     -> ModelSpec
     -> EmbeddingSpec
     ---
-    geometry_status : varchar(24)        # 'ok', 'few_neurons' (fewer than 3 lie in all embeddings)
+    geometry_status : varchar(24)        # 'ok', 'few_networks' (below 2 trained), 'few_neurons' (below 3 shared)
     n_networks : int32
     n_neurons : int32                    # that every network's embedding holds
     n_neuron_pairs : int32               # pairs of neurons that were compared
@@ -93,10 +93,11 @@ class GeometryAgreement(Computation):
     def compute(self, key: dict[str, Any], networks: list[dict[str, Any]]) -> Made:
         """Compare every pair of networks at every setting."""
         views = [load_embedding({**one, "dataset": key["dataset"]}) for one in networks]
-        n_shared = agreement.n_shared_neurons(views)
+        n_shared = agreement.n_shared_neurons(views) if views else 0
         row: dict[str, Any] = {"n_networks": len(views), "n_neurons": n_shared}
-        if n_shared < 3:
-            row |= {"geometry_status": "few_neurons", "n_neuron_pairs": 0, "n_null": 0}
+        if len(views) < 2 or n_shared < 3:  # a frozen study may hold networks that failed
+            status = "few_networks" if len(views) < 2 else "few_neurons"
+            row |= {"geometry_status": status, "n_neuron_pairs": 0, "n_null": 0}
             return Made(row, {"Setting": [], "Pair": []})
         found = agreement.geometry_agreement(
             views, seed=EVALUATION_SEED, blocks=sessions_of(key["dataset"]), n_permutations=N_PERMUTATIONS
