@@ -25,6 +25,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if HERE in Path(item.path).parents:
                 item.add_marker(pytest.mark.skip(reason=HOW))
+        return
+    for item in items:
+        # The first of them fills the database: minutes where nothing else runs, an hour on a busy machine.
+        if HERE in Path(item.path).parents:
+            item.add_marker(pytest.mark.timeout(7200))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ Sql = Callable[..., list[dict[str, Any]]]
 
 def test_ticked_variants_stand_side_by_side(visit: Visit, study: str) -> None:
     visit.open(f"/runs?study={study}&k=8")
-    for i in range(2):
+    for i in range(6):
         visit.panel("runs").get_by_role("checkbox").nth(i).click()
         visit.page.wait_for_function(
             f"(new URLSearchParams(location.search).get('pick') || '').split(',').filter(Boolean).length == {i + 1}"
@@ -21,8 +21,60 @@ def test_ticked_variants_stand_side_by_side(visit: Visit, study: str) -> None:
         visit.settled()
     for name in ("compare", "compare-maps", "compare-k", "compare-performance"):
         visit.page.wait_for_selector(f'[data-panel="{name}"] .js-plotly-plot')
+    assert "n = 6 partitions" in visit.panel("compare").locator(".measure").inner_text()
     SHOTS.mkdir(exist_ok=True)
     visit.page.screenshot(path=SHOTS / "compare.png", full_page=True)
+
+
+def test_groups_open_and_close_and_the_link_says_which(visit: Visit, study: str, sql: Sql) -> None:
+    visit.open(f"/runs?study={study}")
+    visit.page.get_by_label("Group by").select_option("Method")
+    visit.at("group=method")
+    panel = visit.panel("runs")
+    assert panel.locator("tbody tr:not(.group)").count() == 0, "a closed group shows no row"
+    panel.get_by_role("link", name="open kmeans").click()
+    visit.at("open=1")
+    held = sql(
+        "SELECT COUNT(*) AS n FROM __d_e_c_finetune d JOIN study__finetuning f USING (method, method_id, k, seed, "
+        "finetune_id) JOIN study__model m USING (dataset, model_spec_id, model_seed) WHERE f.study = %s "
+        "AND m.study = f.study AND d.method_id = 1",
+        study,
+    )[0]["n"]
+    heading = panel.locator("tr.group", has_text="kmeans")
+    assert f"{held} partitions" in heading.inner_text()
+    assert set(panel.locator("tbody tr:not(.group) td:nth-child(3)").all_inner_texts()) == {"kmeans"}
+    visit.page.reload()
+    visit.settled()
+    assert panel.locator("tbody tr:not(.group)").count() == min(25, held)
+    panel.get_by_role("link", name="close kmeans").click()
+    visit.page.wait_for_function("!location.search.includes('open=')")
+    visit.settled()
+    assert panel.locator("tbody tr:not(.group)").count() == 0
+
+
+def test_a_link_without_a_study_shows_the_last_one(visit: Visit, study: str) -> None:
+    visit.open("/which-k?study=e2e-which-k")
+    visit.page.wait_for_function("localStorage.getItem('decortex.study') === 'e2e-which-k'")
+    visit.open("/runs")
+    visit.at("study=e2e-which-k")
+    visit.open(f"/?study={study}")
+    visit.page.wait_for_function("name => localStorage.getItem('decortex.study') === name", arg=study)
+    visit.page.evaluate("localStorage.setItem('decortex.study', 'removed since')")
+    visit.open("/runs")
+    visit.page.wait_for_function("!location.search.includes('removed') && location.search.includes('study=')")
+    visit.settled()
+    assert visit.page.locator('[data-panel="runs"]').count() == 1, "the latest study stands in its place"
+
+
+def test_the_study_is_one_sheet_of_paper(visit: Visit, study: str) -> None:
+    visit.open(f"/?study={study}")
+    visit.page.evaluate("window.print = () => { window.proposed = document.title; }")
+    visit.page.get_by_role("button", name="PDF of this page").click()
+    visit.page.wait_for_function("window.proposed")
+    assert visit.page.evaluate("window.proposed").startswith(f"decortex-{study}-study-20")
+    paper = visit.page.pdf(prefer_css_page_size=True, print_background=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", paper)) == 1
+    assert visit.page.evaluate("document.documentElement.className") == "", "the screen is as before"
 
 
 def test_a_column_is_hidden_by_the_link(visit: Visit, study: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -74,6 +75,8 @@ def test_what_is_downloaded_is_what_the_database_holds(
     with downloading(visit) as caught:
         visit.panel("runs").get_by_role("link", name="CSV of").click()
     caught.value.save_as(tmp_path / "runs.csv")
+    name = caught.value.suggested_filename
+    assert re.fullmatch(rf"decortex-{study}-runs-runs-\d{{4}}-\d\d-\d\d\.csv", name), name
     table = pd.read_csv(tmp_path / "runs.csv")
     key = ["dataset", "model_spec_id", "model_seed", "embedding_spec_id", "method", "method_id", "k", "seed"]
     stored = pd.DataFrame(sql("SELECT * FROM __cluster_performance WHERE k = 8"))
@@ -98,6 +101,8 @@ def test_a_figure_is_saved_with_its_title(visit: Visit, study: str, tmp_path: An
     with downloading(visit) as caught:
         visit.panel("violins").get_by_role("button", name="SVG of").click()
     caught.value.save_as(tmp_path / "violins.svg")
+    name = caught.value.suggested_filename
+    assert re.fullmatch(rf"decortex-{study}-performance-violins-\d{{4}}-\d\d-\d\d\.svg", name), name
     text = (tmp_path / "violins.svg").read_text()
     assert text.startswith("<svg")
     assert "Test correlation by cluster" in text

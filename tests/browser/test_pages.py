@@ -33,6 +33,25 @@ def test_a_deep_link_opens_its_page_and_reads_well(path: str, study: str, visit:
     assert not said, "\n".join(said)
 
 
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_fits_a_phone(path: str, study: str, visit: Visit) -> None:
+    visit.page.set_viewport_size({"width": 390, "height": 844})
+    visit.open(link_to(path, study))
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390
+    for heading in visit.page.locator("h1, h2").all():
+        box = heading.bounding_box()
+        assert box["x"] + box["width"] <= 390, heading.inner_text()
+    for table in visit.page.locator("main .table").all():
+        first = table.locator("td:visible").first
+        if first.count():
+            assert first.bounding_box()["x"] < 60, "the column that names the rows is in sight"
+    if path == "/agreement":
+        cells = visit.panel("matrix").locator(".nsewdrag").first.bounding_box()
+        assert cells["width"] / 18 >= 12, "a cell of the matrix can be touched"
+    SHOTS.mkdir(exist_ok=True)
+    visit.page.screenshot(path=SHOTS / f"{path.strip('/') or 'study'}-phone.png", full_page=True)
+
+
 def test_the_first_page_answers_without_scrolling(visit: Visit, study: str, sql: Sql) -> None:
     visit.page.set_viewport_size({"width": 1400, "height": 900})
     visit.open(f"/?study={study}")

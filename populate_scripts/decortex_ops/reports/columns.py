@@ -1,5 +1,51 @@
 """Columns of the tables that commands print, and that report and dashboard show: one list per table."""
 
+from collections.abc import Sequence
+
+# Columns that name a row: every part of a table that is printed in parts begins with them.
+NAMING = frozenset(
+    {
+        "dataset",
+        "model",
+        "embedding",
+        "method",
+        "k",
+        "finetune",
+        "covariates",
+        "model_seed",
+        "state",
+        "start",
+        "env_id",
+    }
+    | {"cluster", "criterion"}
+)
+# Columns that A4 holds upright, in letters that are read.
+MOST_BESIDE = 10
+
+
+def parts(columns: Sequence[str], most: int = MOST_BESIDE) -> list[tuple[str, ...]]:
+    """Columns of a table in parts that fit a page, each with the columns that name its rows.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        All of them, in their order.
+    most : int
+        Columns of a part.
+
+    Examples
+    --------
+    >>> parts(("method", "k", "a", "b", "c"), 4)
+    [('method', 'k', 'a', 'b'), ('method', 'k', 'c')]
+    """
+    if len(columns) <= most:
+        return [tuple(columns)]
+    names = tuple(name for name in columns if name in NAMING)
+    rest = [name for name in columns if name not in NAMING]
+    room = max(1, most - len(names))
+    return [(*names, *rest[i : i + room]) for i in range(0, len(rest), room)]
+
+
 RESULT_COLUMNS = (
     "method",
     "k",

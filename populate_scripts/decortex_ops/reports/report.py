@@ -24,6 +24,7 @@ from decortex_ops.reports.columns import (
     STATES_COLUMNS,
     STATS_COLUMNS,
     SUMMARY_COLUMNS,
+    parts,
 )
 from decortex_ops.reports.composites import clusters_parts
 from decortex_ops.reports.figures import OF_TYPES, draw_figure
@@ -84,6 +85,7 @@ def report(study: str) -> str:
     page.filters["cell"] = cell
     page.filters["heading"] = heading
     page.filters["commands"] = commands
+    page.filters["parts"] = parts
     chosen = _chosen(about, partitions)
     counted = queries.types(study)
     choices = _choices_of_k(study)
@@ -286,7 +288,7 @@ def _some(items: Iterable[Any], make: Callable[[Any], Picture]) -> list[Picture]
 
 def _parameters(specifications: Mapping[str, Sequence[Row]]) -> list[Row]:
     rows = []
-    for kind, name, parts in (
+    for kind, name, columns in (
         ("network", "model_name", ("network", "training")),
         ("embedding", "embedding_name", ("params",)),
         ("method", "method_name", ("params",)),
@@ -294,8 +296,8 @@ def _parameters(specifications: Mapping[str, Sequence[Row]]) -> list[Row]:
     ):
         for row in specifications["finetunings" if kind == "fine-tuning" else f"{kind}s"]:
             values = [
-                {"name": f"{part}.{name}" if len(parts) > 1 else name, "value": value}
-                for part in parts
+                {"name": f"{part}.{name}" if len(columns) > 1 else name, "value": value}
+                for part in columns
                 for name, value in flat(row[part] or {})
             ]
             rows.append({"kind": kind, "of": row[name], "values": values})

@@ -78,6 +78,8 @@ def test_stimuli_and_confusion_are_what_was_stored() -> None:
 def test_fields_show_space_and_of_movies_time() -> None:
     space = figure_of("/tuning", "?k=4", lab(), "fields")
     assert len(space.data) == 1  # the second cluster has no linear field
+    lines = max(title.text.count("<br>") + 1 for title in space.layout.annotations)
+    assert space.layout.margin.t >= 22 * lines, "room for every line of the titles"
     time = figure_of("/tuning", "?k=4", lab(), "time")
     assert list(time.data[0].x) == [-2, -1, 0]
     assert list(time.data[0].y) == [0.1, -0.5, 1.0]

@@ -184,9 +184,7 @@ def throughput_figure(finished: Sequence[Row], hours: int) -> go.Figure:
     made = figure(*traces, x="end of the computation (UTC)", y="rows", barmode="stack", height=300)
     last = max(row["start"] for row in finished) + timedelta(seconds=width)
     made.update_xaxes(range=[last - timedelta(hours=hours), last])
-    made.update_layout(
-        legend={"orientation": "v", "x": 1.01, "y": 1, "yanchor": "top", "traceorder": "normal"}
-    )
+    made.update_layout(legend={"traceorder": "normal"})
     return made
 
 

@@ -317,7 +317,7 @@ def spatial_figure(shown: Sequence[Mapping[str, Any]]) -> go.Figure:
     )
     for place, row in enumerate(shown):
         _add_image(made, row["spatial"], place, colours="Cividis")
-    return _styled(made, height=220)
+    return _styled(made, height=240).update_layout(margin_t=48)  # titles of two lines
 
 
 def temporal_figure(shown: Sequence[Mapping[str, Any]]) -> go.Figure:
