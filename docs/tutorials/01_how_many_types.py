@@ -83,8 +83,8 @@ compute()
 # %% [markdown]
 # ## The answer
 #
-# The number of types is counted on held-out neurons and asks no clustering method ([how](../science/number-of-types.md)). In so
-# few neurons of a barely trained network none is seen, though eight are true: "none" is no proof of a continuum.
+# The number of types is counted on held-out neurons and asks no clustering method ([how](../science/number-of-types.md)). Eight types
+# are true here; so few neurons of barely trained networks show none, or do not decide. Neither says that there are none.
 
 # %%
 from decortex_schemas import queries

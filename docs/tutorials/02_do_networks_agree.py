@@ -56,7 +56,7 @@ plan = {
     "networks": [{"dataset": "mine", "imported": "mine"}],
     "embeddings": [{"name": "raw", "params": {"kind": "raw"}}],
     "methods": [{"method": "kmeans"}, {"method": "gmm"}],
-    "counts": [2, 3],
+    "counts": [3],
     "agreement_null": {"methods": ["kmeans"]},
 }
 declare_plan("mine", PlanFile.from_params(plan))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import doctest
 import functools
+import inspect
 import io
 import re
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from decortex_ops.cli import main
+from decortex_schemas import queries
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "tutorials"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
@@ -67,6 +70,46 @@ def test_a_question_ends_with_the_sentence_that_answers_prints(first: dict[str, 
 
 def test_reading_the_database(first: dict[str, object]) -> None:
     run(SCRIPTS[5])
+
+
+# What takes a label set, new neurons, a plan, or parts of an answer; and what only the dashboard asks.
+WITHOUT = {
+    "against_labels",
+    "agreement_by_count",
+    "assign_new",
+    "before_and_after",
+    "best_k",
+    "connect_to_read",
+    "describe",
+    "differing_numerics",
+    "forecast_plan",
+    "lost_sample",
+    "partitions_at",
+    "ping",
+    "profile_rows",
+    "states",
+    "statuses",
+    "store_path",
+    "study_counts",
+    "surrogates",
+    "whole_key",
+}
+
+
+def test_examples_of_the_questions_run(first: dict[str, object]) -> None:
+    """Those of the docstrings, on the study of the tutorials in place of theirs."""
+    functions = {
+        name: getattr(queries, name) for name in queries.__all__ if inspect.isfunction(getattr(queries, name))
+    }
+    assert {name for name, function in functions.items() if ">>>" not in str(function.__doc__)} == WITHOUT
+    key = queries.partitions("tutorial")[0]["key"]
+    for name, function in functions.items():
+        if name == "generators":  # compares several populations; test_network_states has them
+            continue
+        names = {"queries": queries, "key": key, **functions}
+        for example in doctest.DocTestParser().get_examples(str(function.__doc__)):
+            source = re.sub(r'"(v4-sweep|v4-dec|v4|demo)"', '"tutorial"', example.source)
+            exec(compile(source, f"queries.{name}", "exec"), names)
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)

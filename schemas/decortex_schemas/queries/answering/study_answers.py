@@ -125,6 +125,10 @@ def reference(study: str) -> Row | None:
     dict or None
         ``dataset``, ``model_spec_id``, ``embedding_spec_id``, ``method``, ``method_id``, ``k`` and ``finetune_id`` (of
         'none'); None where the study names no network, method or K above 1.
+
+    Examples
+    --------
+    >>> reference("v4-sweep")    # doctest: +SKIP
     """
     found = _reference(study, study_sample(study))
     return None if found is None else found.group

@@ -94,6 +94,10 @@ def study_facts(study: str) -> Row:
     ------
     ConfigError
         If there is no such study.
+
+    Examples
+    --------
+    >>> study_facts("v4-sweep")    # doctest: +SKIP
     """
     found = rows(
         "SELECT s.study, s.description, s.created_by, s.created_at, f.frozen_at, "
@@ -132,6 +136,10 @@ def choices(study: str) -> dict[str, list[Row]]:
         ``networks`` (dataset, model_spec_id, model_seed, model, scored_against), ``embeddings``,
         ``methods``, ``counts`` (k), ``seeds``, ``finetunings`` (with kind, and the method, K and seed they
         start from).
+
+    Examples
+    --------
+    >>> [row["method_name"] for row in choices("v4-sweep")["methods"]]    # doctest: +SKIP
     """
     of = {"study": study}
 
@@ -209,6 +217,10 @@ def runs(
     ------
     ConfigError
         If a column is not one of those named above.
+
+    Examples
+    --------
+    >>> runs("v4-sweep", where={"k": 3}, limit=10)["rows"]    # doctest: +SKIP
     """
     _known({order_by}, SORTABLE, "sort by")
     conditions, narrowed = _conditions(where, statuses)

@@ -63,6 +63,10 @@ def asked_rows(study: str) -> dict[str, int]:
     dict of str to int
         By table, in the order of the chain. Of networks whose test responses nobody has, the scores are counted all
         the same.
+
+    Examples
+    --------
+    >>> asked_rows("v4-sweep")["Clustering"]    # doctest: +SKIP
     """
     of = {"study": study}
     models = (Study.Model & of).proj()
@@ -150,6 +154,10 @@ def forecast(study: str, *, only: Collection[str] | None = None) -> dict[str, An
         ``bytes`` and ``file_bytes`` of the tables that are known; ``unknown``: the others. ``server_free``,
         ``store_free``: bytes left on the disks, None where this machine does not see them. ``holds``: whether both
         hold it; None where that is not known.
+
+    Examples
+    --------
+    >>> forecast("v4-sweep")    # doctest: +SKIP
     """
     datasets = [
         {"dataset": name} for name in {str(d) for d in (Study.Model & {"study": study}).to_arrays("dataset")}

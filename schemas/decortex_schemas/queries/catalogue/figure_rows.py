@@ -49,6 +49,10 @@ def partitions(study: str) -> list[Row]:
     ------
     ConfigError
         If the study is not frozen.
+
+    Examples
+    --------
+    >>> [(row["method"], row["k"], row["finetune"]) for row in partitions("v4-sweep")]    # doctest: +SKIP
     """
     require_frozen(study)
     label = Names()
@@ -72,6 +76,11 @@ def figure_neurons(key: Row) -> list[Row]:
     """Neurons of one partition: ``cluster`` (-1: none), ``score`` (None where undefined), session, place and types.
 
     ``score`` is the test correlation of the partition's own network: after fine-tuning, where there was one.
+
+    Examples
+    --------
+    >>> from decortex_schemas import queries    # doctest: +SKIP
+    >>> figure_neurons(queries.partitions("v4-sweep")[0]["key"])[:3]    # doctest: +SKIP
     """
     partition = {name: key[name] for name in PARTITION}
     labels = partition_labels(partition)
@@ -92,7 +101,14 @@ def figure_neurons(key: Row) -> list[Row]:
 
 @one_at_a_time
 def effect(key: Row) -> Row:
-    """How far performance is tied to cluster in one partition; every value None where it is not computed."""
+    """How far performance is tied to cluster in one partition; every value None where it is not computed.
+
+    Examples
+    --------
+    >>> from decortex_schemas import queries    # doctest: +SKIP
+    >>> key = queries.partitions("v4-sweep")[0]["key"]    # doctest: +SKIP
+    >>> effect(key)    # doctest: +SKIP
+    """
     names = ("epsilon2_corrected", "epsilon2_low", "epsilon2_high", "epsilon2_within", "p_permutation")
     found = ClusterPerformance & {name: key[name] for name in PARTITION} & {"metric": MAIN_METRIC}
     rows = found.proj(*names).to_dicts()
@@ -101,7 +117,14 @@ def effect(key: Row) -> Row:
 
 @one_at_a_time
 def epochs(key: Row) -> tuple[list[Row], list[Row]]:
-    """Epochs of one fine-tuning and of its equal-epoch control; either may be empty."""
+    """Epochs of one fine-tuning and of its equal-epoch control; either may be empty.
+
+    Examples
+    --------
+    >>> from decortex_schemas import queries    # doctest: +SKIP
+    >>> tuned = [row for row in queries.partitions("v4-sweep") if row["finetune"] != "none"]    # doctest: +SKIP
+    >>> fine_tuned, control = epochs(tuned[0]["key"])    # doctest: +SKIP
+    """
     partition = {name: key[name] for name in PARTITION}
     own = (DECFinetune.Epoch & partition).to_dicts(order_by="epoch")
     retained = RetainedPerformance & partition
@@ -121,6 +144,10 @@ def agreement_pairs(study: str) -> list[Row]:
     ------
     ConfigError
         If the study is not frozen.
+
+    Examples
+    --------
+    >>> [row["ari"] for row in agreement_pairs("v4-sweep")]    # doctest: +SKIP
     """
     require_frozen(study)
     label = Names()
@@ -186,6 +213,10 @@ def finetuned_nulls(study: str) -> list[Row]:
     ------
     ConfigError
         If the study is not frozen.
+
+    Examples
+    --------
+    >>> finetuned_nulls("v4-sweep")    # doctest: +SKIP
     """
     require_frozen(study)
     label = Names()
@@ -207,6 +238,10 @@ def specifications(study: str) -> dict[str, list[Row]]:
 
     ``networks``, ``embeddings``, ``methods`` and ``finetunings``; the last with ``schedule``, the resolved training
     (None for 'none').
+
+    Examples
+    --------
+    >>> sorted(specifications("v4-sweep"))    # doctest: +SKIP
     """
     asked = members_of(study).proj()
     schedules = {int(row["schedule_id"]): row["params"] for row in TrainingSchedule.to_dicts()}
@@ -230,6 +265,10 @@ def about_study(study: str) -> Row:
     ------
     ConfigError
         If the study is not frozen.
+
+    Examples
+    --------
+    >>> about_study("v4-sweep")["description"]    # doctest: +SKIP
     """
     require_frozen(study)
     of = {"study": study}

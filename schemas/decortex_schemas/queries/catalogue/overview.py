@@ -99,7 +99,12 @@ def one_at_a_time(query: Callable[P, T]) -> Callable[P, T]:
 
 @one_at_a_time
 def progress() -> list[dict[str, Any]]:
-    """One row per computed table, in chain order: rows done and jobs by state. Two statements for all tables."""
+    """One row per computed table, in chain order: rows done and jobs by state. Two statements for all tables.
+
+    Examples
+    --------
+    >>> [(row["table"], row["done"]) for row in progress()]    # doctest: +SKIP
+    """
     tables = computed_tables()
     names = [(i, table().full_table_name, queue_of(table).full_table_name) for i, table in enumerate(tables)]
     done = " UNION ALL ".join(f"SELECT {i}, COUNT(*) FROM {table}" for i, table, _ in names)
@@ -117,7 +122,12 @@ def progress() -> list[dict[str, Any]]:
 
 @one_at_a_time
 def failed_jobs() -> list[dict[str, Any]]:
-    """Every job that ended in an error: table, key, message, traceback, when and where."""
+    """Every job that ended in an error: table, key, message, traceback, when and where.
+
+    Examples
+    --------
+    >>> [(row["table"], row["error_message"]) for row in failed_jobs()]    # doctest: +SKIP
+    """
     rows = []
     for table in computed_tables():
         jobs = queue_of(table)
@@ -138,7 +148,12 @@ def failed_jobs() -> list[dict[str, Any]]:
 
 @one_at_a_time
 def studies() -> list[dict[str, Any]]:
-    """Every study: what it asks for, how much of it exists, its tags, whether it is frozen."""
+    """Every study: what it asks for, how much of it exists, its tags, whether it is frozen.
+
+    Examples
+    --------
+    >>> [row["study"] for row in studies()]    # doctest: +SKIP
+    """
     rows = []
     tags: dict[str, list[str]] = {}
     for one in StudyTag.proj().to_dicts(order_by="tag"):
@@ -168,7 +183,12 @@ def studies() -> list[dict[str, Any]]:
 
 @one_at_a_time
 def test_performance(study: str) -> dict[str, Any]:
-    """Mean over networks of the mean test correlation to average, and the neurons behind it."""
+    """Mean over networks of the mean test correlation to average, and the neurons behind it.
+
+    Examples
+    --------
+    >>> test_performance("v4-sweep")    # doctest: +SKIP
+    """
     at = {"tier": MAIN_TIER, "metric": MAIN_METRIC}
     rows = (
         (Performance.Score & at & (Study.Model & {"study": study}).proj())
@@ -202,6 +222,10 @@ def results(study: str) -> list[dict[str, Any]]:
     ------
     ConfigError
         If the study is not frozen.
+
+    Examples
+    --------
+    >>> [(row["method"], row["k"], row["ari_seeds"]) for row in results("v4-sweep")]    # doctest: +SKIP
     """
     require_frozen(study)
     partitions, tuned = averaged(study), paired(study)
@@ -247,6 +271,10 @@ def require_frozen(study: str) -> None:
     ------
     ConfigError
         If there is no such study, or it is not frozen.
+
+    Examples
+    --------
+    >>> require_frozen("v4-sweep")    # doctest: +SKIP
     """
     if not len(FrozenStudy & {"study": study}):
         require_study(study)
@@ -258,7 +286,12 @@ def require_frozen(study: str) -> None:
 
 @one_at_a_time
 def frozen_changes(study: str) -> str:
-    """How a frozen study is no longer what was frozen, in one sentence; empty where it is, or is not frozen."""
+    """How a frozen study is no longer what was frozen, in one sentence; empty where it is, or is not frozen.
+
+    Examples
+    --------
+    >>> frozen_changes("v4-sweep") or "as it was frozen"    # doctest: +SKIP
+    """
     return say_changes(study, changes_since_freezing(study)) if len(FrozenStudy & {"study": study}) else ""
 
 
@@ -268,7 +301,12 @@ def _group(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def worst_status(statuses: list[str]) -> str:
-    """'ok' if all are; else every other status with how often it came."""
+    """'ok' if all are; else every other status with how often it came.
+
+    Examples
+    --------
+    >>> worst_status(["ok", "no_scores"])    # doctest: +SKIP
+    """
     others = sorted({status for status in statuses if status != "ok"})
     return ", ".join(f"{status} {statuses.count(status)}/{len(statuses)}" for status in others) or "ok"
 
@@ -307,6 +345,11 @@ def provenance(table_name: str, key: dict[str, Any]) -> dict[str, Any]:
     ------
     ConfigError
         If the table is unknown, or the key does not name exactly one row.
+
+    Examples
+    --------
+    >>> key = {"dataset": "v4", "method": "kmeans", "k": 3, "model_seed": 0, "seed": 0}    # doctest: +SKIP
+    >>> provenance("Clustering", key)["recompute"]    # doctest: +SKIP
     """
     table, whole = whole_key(table_name, key)
     row = (table & whole).fetch1()

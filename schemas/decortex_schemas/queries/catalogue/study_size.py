@@ -53,6 +53,10 @@ def study_rows(study: str) -> list[Row]:
     ------
     ConfigError
         If there is no such study.
+
+    Examples
+    --------
+    >>> [(row["table"], row["rows"]) for row in study_rows("v4-sweep")]    # doctest: +SKIP
     """
     need(study)
     found = []
@@ -92,6 +96,10 @@ def unused_rows() -> list[Row]:
     list of dict
         ``table``, ``rows``; ``bytes``: in the database, parts and indexes included, by the mean of the table's rows;
         ``files`` and ``file_bytes``: of the store, as the rows say. Tables without such a row are left out.
+
+    Examples
+    --------
+    >>> unused_rows()    # doctest: +SKIP
     """
     found = []
     for table in computed_tables():
@@ -164,6 +172,10 @@ def about_declared(study: str) -> Row:
     ------
     ConfigError
         If there is no such study.
+
+    Examples
+    --------
+    >>> about_declared("v4-sweep")    # doctest: +SKIP
     """
     need(study)
     of = {"study": study}

@@ -61,6 +61,11 @@ def agreement(study: str) -> dict[str, Any]:
     ------
     ConfigError
         If there is no such study, or it is not frozen.
+
+    Examples
+    --------
+    >>> found = agreement("v4-sweep")    # doctest: +SKIP
+    >>> [(row["method"], row["k"], row["ari_seeds"]) for row in found["partitions"]]    # doctest: +SKIP
     """
     require_frozen(study)
     names, order = _Names(), Names()
@@ -269,6 +274,10 @@ def null_recordings(study: str) -> list[dict[str, Any]]:
     ------
     ConfigError
         If the study is not frozen.
+
+    Examples
+    --------
+    >>> null_recordings("v4-sweep")    # doctest: +SKIP
     """
     require_frozen(study)
     columns = ("noise_drawn", "dispersion", "recorded_dispersion", "mean_response")

@@ -116,6 +116,10 @@ def label_sets(dataset: str | None = None) -> list[Row]:
     ----------
     dataset : str, optional
         Of one dataset alone.
+
+    Examples
+    --------
+    >>> label_sets()    # doctest: +SKIP
     """
     chosen = LabelSet & ({} if dataset is None else {"dataset": dataset})
     found = []

@@ -52,6 +52,10 @@ def choosing_study(study: str) -> str | None:
     ------
     ConfigError
         If there is no such study.
+
+    Examples
+    --------
+    >>> choosing_study("v4-sweep")    # doctest: +SKIP
     """
     require_study(study)
     for name in (study, register.selection_study_of(study)):
@@ -157,6 +161,10 @@ def selection_cost(study: str) -> dict[str, Any]:
         ``seconds_left``: what is not done yet, at the mean time of the jobs of this study that are, on one
         core; None before the first. ``types``: ``jobs``, ``done`` and ``seconds_left`` of the count of types, which
         every study asks for.
+
+    Examples
+    --------
+    >>> selection_cost("v4-sweep")    # doctest: +SKIP
     """
     tables = {
         KCriteria: asked_criteria(study),

@@ -52,6 +52,10 @@ def predictability(study: str) -> list[Row]:
     ------
     ConfigError
         If the study is not frozen.
+
+    Examples
+    --------
+    >>> [(row["method"], row["k"], row["omega2"]) for row in predictability("v4-sweep")]    # doctest: +SKIP
     """
     require_frozen(study)
     names = {int(row["covariate_set_id"]): row["covariate_set"] for row in CovariateSet.to_dicts()}
@@ -120,6 +124,10 @@ def confounds(study: str) -> list[Row]:
     ------
     ConfigError
         If the study is not frozen.
+
+    Examples
+    --------
+    >>> [(row["method"], row["k"], row["ami_animal"]) for row in confounds("v4-sweep")]    # doctest: +SKIP
     """
     require_frozen(study)
     asked = asked_members(study)
@@ -178,6 +186,11 @@ def population_tests(study: str, group: Mapping[str, Any]) -> list[Row]:
     ------
     ConfigError
         If the study is not frozen.
+
+    Examples
+    --------
+    >>> from decortex_schemas import queries    # doctest: +SKIP
+    >>> population_tests("v4-sweep", queries.reference("v4-sweep"))    # doctest: +SKIP
     """
     require_frozen(study)
     names = {int(row["covariate_set_id"]): row["covariate_set"] for row in CovariateSet.to_dicts()}
@@ -217,6 +230,10 @@ def recordings(study: str) -> list[Row]:
         ``dataset``, ``n_neurons``, ``n_recorded`` (neurons with a mean response), ``mean_response``, ``reliability``
         (Spearman-Brown, mean over ``n_reliability`` neurons that have it), ``n_test_images``, ``n_shared_images`` (test
         images that some session shows for training or validation too).
+
+    Examples
+    --------
+    >>> [row["n_neurons"] for row in recordings("v4-sweep")]    # doctest: +SKIP
     """
     asked = RecordingSummary & (Study.Model & {"study": study}).proj()
     rows = []

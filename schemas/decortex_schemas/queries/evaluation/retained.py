@@ -50,6 +50,10 @@ def price(study: str) -> list[Row]:
     ------
     ConfigError
         If the study is not frozen.
+
+    Examples
+    --------
+    >>> [(row["finetune"], row["difference"]) for row in price("v4-sweep")]    # doctest: +SKIP
     """
     require_frozen(study)
     label = Names()
@@ -108,6 +112,11 @@ def improvement(study: str) -> dict[str, list[Row]]:
     ------
     ConfigError
         If the study is not frozen.
+
+    Examples
+    --------
+    >>> rows = improvement("v4-sweep")["summary"]    # doctest: +SKIP
+    >>> [(row["finetune"], row["ari_networks_change"]) for row in rows]    # doctest: +SKIP
     """
     require_frozen(study)
     tuned = DECFinetune.proj("share_changed") * FinetuneSpec.proj("kind") & asked_members(study)
@@ -178,6 +187,10 @@ def front(study: str) -> list[Row]:
     ------
     ConfigError
         If the study is not frozen.
+
+    Examples
+    --------
+    >>> [row["finetune"] for row in front("v4-sweep") if row["on_front"]]    # doctest: +SKIP
     """
     require_frozen(study)
     label = Names()

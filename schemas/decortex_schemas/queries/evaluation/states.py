@@ -144,7 +144,12 @@ def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
 
 @one_at_a_time
 def has_states(study: str) -> bool:
-    """Whether the states of a study's networks are clustered afresh, and the study of them is frozen."""
+    """Whether the states of a study's networks are clustered afresh, and the study of them is frozen.
+
+    Examples
+    --------
+    >>> has_states("v4-sweep")    # doctest: +SKIP
+    """
     return bool(len(FrozenStudy.proj(states_study="study") & (StateStudy & {"study": study}).proj()))
 
 

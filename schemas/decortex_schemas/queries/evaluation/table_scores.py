@@ -29,6 +29,10 @@ def table_scores(study: str) -> list[Row]:
     ------
     ConfigError
         If there is no such study.
+
+    Examples
+    --------
+    >>> table_scores("v4-sweep")    # doctest: +SKIP
     """
     require_study(study)
     own = (*GROUP, "table_score")

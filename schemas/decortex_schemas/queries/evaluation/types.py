@@ -33,6 +33,10 @@ def types(study: str) -> list[dict[str, Any]]:
     ------
     ConfigError
         If there is no such study.
+
+    Examples
+    --------
+    >>> [(row["status"], row["n_types"]) for row in types("v4-sweep")]    # doctest: +SKIP
     """
     of_study = {"study": study}
     require_study(study)

@@ -46,6 +46,10 @@ def types_or_axes(study: str) -> list[dict[str, Any]]:
     ------
     ConfigError
         If there is no such study.
+
+    Examples
+    --------
+    >>> types_or_axes("v4-sweep")    # doctest: +SKIP
     """
     of_study = {"study": study}
     require_study(study)

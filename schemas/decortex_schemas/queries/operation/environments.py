@@ -26,7 +26,13 @@ _COLUMNS = ("git_commit", "dirty", "source_sha256", "decortex_version", *NUMERIC
 
 @one_at_a_time
 def environments(env_ids: list[int]) -> list[Row]:
-    """What computed some rows: commit, digest of the code, versions and processor, one row per environment."""
+    """What computed some rows: commit, digest of the code, versions and processor, one row per environment.
+
+    Examples
+    --------
+    >>> from decortex_schemas import queries    # doctest: +SKIP
+    >>> environments([one["env_id"] for one in queries.known_environments()])    # doctest: +SKIP
+    """
     asked = [{"env_id": env_id} for env_id in sorted(set(env_ids))]
     rows: list[Row] = (Environment & asked).proj(*_COLUMNS).to_dicts(order_by="env_id")
     return rows
@@ -50,6 +56,10 @@ def mixed_environments(study: str) -> list[Row]:
     ------
     ConfigError
         If the study is not frozen.
+
+    Examples
+    --------
+    >>> mixed_environments("v4-sweep")    # doctest: +SKIP
     """
     require_frozen(study)
     known = {int(row["env_id"]): row for row in Environment.proj(*_COLUMNS).to_dicts()}

@@ -35,6 +35,10 @@ def queue_state() -> list[Row]:
     """One row per computed table in chain order: ``done``, ``running``, ``failed``, ``waiting``, ``set_aside``.
 
     ``seconds_mean`` is the mean time of a row that is done, ``seconds_left`` that times what waits or runs.
+
+    Examples
+    --------
+    >>> [(row["table"], row["waiting"]) for row in queue_state()]    # doctest: +SKIP
     """
     found = []
     for table, (own, queue) in queue_names().items():
@@ -64,6 +68,10 @@ def workers() -> list[Row]:
     """Processes with a living lease, by the server's clock, and what they hold: table, key, seconds, database user.
 
     ``program`` says what each is: 'worker', 'scheduler', or nothing for others.
+
+    Examples
+    --------
+    >>> workers()    # doctest: +SKIP
     """
     alive = rows(
         "SELECT lease_id, host_name, process_id, program, started_at, "
@@ -98,7 +106,12 @@ def workers() -> list[Row]:
 
 
 def bin_seconds(hours: int) -> int:
-    """Width of a time bin of `throughput`."""
+    """Width of a time bin of `throughput`.
+
+    Examples
+    --------
+    >>> bin_seconds(24)    # doctest: +SKIP
+    """
     return max(60, hours * 3600 // BINS)
 
 
@@ -109,6 +122,10 @@ def throughput(*, hours: int) -> list[Row]:
     -------
     list of dict
         ``table``, ``start`` (UTC), ``n``.
+
+    Examples
+    --------
+    >>> throughput(hours=24)    # doctest: +SKIP
     """
     width = bin_seconds(hours)
     origin = "CAST('2000-01-01' AS DATETIME)"
@@ -123,7 +140,12 @@ def throughput(*, hours: int) -> list[Row]:
 
 
 def failures(table: str | None = None) -> list[Row]:
-    """Keys that ended in an error, the latest first: table, key, message, traceback, when, where."""
+    """Keys that ended in an error, the latest first: table, key, message, traceback, when, where.
+
+    Examples
+    --------
+    >>> failures("Clustering")    # doctest: +SKIP
+    """
     found = []
     for name, (_, queue) in queue_names().items():
         if table not in (None, name):

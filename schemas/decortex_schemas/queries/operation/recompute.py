@@ -86,6 +86,11 @@ def recompute(table_name: str, key: Mapping[str, Any]) -> Recomputed:
     ------
     ConfigError
         If the table is unknown, or the key does not name exactly one row.
+
+    Examples
+    --------
+    >>> key = {"dataset": "v4", "method": "kmeans", "k": 3, "model_seed": 0, "seed": 0}    # doctest: +SKIP
+    >>> recompute("Clustering", key)    # doctest: +SKIP
     """
     table, whole = whole_key(table_name, dict(key))
     instance: Any = table()

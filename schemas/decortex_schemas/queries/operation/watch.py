@@ -47,6 +47,10 @@ def watched() -> dict[str, Any]:
         ``rows_last_hour`` and ``oldest_waiting_seconds`` (None where nothing waits). ``processes`` with a living
         lease, ``heartbeat_age_seconds`` of the youngest lease (None where there never was one), ``database_bytes``,
         ``data_folder`` of the server, as it calls it.
+
+    Examples
+    --------
+    >>> sorted(watched())    # doctest: +SKIP
     """
     tables = []
     for table, (own, queue) in queue_names().items():
@@ -96,14 +100,24 @@ def store_path() -> str | None:
 
 
 def schema_version() -> int:
-    """Version of the tables that the database records."""
+    """Version of the tables that the database records.
+
+    Examples
+    --------
+    >>> schema_version()    # doctest: +SKIP
+    """
     return int(
         rows(f"SELECT MAX(version) AS version FROM `{database_name()}`.`#schema_version`")[0]["version"]
     )
 
 
 def known_environments() -> list[Row]:
-    """Environments that computed rows, the oldest first: ``env_id``, ``env_hash``, ``decortex_version``."""
+    """Environments that computed rows, the oldest first: ``env_id``, ``env_hash``, ``decortex_version``.
+
+    Examples
+    --------
+    >>> known_environments()    # doctest: +SKIP
+    """
     return rows(f"SELECT env_id, env_hash, decortex_version FROM {name_of(Environment)} ORDER BY env_id")
 
 

@@ -38,6 +38,10 @@ def neurons(dataset: str) -> dict[str, NDArray[Any]]:
     """Every neuron of a dataset, one array per column of `Dataset.Neuron`, in its order.
 
     Positions are micrometres, NaN where nobody knows them; ``true_type`` is -1 where nobody does.
+
+    Examples
+    --------
+    >>> sorted(neurons("v4"))    # doctest: +SKIP
     """
     found = rows(
         f"SELECT {', '.join(NEURON)} FROM {name_of(Dataset.Neuron)} WHERE dataset = %s ORDER BY neuron_idx",
@@ -65,6 +69,11 @@ def labels(key: Mapping[str, Any]) -> NDArray[np.int16]:
     ------
     ConfigError
         If there is no such partition.
+
+    Examples
+    --------
+    >>> from decortex_schemas import queries    # doctest: +SKIP
+    >>> labels(queries.partitions("v4-sweep")[0]["key"])    # doctest: +SKIP
     """
     on = " AND ".join(f"c.{name} = d.{name}" for name in START)
     found = rows(
@@ -85,7 +94,13 @@ def _said(key: Mapping[str, Any]) -> str:
 
 
 def exists(key: Mapping[str, Any]) -> bool:
-    """Whether a partition is computed."""
+    """Whether a partition is computed.
+
+    Examples
+    --------
+    >>> from decortex_schemas import queries    # doctest: +SKIP
+    >>> exists(queries.partitions("v4-sweep")[0]["key"])    # doctest: +SKIP
+    """
     return bool(rows(f"SELECT 1 FROM {name_of(DECFinetune)} WHERE {_where(PARTITION)}", dict(key)))
 
 
@@ -93,6 +108,11 @@ def scores(key: Mapping[str, Any]) -> NDArray[np.float64] | None:
     """Every neuron's test correlation under the partition's own network; None if it was not scored.
 
     The network is the fine-tuned one where the partition is of a fine-tuning.
+
+    Examples
+    --------
+    >>> from decortex_schemas import queries    # doctest: +SKIP
+    >>> scores(queries.partitions("v4-sweep")[0]["key"])    # doctest: +SKIP
     """
     values = {**key, "tier": MAIN_TIER, "metric": MAIN_METRIC}
     found = rows(
@@ -110,7 +130,13 @@ def scores(key: Mapping[str, Any]) -> NDArray[np.float64] | None:
 
 
 def clusters(key: Mapping[str, Any]) -> list[Row]:
-    """Clusters of a partition before fine-tuning: size, share, spread and centre in the embedding."""
+    """Clusters of a partition before fine-tuning: size, share, spread and centre in the embedding.
+
+    Examples
+    --------
+    >>> from decortex_schemas import queries    # doctest: +SKIP
+    >>> clusters(queries.partitions("v4-sweep")[0]["key"])    # doctest: +SKIP
+    """
     return [
         {**row, "centre": np.asarray(array(row["centre"]), dtype=np.float64).ravel()}
         for row in rows(
@@ -122,7 +148,13 @@ def clusters(key: Mapping[str, Any]) -> list[Row]:
 
 
 def performance_by_cluster(key: Mapping[str, Any]) -> Row | None:
-    """Is performance tied to cluster? The row of `ClusterPerformance` with its ``clusters`` and ``pairs``."""
+    """Is performance tied to cluster? The row of `ClusterPerformance` with its ``clusters`` and ``pairs``.
+
+    Examples
+    --------
+    >>> from decortex_schemas import queries    # doctest: +SKIP
+    >>> performance_by_cluster(queries.partitions("v4-sweep")[0]["key"])    # doctest: +SKIP
+    """
     values = {**key, "metric": MAIN_METRIC}
     where = _where((*PARTITION, "metric"))
     found = rows(f"SELECT * FROM {name_of(ClusterPerformance)} WHERE {where}", values)
@@ -147,6 +179,12 @@ def finetuning(key: Mapping[str, Any]) -> Row | None:
     ``heads`` are further numbers of clusters that were trained beside its own.
 
     ``price`` is the row of `RetainedPerformance` with its ``clusters``; None where there is none.
+
+    Examples
+    --------
+    >>> from decortex_schemas import queries    # doctest: +SKIP
+    >>> tuned = [row for row in queries.partitions("v4-sweep") if row["finetune"] != "none"]    # doctest: +SKIP
+    >>> finetuning(tuned[0]["key"])    # doctest: +SKIP
     """
     light = (
         "finetune_status, stop_reason, n_epochs, kept_epoch, share_changed, beta, mean_max_q_start, kl_start, "

@@ -43,6 +43,10 @@ def embeddings(study: str) -> list[dict[str, Any]]:
     ------
     ConfigError
         If there is no such study.
+
+    Examples
+    --------
+    >>> [row["key"] for row in embeddings("v4-sweep")]    # doctest: +SKIP
     """
     of_study = {"study": study}
     require_study(study)
@@ -63,7 +67,13 @@ def embeddings(study: str) -> list[dict[str, Any]]:
 
 @one_at_a_time
 def network_points(key: dict[str, Any]) -> Points:
-    """Read one embedding (``key`` of a row of `embeddings`, or of a partition of it)."""
+    """Read one embedding (``key`` of a row of `embeddings`, or of a partition of it).
+
+    Examples
+    --------
+    >>> from decortex_schemas import queries    # doctest: +SKIP
+    >>> network_points(queries.embeddings("v4-sweep")[0]["key"])    # doctest: +SKIP
+    """
     own = {name: key[name] for name in Embedding().primary_key}
     x = load_embedding(own)
     included = np.ones(len(x), dtype=bool)

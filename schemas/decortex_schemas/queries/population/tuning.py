@@ -64,6 +64,10 @@ def cluster_profiles(study: str, *, method: str, k: int) -> list[Row]:
     ------
     ConfigError
         If there is no such study, or nobody asked for the tuning of its networks.
+
+    Examples
+    --------
+    >>> cluster_profiles("v4-sweep", method="kmeans", k=3)    # doctest: +SKIP
     """
     of_study = {"study": study}
     require_study(study)
@@ -165,6 +169,10 @@ def first_partition(study: str, *, method: str | None = None, k: int | None = No
     ------
     ConfigError
         If there is no such study, method or K.
+
+    Examples
+    --------
+    >>> first_partition("v4-sweep")    # doctest: +SKIP
     """
     of_study = {"study": study}
     require_study(study)
@@ -194,6 +202,11 @@ def cluster_stimuli(key: Row) -> Row | None:
         ``confusion`` and ``exciting_responses``, float64 (n_clusters, n_clusters); ``shown``, float32 (n_clusters,
         n_shown, n_frames, height, width), and ``shown_responses``, float64 (n_clusters, n_shown): of the test stimuli,
         the best first; ``n_discriminated``; ``clusters``: the labels behind rows and columns.
+
+    Examples
+    --------
+    >>> from decortex_schemas import queries    # doctest: +SKIP
+    >>> cluster_stimuli(queries.partitions("v4-sweep")[0]["key"])    # doctest: +SKIP
     """
     at = {name: key[name] for name in Clustering().primary_key}
     rows = (ClusterStimuli & at).to_dicts()
@@ -224,6 +237,11 @@ def cluster_fields(key: Row) -> list[Row] | None:
         One per cluster: ``cluster``; ``temporal``, float64 (n_lags,), the mean over its neurons, each of unit length;
         ``separable``, their median; ``neuron``: index of the neuron with the largest field among them, and ``spatial``,
         float32 (height, width), that neuron's. ``neuron`` is None where no field differs from zero.
+
+    Examples
+    --------
+    >>> from decortex_schemas import queries    # doctest: +SKIP
+    >>> cluster_fields(queries.partitions("v4-sweep")[0]["key"])    # doctest: +SKIP
     """
     at = {name: key[name] for name in Clustering().primary_key}
     network = {name: key[name] for name in ("dataset", "model_spec_id", "model_seed")}

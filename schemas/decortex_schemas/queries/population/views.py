@@ -38,6 +38,10 @@ def views(study: str) -> list[dict[str, Any]]:
     ------
     ConfigError
         If there is no such study.
+
+    Examples
+    --------
+    >>> [(row["kind"], row["done"]) for row in views("v4-sweep")]    # doctest: +SKIP
     """
     require_study(study)
     of_study = {"study": study}
@@ -88,6 +92,12 @@ def view_points(key: dict[str, Any]) -> NDArray[np.float32]:
     ------
     ConfigError
         If the view is not drawn.
+
+    Examples
+    --------
+    >>> from decortex_schemas import queries    # doctest: +SKIP
+    >>> view = queries.views("v4-sweep")[0]    # doctest: +SKIP
+    >>> view_points(view)    # doctest: +SKIP
     """
     found = EmbeddingView & {name: key[name] for name in VIEW_KEY if name in key}
     if len(found) != 1:
