@@ -188,7 +188,7 @@ def analyse(
     if len(fitted.excluded):
         first = str(table.ids[fitted.excluded.indices[0]])
         raise InputError(
-            f"{len(fitted.excluded)} neurons have no place in the embedding {embedding!r} (first: id {first!r},"
+            f"{len(fitted.excluded)} neurons are not in the embedding {embedding!r} (first: id {first!r},"
             f" {fitted.excluded.reasons[0]}). Leave them out, or take another embedding."
         )
     x = np.ascontiguousarray(fitted.apply(table.features), dtype=np.float64)

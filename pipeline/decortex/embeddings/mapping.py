@@ -215,7 +215,7 @@ def _excluded(x: FloatArray) -> Excluded:
 
 
 def _for_all(orientation: OrientationMap, n_neurons: int, excluded: Excluded) -> OrientationMap:
-    """Give the rows that no statistic uses a place among the turns; they are not turned."""
+    """Insert the rows that no statistic uses among the turns; they are not turned."""
     if orientation.turns is None:
         return orientation
     turns = np.zeros((n_neurons, orientation.n_orientations))

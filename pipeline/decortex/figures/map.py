@@ -70,7 +70,7 @@ def view_map(
     table = neurons.assign(x=numbers(neurons["x"]), y=numbers(neurons["y"]))
     placed = table[np.isfinite(table["x"]) & np.isfinite(table["y"])]
     if not len(placed):
-        raise InputError("no neuron has a place on this view; draw it from an embedding that holds some.")
+        raise InputError("no neuron has a position on this view; draw it from an embedding that holds some.")
     side = inches(width, ONE_COLUMN)
     height = min(side, 0.5 * (side + ONE_COLUMN))
     figure = new_figure(side, height, f"{title} (n = {len(placed)} neurons)".lstrip())

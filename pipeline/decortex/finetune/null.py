@@ -68,7 +68,7 @@ def draw_null(
 ) -> NullDraw:
     r"""Draw the responses that neurons without types would have given.
 
-    Each neuron keeps its place on the image, its unit of response and its mean expected response; its readout
+    Each neuron keeps its position on the image, its unit of response and its mean expected response; its readout
     features are those of a surrogate population. The response to every trial's image is drawn around the
     expectation :math:`\mu` of the changed network:
 

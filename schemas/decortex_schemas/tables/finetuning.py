@@ -258,7 +258,7 @@ class DECFinetune(Computation):
             return Made(untouched_row(labels, fit_status))
         if (labels < 0).any():
             raise InputError(
-                f"{int((labels < 0).sum())} neurons have no place in the embedding and cannot be fine-tuned; "
+                f"{int((labels < 0).sum())} neurons are not in the embedding and cannot be fine-tuned; "
                 "remove these neurons from the recordings, or train with a smaller feature_l1."
             )
         rotation = rotation_start(params, fitted, len(labels))

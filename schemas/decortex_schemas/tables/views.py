@@ -92,7 +92,7 @@ class EmbeddingView(Computation):
     def compute(
         self, key: dict[str, Any], sha256: str, order: str, excluded: dict[str, str], params: dict[str, Any]
     ) -> Made:
-        """Draw the neurons that have a place."""
+        """Draw the neurons that the embedding holds."""
         x = load_embedding(key)
         placed = np.setdiff1d(np.arange(len(x)), np.array([int(i) for i in excluded], dtype=np.int64))
         view = embeddings.draw_view(

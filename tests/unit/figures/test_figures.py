@@ -256,7 +256,7 @@ def test_a_map_places_neurons_and_says_what_it_is() -> None:
         figures.view_map(placed(), colour="session", label="session").axes[0].get_legend_handles_labels()[1]
     )
     assert names == ["s0", "s1"]
-    with pytest.raises(InputError, match="no neuron has a place"):
+    with pytest.raises(InputError, match="no neuron has a position"):
         figures.view_map(placed().assign(x=np.nan), colour="cluster", label="")
 
 

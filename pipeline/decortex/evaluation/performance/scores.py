@@ -68,7 +68,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Scores:
-    """One score for every neuron; a neuron keeps its place where the score is undefined.
+    """One score for every neuron; a neuron keeps its index where the score is undefined.
 
     Parameters
     ----------

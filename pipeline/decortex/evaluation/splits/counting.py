@@ -19,7 +19,7 @@ IntArray = NDArray[np.int64]
 
 @dataclass
 class CountedPrisms:
-    """Prisms of neighbouring centres, windows chosen on training neurons, places of all neurons."""
+    """Prisms of neighbouring centres, windows chosen on training neurons, positions of all neurons."""
 
     pairs: IntArray
     places: PrismPlaces

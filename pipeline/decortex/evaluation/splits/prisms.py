@@ -29,7 +29,7 @@ class PrismPlaces:
     Parameters
     ----------
     pair, neuron, bin : ndarray of int64, shape (n_entries,)
-        Index of the pair of centres, of the neuron, and of its place along the line.
+        Index of the pair of centres, of the neuron, and of its position along the line.
     n_pairs, n_neurons : int
         Of all pairs and neurons asked for.
     """

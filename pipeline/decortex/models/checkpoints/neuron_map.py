@@ -78,7 +78,7 @@ def score_mapped(
     tier : str
         'train', 'validation' or 'test'.
     session_of, index_of : ndarray, shape (n_network,)
-        The network's session of each neuron, and its place there.
+        The network's session of each neuron, and its index there.
     places : ndarray of int64, shape (n_network,)
         See `check_map`.
     skipped : int

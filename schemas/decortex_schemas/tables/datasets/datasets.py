@@ -77,7 +77,7 @@ class Dataset(dj.Manual):
         """
 
     class Neuron(dj.Part):
-        """One neuron; ``neuron_idx`` is its place in every per-neuron array."""
+        """One neuron; ``neuron_idx`` is its index in every per-neuron array."""
 
         definition = """
         -> master

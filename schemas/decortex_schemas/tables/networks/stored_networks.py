@@ -140,7 +140,7 @@ def score_foreign(
 def order_of(
     network: models.Network | checkpoints.BuiltNetwork,
 ) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
-    """Session of every neuron of a network, and its place there."""
+    """Session of every neuron of a network, and its index there."""
     counts = [own.stop - own.start for own in network.slices.values()]
     return (
         np.repeat(np.array(list(network.slices)), counts),

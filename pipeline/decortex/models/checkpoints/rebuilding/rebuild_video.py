@@ -58,7 +58,7 @@ def space_time_core(
     Raises
     ------
     CheckpointError
-        If a layer is of no kind that is known, or holds tensors that have no place here.
+        If a layer is of no kind that is known, or holds tensors that are unknown here.
     ConfigError
         If an option names more layers than there are, or does not fit its convolution.
     """
@@ -77,7 +77,7 @@ def space_time_core(
         config |= {"norm": "affine" if norm else "none", **options.of_layer(number, len(layers))}
         if left:
             raise CheckpointError(
-                f"layer {number} of the core holds {sorted(left)[:4]}, which have no place in a space-time layer here:"
+                f"layer {number} of the core holds {sorted(left)[:4]}, which a space-time layer here does not have:"
                 " its architecture is another; name a builder (docs/how-to/register-your-model.md)."
             )
         if not norm:  # a layer without a norm has a bias here, whether or not the original had one
@@ -124,7 +124,7 @@ def _layers(state: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
         match = _LAYER.match(key)
         if match is None:
             raise CheckpointError(
-                f"the core holds {key!r}, which has no place in a stack of space-time layers: its architecture is"
+                f"the core holds {key!r}, which a stack of space-time layers does not have: its architecture is"
                 " another; name a builder (docs/how-to/register-your-model.md)."
             )
         number = int(match["layer"])
