@@ -72,7 +72,7 @@ def p_value(value: float | None) -> str:
 
 _PLURALS = (
     "networks|epochs|keys|tables|pairs|partitions|neurons|clusters|packages|rows|criteria|answers|surrogates|animals|"
-    "sessions|units|lines|features"
+    "sessions|units|lines|features|curves|views"
 )
 _ONE = re.compile(rf"(?<![\d.,\u2009])1 ({_PLURALS})\b")
 

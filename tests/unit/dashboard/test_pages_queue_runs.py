@@ -206,6 +206,7 @@ def test_two_ticked_variants_show_their_maps_curves_and_scores() -> None:
     assert max(curve.marker.size) == curve.marker.size[1], "its own K is the large marker"
     boxes = panels["compare-performance"].figure.data
     assert len(boxes) == 2 * n_clusters
+    assert panels["compare-performance"].width == "half"
     one = router.view_of(
         runs, f"?pick={runs.token(rows[0])}", Lab(**{**lab.answers, "describe": rows[:1]})
     ).panels

@@ -6,6 +6,7 @@ from typing import Any
 
 from dashboard_lab import STUDY, Lab, text_of
 
+from decortex.columns import NULL_COLOURS
 from decortex_ops.dashboard import criteria_figure, router
 
 
@@ -88,6 +89,17 @@ def test_bands_and_intervals_are_the_rows() -> None:
     assert [trace.name for trace in figure.data if trace.showlegend] == ["null: gaussian", "null: copula"]
     marks = [trace for trace in figure.data if "alone" in str(trace.hovertemplate)]
     assert [mark.x[0] for mark in marks] == [4, 8]
+
+
+def test_ticks_stand_at_computed_counts_and_nulls_look_as_in_print() -> None:
+    figure = criteria_figure(selection(8), ["stability", "silhouette"])
+    assert list(figure.layout.xaxis.tickvals) == [4, 8]
+    assert list(figure.layout.xaxis2.tickvals) == [4, 8]
+    means = {trace.name: trace.line for trace in figure.data if (trace.name or "").startswith("null: ")}
+    assert {name: line.color for name, line in means.items()} == {
+        f"null: {kind}": NULL_COLOURS[kind] for kind in ("gaussian", "copula")
+    }
+    assert len({line.dash for line in means.values()}) == 2, "told apart in grey too"
 
 
 def test_the_csv_has_a_row_for_every_count_criterion_and_null() -> None:

@@ -14,6 +14,8 @@ from decortex_ops.dashboard.theme import INK, LINE, MUTED, OKABE_ITO, figure, pl
 # Null models, and their colours in every figure.
 NULLS = NULL_COLOURS
 _COLUMNS = 3
+# Told apart in grey too; the same as in print.
+_DASHES = {"gaussian": "solid", "t": "dash", "permuted": "dot", "copula": "dashdot"}
 
 
 def criteria_figure(one: Mapping[str, Any], shown: Sequence[str]) -> go.Figure:
@@ -54,6 +56,9 @@ def criteria_figure(one: Mapping[str, Any], shown: Sequence[str]) -> go.Figure:
             "title": {"text": "K" if last else "", "font": {"color": MUTED, "size": 12}},
             "gridcolor": LINE,
             "zeroline": False,
+            # Ticks at K that were computed, and only there.
+            "tickmode": "array",
+            "tickvals": [count["k"] for count in one["counts"]],
         }
     # All at once: plotly checks the whole figure anew at every call.
     made.add_traces(traces, rows=[row for row, _ in places], cols=[column for _, column in places])
@@ -143,7 +148,7 @@ def null_band(one: Mapping[str, Any], name: str, kind: str, *, show_legend: bool
             y=[n["null_mean"] for _, n in points],
             mode="lines",
             legendgroup=kind,
-            line={"color": colour, "width": 1.2, "dash": "dash"},
+            line={"color": colour, "width": 1.4, "dash": _DASHES[kind]},
             name=f"null: {kind}",
             showlegend=show_legend,
             customdata=[[n["z"], n["p"], n["n_surrogates"]] for _, n in points],

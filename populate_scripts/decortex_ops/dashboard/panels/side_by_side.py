@@ -28,6 +28,7 @@ from decortex_schemas.queries import PARTITION
 
 _EMBEDDING = ("dataset", "model_spec_id", "model_seed", "embedding_spec_id")
 _FAMILY = ("dataset", "model_spec_id", "embedding_spec_id")
+_MOST_IN_HALF = 3  # titles of more partitions run into each other on half a page
 _MOST_POINTS = 4000  # a map; more are drawn on the page Map
 
 
@@ -219,7 +220,7 @@ def scores_panel(
         empty=None
         if known
         else Empty("No network of these has scores on test trials.", "decortex results STUDY"),
-        width="half",
+        width="half" if len(known) <= _MOST_IN_HALF else "full",
     )
 
 
