@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from programs import run_program
 
 from decortex.errors import OperationError
 from decortex.finetune import FinetuneConfig, RotationStart, continue_training, finetune
@@ -200,28 +199,12 @@ def test_stale_states_go_by_age(tmp_path):
     assert discard_stale(tmp_path / "absent", max_age_days=30) == 0
 
 
-CHILD = """
-import os, signal, sys, torch
-from decortex.models.network import Network
-from decortex.models.training.resume import StateFile
-from decortex.models.training.loop import fit_network
-torch.set_num_threads(1)
-network, recordings, schedule = torch.load(sys.argv[1], weights_only=False)
-def kill(record):
-    if record.epoch == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-fit_network(network, recordings, schedule, seed=0, progress=kill, state=StateFile(sys.argv[2], 'run'), device='cpu')
-"""
-
-
 def test_a_killed_process_leaves_a_state_that_the_next_one_takes_up(
     network, recordings, rich, tmp_path: Path
 ):
     torch.save((network, recordings, rich), tmp_path / "inputs.pt")
     expected = fit_network(copy.deepcopy(network), recordings, rich, seed=0, device="cpu")
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(tmp_path / "inputs.pt"), str(tmp_path / "s")], check=False
-    )
+    done = run_program("killed_training", str(tmp_path / "inputs.pt"), str(tmp_path / "s"), check=False)
     assert done.returncode == -signal.SIGKILL
     seen = []
     found = fit_network(

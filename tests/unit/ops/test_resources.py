@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
-PARENT = """
-import subprocess, sys
-held = bytearray(2**29)
-held[:: 2**12] = b"1" * len(held[:: 2**12])
-child = "from decortex_ops.workers.resources import own_memory; print(own_memory())"
-print(subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=True).stdout)
-"""
+from programs import run_program
 
 
 def test_the_memory_of_the_process_that_started_a_worker_is_not_its_own() -> None:
-    held = subprocess.run([sys.executable, "-c", PARENT], capture_output=True, text=True, check=True).stdout
+    held = run_program("memory_of_a_child").stdout
     assert 0 < int(held) < 2**29
