@@ -13,6 +13,7 @@ from decortex.data import SimulationConfig
 from decortex.errors import ConfigError, InputError
 from decortex.evaluation import agreement
 from decortex.evaluation.nulls import excess_over_null
+from decortex_ops.cli import main
 from decortex_ops.workers import sweep, work
 from decortex_schemas import queries
 from decortex_schemas.register import declare_plan
@@ -111,6 +112,34 @@ def test_communities_are_those_of_the_members_by_method_and_over_all(frozen: str
     assert shown[0]["ari_communities"] == pytest.approx(members.mean())
     assert shown[0]["ari_communities_min"] == pytest.approx(members.min())
     assert len(PooledCoAssociation.Member & {"study": frozen}) == 12
+
+
+@pytest.mark.parametrize(
+    ("part", "column", "sentence"),
+    [
+        ("geometry", "rdm_correlation", "distances between neurons correlate"),
+        ("communities", "n_communities", "Communities of"),
+    ],
+)
+def test_the_command_prints_them(
+    frozen: str,
+    part: str,
+    column: str,
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def printed(*words: str) -> str:
+        monkeypatch.setattr("sys.argv", ["decortex", "agreement", frozen, *words])
+        with pytest.raises(SystemExit):
+            main()
+        return capsys.readouterr().out
+
+    assert column in printed("--csv", "--part", part).splitlines()[0]
+    alone, whole = printed("--part", part), printed()
+    for text in (alone, whole):
+        assert sentence in text
+        assert text.index(sentence) < text.index(column)
 
 
 def test_a_second_number_of_draws_is_refused(frozen: str) -> None:

@@ -6,12 +6,18 @@ from typing import Annotated
 
 import typer
 
-from decortex_ops.cli.legends import AGREEMENT, answer_of, print_legend, say_answer
+from decortex_ops.cli.legends import AGREEMENT, answer_of, print_legend, say, say_answer
 from decortex_ops.cli.output import CsvFlag, JsonFlag, choose_part, out, print_rows, said_plainly
 from decortex_ops.cli.read.one_part import print_part, shared_sentence
 from decortex_ops.cli.read.results import construction_lines, say_construction
 from decortex_ops.cli.session import open_to_read
-from decortex_ops.reports import SHARED_COLUMNS
+from decortex_ops.reports import (
+    COMMUNITY_COLUMNS,
+    GEOMETRY_COLUMNS,
+    SHARED_COLUMNS,
+    communities_sentence,
+    geometry_sentence,
+)
 
 PARTITION_COLUMNS = (
     "method",
@@ -96,6 +102,8 @@ AGREEMENT_PARTS = {
     "subsamples": (SUBSAMPLE_COLUMNS, "between subsamples of 80 % of the neurons"),
     "methods": (METHOD_COLUMNS, "between methods, on the same network and on different ones"),
     "models": (MODEL_COLUMNS, "between networks of different specifications"),
+    "geometry": (GEOMETRY_COLUMNS, "distances between neurons, in one network and another"),
+    "communities": (COMMUNITY_COLUMNS, "communities of neurons that share clusters more often than chance"),
     "shared": (
         SHARED_COLUMNS,
         "labellings that all networks support (TURTLE), beside the vote of every method",
@@ -103,7 +111,15 @@ AGREEMENT_PARTS = {
     "nulls": (NULL_COLUMNS, "fine-tuning against the same fine-tuning of surrogates without types"),
 }
 NOTHING_COMPARED = "nothing compared yet; `decortex work` does once the scheduler has queued it"
+# Tables that say something beside the answer of the study.
+SENTENCES = {
+    "geometry": geometry_sentence,
+    "communities": communities_sentence,
+    "shared": shared_sentence,
+}
 NOT_ASKED = {
+    "geometry": "networks' arrangements of the neurons are not compared yet; it takes two networks or more",
+    "communities": 'no communities: a plan asks for them with "communities" (docs/science/geometry.md)',
     "shared": 'no shared labelling: a plan asks for it with "shared_labelling" (docs/science/shared-labelling.md)',
     "nulls": 'no fine-tuned surrogates: a plan asks for them with "finetuned_null" (docs/science/nulls.md)',
 }
@@ -136,7 +152,7 @@ def agreement(
         return
     if part is not None:
         columns, title = AGREEMENT_PARTS[part]
-        sentence = shared_sentence(rows) if part == "shared" and rows else answer_of(study, AGREEMENT)
+        sentence = SENTENCES[part](rows) if part in SENTENCES and rows else answer_of(study, AGREEMENT)
         empty = NOT_ASKED.get(part, NOTHING_COMPARED)
         told = construction_lines(study)
         print_part(sentence, rows, columns, title=f"study {study}: {title}", empty=empty, notes=told)
@@ -153,6 +169,8 @@ def agreement(
     for name in shown[1:]:
         columns, title = AGREEMENT_PARTS[name]
         out.print()
+        if name in SENTENCES:
+            say(SENTENCES[name](found[name]))
         print_rows(found[name], columns, title=title)
     print_legend(*(AGREEMENT_PARTS[name][0] for name in shown))
 
