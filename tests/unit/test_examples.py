@@ -25,13 +25,30 @@ FACES = (
     "decortex.evaluation.selection",
     "decortex.evaluation.splits",
     "decortex.evaluation.types_or_axes",
+    "decortex.analysis",
+    "decortex.data.tables",
+    "decortex.figures",
+    "decortex.finetune",
+    "decortex.tuning",
 )
-# Parts of a larger computation whose arguments are results of other functions: their callers show an example.
+# Parts of a larger computation, whose callers show an example; what takes a network, recordings, a file or rows of a
+# study.
 PARTS = {
-    "decortex.clustering": {"exchanged_centres", "screened_starts"},
-    "decortex.evaluation.performance": {"reliability_of"},
-    "decortex.evaluation.assignment": {"cluster_distances"},
-    "decortex.evaluation.labels": {"decode_clusters", "decode_labels", "read_label_rows"},
+    "decortex.clustering": {
+        "exchanged_centres",
+        "screened_starts",
+    },
+    "decortex.evaluation.performance": {
+        "reliability_of",
+    },
+    "decortex.evaluation.assignment": {
+        "cluster_distances",
+    },
+    "decortex.evaluation.labels": {
+        "decode_clusters",
+        "decode_labels",
+        "read_label_rows",
+    },
     "decortex.evaluation.association": {
         "adjusted_effect",
         "chance_bound",
@@ -39,7 +56,9 @@ PARTS = {
         "freedman_lane_null",
         "studentised_null",
     },
-    "decortex.evaluation.nulls": {"off_zero"},
+    "decortex.evaluation.nulls": {
+        "off_zero",
+    },
     "decortex.evaluation.selection": {
         "count_criteria",
         "decide_k",
@@ -61,6 +80,46 @@ PARTS = {
         "held_out_errors",
         "indicators",
         "what_is_added",
+    },
+    "decortex.analysis": {
+        "summarise",
+    },
+    "decortex.data.tables": {
+        "neuron_table",
+        "read_text_table",
+    },
+    "decortex.figures": {
+        "agreement_front",
+        "agreement_map",
+        "cluster_stimuli",
+        "figure_bytes",
+        "finetuned_nulls",
+        "k_criteria",
+        "loss_curves",
+        "paired_change",
+        "performance_by_cluster",
+        "study_summary",
+        "surrogate_values",
+        "view_map",
+    },
+    "decortex.finetune": {
+        "build_term",
+        "choose_noise",
+        "compare_states",
+        "continue_training",
+        "draw_null",
+        "embed",
+        "finetune",
+        "null_recordings",
+        "readout_on_core",
+        "recorded_dispersion",
+        "surrogate_network",
+    },
+    "decortex.tuning": {
+        "aligned_features",
+        "discriminative_stimuli",
+        "exciting_among",
+        "linear_fields",
     },
 }
 

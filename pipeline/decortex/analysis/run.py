@@ -272,7 +272,13 @@ def summarise(
 
 
 def chosen_k(n_types: int | None, *, asked: int | None, n_neurons: int) -> tuple[int, KFrom]:
-    """Number of clusters to show, and where it comes from; the default leaves two neurons per cluster."""
+    """Number of clusters to show, and where it comes from; the default leaves two neurons per cluster.
+
+    Examples
+    --------
+    >>> chosen_k(None, asked=4, n_neurons=100)
+    (4, 'asked')
+    """
     if asked is not None:
         return asked, "asked"
     if n_types is not None and n_types > 1:
@@ -281,7 +287,16 @@ def chosen_k(n_types: int | None, *, asked: int | None, n_neurons: int) -> tuple
 
 
 def animals_to_hold_out(table: NeuronTable) -> NDArray[np.str_] | None:
-    """Animals (else sessions) of the neurons where there are several; None: neurons are held out."""
+    """Animals (else sessions) of the neurons where there are several; None: neurons are held out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from decortex.data.tables import neuron_table
+    >>> table = neuron_table(np.eye(4), animals=["a", "a", "b", "b"])
+    >>> animals_to_hold_out(table).tolist()
+    ['a', 'a', 'b', 'b']
+    """
     groups = table.animals if table.animals is not None else table.sessions
     return groups if groups is not None and len(np.unique(groups)) > 1 else None
 

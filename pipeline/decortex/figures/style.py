@@ -34,7 +34,13 @@ NULL_DASHES = {"gaussian": "-", "t": "--", "permuted": ":", "copula": "-."}
 
 
 def cluster_colour(cluster: int) -> str:
-    """Colour of a cluster, the same in every figure; -1 (no cluster) is grey. Colours repeat after seven."""
+    """Colour of a cluster, the same in every figure; -1 (no cluster) is grey. Colours repeat after seven.
+
+    Examples
+    --------
+    >>> cluster_colour(0) == cluster_colour(7)
+    True
+    """
     return GREY if cluster < 0 else CLUSTER_COLOURS[cluster % len(CLUSTER_COLOURS)]
 
 
@@ -45,7 +51,13 @@ def cluster_marker(cluster: int) -> str:
 
 
 def colours_of(names: Iterable[str]) -> dict[str, str]:
-    """One colour a name, by the order in which the names first come."""
+    """One colour a name, by the order in which the names first come.
+
+    Examples
+    --------
+    >>> list(colours_of(["kmeans", "gmm", "kmeans"]))
+    ['kmeans', 'gmm']
+    """
     return {name: CLUSTER_COLOURS[i % len(CLUSTER_COLOURS)] for i, name in enumerate(dict.fromkeys(names))}
 
 

@@ -143,6 +143,13 @@ def draw_responses(
     -------
     ndarray of float32, shape (n_trials, n_neurons)
         Not negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> draw_responses(np.full((2, 3), 4.0), np.ones(3), "poisson", rng).shape
+    (2, 3)
     """
     if noise == "poisson":
         return rng.poisson(expected).astype(np.float32)

@@ -101,6 +101,14 @@ def cluster_state(
         What it is a state of.
     n_clusters, seed : int
         K, and the seed of the starts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.r_[np.zeros((5, 2)), np.ones((5, 2))] + np.linspace(0, 0.1, 10)[:, None]
+    >>> found = cluster_state(x, {"kmeans": ("kmeans", {})}, state="start", n_clusters=2, seed=0)
+    >>> found[0].labels.tolist()
+    [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]
     """
     placed = np.isfinite(points).all(axis=1)
     found = []

@@ -222,7 +222,13 @@ class ToyProblem:
 
 
 def toy_variants() -> dict[str, FinetuneConfig]:
-    """Return the variants that the toy problem compares, by name."""
+    """Return the variants that the toy problem compares, by name.
+
+    Examples
+    --------
+    >>> list(toy_variants())[:3]
+    ['december', 'dec_joint', 'dec_undetached']
+    """
     return {
         "december": FinetuneConfig(kind="december"),
         "dec_joint": FinetuneConfig(kind="dec_joint", tolerance=0.0),
@@ -231,7 +237,13 @@ def toy_variants() -> dict[str, FinetuneConfig]:
 
 
 def further_toy_variants() -> dict[str, FinetuneConfig]:
-    """Return variations of them, by name: targets, restarts, a rising beta, TELL, further heads."""
+    """Return variations of them, by name: targets, restarts, a rising beta, TELL, further heads.
+
+    Examples
+    --------
+    >>> len(further_toy_variants()) > 3
+    True
+    """
     return {
         "december, heads 4 and 8": FinetuneConfig(kind="december", heads=(4, 8)),
         "december, restart every 5": FinetuneConfig(kind="december", restart_every=5),
@@ -246,7 +258,13 @@ def further_toy_variants() -> dict[str, FinetuneConfig]:
 
 
 def dying_toy_variants() -> dict[str, FinetuneConfig]:
-    """Return variants that start from more clusters than there are types, by name."""
+    """Return variants that start from more clusters than there are types, by name.
+
+    Examples
+    --------
+    >>> list(dying_toy_variants())[:2]
+    ['december', 'december, clusters may die']
+    """
     dying = FinetuneConfig(kind="december", learn_weights=True, annihilation=1.0)
     return {"december": FinetuneConfig(kind="december"), "december, clusters may die": dying}
 

@@ -149,7 +149,13 @@ def templates(config: RotationToyConfig) -> Tensor:
 
 
 def rotation_toy_variants() -> dict[str, FinetuneConfig]:
-    """Return the variants that the toy problem with orientations compares, by name."""
+    """Return the variants that the toy problem with orientations compares, by name.
+
+    Examples
+    --------
+    >>> list(rotation_toy_variants())[:2]
+    ['december', 'rotation_december']
+    """
     return {
         "december": FinetuneConfig(kind="december"),
         "rotation_december": FinetuneConfig(kind="rotation_december"),

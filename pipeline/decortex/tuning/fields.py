@@ -69,7 +69,14 @@ def linear_fields(network: Network, *, device: str = "auto") -> LinearFields:
 
 
 def separate(fields: NDArray[np.float32]) -> LinearFields:
-    """Split fields (n_neurons, n_lags, height, width) into space and time by their first singular vectors."""
+    """Split fields (n_neurons, n_lags, height, width) into space and time by their first singular vectors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> separate(np.ones((1, 3, 4, 4), np.float32)).spatial.shape
+    (1, 4, 4)
+    """
     n_neurons, n_lags, height, width = fields.shape
     left, values, right = np.linalg.svd(
         fields.reshape(n_neurons, n_lags, -1).astype(np.float64), full_matrices=False

@@ -186,6 +186,14 @@ def size_indices(patches: FloatArray, grey: FloatArray, radii: FloatArray) -> tu
         Response to grey.
     radii : ndarray, shape (n_radii,)
         Rising.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> patches, radii = np.array([[1.0], [4.0], [3.0]]), np.array([1.0, 2.0, 4.0])
+    >>> radius, suppression = size_indices(patches, np.array([0.0]), radii)
+    >>> (radius.tolist(), suppression.round(2).tolist())
+    ([2.0], [0.25])
     """
     rise = patches - grey
     best = rise.max(axis=0)
@@ -203,6 +211,12 @@ def sign_index(light: FloatArray, dark: FloatArray, grey: FloatArray) -> FloatAr
         Responses to spots on the neuron's centre.
     grey : ndarray, shape (n_neurons,)
         Response to grey.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sign_index(np.array([[3.0]]), np.array([[1.0]]), np.array([1.0])).tolist()
+    [1.0]
     """
     on = np.maximum((light - grey).max(axis=0), 0.0)
     off = np.maximum((dark - grey).max(axis=0), 0.0)

@@ -14,7 +14,14 @@ _EDGE = 1.0  # pixels over which a disc fades: a hard edge is an orientation of 
 
 
 def angles_of(config: TuningConfig) -> FloatArray:
-    """Directions of the wave vector in radians, [0, 2 pi), (n_angles,)."""
+    """Directions of the wave vector in radians, [0, 2 pi), (n_angles,).
+
+    Examples
+    --------
+    >>> from decortex.tuning import TuningConfig
+    >>> angles_of(TuningConfig(n_angles=4)).round(2).tolist()
+    [0.0, 1.57, 3.14, 4.71]
+    """
     angles: FloatArray = np.linspace(0.0, 2 * np.pi, config.n_angles, endpoint=False)
     return angles
 
@@ -26,6 +33,12 @@ def periods_of(config: TuningConfig, shape: tuple[int, int]) -> FloatArray:
     ------
     InputError
         If the image is too small for the shortest.
+
+    Examples
+    --------
+    >>> from decortex.tuning import TuningConfig
+    >>> periods_of(TuningConfig(n_periods=3, longest_period=12), (36, 36)).round(1).tolist()
+    [3.0, 6.0, 12.0]
     """
     longest = config.longest_period or min(shape) / 2
     if longest <= config.shortest_period:
@@ -37,7 +50,14 @@ def periods_of(config: TuningConfig, shape: tuple[int, int]) -> FloatArray:
 
 
 def radii_of(config: TuningConfig, shape: tuple[int, int]) -> FloatArray:
-    """Radii of patches and spots in pixels, rising to half the shorter side, (n_radii,)."""
+    """Radii of patches and spots in pixels, rising to half the shorter side, (n_radii,).
+
+    Examples
+    --------
+    >>> from decortex.tuning import TuningConfig
+    >>> radii_of(TuningConfig(n_radii=3), (36, 36)).round(1).tolist()
+    [1.5, 5.2, 18.0]
+    """
     largest = max(min(shape) / 2, 2 * config.smallest_radius)
     return np.geomspace(config.smallest_radius, largest, config.n_radii)
 
@@ -65,6 +85,12 @@ def gratings(
     Returns
     -------
     ndarray of float32, shape (n, height, width)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> gratings((8, 8), np.array([0.0]), np.array([4.0]), np.array([0.0])).shape
+    (1, 8, 8)
     """
     rows, columns = _offsets(shape, centre, len(angle))
     along = columns * np.cos(angle)[:, None, None] + rows * np.sin(angle)[:, None, None]
@@ -83,6 +109,12 @@ def discs(shape: tuple[int, int], centre: FloatArray, radius: FloatArray) -> NDA
         Row and column of each.
     radius : ndarray, shape (n,)
         Radius at half height, pixels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> discs((9, 9), np.array([[4.0, 4.0]]), np.array([2.0]))[0, 4].round(1).tolist()
+    [0.0, 0.0, 0.5, 1.0, 1.0, 1.0, 0.5, 0.0, 0.0]
     """
     rows, columns = _offsets(shape, centre, len(radius))
     distance = np.hypot(rows, columns)

@@ -110,6 +110,11 @@ def check_features_named(names: Sequence[str], path: Path) -> None:
     ------
     InputError
         Naming them and what to do.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> check_features_named(["depth", "width"], Path("cells.csv"))
     """
     unnamed = [name for name in names if _UNNAMED.fullmatch(name.strip())]
     if unnamed:

@@ -121,6 +121,7 @@ def choose_k(
 
     Examples
     --------
+    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> x = rng.standard_normal((120, 2)) + 12 * np.repeat([[0, 0], [1, 0]], 60, axis=0)
     >>> found = choose_k(x, counts=(2, 3), config=SelectionConfig(n_surrogates=2), n_init=1)
