@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 from sklearn.covariance import ledoit_wolf_shrinkage
 
+from decortex.evaluation.splits import principal_axes, whitener
+
 FloatArray = NDArray[np.float64]
 ValleyStatus = Literal["ok", "one_cluster", "zero_spread"]
 
@@ -116,11 +118,20 @@ def density_valleys(
     kept = np.flatnonzero(np.bincount(labels, minlength=len(centres)))
     if len(kept) < 2:
         return Valleys("one_cluster", (), len(kept), len(held_out))
-    whitener = _within_whitener(train - centres[labels])
-    if whitener is None:
+    residuals = train - centres[labels]
+    n_features = train.shape[1]
+    if len(train) < n_features:
+        # Lines and prisms between centres lie in what the training neurons span, and the map below keeps that apart
+        # from the rest: the same counts in as many coordinates as there are training neurons.
+        mean = train.mean(axis=0)
+        axes = principal_axes(train - mean)
+        residuals = residuals @ axes
+        train, held_out, centres = ((part - mean) @ axes for part in (train, held_out, centres))
+    to_unit = _within_whitener(residuals, n_features)
+    if to_unit is None:
         return Valleys("zero_spread", (), len(kept), len(held_out))
-    points = [part @ whitener for part in (train, held_out)]
-    middle = centres[kept] @ whitener
+    points = [part @ to_unit for part in (train, held_out)]
+    middle = centres[kept] @ to_unit
     pairs = []
     for i, j in _neighbours(middle, n_nearest):
         sides = [_along(part, middle, i, j) for part in points]
@@ -137,9 +148,10 @@ def density_valleys(
     return Valleys("ok", found, _n_groups(found, kept), len(held_out))
 
 
-def _within_whitener(residuals: FloatArray) -> FloatArray | None:
+def _within_whitener(residuals: FloatArray, n_features: int) -> FloatArray | None:
     """Map in which the clusters' shrunk pooled covariance is the identity: lines between centres separate best."""
-    n_features = residuals.shape[1]
+    if residuals.shape[1] < n_features:
+        return whitener(residuals, n_features)
     covariance = residuals.T @ residuals / len(residuals)
     scale = float(np.trace(covariance)) / n_features
     if not scale > 0:
@@ -147,8 +159,8 @@ def _within_whitener(residuals: FloatArray) -> FloatArray | None:
     shrinkage = 0.0 if n_features == 1 else float(ledoit_wolf_shrinkage(residuals, assume_centered=True))
     covariance = (1 - shrinkage) * covariance + max(shrinkage, 1e-6) * scale * np.eye(n_features)
     values, vectors = np.linalg.eigh(covariance)
-    whitener: FloatArray = vectors / np.sqrt(values)
-    return whitener
+    to_unit: FloatArray = vectors / np.sqrt(values)
+    return to_unit
 
 
 def _neighbours(centres: FloatArray, n_nearest: int) -> list[tuple[int, int]]:

@@ -19,7 +19,7 @@ from decortex.evaluation.splits.counting import (
 from decortex.evaluation.splits.evidence import KINDS, boundary, can_decide, valley_count, valley_p
 from decortex.evaluation.splits.folds import donor_codes, draw_folds, of_one_donor
 from decortex.evaluation.splits.joining import Grouping, Subclusters, groupings, over_cluster
-from decortex.evaluation.splits.preparation import prepare
+from decortex.evaluation.splits.preparation import Prepared, prepare
 from decortex.evaluation.splits.result import Level, Split, TypeCount
 from decortex.evaluation.splits.subclusters import nearest
 
@@ -134,7 +134,7 @@ def _count(points: FloatArray, codes: IntArray | None, seed: int, config: SplitC
     while n_repeats < config.n_repeats and (
         n_repeats == 0 or min(level.p for level in levels) <= config.futile_p
     ):
-        folds += _folds(ready.points, of_deciding, config, rng)
+        folds += _folds(ready, of_deciding, config, rng)
         n_repeats += 1
         if n_repeats in (1, config.n_repeats):
             levels = _levels(folds, of_deciding, n_repeats, config)
@@ -148,7 +148,7 @@ def _count(points: FloatArray, codes: IntArray | None, seed: int, config: SplitC
         return replace(none, status="none" if decidable else "undecided", levels=levels, n_repeats=n_repeats)
     n_types = passed[-1].n_types
     rng = np.random.default_rng([seed, 2])
-    joined = _joined(ready.points, config, rng)
+    joined = _joined(ready.points, config, rng, n_features=ready.n_features)
     usable = [levels_of for _, levels_of in joined if n_types in levels_of]
     chosen = min(usable, key=lambda levels_of: levels_of[n_types].p)
     groups = chosen[n_types].groups[nearest(ready.coordinates(points), chosen[n_types].subclusters.centres)]
@@ -172,33 +172,34 @@ def _count(points: FloatArray, codes: IntArray | None, seed: int, config: SplitC
 
 
 def _joined(
-    x: FloatArray, config: SplitConfig, rng: np.random.Generator
+    x: FloatArray, config: SplitConfig, rng: np.random.Generator, *, n_features: int
 ) -> list[tuple[Subclusters, dict[int, Grouping]]]:
     """Groupings of every number of subclusters that the neurons allow, the finest last."""
     found = []
     for k in sorted(set(config.subclusters)):
         if 2 <= k <= len(x) // config.min_per_subcluster:
-            fine = over_cluster(x, k, rng)
+            fine = over_cluster(x, k, rng, n_features=n_features)
             if fine is not None:
                 found.append((fine, groupings(x, fine, config.max_types, rng)))
     return found
 
 
 def _folds(
-    points: FloatArray, donors: IntArray | None, config: SplitConfig, rng: np.random.Generator
+    ready: Prepared, donors: IntArray | None, config: SplitConfig, rng: np.random.Generator
 ) -> Iterator[_Fold]:
     """Learn every fold of one repeat."""
+    points = ready.points
     fold_of = draw_folds(len(points), donors, config.n_folds, rng)
     for fold in range(int(fold_of.max()) + 1):
         training = fold_of != fold
-        joined = _joined(points[training], config, rng)
+        joined = _joined(points[training], config, rng, n_features=ready.n_features)
         levels: dict[int, Grouping] = {}
         for _, found in joined:
             for n_groups, grouping in found.items():
                 if n_groups not in levels or grouping.p < levels[n_groups].p:
                     levels[n_groups] = grouping
         root = joined[-1][0].whitener if joined else np.eye(points.shape[1])
-        yield _Fold(FoldData(points, training, points @ root, rng), levels)
+        yield _Fold(FoldData(points, training, points @ root, rng, ready.n_features), levels)
 
 
 def _levels(

@@ -73,12 +73,15 @@ class FoldData:
         All neurons whitened by the finest subclusters: long ones would take a bend for spread.
     rng : Generator
         Of the nodes of density paths.
+    n_features : int
+        Of the embedding, see `whitener`.
     """
 
     points: FloatArray
     training: NDArray[np.bool_]
     path_points: FloatArray
     rng: np.random.Generator
+    n_features: int
     held_out: IntArray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -103,7 +106,7 @@ def count_centres(data: FoldData, labels: IntArray, a: int, b: int) -> FloatArra
     member = np.zeros((len(x), n_groups))
     member[np.arange(len(x)), own] = 1.0
     centres = (member.T @ x) / sizes[:, None]
-    root = whitener(x - centres[own])
+    root = whitener(x - centres[own], data.n_features)
     if root is None or not ((centres[a] - centres[b]) ** 2).sum() > 0:
         return np.zeros((n_held_out, 2))
     prisms = counted_prisms(data.points @ root, centres @ root, np.array([[a, b]]), data.training)

@@ -35,12 +35,15 @@ class Subclusters:
         `x @ whitener` has unit covariance within subclusters.
     pairs : ndarray of int64, shape (n_pairs, 2)
         Neighbours.
+    n_features : int
+        Of the embedding: more than the axes of the neurons where these are few.
     """
 
     centres: FloatArray
     labels: IntArray
     whitener: FloatArray
     pairs: IntArray
+    n_features: int
 
 
 @dataclass(frozen=True)
@@ -64,15 +67,24 @@ class Grouping:
     p: float
 
 
-def over_cluster(x: FloatArray, n_subclusters: int, rng: np.random.Generator) -> Subclusters | None:
-    """k-means subclusters, or None where they have no spread or fewer neurons than asked for differ."""
+def over_cluster(
+    x: FloatArray, n_subclusters: int, rng: np.random.Generator, *, n_features: int | None = None
+) -> Subclusters | None:
+    """k-means subclusters, or None where they have no spread or fewer neurons than asked for differ.
+
+    Parameters
+    ----------
+    n_features : int, optional
+        Of the embedding, see `whitener`.
+    """
     centres, labels = kmeans(x, n_subclusters, rng)
     if len(np.unique(labels)) < n_subclusters:
         return None
-    root = whitener(x - centres[labels])
+    n_features = n_features or x.shape[1]
+    root = whitener(x - centres[labels], n_features)
     if root is None:
         return None
-    return Subclusters(centres, labels, root, gabriel_pairs(centres @ root))
+    return Subclusters(centres, labels, root, gabriel_pairs(centres @ root), n_features)
 
 
 def groupings(
@@ -156,7 +168,7 @@ def _cross_fitted(
     for fold in range(_INNER_FOLDS):
         fitted = inner != fold
         centres, labels = lloyd(x[fitted], found.centres, _WARM_ITERATIONS)
-        root = whitener(x[fitted] - centres[labels])
+        root = whitener(x[fitted] - centres[labels], found.n_features)
         if root is None:
             continue
         centres = centres @ root

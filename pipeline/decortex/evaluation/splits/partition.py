@@ -16,7 +16,7 @@ from decortex.evaluation.splits.config import SplitConfig
 from decortex.evaluation.splits.counting import FoldData, count_boundaries
 from decortex.evaluation.splits.evidence import KINDS, boundary, can_decide
 from decortex.evaluation.splits.folds import donor_codes, draw_folds, of_one_donor
-from decortex.evaluation.splits.preparation import prepare
+from decortex.evaluation.splits.preparation import Prepared, prepare
 from decortex.evaluation.splits.result import BoundaryStatus, GroupPair, PartitionTest
 from decortex.evaluation.splits.subclusters import kmeans, whitener
 from decortex.labels import check_labels
@@ -87,7 +87,7 @@ def split_test(
             held_out = fold_of == fold
             donor = np.zeros(int(held_out.sum()), dtype=int) if of_deciding is None else of_deciding[held_out]
             for at, counts in enumerate(
-                _fold_counts(ready.points, groups, ~held_out, pairs, config=config, rng=rng)
+                _fold_counts(ready, groups, ~held_out, pairs, config=config, rng=rng)
             ):
                 if counts is not None:
                     present[at] += 1
@@ -141,7 +141,7 @@ def _group_codes(labels: Any, n_neurons: int) -> tuple[tuple[int | str, ...], In
 
 
 def _fold_counts(
-    points: FloatArray,
+    ready: Prepared,
     groups: IntArray,
     training: NDArray[np.bool_],
     pairs: list[tuple[int, int]],
@@ -150,11 +150,12 @@ def _fold_counts(
     rng: np.random.Generator,
 ) -> Iterator[FloatArray | None]:
     """Held-out counts of every pair in one fold; None where a group has no training neurons."""
-    root = _whitener_within(points[training], groups[training], config, rng)
+    points = ready.points
+    root = whitener(_residuals_within(points[training], groups[training], config, rng), ready.n_features)
     if root is None:
         yield from (None for _ in pairs)
         return
-    data = FoldData(points, training, points @ root, rng)
+    data = FoldData(points, training, points @ root, rng, ready.n_features)
     # Groups without training neurons have no centre: the others are numbered anew.
     number = {int(group): index for index, group in enumerate(np.unique(groups[training]))}
     renumbered = np.array([number.get(int(group), -1) for group in groups])
@@ -165,10 +166,10 @@ def _fold_counts(
             yield None
 
 
-def _whitener_within(
+def _residuals_within(
     x: FloatArray, groups: IntArray, config: SplitConfig, rng: np.random.Generator
-) -> FloatArray | None:
-    """Whitening by k-means subclusters inside every group, in proportion to its size."""
+) -> FloatArray:
+    """Distance, feature by feature, from k-means subclusters inside every group, as many as its size allows."""
     most = max(config.subclusters)
     residuals = []
     for group in np.unique(groups):
@@ -176,7 +177,7 @@ def _whitener_within(
         k = int(min(round(most * len(own) / len(x)), len(own) // config.min_per_subcluster))
         found, labels = kmeans(own, max(k, 1), rng)
         residuals.append(own - found[labels])
-    return whitener(np.concatenate(residuals))
+    return np.concatenate(residuals)
 
 
 def _n_apart(joined: list[tuple[int, int]], n_groups: int) -> int:

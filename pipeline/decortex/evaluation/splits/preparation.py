@@ -24,14 +24,15 @@ class Prepared:
 
     Parameters
     ----------
-    points : ndarray, shape (n_deciding, n_features)
-        On their principal axes, centred.
+    points : ndarray, shape (n_deciding, n_axes)
+        On their principal axes, centred; n_axes is n_features, or n_deciding where that is smaller.
     deciding : ndarray of int64, shape (n_deciding,)
         Which neurons these are.
     set_aside : ndarray of int64
         Outliers among all neurons.
-    mean, axes : ndarray, shape (n_features,), (n_features, n_features)
-        `(x - mean) @ axes` are the coordinates of any other neuron.
+    mean, axes : ndarray, shape (n_features,), (n_features, n_axes)
+        `(x - mean) @ axes` are the coordinates of any other neuron; off these axes it is equally far from all that
+        decide.
     """
 
     points: FloatArray
@@ -39,6 +40,11 @@ class Prepared:
     set_aside: IntArray
     mean: FloatArray
     axes: FloatArray
+
+    @property
+    def n_features(self) -> int:
+        """Features of the embedding, more than axes where the neurons are fewer."""
+        return len(self.axes)
 
     def coordinates(self, x: FloatArray) -> FloatArray:
         """Any neurons on the principal axes of those that decide."""
@@ -52,7 +58,7 @@ def prepare(x: FloatArray, config: SplitConfig, rng: np.random.Generator) -> Pre
     Equal rows carry no density: one of each is kept. Of more than `max_neurons` a random sample decides. A neuron
     is set aside if its distance to the fifth neighbour lies beyond Q3 + 3 (Q3 - Q1) of its logarithm.
     """
-    _, first, same_as = np.unique(x, axis=0, return_index=True, return_inverse=True)
+    first, same_as = _distinct_rows(x)
     deciding = np.sort(first)
     if len(deciding) > config.max_neurons:
         deciding = np.sort(rng.choice(deciding, config.max_neurons, replace=False))
@@ -64,13 +70,45 @@ def prepare(x: FloatArray, config: SplitConfig, rng: np.random.Generator) -> Pre
     if fence is not None and len(deciding) < len(first):
         others = np.setdiff1d(first, deciding)
         aside[others] = _neighbour_distance(x[others] - mean, sample[~far] - mean, exclude_self=False) > fence
-    set_aside = np.flatnonzero(aside[first][same_as.reshape(-1)])
+    set_aside = np.flatnonzero(aside[first][same_as])
     kept = deciding[~far]
     mean = x[kept].mean(axis=0)
     centred = x[kept] - mean
-    _, vectors = np.linalg.eigh(centred.T @ centred)
-    axes = vectors[:, ::-1]
+    axes = principal_axes(centred)
     return Prepared(centred @ axes, kept, set_aside, mean, axes)
+
+
+def principal_axes(centred: FloatArray) -> FloatArray:
+    """Principal axes of centred neurons, the longest first; with fewer neurons than features, those that they span.
+
+    Parameters
+    ----------
+    centred : ndarray, shape (n_neurons, n_features)
+
+    Returns
+    -------
+    ndarray, shape (n_features, n_axes)
+        n_axes is the smaller of n_neurons and n_features: distances between neurons are the same on these axes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> principal_axes(np.array([[1.0, 1.0, 0.0], [-1.0, -1.0, 0.0]])).shape
+    (3, 2)
+    """
+    if len(centred) < centred.shape[1]:
+        spanned: FloatArray = np.linalg.svd(centred, full_matrices=False)[2].T
+        return spanned
+    axes: FloatArray = np.linalg.eigh(centred.T @ centred)[1][:, ::-1]
+    return axes
+
+
+def _distinct_rows(x: FloatArray) -> tuple[IntArray, IntArray]:
+    """First neuron of every group of equal rows, and the group of every neuron: rows compared as bytes."""
+    positive = np.ascontiguousarray(x + 0.0)  # -0 is 0
+    rows = positive.view(np.dtype((np.void, positive.itemsize * positive.shape[1]))).reshape(-1)
+    _, first, same_as = np.unique(rows, return_index=True, return_inverse=True)
+    return first, same_as.reshape(-1)
 
 
 def _outliers(x: FloatArray, config: SplitConfig) -> tuple[NDArray[np.bool_], float | None]:
