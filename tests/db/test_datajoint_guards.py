@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 import zlib
@@ -14,8 +15,11 @@ import numpy as np
 import pytest
 from datajoint import declare
 from datajoint.blob import pack, unpack
+from datajoint.heading import Heading
 from datajoint.jobs import Job
 from datajoint.settings import config as datajoint_config
+from datajoint.table import FreeTable
+from programs import run_program
 
 import decortex_schemas as schemas
 from decortex.errors import ConfigError, DatabaseError
@@ -80,22 +84,37 @@ def test_a_blob_expands_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_blob_that_would_fill_the_memory_is_refused_early() -> None:
     """2 GiB of zeros, whatever size it says it has."""
     engine = zlib.compressobj(9)
-    body = b"".join(engine.compress(bytes(2**24)) for _ in range(128)) + engine.flush()
-    code = (
-        "import resource, sys\n"
-        "resource.setrlimit(resource.RLIMIT_DATA, (2**31, 2**31))\n"
-        "import decortex_schemas.database.server.datajoint_guards as guards\n"
-        "guards.install()\n"
-        "guards.LARGEST_BLOB = 2**26\n"
-        "from datajoint.blob import unpack\n"
-        "try:\n"
-        "    unpack(sys.stdin.buffer.read())\n"
-        "except Exception as error:\n"
-        "    print(type(error).__name__, str(error)[:40])\n"
-    )
+    first, again = (engine.compress(bytes(2**24)) + engine.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    # What stands between two full flushes rests on nothing before; the checksum of n zeros is n modulo 65521, and 1.
+    body = first + 127 * again + engine.flush()[:-4] + struct.pack(">HH", 2**31 % 65521, 1)
     stored = b"ZL123\0" + (2**31).to_bytes(8, "little") + body
-    done = subprocess.run([sys.executable, "-c", code], input=stored, capture_output=True, check=True)
+    done = run_program("expand_a_blob", given=stored)
     assert done.stdout.startswith(b"DatabaseError a stored value of")
+
+
+def test_a_second_deletion_reads_no_columns_again(
+    database: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = schemas.Study & {"study": "nobody's"}
+    assert nothing.delete(prompt=False) == 0
+    read: list[str] = []
+    original = Heading._init_from_database
+
+    def counted(heading: Any) -> None:
+        read.append(heading.table_info["table_name"])
+        original(heading)
+
+    monkeypatch.setattr(Heading, "_init_from_database", counted)
+    assert nothing.delete(prompt=False) == 0
+    assert read == []
+    connection, name = schemas.schema.connection, f"`{schemas.schema.database}`.`scratch`"
+    connection.query(f"CREATE TABLE {name} (a INT PRIMARY KEY)")
+    try:
+        assert FreeTable(connection, name).heading.names == ["a"]
+        connection.query(f"ALTER TABLE {name} ADD COLUMN b INT")
+        assert FreeTable(connection, name).heading.names == ["a", "b"]
+    finally:
+        connection.query(f"DROP TABLE {name}")
 
 
 def test_a_blob_that_is_cut_off_is_refused() -> None:

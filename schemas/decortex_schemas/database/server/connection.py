@@ -20,6 +20,7 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
 _LOCKED = (3572, 1205)  # a row that another transaction holds, at once or after waiting
 _REFUSED = (1142, 1143, 1044)
 _HOURS_OF_A_BACKUP = 7 * 24
+_DEFINING = ("ALTER", "CREATE", "DROP", "RENAME")
 
 
 class LabConnection(dj.Connection):
@@ -30,6 +31,11 @@ class LabConnection(dj.Connection):
     """
 
     _user: str | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        # By full name of the table: columns as read from the server (`datajoint_guards`).
+        self.headings: dict[str, Any] = {}
+        super().__init__(*arguments, **options)
 
     def _build_connect_kwargs(self, use_tls: Any = None) -> dict[str, Any]:
         arguments: dict[str, Any] = super()._build_connect_kwargs(use_tls)
@@ -66,6 +72,8 @@ class LabConnection(dj.Connection):
         InputError
             If a value holds half a surrogate pair, as words of a command line that are not UTF-8 do.
         """
+        if query.lstrip().upper().startswith(_DEFINING):
+            self.headings.clear()
         try:
             return super().query(query, args, **options)
         except UnicodeEncodeError as error:

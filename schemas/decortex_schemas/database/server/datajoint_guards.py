@@ -21,6 +21,7 @@ from datajoint import blob, declare
 from datajoint.expression import QueryExpression  # type: ignore[import-untyped]
 from datajoint.jobs import Job  # type: ignore[import-untyped]
 from datajoint.settings import config as datajoint_config  # type: ignore[import-untyped]
+from datajoint.table import FreeTable  # type: ignore[import-untyped]
 
 from decortex.errors import ConfigError, DatabaseError
 
@@ -42,11 +43,13 @@ def install() -> None:
     Job._get_fk_derived_pk_attrs = _guarded_key
     vars(blob)["compression"][_COMPRESSED] = expand
     QueryExpression.to_arrays = whole_arrays
+    FreeTable.__init__ = _with_known_heading
 
 
 _compile = declare.compile_foreign_key
 _key_types = Job._get_fk_derived_pk_attrs
 _to_arrays = QueryExpression.to_arrays
+_free_table = FreeTable.__init__
 
 
 def _guarded_foreign_key(line: str, context: dict[str, Any], *rest: Any, **options: Any) -> Any:
@@ -75,6 +78,18 @@ def _guarded_key(jobs: Any) -> list[tuple[str, str]]:
                 "administrator restores the column's comment."
             )
     return found
+
+
+def _with_known_heading(table: Any, connection: Any, full_table_name: str) -> None:
+    """Read the columns of a table once per connection.
+
+    A deletion walks over every table that can rest on the rows, three times where it is counted and checked first, and
+    DataJoint asks the server seven questions about each at every step.
+    """
+    _free_table(table, connection, full_table_name)
+    known = getattr(connection, "headings", None)
+    if known is not None:
+        table._heading = known.setdefault(full_table_name, table._heading)
 
 
 def whole_arrays(expression: Any, *attrs: str, include_key: bool = False, **options: Any) -> Any:
