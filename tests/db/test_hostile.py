@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from small_lab import SMALL, plan_for
+from support.row_counts import row_counts
 
 import decortex_schemas as schemas
 from decortex.data.simulation import SimulationConfig
@@ -36,17 +37,6 @@ TEXTS = {
 }
 
 
-def tables() -> dict[str, int]:
-    """Rows of every table in the database."""
-    names = schema.connection.query(
-        "SELECT table_name FROM information_schema.tables WHERE table_schema = %s", args=(schema.database,)
-    ).fetchall()
-    return {
-        name: schema.connection.query(f"SELECT COUNT(*) FROM `{schema.database}`.`{name}`").fetchone()[0]
-        for (name,) in names
-    }
-
-
 def forget(study: str) -> None:
     """Delete a study by SQL: DataJoint's own delete takes a percent sign in a value for two."""
     query = schema.connection.query
@@ -63,9 +53,9 @@ def forget(study: str) -> None:
 @pytest.fixture
 def unharmed(lab: str) -> Iterator[dict[str, int]]:
     """Every table is there afterwards, with at least the rows it had."""
-    before = tables()
+    before = row_counts()
     yield before
-    after = tables()
+    after = row_counts()
     assert after.keys() == before.keys()
     assert {name for name in before if after[name] < before[name]} == set()
 
@@ -77,7 +67,7 @@ def test_a_name_stays_a_name(unharmed: dict[str, int], text: str) -> None:
         declare_plan(text, plan_for("small", counts=[2], seeds=[0], finetunings=[]))
     except DecortexError as error:
         assert 0 < len(str(error)) < 10_000  # noqa: PT017  (refused, or kept)
-        assert tables() == unharmed
+        assert row_counts() == unharmed
     else:
         assert len(schemas.Study & {"study": text}) == 1
         assert text in {row["study"] for row in queries.studies()}
@@ -113,4 +103,4 @@ def test_a_question_with_it_finds_nothing_and_does_nothing(
     with contextlib.suppress(InputError):  # no text at all
         assert retry_failed(computed_tables(), match=text) == 0
     assert list(tmp_path.iterdir()) == []
-    assert tables() == unharmed
+    assert row_counts() == unharmed

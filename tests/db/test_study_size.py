@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from small_lab import CHOICE, NETWORK, SMALL, TRAINING, plan_for
+from support.row_counts import row_counts
 
 import decortex_schemas as schemas
 from decortex.data.simulation import SimulationConfig
@@ -36,12 +37,9 @@ def cells(database: dict[str, str]) -> str:
 
 def contents() -> dict[str, int]:
     """Rows of every table but the queues and leases."""
-    names = schema.connection.query(
-        "SELECT table_name FROM information_schema.tables WHERE table_schema = %s", args=(schema.database,)
-    ).fetchall()
     return {
-        name: schema.connection.query(f"SELECT COUNT(*) FROM `{schema.database}`.`{name}`").fetchone()[0]
-        for (name,) in names
+        name: count
+        for name, count in row_counts().items()
         if not name.startswith("~") and name != "worker_lease"
     }
 
