@@ -5,34 +5,42 @@ from __future__ import annotations
 import os
 import platform
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from small_lab import fill, plan_for
+from small_lab import PRIORITY, fill, plan_for
 
 import decortex_schemas as schemas
 from decortex.errors import ConfigError, OperationError
 from decortex_ops.workers import retry_failed, sweep, work
 from decortex_schemas import queries
-from decortex_schemas.database import confirm_reservation, hand_back, instance_of
+from decortex_schemas.database import confirm_reservation, hand_back, instance_of, queue_missing
 from decortex_schemas.database.work import leases
 from decortex_schemas.register import declare_plan
 from decortex_schemas.tables import freeze_study
 
 
-@pytest.fixture
-def queued(lab: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Keys of one clustering table waiting in the queue; removed with their study afterwards."""
-    monkeypatch.setattr(leases, "MINIMUM_UPTIME", 0)  # this run's server may be younger
+@pytest.fixture(scope="module")
+def asked(lab: str) -> Iterator[dict[str, Any]]:
+    """Clusterings that a study asks for: the only keys that any queue lacks. The study is removed in the end."""
     fill()  # what other files have asked for and left
     declare_plan("queued", plan_for("small", counts=[7], finetunings=[]))
-    sweep()
+    yield {"dataset": "small", "k": 7}
+    (schemas.Study & {"study": "queued"}).delete(prompt=False)
+
+
+@pytest.fixture
+def queued(asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    """Keys of one clustering table waiting in the queue; neither they nor their rows are left afterwards."""
+    monkeypatch.setattr(leases, "MINIMUM_UPTIME", 0)  # this run's server may be younger
+    assert queue_missing(schemas.Clustering, priority=PRIORITY) == 8
     keys = schemas.Clustering.jobs.pending.keys()
     assert len(keys) == 8
     yield [dict(key) for key in keys]
-    (schemas.Study & {"study": "queued"}).delete(prompt=False)
     schemas.Clustering.jobs.delete()
-    (schemas.Clustering & {"dataset": "small", "k": 7}).delete(prompt=False)
+    if schemas.Clustering & asked:  # deleting looks at every table that rests on it
+        (schemas.Clustering & asked).delete(prompt=False)
 
 
 def reserve_as(key: dict[str, Any], *, host: str, pid: int, lease: str = "") -> None:

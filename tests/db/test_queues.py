@@ -32,10 +32,15 @@ from decortex_schemas.register import apply_priorities, declare_plan, set_priori
 from decortex_schemas.tables import StudyPlan, declare_study
 
 
+@pytest.fixture(scope="module")
+def filled(lab: str) -> None:
+    """What other files asked for and left is computed; the tests of this one leave nothing."""
+    fill()
+
+
 @pytest.fixture
-def asked(lab: str) -> Iterator[Any]:
+def asked(filled: None) -> Iterator[Any]:
     """Eight clusterings that a study asks for and nobody has queued; gone afterwards."""
-    fill()  # what other tests asked for and left
     declare_plan("filled", plan_for("small", counts=[19], finetunings=[]))
     jobs = schemas.Clustering.jobs
     assert len(jobs) == 0
