@@ -191,7 +191,13 @@ def run_report(lab: str, target: Path, monkeypatch: Any) -> int:
     return int(str(caught.value.code))
 
 
-def test_a_pdf_is_a_pdf(lab: str, tmp_path: Path, monkeypatch: Any) -> None:
+@pytest.fixture
+def drawn(written: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is not drawn again for what becomes of it; `test_the_command` draws one."""
+    monkeypatch.setattr("decortex_ops.reports.report", lambda study: written)
+
+
+def test_a_pdf_is_a_pdf(lab: str, drawn: None, tmp_path: Path, monkeypatch: Any) -> None:
     if find_browser() is None:
         pytest.skip("no Chromium; apt install chromium, or set CHROMIUM to its path")
     target = tmp_path / "r.pdf"
@@ -204,12 +210,15 @@ def test_a_pdf_is_a_pdf(lab: str, tmp_path: Path, monkeypatch: Any) -> None:
     assert [round(float(one)) for one in sides.groups()] == [595, 842], "A4 portrait"
 
 
-def test_without_chromium_a_pdf_is_refused(lab: str, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+def test_without_chromium_a_pdf_is_refused(
+    lab: str, drawn: None, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
     monkeypatch.delenv("CHROMIUM", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert run_report(lab, tmp_path / "r.pdf", monkeypatch) == 1
-    said = " ".join(capsys.readouterr().err.split())
-    assert "a PDF is printed by Chromium, and none is on this machine" in said
+    for study in (lab, "unheard"):  # before anything is read, and drawn for nothing
+        assert run_report(study, tmp_path / "r.pdf", monkeypatch) == 1
+        said = " ".join(capsys.readouterr().err.split())
+        assert "a PDF is printed by Chromium, and none is on this machine" in said
     monkeypatch.setenv("CHROMIUM", str(tmp_path / "nothing"))
     assert run_report(lab, tmp_path / "r.pdf", monkeypatch) == 1
     assert "did not print the page" in capsys.readouterr().err

@@ -21,7 +21,7 @@ from .export import MANIFEST, check_bundle, export_study
 from .figures import RECIPES, draw_figure, one_of
 from .k_table import curve_rows
 from .methods_text import flat, methods_text
-from .pdf import as_pdf, find_browser
+from .pdf import as_pdf, find_browser, require_browser
 from .report import cell, report
 
 __all__ = [
@@ -57,4 +57,5 @@ __all__ = [
     "methods_text",
     "one_of",
     "report",
+    "require_browser",
 ]

@@ -24,6 +24,23 @@ def find_browser() -> str | None:
     return next((found for one in PROGRAMS if (found := shutil.which(one))), None)
 
 
+def require_browser() -> str:
+    """Path of the Chromium that prints, before anything is drawn for it.
+
+    Raises
+    ------
+    OperationError
+        If there is none.
+    """
+    program = find_browser()
+    if program is None:
+        raise OperationError(
+            "a PDF is printed by Chromium, and none is on this machine: install it (apt install chromium), name one in "
+            "CHROMIUM, or write .html and print that from a browser."
+        )
+    return program
+
+
 def as_pdf(page: str) -> bytes:
     """Print one HTML page on A4.
 
@@ -42,12 +59,7 @@ def as_pdf(page: str) -> bytes:
     OperationError
         If there is no Chromium, or it printed nothing.
     """
-    program = find_browser()
-    if program is None:
-        raise OperationError(
-            "a PDF is printed by Chromium, and none is on this machine: install it (apt install chromium), name one in "
-            "CHROMIUM, or write .html and print that from a browser."
-        )
+    program = require_browser()
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "page.html", Path(folder) / "page.pdf"
         source.write_text(page, encoding="utf-8")

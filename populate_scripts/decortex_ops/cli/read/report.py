@@ -24,7 +24,7 @@ def report(
 
     A name that ends in .pdf makes a PDF, printed by a Chromium on this machine. Example: decortex report demo -o r.pdf
     """
-    from decortex_ops.reports import as_pdf
+    from decortex_ops.reports import as_pdf, require_browser
     from decortex_ops.reports import report as page
 
     kind = output.suffix.lower()
@@ -32,6 +32,8 @@ def report(
         raise ConfigError(
             f"--output {output}: a report is written as {' or '.join(KINDS)}; give the file such a name."
         )
+    if kind == ".pdf":
+        require_browser()  # drawing the page takes seconds
     open_to_read()
     text = page(study)
     content = as_pdf(text) if kind == ".pdf" else text.encode()
