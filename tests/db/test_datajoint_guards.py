@@ -117,6 +117,21 @@ def test_a_second_deletion_reads_no_columns_again(
         connection.query(f"DROP TABLE {name}")
 
 
+def test_columns_are_those_that_were_read_last_without_hidden_ones(database: dict[str, str]) -> None:
+    connection, name = schemas.schema.connection, f"`{schemas.schema.database}`.`scratch`"
+    connection.query(f"CREATE TABLE {name} (a INT PRIMARY KEY, _hidden INT)")
+    try:
+        heading = FreeTable(connection, name).heading
+        assert list(heading.attributes) == heading.names == heading.primary_key == ["a"]
+        assert heading.attributes is heading.attributes
+        connection.query(f"ALTER TABLE {name} ADD COLUMN b INT")
+        heading._init_from_database()
+        assert heading.names == ["a", "b"]
+        assert heading.select(["a"]).names == ["a"]
+    finally:
+        connection.query(f"DROP TABLE {name}")
+
+
 def test_a_blob_that_is_cut_off_is_refused() -> None:
     with pytest.raises(DatabaseError, match="is cut off"):
         unpack(pack(np.arange(5000.0))[:-8])

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from datajoint import blob, declare
 from datajoint.expression import QueryExpression  # type: ignore[import-untyped]
+from datajoint.heading import Heading  # type: ignore[import-untyped]
 from datajoint.jobs import Job  # type: ignore[import-untyped]
 from datajoint.settings import config as datajoint_config  # type: ignore[import-untyped]
 from datajoint.table import FreeTable  # type: ignore[import-untyped]
@@ -44,6 +45,7 @@ def install() -> None:
     vars(blob)["compression"][_COMPRESSED] = expand
     QueryExpression.to_arrays = whole_arrays
     FreeTable.__init__ = _with_known_heading
+    Heading.attributes = property(_visible_attributes)
 
 
 _compile = declare.compile_foreign_key
@@ -78,6 +80,20 @@ def _guarded_key(jobs: Any) -> list[tuple[str, str]]:
                 "administrator restores the column's comment."
             )
     return found
+
+
+def _visible_attributes(heading: Any) -> dict[str, Any]:
+    """Columns of a heading by name, without hidden ones; nobody changes them.
+
+    DataJoint makes them anew at every look, which its joins and projections take for every column.
+    """
+    if heading._attributes is None:
+        heading._init_from_database()
+    every, visible = vars(heading).get("_visible", (None, {}))
+    if every is not heading._attributes:
+        visible = {name: one for name, one in heading._attributes.items() if not one.is_hidden}
+        heading._visible = (heading._attributes, visible)
+    return visible
 
 
 def _with_known_heading(table: Any, connection: Any, full_table_name: str) -> None:
