@@ -89,6 +89,8 @@ def _visible_attributes(heading: Any) -> dict[str, Any]:
     """
     if heading._attributes is None:
         heading._init_from_database()
+    every: dict[str, Any] | None
+    visible: dict[str, Any]
     every, visible = vars(heading).get("_visible", (None, {}))
     if every is not heading._attributes:
         visible = {name: one for name, one in heading._attributes.items() if not one.is_hidden}
