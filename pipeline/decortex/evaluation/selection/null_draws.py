@@ -101,7 +101,8 @@ class NullDraws:
             asked = [(b, kind) for b in range(begin, end) for kind in self.config.nulls]
             tasks = [self.submit(self._values, kind, b, tuple(wanted)) for b, kind in asked]
             for n_done, _ in enumerate(as_completed(tasks), start=1):
-                report(begin + n_done // len(self.config.nulls))
+                if n_done % len(self.config.nulls) == 0:
+                    report(begin + n_done // len(self.config.nulls))
             for (_, kind), task in zip(asked, tasks, strict=True):
                 for value in task.result():
                     self._drawn[kind, value.criterion, value.k].append(value)
