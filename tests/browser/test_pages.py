@@ -19,7 +19,7 @@ def test_a_deep_link_opens_its_page_and_reads_well(path: str, study: str, visit:
     assert visit.page.title() == f"{PAGES[path]} · decortex"
     assert visit.page.locator(".problems").count() == 0
     assert visit.page.locator("[data-panel]").count() > 0
-    empty = {"/queue": 2, "/fine-tune": 1, "/tuning": 1}
+    empty = {"/queue": 2, "/fine-tune": 1, "/tuning": 1, "/agreement": 1}
     assert visit.page.locator("main .empty").count() <= empty.get(path, 0)
     for figure in visit.page.locator("[data-panel]:has(.dash-graph)").all():
         assert re.search(r"n = [\d\u2009]+", figure.locator(".measure").inner_text())
