@@ -12,7 +12,10 @@ import pytest
 from forked_commands import ForkedLab, Yard
 from other_processes import Lab
 from support.copies import Copies
+from support.people import people_of
 from tiny_chain import declare_tiny, fill_tiny
+
+pytest.register_assert_rewrite("support.faults")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -148,3 +151,10 @@ def administrator(tiny: ForkedLab) -> Iterator[ForkedLab]:
     tiny.run("db", "grant", name, "--role", "admin", DECORTEX_NEW_PASSWORD="keep")
     yield replace(tiny, environment={**tiny.environment, "DJ_USER": name, "DJ_PASS": "keep"})
     tiny.query("DROP USER %s@%s", name, "%")
+
+
+@pytest.fixture(scope="module")
+def people(tiny: ForkedLab) -> Iterator[dict[str, ForkedLab]]:
+    """The lab as a user of each role sees it."""
+    with people_of(tiny) as accounts:
+        yield accounts
