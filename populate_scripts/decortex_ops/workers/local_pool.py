@@ -13,10 +13,11 @@ from typing import Any
 
 from decortex.errors import OperationError
 from decortex_ops.workers.scheduler import queues_empty, sweep
-from decortex_schemas.database import KeySources, computed_tables
+from decortex_schemas.database import KeySources, computed_tables, queue_of, schema
 from decortex_schemas.queries import progress
 
-ROUND_SECONDS = 2.0
+# A round lasts at most so long; whether workers have run out of keys is looked at so often within it.
+ROUND_SECONDS, LOOK_SECONDS = 2.0, 0.2
 STOP_SECONDS = 20.0
 RESTARTS = 3
 
@@ -68,16 +69,46 @@ def run_until_empty(
             rows = progress()
             on_round(rows)
             was_empty = all(row["pending"] == 0 and row["reserved"] == 0 for row in rows)
-            # While there is work, only queues whose keys can have changed are looked at.
-            added = sweep(None if was_empty else sources).added
-            # Empty before a sweep that queued nothing: no key can appear any more.
+            # Only queues whose keys can have changed are looked at; all of them before anything is said to be done.
+            added = sweep(sources).added
+            if was_empty and not added:
+                added = sweep().added
+            # Empty before a sweep of all queues that queued nothing: no key can appear any more.
             if was_empty and not added:
                 if then is None:
                     return
                 then()
                 then = None
             fleet.keep_running()
-            time.sleep(ROUND_SECONDS)
+            _pause()
+
+
+def _pause() -> None:
+    """Wait until the next round: shorter where no key waits and a worker has ended one, on which others may rest."""
+    end, in_work = time.monotonic() + ROUND_SECONDS, None
+    queues = sorted(
+        {queue for queue, _ in _open_keys([queue_of(one).full_table_name for one in computed_tables()])}
+    )
+    while time.monotonic() < end:
+        time.sleep(LOOK_SECONDS)
+        found = _open_keys(queues)
+        if any(status == "pending" for _, status in found):
+            continue
+        if not found or (in_work is not None and len(found) < in_work):
+            return
+        in_work = len(found)
+
+
+def _open_keys(queues: list[str]) -> list[tuple[str, str]]:
+    """Queue and status of every key that is in work, and of one key that waits in each queue."""
+    if not queues:
+        return []
+    asked = " UNION ALL ".join(
+        f"(SELECT {i}, 'reserved' FROM {queue} WHERE status = 'reserved')"
+        f" UNION ALL (SELECT {i}, 'pending' FROM {queue} WHERE status = 'pending' LIMIT 1)"
+        for i, queue in enumerate(queues)
+    )
+    return [(queues[int(i)], str(status)) for i, status in schema.connection.query(asked)]
 
 
 class _Fleet:

@@ -22,9 +22,11 @@ class Queue:
         patch.setattr(local_pool, "computed_tables", list)
         patch.setattr(local_pool, "queues_empty", lambda: self.queued == 0)
         patch.setattr(local_pool, "_fleet", self.fleet)
+        patch.setattr(local_pool, "_open_keys", lambda queues: [("queue", "pending")] * bool(self.queued))
         patch.setattr(local_pool.time, "sleep", lambda seconds: self.work())
 
     def sweep(self, sources: object = None) -> SimpleNamespace:
+        self.events.append("all queues are refreshed" if sources is None else "a look")
         if self.queued:
             assert sources is not None  # with work in the queues, not every queue is refreshed
         added, self.waiting = self.waiting, 0
@@ -46,13 +48,19 @@ class Queue:
         self.waiting = n
 
 
+def told(queue: Queue) -> list[str]:
+    """What was computed and asked for."""
+    return [
+        event for event in queue.events if event not in ("computed 0", "a look", "all queues are refreshed")
+    ]
+
+
 def test_what_is_asked_for_in_the_end_is_computed_by_the_same_workers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     queue = Queue(monkeypatch, waiting=3)
     local_pool.run_until_empty(workers=2, then=lambda: queue.ask(2))
-    done = [event for event in queue.events if event != "computed 0"]
-    assert done == ["fleet starts", "computed 3", "frozen", "computed 2", "fleet ends"]
+    assert told(queue) == ["fleet starts", "computed 3", "frozen", "computed 2", "fleet ends"]
 
 
 def test_where_nothing_waits_no_worker_starts_for_the_first_part_but_for_the_last(
@@ -60,8 +68,52 @@ def test_where_nothing_waits_no_worker_starts_for_the_first_part_but_for_the_las
 ) -> None:
     queue = Queue(monkeypatch, waiting=0)
     local_pool.run_until_empty(workers=2, then=lambda: queue.ask(0))
-    assert queue.events == ["frozen"]
+    assert told(queue) == ["frozen"]
     queue.events.clear()
     local_pool.run_until_empty(workers=2, then=lambda: queue.ask(2))
-    done = [event for event in queue.events if event != "computed 0"]
-    assert done == ["frozen", "fleet starts", "computed 2", "fleet ends"]
+    assert told(queue) == ["frozen", "fleet starts", "computed 2", "fleet ends"]
+
+
+def test_all_queues_are_refreshed_before_anything_is_said_to_be_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue(monkeypatch, waiting=3)
+    local_pool.run_until_empty(workers=1)
+    assert queue.events[-3:] == ["a look", "all queues are refreshed", "fleet ends"]
+
+
+class Clock:
+    """Time that passes by sleeping alone; what waits in the queues by second."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, by_look: list[list[str]]) -> None:
+        self.now, self.by_look = 0.0, by_look
+        patch.setattr(local_pool, "computed_tables", list)
+        patch.setattr(local_pool, "_open_keys", self.look)
+        patch.setattr(local_pool, "time", SimpleNamespace(monotonic=lambda: self.now, sleep=self.sleep))
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def look(self, queues: list[str]) -> list[tuple[str, str]]:
+        found = self.by_look[0] if len(self.by_look) == 1 else self.by_look.pop(0)
+        return [("queue", status) for status in found]
+
+
+@pytest.mark.parametrize(
+    ("by_look", "looks"),
+    [
+        ([["pending"], ["pending", "reserved"], ["reserved"], []], 3),  # nothing is left
+        ([["reserved"] * 2, ["reserved"] * 2, ["reserved"] * 2, ["reserved"]], 3),  # one of two has ended
+        ([[]], 1),  # nothing was queued
+        ([["pending", "reserved"]], None),  # workers have enough to do
+        ([["reserved"]], None),  # one key takes long
+        ([["pending"]], None),  # a key that nobody takes
+    ],
+)
+def test_a_round_ends_early_only_where_workers_run_out_of_keys(
+    monkeypatch: pytest.MonkeyPatch, by_look: list[list[str]], looks: int | None
+) -> None:
+    clock = Clock(monkeypatch, by_look)
+    local_pool._pause()
+    if looks is None:
+        assert clock.now >= local_pool.ROUND_SECONDS
+    else:
+        assert clock.now == pytest.approx(looks * local_pool.LOOK_SECONDS)
