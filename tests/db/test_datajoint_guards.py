@@ -13,7 +13,7 @@ from typing import Any
 import datajoint as dj
 import numpy as np
 import pytest
-from datajoint import declare
+from datajoint import declare, lineage
 from datajoint.blob import pack, unpack
 from datajoint.heading import Heading
 from datajoint.jobs import Job
@@ -201,3 +201,28 @@ def test_bytes_are_fetched_as_arrays_with_their_last_zeros(database: dict[str, s
         assert list(table.to_arrays()["file"]) == in_order  # a structured array
     finally:
         connection.query(f"DROP TABLE {name}")
+
+
+def test_the_table_of_lineages_is_created_and_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    there = [False]
+
+    def ensure(connection: object, database: str) -> None:
+        asked.append(f"create {database}")
+        there[0] = True
+
+    def exists(connection: object, database: str) -> bool:
+        asked.append(f"look {database}")
+        return there[0]
+
+    monkeypatch.setattr(lineage, "ensure_lineage_table", ensure)
+    monkeypatch.setattr(lineage, "lineage_table_exists", exists)
+    connection = object()
+    with datajoint_guards.lineage_looked_for_once():
+        assert not lineage.lineage_table_exists(connection, "a")  # not remembered: it may be made
+        for _ in range(3):
+            lineage.ensure_lineage_table(connection, "a")
+            assert lineage.lineage_table_exists(connection, "a")
+        lineage.ensure_lineage_table(connection, "b")
+    assert asked == ["look a", "create a", "create b"]
+    assert lineage.lineage_table_exists is exists  # as before

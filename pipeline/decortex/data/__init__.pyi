@@ -59,6 +59,7 @@ from .tables import (
     TableColumns,
     neuron_table,
     read_table,
+    same_number,
 )
 from .video import (
     MovieSplit,
@@ -103,6 +104,7 @@ __all__ = [
     "read_header",
     "read_npz",
     "read_table",
+    "same_number",
     "simulate",
     "simulate_cortex",
     "simulate_video",

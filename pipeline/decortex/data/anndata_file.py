@@ -241,7 +241,9 @@ def _as_objects(columns: pd.DataFrame) -> pd.DataFrame:
 def _plain(values: pd.Series[Any]) -> NDArray[Any]:
     """A column as its own values: categories are text or numbers again, missing ones NaN."""
     if isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.astype(values.cat.categories.dtype)
+        kind = values.cat.categories.dtype
+        # numbers that are missing in places have no type of their own but among objects
+        values = values.astype(kind if kind.kind == "f" or not values.isna().any() else object)
     if values.dtype.kind in "fiub":
         return values.to_numpy()
     return values.to_numpy(dtype=object)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from decortex_ops.cli.output import err
@@ -17,6 +20,15 @@ def open_server() -> None:
     if os.environ.get("DJ_HOST"):
         return
     EmbeddedServer(progress=_Say()).start()
+
+
+@contextmanager
+def server_opening() -> Iterator[None]:
+    """Start the server as `open_server` does while the body loads what the command needs; then wait for it."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        opened = pool.submit(open_server)
+        yield
+        opened.result()
 
 
 _least: list[str] = []

@@ -24,6 +24,7 @@ from decortex_schemas.database.server import (
     database_name,
     declaring,
     install,
+    lineage_looked_for_once,
     object_store,
     open_lab_connection,
     refuse_foreign_settings,
@@ -239,9 +240,10 @@ def declare_everything(connection: dj.Connection, *, anew: bool = True, upgraded
         if not anew and declared_version(connection, name) is not None:
             return  # another process did while this one waited
         connection.query(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-        activate(connection, create_tables=True, checked=upgraded)
-        for table in computed_tables():
-            queue_of(table)  # declared when it is first looked at
+        with lineage_looked_for_once():
+            activate(connection, create_tables=True, checked=upgraded)
+            for table in computed_tables():
+                queue_of(table)  # declared when it is first looked at
         _compress(connection, name)
         record_version(connection, name, definition_digests(table_classes()))
 

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from decortex.config import config_hash
-from decortex.data import NeuronTable, TableColumns, neuron_table, read_table
+from decortex.data import NeuronTable, TableColumns, neuron_table, read_table, same_number
 from decortex.errors import InputError
 from decortex.evaluation.labels import LabelColumns, NeuronLabels, match_labels
 from decortex.models import checkpoints
@@ -193,8 +193,12 @@ def _labels(name: str, words: NDArray[np.str_]) -> NeuronLabels:
 
 
 def _unit_ids(table: NeuronTable) -> NDArray[np.int64]:
-    """The ids where all are whole numbers, else each neuron's row."""
+    """The ids where all are whole numbers ('1.0' is one), each once in its session, else each neuron's row."""
+    rows = np.arange(len(table), dtype=np.int64)
     try:
-        return np.array([int(one) for one in table.ids], dtype=np.int64)
+        units = np.array([int(same_number(str(one))) for one in table.ids], dtype=np.int64)
     except (ValueError, OverflowError):
-        return np.arange(len(table), dtype=np.int64)
+        return rows
+    sessions = np.full(len(table), "") if table.sessions is None else table.sessions
+    once = len(set(zip(sessions.tolist(), units.tolist(), strict=True))) == len(table)
+    return units if once else rows  # '007' beside '7'

@@ -162,3 +162,31 @@ def test_a_file_is_a_table_to_register_too(tmp_path: Path) -> None:
     assert list(table.ids) == list(columns.index)
     assert table.animals is not None
     assert list(table.animals) == list(columns["animal"])
+
+
+def test_columns_that_are_missing_in_places_are_read_whatever_their_type(tmp_path: Path) -> None:
+    """Categories of whole numbers with a missing one ended in pandas' own ValueError."""
+    n = 8
+    obs = pd.DataFrame(
+        {
+            "layer": pd.Categorical([1, 2, None, 4, 1, 2, 4, 4]),
+            "whole": pd.array([1, None, 3, 1, 3, 1, 1, 3], dtype="Int64"),
+            "tagged": pd.array([True, None, False, True, True, False, True, True], dtype="boolean"),
+            "depth": pd.Categorical([0.5, None, 1.5, 0.5, 1.5, 0.5, 0.5, 0.5]),
+            "cre": pd.Categorical.from_codes(
+                [0, -1, 1, 0, 0, 1, 1, 0], pd.Index(["Sst", "Vip"], dtype=object)
+            ),
+        },
+        index=pd.Index([f"n{i}" for i in range(n)], dtype=object),
+    )
+    x = np.random.default_rng(0).normal(size=(n, 3)).astype(">f4")
+    var = pd.DataFrame(index=pd.Index(["a", "b", "c"], dtype=object))
+    anndata.AnnData(X=x, obs=obs, var=var).write_h5ad(tmp_path / "odd.h5ad")
+    columns = TableColumns(labels=("layer", "cre", "tagged"), scores=("whole", "depth"))
+    found = read_table(tmp_path / "odd.h5ad", columns)
+    assert found.labels["layer"].tolist() == ["1", "2", "", "4", "1", "2", "4", "4"]
+    assert found.labels["cre"].tolist()[:3] == ["Sst", "", "Vip"]
+    assert found.labels["tagged"].tolist()[:3] == ["True", "", "False"]
+    np.testing.assert_array_equal(found.scores["whole"][:3], [1, np.nan, 3])
+    np.testing.assert_array_equal(found.scores["depth"][:3], [0.5, np.nan, 1.5])
+    np.testing.assert_array_equal(found.features, x.astype(np.float64))

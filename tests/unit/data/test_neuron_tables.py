@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from decortex.data import TableColumns, read_table
+from decortex.data import TableColumns, neuron_table, read_table
 from decortex.errors import InputError, OperationError
 
 COLUMNS = TableColumns(ids="cell", animal="donor", session="scan", scores=("score",), labels=("type",))
@@ -225,3 +225,20 @@ def test_files_that_are_no_tables(tmp_path):
         read_table(written(tmp_path, frame()))
     with pytest.raises(InputError, match="'type' is named for two purposes"):
         read_table(written(tmp_path, frame()), TableColumns("cell", labels=("type",), ignore=("type",)))
+
+
+@pytest.mark.parametrize(
+    ("ids", "units"),
+    [
+        (["4", "5", "6"], [4, 5, 6]),
+        (["4.0", "5.0", "6.0"], [4, 5, 6]),  # whole numbers that were floats: rows, before
+        (["007", "7", "8"], [0, 1, 2]),  # 7 twice, before
+        (["4.5", "5.0", "6.0"], [0, 1, 2]),
+        (["c4", "c5", "c6"], [0, 1, 2]),
+    ],
+)
+def test_unit_ids_are_the_ids_where_these_are_whole_numbers(ids, units):
+    from decortex_schemas.register.neuron_tables import _unit_ids
+
+    table = neuron_table(np.random.default_rng(0).normal(size=(3, 2)), ids=np.array(ids))
+    assert _unit_ids(table).tolist() == units

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from decortex.data import TableColumns, read_table
+from decortex.data.tables.cells import numbers_of
 from decortex.errors import InputError
 from decortex.evaluation.labels import read_label_rows
 
@@ -53,6 +54,22 @@ def test_what_spreadsheets_do_changes_nothing(tmp_path, text):
 
 
 REFUSED = {
+    "one id in two spellings": (
+        CSV.replace("001,", "1,").replace("002,", "1.0,"),
+        r"1 ids of .* occur twice .*first: '1'",
+    ),
+    "bars": (CSV.replace(",", "|"), r"separated by bars, .*sep='\|'"),
+    "blanks for commas": (CSV.replace(",", " "), r"separated by blanks, .*sep='\\s\+'"),
+    "nul": (CSV.replace("003", "0\x0003"), "holds NUL characters"),
+    "utf-16 without its mark": (CSV.encode("utf-16-le"), "holds NUL characters.*UTF-16"),
+    "a decimal comma": (
+        CSV + '008,"1,5",2\n',
+        "holds '1,5' in row 9 .* It has a comma: save it with decimal points",
+    ),
+    "percent": (CSV + "008,15%,2\n", "It has a percent sign"),
+    "dash for minus": (CSV + "008,\u22121.5,2\n", "It has a dash for a minus sign"),
+    "yes or no": (CSV + "008,TRUE,2\n", "It has a word for yes or no: write 1 and 0"),
+    "date": (CSV + "008,2021-01-05,2\n", "It has a date"),
     "row numbers": (frame().to_csv(), "1 columns of .*no name .*'Unnamed: 0'.*--ignore 'Unnamed: 0'"),
     "row numbers twice": (
         frame().rename_axis("Unnamed: 0").reset_index().to_csv(),
@@ -201,3 +218,24 @@ def test_a_label_may_be_missing_at_the_end_of_its_row(tmp_path):
         "unit_id": ["1", "2"],
         "label": ["", " B"],
     }
+
+
+def test_a_score_that_is_no_number_is_to_be_left_empty(tmp_path):
+    scores = ["n.a." if i == 3 else "1" for i in range(N)]
+    text = frame().assign(score=scores).to_csv(index=False)
+    columns = TableColumns(ids="cell", scores=("score",))
+    with pytest.raises(InputError, match=r"'n\.a\.' in row 4 .*Leave the fields empty where the score"):
+        read(tmp_path, text, columns)
+    assert np.isnan(read(tmp_path, text.replace("n.a.", "NA"), columns).scores["score"]).tolist() == [
+        i == 3 for i in range(N)
+    ]
+
+
+@pytest.mark.parametrize("kind", ["text", "object"])
+def test_numbers_are_the_same_at_once_and_one_by_one(kind):
+    words = ["1", " 2.5 ", "-3e2", "", "NA", "0.1", "1e400"]
+    column = pd.Series(
+        words if kind == "text" else [*words[:2], -300.0, None, float("nan"), 0.1, "1e400"], dtype=object
+    )
+    found = numbers_of(column, "x", np.array(words))
+    np.testing.assert_array_equal(found, [1, 2.5, -300, np.nan, np.nan, 0.1, np.inf])

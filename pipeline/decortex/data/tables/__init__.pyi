@@ -1,3 +1,4 @@
+from .cells import same_number
 from .read import WIDE, NeuronTable, TableColumns, neuron_table, read_table
 from .text import MISSING_WORDS, SEPARATORS, check_features_named, missing, read_text_table
 
@@ -12,4 +13,5 @@ __all__ = [
     "neuron_table",
     "read_table",
     "read_text_table",
+    "same_number",
 ]

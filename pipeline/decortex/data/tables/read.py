@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from decortex.arrays import real_array
 from decortex.data.anndata_file import read_anndata
 from decortex.data.npy import read_array
+from decortex.data.tables.cells import numbers_of, same_number, scores_of, word_of
 from decortex.data.tables.text import (
     check_features_named,
     check_labels,
@@ -188,7 +189,7 @@ def _table(
         _check_shape(len(frame), len(names), path, wide=wide)
         check_features_named(names, path)
         ids = _ids(frame, columns, path)
-        values = np.column_stack([_numbers(frame[name], name, ids) for name in names])
+        values = np.column_stack([numbers_of(frame[name], name, ids) for name in names])
     else:
         values, names = features[0], list(features[1])
         _check_shape(values.shape[0], values.shape[1], path, wide=wide)
@@ -207,7 +208,7 @@ def _table(
         ids=ids,
         animals=None if columns.animal is None else _words(frame, columns.animal, ids, needed=True),
         sessions=None if columns.session is None else _words(frame, columns.session, ids, needed=True),
-        scores={name: _scores(frame[name], name, ids) for name in columns.scores},
+        scores={name: scores_of(frame[name], name, ids) for name in columns.scores},
         labels=labels,
         sha256=digest,
     )
@@ -255,16 +256,16 @@ def _check_shape(n_neurons: int, n_features: int, path: Path, *, wide: bool) -> 
 
 def _ids(frame: pd.DataFrame, columns: TableColumns, path: Path) -> NDArray[np.str_]:
     given = frame.index if columns.ids is None else frame[columns.ids]
-    ids = np.array([_word(one) for one in given], dtype=str)
+    ids = np.array([word_of(one) for one in given], dtype=str)
     without = np.flatnonzero(missing(ids))
     if len(without):
         raise InputError(
             f"{len(without)} of {len(ids)} rows of {path} have no id in column {columns.ids!r} (first: row"
             f" {without[0] + 1}). Every neuron needs one."
         )
-    keys = pd.Series(ids)
+    keys = pd.Series([same_number(one) for one in ids])  # '1' and '1.0' are one id
     if columns.session is not None:
-        keys = frame[columns.session].map(_word).reset_index(drop=True) + "\x1f" + keys
+        keys = frame[columns.session].map(word_of).reset_index(drop=True) + "\x1f" + keys
     twice = keys[keys.duplicated()]
     if len(twice):
         within = "" if columns.session is None else " within a session"
@@ -278,35 +279,8 @@ def _ids(frame: pd.DataFrame, columns: TableColumns, path: Path) -> NDArray[np.s
     return ids
 
 
-def _numbers(column: pd.Series[Any], name: str, ids: NDArray[np.str_]) -> NDArray[np.float64]:
-    if column.dtype.kind in "biuf":
-        return column.to_numpy(dtype=np.float64, na_value=np.nan)
-    words = column.map(_word)
-    blank = missing(words)
-    numbers = pd.to_numeric(words.where(~blank, "nan"), errors="coerce").to_numpy(np.float64)
-    wrong = np.flatnonzero(np.isnan(numbers) & ~blank)
-    if len(wrong):
-        raise InputError(
-            f"column {name!r} should hold numbers, but holds {words.iloc[wrong[0]]!r} in row {wrong[0] + 1} (id"
-            f" {str(ids[wrong[0]])!r}) and text in {len(wrong)} of {len(words)} rows. Name it as a label, animal or"
-            " session, or leave it out (ignore)."
-        )
-    return numbers
-
-
-def _scores(column: pd.Series[Any], name: str, ids: NDArray[np.str_]) -> NDArray[np.float64]:
-    scores = _numbers(column, name, ids)
-    infinite = np.flatnonzero(np.isinf(scores))
-    if len(infinite):
-        raise InputError(
-            f"scores should be finite, or missing where they are undefined, but {len(infinite)} of {len(scores)} in"
-            f" column {name!r} are infinite (first: id {str(ids[infinite[0]])!r}). Leave these fields empty."
-        )
-    return scores
-
-
 def _words(frame: pd.DataFrame, name: str, ids: NDArray[np.str_], *, needed: bool) -> NDArray[np.str_]:
-    words = np.array([_word(one) for one in frame[name]], dtype=str)
+    words = np.array([word_of(one) for one in frame[name]], dtype=str)
     words[missing(words)] = ""
     without = np.flatnonzero(words == "")
     if needed and len(without):
@@ -327,19 +301,6 @@ def _check_finite(values: NDArray[np.float64], names: Sequence[str], ids: NDArra
             f" id {str(ids[row])!r}, column {names[column]!r}). Leave these neurons or columns out, or fill the"
             " values in; nothing is filled in silently."
         )
-
-
-def _word(value: object) -> str:
-    if value is None or value is pd.NA or value is pd.NaT:
-        return ""
-    if isinstance(value, (float, np.floating)):
-        if np.isnan(value):
-            return ""
-        # whole numbers that pandas stores as floats because some are missing are whole again
-        return str(int(value)) if np.isfinite(value) and value == int(value) else str(value)
-    if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace").strip()
-    return str(value).strip()
 
 
 def _some(words: Sequence[str], n: int = 8) -> str:

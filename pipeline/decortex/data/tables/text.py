@@ -20,6 +20,8 @@ _MISSING = frozenset(("", *(word.casefold() for word in MISSING_WORDS)))
 _UNNAMED = re.compile(r"(|Unnamed: \d+(\.\d+)?|__index_level_\d+__)")
 _COUNTS = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 _SHOWN = 8
+# How pandas reads what is separated otherwise.
+_PANDAS = {";": "sep=';', decimal=','", "|": "sep='|'", " ": r"sep='\s+'"}
 
 
 def missing(words: Iterable[object]) -> NDArray[np.bool_]:
@@ -72,6 +74,11 @@ def read_text_table(path: Path) -> pd.DataFrame:
         raise InputError(f"{path} is no table of text in UTF-8 ({_encoding(path, error)}).") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+    if b"\0" in path.read_bytes():
+        raise InputError(
+            f"{path} holds NUL characters, behind which the rest of a field is lost: it is damaged, or UTF-16 without"
+            " its mark. Save it as CSV UTF-8."
+        )
     header = [str(name).strip() for name in rows.iloc[0]]
     if len(header) == 1:
         _check_separator(path, separator, header[0])
@@ -126,7 +133,7 @@ def check_features_named(names: Sequence[str], path: Path) -> None:
 
 
 def _check_separator(path: Path, separator: str, header: str) -> None:
-    words = {",": "commas", "\t": "tabs", ";": "semicolons"}
+    words = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars", " ": "blanks"}
     for other, name in words.items():
         if other != separator and other in header:
             raise InputError(
@@ -136,7 +143,7 @@ def _check_separator(path: Path, separator: str, header: str) -> None:
                     if other == "\t"
                     else f"Call it {path.stem}.csv."
                     if other == ","
-                    else "Save it again with commas and decimal points: pd.read_csv(file, sep=';', decimal=',')"
+                    else f"Save it again with commas and decimal points: pd.read_csv(file, {_PANDAS[other]})"
                     ".to_csv('cells.csv', index=False)."
                 )
             )

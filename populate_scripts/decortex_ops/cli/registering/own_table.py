@@ -11,7 +11,7 @@ import typer
 from decortex.errors import ConfigError
 from decortex_ops.cli.demo import Bars, progress_bars
 from decortex_ops.cli.output import JsonFlag, err, out, print_json
-from decortex_ops.cli.session import open_tables
+from decortex_ops.cli.session import open_tables, server_opening
 
 IdFlag = Annotated[
     str | None, typer.Option("--id", "--ids", help="Column of the neurons' ids (csv, tsv, parquet: needed).")
@@ -83,9 +83,6 @@ def analyse(
     Example: decortex analyse cells.csv --id cell --animal donor --label type --score score
     """
     from decortex.data import TableColumns, read_table
-    from decortex_ops.table_study import analyse_file
-    from decortex_schemas.queries.answering import MARKS
-    from decortex_schemas.register import register_defaults
 
     columns = TableColumns(ids, animal, session, tuple(score or ()), tuple(label or ()), tuple(ignore or ()))
     if os.environ.get("DJ_HOST"):
@@ -94,6 +91,11 @@ def analyse(
             " `decortex register table` and a plan there."
         )
     read_table(file, columns, wide=wide)  # a bad table is told before a server starts
+    with server_opening():
+        from decortex_ops.table_study import analyse_file
+        from decortex_schemas.queries.answering import MARKS
+        from decortex_schemas.register import register_defaults
+
     open_tables(declare=True)
     register_defaults()
     with progress_bars() as bars:

@@ -6,6 +6,7 @@ from .connection import (
 )
 from .datajoint_guards import (
     install,
+    lineage_looked_for_once,
     refuse_foreign_settings,
 )
 from .refusals import (
@@ -45,6 +46,7 @@ __all__ = [
     "driver_arguments",
     "hold_store",
     "install",
+    "lineage_looked_for_once",
     "object_store",
     "open_lab_connection",
     "read_settings",

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datajoint import blob, declare
+from datajoint import blob, declare, lineage
 from datajoint.expression import QueryExpression  # type: ignore[import-untyped]
 from datajoint.heading import Heading  # type: ignore[import-untyped]
 from datajoint.jobs import Job  # type: ignore[import-untyped]
@@ -52,6 +52,36 @@ _compile = declare.compile_foreign_key
 _key_types = Job._get_fk_derived_pk_attrs
 _to_arrays = QueryExpression.to_arrays
 _free_table = FreeTable.__init__
+
+
+@contextmanager
+def lineage_looked_for_once() -> Iterator[None]:
+    """Create and look for the table of lineages once, not for each attribute of each table that is declared.
+
+    DataJoint asks the server some 1,500 times whether it is there while all tables are declared. For the process that
+    declares, under the lock of declarations: nobody drops that table meanwhile.
+    """
+    ensure, exists = lineage.ensure_lineage_table, lineage.lineage_table_exists
+    there: set[tuple[int, str]] = set()
+
+    def ensured(connection: Any, database: str) -> None:
+        if (id(connection), database) not in there:
+            ensure(connection, database)
+            there.add((id(connection), database))
+
+    def found(connection: Any, database: str) -> bool:
+        if (id(connection), database) in there:
+            return True
+        answer = bool(exists(connection, database))
+        if answer:
+            there.add((id(connection), database))
+        return answer
+
+    lineage.ensure_lineage_table, lineage.lineage_table_exists = ensured, found
+    try:
+        yield
+    finally:
+        lineage.ensure_lineage_table, lineage.lineage_table_exists = ensure, exists
 
 
 def _guarded_foreign_key(line: str, context: dict[str, Any], *rest: Any, **options: Any) -> Any:
