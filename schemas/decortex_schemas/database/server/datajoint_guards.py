@@ -17,11 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datajoint import (
-    blob,
-    declare,
-    lineage,  # type: ignore[attr-defined]  # the stubs have no lineage
-)
+from datajoint import blob, declare, lineage  # type: ignore[attr-defined]  # the stubs have no lineage
 from datajoint.expression import QueryExpression  # type: ignore[import-untyped]
 from datajoint.heading import Heading  # type: ignore[import-untyped]
 from datajoint.jobs import Job  # type: ignore[import-untyped]
