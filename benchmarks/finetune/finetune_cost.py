@@ -2,12 +2,13 @@
 
 Steps with and without the loss alternate in one process, on 8,000 neurons and K = 20; the table holds the fastest
 round of each and their ratio, and the clustering part by itself (loss, gradient, EM step). On a CPU they are seconds of
-processor time (one thread: other work on the machine hardly counts), on a GPU wall-clock. What is done once an epoch
-(gradient norms, diagnostics) is left out. Peak memory is that of the clustering part (with diagnostics) at 54,000
+processor time (one thread: other work on the machine hardly counts), on a GPU wall-clock. What is done once per epoch
+(gradient norms, diagnostics) is left out; ``epoch_ms`` is what a loss does when an epoch begins (new fits of
+sec, ldmgi and of a mixture that restarts). Peak memory is that of the clustering part (with diagnostics) at 54,000
 neurons, 128 features and K = 60, each variant in a process of its own. Usage:
 
     python benchmarks/finetune/finetune_cost.py [--device cpu] [--network mouse] [--rounds 5] [--only NAME ...]
-        [--json FILE]
+        [--no-memory] [--json FILE]
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,8 +31,8 @@ import torch
 
 from decortex.data import InMemoryTrials, Recordings, Session
 from decortex.embeddings import EmbeddingConfig, fit_map
-from decortex.finetune import ROTATION_KINDS, FinetuneConfig, build_term
-from decortex.finetune.losses import ClusteringTerm, StartPoints
+from decortex.finetune import ROTATION_KINDS, FinetuneConfig, PeerPartition, build_term
+from decortex.finetune.losses import ClusteringTerm, StartPoints, peer_log_target
 from decortex.models import Network, NetworkConfig, rotation_cortex_spec, simulated_cortex_spec
 from decortex.models.cores import LayerConfig
 from decortex.models.readouts import ReadoutConfig
@@ -47,9 +49,11 @@ VARIANTS = {
     "tell": FinetuneConfig(kind="tell"),
     "sec": FinetuneConfig(kind="sec"),
     "ldmgi": FinetuneConfig(kind="ldmgi"),
+    "mutual": FinetuneConfig(kind="mutual", kernel="scaled", peer_seeds=(0, 1)),
     "dec_undetached": FinetuneConfig(kind="dec_undetached"),
     "december": FinetuneConfig(kind="december"),
     "december learned": FinetuneConfig(kind="december", learn_nu=True, learn_weights=True),
+    "december restarts": FinetuneConfig(kind="december", restart_every=1),
     "rotation_dec": FinetuneConfig(kind="rotation_dec", tolerance=0.0),
     "rotation_dec best": FinetuneConfig(kind="rotation_dec", shift="best", tolerance=0.0),
     "rotation_december": FinetuneConfig(kind="rotation_december"),
@@ -93,7 +97,11 @@ def start_of(points: torch.Tensor, n_clusters: int, config: FinetuneConfig) -> S
     """Any partition will do."""
     labels = torch.arange(len(points), device=points.device) % n_clusters
     if config.kind not in ROTATION_KINDS:
-        return StartPoints(points, labels, n_clusters)
+        start = StartPoints(points, labels, n_clusters)
+        if config.kind != "mutual":
+            return start
+        other = PeerPartition(points.numpy(), labels.roll(1).numpy())
+        return replace(start, log_target=peer_log_target(start, [other], config))
     shifts = torch.arange(len(points), device=points.device) // n_clusters % N_ORIENTATIONS
     return StartPoints(points, labels, n_clusters, shifts=shifts, n_orientations=N_ORIENTATIONS)
 
@@ -117,7 +125,7 @@ def run_of(
 
         term = build_term(to_points, start_of(to_points(weights), 20, config), config).to(device)
     run = _Run(network.to(device), data, schedule, seed=0, term=term, device=device)
-    run.gradient_norm = lambda loss: 0.0  # type: ignore[method-assign]  # once an epoch, not once a step
+    run.gradient_norm = lambda loss: 0.0  # type: ignore[method-assign]  # once per epoch, not once per step
     return run
 
 
@@ -142,6 +150,12 @@ def part_of(run: _Run) -> None:
     term.after_step(run.network.embedding().detach())
 
 
+def begin_epoch(run: _Run) -> None:
+    """What a loss does before an epoch that is not the first."""
+    assert run.term is not None
+    run.term.start_epoch(run.network.embedding().detach(), 2)
+
+
 def time_steps(arguments: argparse.Namespace, names: list[str]) -> list[dict[str, Any]]:
     """One row per variant: milliseconds per step with and without the loss, and their ratio."""
     n_steps, batch_size = arguments.steps, 64
@@ -154,6 +168,8 @@ def time_steps(arguments: argparse.Namespace, names: list[str]) -> list[dict[str
         plain = run_of(network, data, schedule, None, device)
         for name in names:
             run = run_of(network, data, schedule, VARIANTS[name], device)
+            begin = seconds(partial(begin_epoch, run), device)
+            run.term.start_epoch = lambda embedding, epoch: False  # type: ignore[union-attr, method-assign]
             without, together, alone = [], [], []
             for epoch in range(1, arguments.rounds + 1):
                 without.append(seconds(partial(plain.train_epoch, epoch), device) / n_steps)
@@ -169,6 +185,7 @@ def time_steps(arguments: argparse.Namespace, names: list[str]) -> list[dict[str
                     "with_ms": round(1e3 * min(together), 1),
                     "ratio": round(min(together) / min(without), 3),
                     "clustering_ms": round(1e3 * min(alone), 1),
+                    "epoch_ms": round(1e3 * begin, 1),
                 }
             )
             print(json.dumps(rows[-1]), flush=True)
@@ -213,6 +230,9 @@ def main() -> None:
     parser.add_argument("--network", default="mouse", choices=["mouse", "small", "rotation"])
     parser.add_argument("--trains", default="both", choices=["both", "readout"])
     parser.add_argument("--only", nargs="*", default=list(VARIANTS), help="variants")
+    parser.add_argument(
+        "--memory", action=argparse.BooleanOptionalAction, default=True, help="peak memory too"
+    )
     parser.add_argument("--json", type=Path, help="file for all rows")
     parser.add_argument("--part", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -221,7 +241,7 @@ def main() -> None:
         print(json.dumps(clustering_part(arguments.part)))
         return
     rows = time_steps(arguments, arguments.only) if arguments.rounds else []
-    for name in arguments.only:
+    for name in arguments.only if arguments.memory else ():
         done = subprocess.run(
             [sys.executable, __file__, "--part", name], check=True, capture_output=True, text=True
         )

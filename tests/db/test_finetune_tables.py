@@ -202,7 +202,7 @@ def test_a_consensus_is_a_start_once_it_is_there_and_agreement_says_so(
     freeze_study("votes")
     sweep()
     assert work([schemas.SeedAgreement], stop_when_idle=0.0).failed == []
-    shared = {row["finetune"]: row["shared_start"] for row in queries.agreement("votes")["partitions"]}
+    shared = {row["finetune"]: row["by_construction"] for row in queries.agreement("votes")["partitions"]}
     assert shared == {"none": False, "from votes": True}
     monkeypatch.setattr("sys.argv", ["decortex", "agreement", "votes"])
     with pytest.raises(SystemExit):

@@ -315,6 +315,21 @@ SITUATIONS: dict[str, Case] = {
         lambda: finetuning_answer(THREE, (replace(DEC, low=None, high=None),)),
         "undecided", ("without an interval",), "more networks",
     ),
+    "agreement that was put in is no improvement": (
+        lambda: finetuning_answer(THREE, (DEC, replace(BETTER, name="mutual", by_construction=True))),
+        "not established",
+        ("No improvement is shown: dec changes", "Networks of mutual agree by construction"),
+        "three networks",
+    ),
+    "only agreement that was put in": (
+        lambda: finetuning_answer(
+            THREE,
+            (replace(BETTER, name="mutual", by_construction=True, null=NullComparison("gaussian", 0.09, 0.7, 19)),),
+        ),
+        "not established",
+        ("Mutual changes the agreement", "Networks of mutual agree by construction", "surrogates"),
+        "three animals",
+    ),
     "price without an interval": (
         lambda: finetuning_answer(THREE, (replace(DEC, cost_low=None, cost_high=None, cost_status="one_session 3/3"),)),
         "not established", ("-.0032 (no interval: there is only one session;",), "three networks",

@@ -1,5 +1,6 @@
 from .config import ROTATION_KINDS, FinetuneConfig
 from .losses.diagnostics import Diagnostics
+from .losses.mutual import PeerPartition
 from .losses.rotations.rotation import RotationStart
 from .null import (
     NoiseRule,
@@ -37,6 +38,7 @@ __all__ = [
     "FinetuneResult",
     "HeadResult",
     "NoiseRule",
+    "PeerPartition",
     "RotationStart",
     "RotationToyConfig",
     "RotationToyProblem",

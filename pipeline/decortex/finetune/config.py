@@ -17,6 +17,7 @@ FinetuneKind = Literal[
     "tell",
     "sec",
     "ldmgi",
+    "mutual",
     "rotation_dec",
     "rotation_december",
 ]
@@ -49,6 +50,11 @@ _FIELDS: dict[str, frozenset[str]] = {
     "tell": _JOINT | {"temperature"},
     "sec": _JOINT | {"restart_every", "n_neighbors", "mu", "gamma"},
     "ldmgi": _JOINT | {"restart_every", "n_neighbors", "lam"},
+    # One head and the own clustering's start: what other networks hold is a partition at this K.
+    "mutual": frozenset(
+        {"beta", "beta_rule", "beta_rise", "drop_empty", "alpha", "kernel", "balance", "transport_epsilon"}
+        | {"peer_seeds", "round"}
+    ),
     "rotation_dec": _DEC | _JOINT | _BALANCED | {"shift"},
     "rotation_december": _MIXTURE,
 }
@@ -76,13 +82,15 @@ class FinetuneConfig(Config):
     follows the embedding by EM (Nellen, Turishcheva et al. 2025); ``tell`` on prediction loss + beta times the
     objective of k-means with soft assignments (Peng et al. 2022); ``sec`` and ``ldmgi`` on prediction loss + beta
     times the objective of these graph methods at the present partition (Nie et al. 2011; Yang et al. 2010), which they
-    make anew every ``restart_every`` epochs (default 1); ``rotation_dec`` and ``rotation_december``
-    are dec_joint and december with clusters defined up to a roll of orientation; they start from a
-    rotation_tmixture clustering.
+    make anew every ``restart_every`` epochs (default 1); ``mutual`` on prediction loss + beta KL to the assignments of
+    the networks of other seeds, as they were a round before (Zhang et al. 2018; Anil et al. 2018); ``rotation_dec`` and
+    ``rotation_december`` are dec_joint and december with clusters defined up to a roll of orientation; they start from
+    a rotation_tmixture clustering.
     """
 
     kind: FinetuneKind = Field(
-        description="none, dec, dec_joint, dec_undetached, december, tell, sec, ldmgi, rotation_dec, rotation_december"
+        description="none, dec, dec_joint, dec_undetached, december, tell, sec, ldmgi, mutual, rotation_dec, "
+        "rotation_december"
     )
     beta: float = Field(1.0, gt=0, description="weight of the mean KL beside the mean prediction loss")
     beta_rule: Literal["fixed", "balanced"] = Field(
@@ -162,6 +170,15 @@ class FinetuneConfig(Config):
     )
     gamma: float = Field(1.0, gt=0, description="sec: ridge of the regression, embedding squared")
     lam: float = Field(1.0, gt=0, description="ldmgi: ridge of the local models, embedding squared")
+    peer_seeds: tuple[int, ...] = Field(
+        (),
+        description="mutual: seeds of the networks that learn from each other, increasing",
+    )
+    round: int = Field(
+        1,
+        ge=1,
+        description="mutual: 1 learns from the networks' clusterings, 2 from what they learnt in round 1, and so on",
+    )
     nu: float = Field(2.1, gt=0, description="degrees of freedom of the t-mixture (their start, if learned)")
     learn_nu: bool = Field(False, description="whether each cluster's degrees of freedom are estimated")
     learn_weights: bool = Field(False, description="whether mixing weights are estimated instead of equal")
@@ -172,8 +189,9 @@ class FinetuneConfig(Config):
     @model_validator(mode="before")
     @classmethod
     def _default_of_the_kind(cls, values: Any) -> Any:
-        if isinstance(values, dict) and isinstance(values.get("heads"), list):
-            values = {**values, "heads": tuple(values["heads"])}  # a dict is not read as JSON any more
+        for name in ("heads", "peer_seeds"):
+            if isinstance(values, dict) and isinstance(values.get(name), list):
+                values = {**values, name: tuple(values[name])}  # a dict is not read as JSON any more
         if isinstance(values, dict) and values.get("kind") in GRAPH_KINDS:
             values = {"restart_every": 1, **values}
         if isinstance(values, dict) and "detach_target" not in values:
@@ -200,13 +218,19 @@ class FinetuneConfig(Config):
                 "'scaled' or 'published'"
             )
         loose = sorted({"balance", "transport_epsilon"} & self.model_fields_set)
-        if self.target == "sharpened" and loose:
+        if self.target == "sharpened" and loose and self.kind != "mutual":
             raise ValueError(
                 f"the sharpened target does not use {', '.join(loose)}; set target to 'balanced'"
             )
         if any(k < 2 for k in self.heads) or list(self.heads) != sorted(set(self.heads)):
             raise ValueError(
                 f"heads should be increasing numbers of clusters from 2 on, got {list(self.heads)}"
+            )
+        if self.kind == "mutual" and (
+            len(self.peer_seeds) < 2 or list(self.peer_seeds) != sorted(set(self.peer_seeds))
+        ):
+            raise ValueError(
+                f"mutual needs peer_seeds, two or more increasing seeds of networks, got {list(self.peer_seeds)}"
             )
         if self.has_shared_start != bool(self.start_study):
             raise ValueError(
@@ -233,13 +257,18 @@ class FinetuneConfig(Config):
         """Whether all networks start from one partition, so that they agree by construction."""
         return self.start != "clustering"
 
+    @property
+    def agrees_by_construction(self) -> bool:
+        """Whether networks agree however good the partition is: one start for all, or each other's targets."""
+        return self.has_shared_start or self.kind == "mutual"
+
     def resolved(self) -> dict[str, Any]:
         """Kind and the parameters that it uses, defaults filled in; `from_params` takes them back.
 
         Those of `_LATER` and of the balanced target stand there only where they do something.
         """
         used = _FIELDS[self.kind] | {"kind"}
-        if self.target == "sharpened":
+        if self.target == "sharpened" and self.kind != "mutual":
             used = used - _BALANCED
         idle = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
         if self.kind in GRAPH_KINDS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -19,10 +19,12 @@ from decortex.finetune.balance import gradient_ratio
 from decortex.finetune.config import ROTATION_KINDS, FinetuneConfig
 from decortex.finetune.losses import (
     ClusteringTerm,
+    PeerPartition,
     RotationStart,
     StartPoints,
     ToPoints,
     head_starts,
+    peer_log_target,
     rolled_by,
 )
 from decortex.finetune.result import ContinuedResult, FinetuneResult, FinetuneStatus, finetune_status
@@ -60,6 +62,7 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
     n_clusters: int,
     seed: int,
     rotation: RotationStart | None = None,
+    peers: Sequence[PeerPartition] = (),
     progress: Progress | None = None,
     state: RunState | None = None,
     maps: MapMemory | None = None,
@@ -90,6 +93,9 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
     rotation : RotationStart, optional
         Orientations and shifts of a rotation_tmixture clustering; the rotation kinds need it, the others
         take none.
+    peers : sequence of PeerPartition
+        Partitions of the same neurons by the networks that learn from each other, this one among them; the kind
+        'mutual' needs them, the others take none.
     progress : callable, optional
         Gets each epoch's record.
     state : RunState, optional
@@ -112,9 +118,10 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
     ------
     ConfigError
         If the kind is 'none', or the schedule does not train the readout; if a rotation kind comes without
-        ``rotation``, another with it, or the embedding's map does not commute with rolls.
+        ``rotation``, another with it, or the embedding's map does not commute with rolls; if 'mutual' comes without
+        ``peers``, another kind with them.
     InputError
-        If labels or shifts do not fit the neurons or K, or a point is not finite.
+        If labels, shifts or peers do not fit the neurons or K, or a point is not finite.
     """
     if config.kind == "none":
         raise ConfigError(
@@ -126,13 +133,20 @@ def finetune(  # noqa: PLR0917  (six things of six kinds, in the order of the ch
             f"{' and '.join(ROTATION_KINDS)} start from a rotation_tmixture clustering, whose parameters hold them, "
             "and the other kinds do not use them."
         )
+    if (config.kind == "mutual") != bool(peers):
+        raise ConfigError(
+            f"fine-tuning of kind {config.kind!r} came with {len(peers)} partitions of networks to learn from: "
+            "'mutual' needs them, the other kinds take none."
+        )
 
     def to_points(weights: Tensor) -> Tensor:
         return embedding_map.apply_torch(weights).to(weights.dtype)
 
     start = _start(network, to_points, labels, n_clusters)
     if config.drop_empty:
-        start = _without_gaps(start)
+        start = start.without_gaps()
+    if peers:
+        start = replace(start, log_target=peer_log_target(start, peers, config))
     if rotation is not None:
         start = _with_shifts(start, rotation, to_points, network.embedding().detach())
     heads = head_starts(start, config, seed=seed)
@@ -247,12 +261,6 @@ def _start(
     return StartPoints(points=points, labels=start_labels, n_clusters=n_clusters)
 
 
-def _without_gaps(start: StartPoints) -> StartPoints:
-    """The start with its clusters that hold a neuron, renumbered."""
-    held, labels = torch.unique(start.labels, return_inverse=True)
-    return replace(start, labels=labels, n_clusters=len(held))
-
-
 def _with_shifts(
     start: StartPoints, rotation: RotationStart, to_points: ToPoints, weights: Tensor
 ) -> StartPoints:
@@ -326,8 +334,10 @@ def _not_started(
     old = start.labels.cpu().numpy()
     order = canonical_order(old, start.n_clusters)
     # The clusters that hold neurons still have a state worth recording.
-    full = _without_gaps(start)
+    full = start.without_gaps()
     alone = config.model_copy(update={"heads": ()})
+    if full.log_target is not None:
+        full = replace(full, log_target=full.log_target[:, torch.unique(start.labels)].log_softmax(dim=1))
     state = build_term(lambda points: points, full, alone).start
     centres = np.full((start.n_clusters, start.points.shape[1]), np.nan)
     centres[: full.n_clusters] = (

@@ -16,6 +16,7 @@ from decortex.finetune.losses import (
     DECTerm,
     GraphTerm,
     HeadsTerm,
+    MutualTerm,
     RotationDECEMberTerm,
     RotationDECTerm,
     StartPoints,
@@ -62,6 +63,7 @@ def build_term(
         "tell": TELLTerm,
         "sec": GraphTerm,
         "ldmgi": GraphTerm,
+        "mutual": MutualTerm,
         "rotation_dec": RotationDECTerm,
         "rotation_december": RotationDECEMberTerm,
     }

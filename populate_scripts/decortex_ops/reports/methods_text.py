@@ -14,6 +14,12 @@ FINETUNED = {
     "dec": "the DEC loss alone (Xie, Girshick & Farhadi 2016)",
     "dec_joint": "the DEC loss together with the prediction loss",
     "december": "the DECEMber loss, a t-mixture's, together with the prediction loss",
+    "dec_undetached": "the DEC loss with a gradient through its target, together with the prediction loss",
+    "tell": "a differentiable k-means (Peng et al. 2022) together with the prediction loss",
+    "sec": "the objective of spectral embedded clustering together with the prediction loss",
+    "ldmgi": "the objective of local discriminant models together with the prediction loss",
+    "mutual": "the assignments of the networks of other seeds as target (mutual learning, Zhang et al. 2018) together "
+    "with the prediction loss",
     "rotation_dec": "a rotation-invariant DEC loss together with the prediction loss",
     "rotation_december": "a rotation-invariant DECEMber loss together with the prediction loss",
 }

@@ -150,6 +150,14 @@ _FINETUNINGS = (
         comment="of the consensus that it started from; null: its Clustering's labels",
     ),
     Column(
+        "__d_e_c_finetune",
+        "peers_sha256",
+        "char(64)",
+        "char(64) NULL",
+        "start_sha256",
+        comment="of the networks' partitions that it learnt from",
+    ),
+    Column(
         "__d_e_c_finetune__epoch",
         "n_alive",
         "int16",

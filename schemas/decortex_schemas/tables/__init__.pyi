@@ -32,8 +32,9 @@ from .embeddings import (
     array_sha256,
     load_embedding,
 )
-from .finetune_starts import (
-    has_shared_start,
+from .finetune_peers import (
+    agrees_by_construction,
+    round_before,
 )
 from .finetuning import (
     ContinuedTraining,
@@ -194,6 +195,7 @@ __all__ = [
     "TuningSpec",
     "ViewRequest",
     "ViewSpec",
+    "agrees_by_construction",
     "array_sha256",
     "asked_members",
     "build_task",
@@ -210,7 +212,6 @@ __all__ = [
     "delete_stale",
     "freeze_study",
     "frozen_members_of",
-    "has_shared_start",
     "has_stale",
     "insert_label_set",
     "insert_neurons",
@@ -246,6 +247,7 @@ __all__ = [
     "request_tuning",
     "request_view",
     "require_study",
+    "round_before",
     "rows_of_study",
     "say_changes",
     "scored_against",

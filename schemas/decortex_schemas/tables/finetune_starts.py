@@ -25,11 +25,6 @@ class StartSource(Protocol):
 START_SOURCES: dict[str, StartSource] = {}
 
 
-def has_shared_start(params: Mapping[str, Any]) -> bool:
-    """Whether a fine-tuning gives all networks one partition to start from, so that they agree by construction."""
-    return str(params.get("start", "clustering")) != "clustering"
-
-
 def without_waiting(every: Any) -> Any:
     """Keys of partitions and fine-tunings less those whose labels to start from are not there yet."""
     for source in START_SOURCES.values():

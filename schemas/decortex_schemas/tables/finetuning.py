@@ -19,6 +19,12 @@ from decortex_schemas.database import STAMP, Computation, Environment, Made, run
 from decortex_schemas.tables.clustering import Clustering
 from decortex_schemas.tables.datasets import load_recordings
 from decortex_schemas.tables.embeddings import array_sha256
+from decortex_schemas.tables.finetune_peers import (
+    load_peers,
+    peer_rows,
+    peers_sha256,
+    without_waiting_for_peers,
+)
 from decortex_schemas.tables.finetune_rows import curve_rows, head_rows, moved_row
 from decortex_schemas.tables.finetune_starts import start_digest, start_labels, without_waiting
 from decortex_schemas.tables.networks import (
@@ -160,6 +166,7 @@ class DECFinetune(Computation):
     distance_over_scale = null : float64 # smallest centre distance over within-cluster scale
     n_alive = null : int16               # clusters that live, where they may die or the start has fewer than K
     start_sha256 = null : char(64)       # of the consensus that it started from; null: its Clustering's labels
+    peers_sha256 = null : char(64)       # of the networks' partitions that it learnt from
     {STAMP}
     """
 
@@ -219,9 +226,10 @@ class DECFinetune(Computation):
 
     @property
     def key_source(self) -> Any:
-        """Fine-tunings that a study asks for; those from a consensus once that is there."""
+        """Fine-tunings that a study asks for; those from a consensus, or from other networks, once these are there."""
         asked = Study.Model.proj() * Study.Embedding.proj() * Study.Finetuning.proj()
-        return without_waiting(Clustering.proj() * FinetuneSpec.proj() & asked)
+        every = without_waiting(Clustering.proj() * FinetuneSpec.proj() & asked)
+        return without_waiting_for_peers(every, DECFinetune)
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[Any, ...]:
         """Fetch digests and parameters."""
@@ -239,6 +247,7 @@ class DECFinetune(Computation):
             (TrainedModel & key).fetch1("checkpoint_sha256"),
             (Clustering & key).fetch1("fit_status"),
             start_digest(key, params),
+            peers_sha256(peer_rows(key, params, DECFinetune)),
         )
 
     def compute(
@@ -251,6 +260,7 @@ class DECFinetune(Computation):
         sha256: str,
         fit_status: str,
         start_sha256: str | None,
+        peers: str | None,
     ) -> Made:
         """Fine-tune from the partition, or pass it on."""
         labels, fitted = start_labels(key, params), (Clustering & key).fetch1("parameters")
@@ -272,6 +282,7 @@ class DECFinetune(Computation):
             finetuning=params,
             schedule=schedule,
             seed=seed,
+            **({} if peers is None else {"peers": peers}),
         )
         network, how = load_network(TrainedModel & key), TrainingConfig.from_params(schedule)
         recordings = load_recordings(key["dataset"])
@@ -286,6 +297,9 @@ class DECFinetune(Computation):
             n_clusters=key["k"],
             seed=batch_seed(seed, key["model_seed"]),
             rotation=rotation,
+            peers=load_peers(
+                peer_rows(key, params, DECFinetune), moved_points=moved_embedding, labels_of=partition_labels
+            ),
             after=handover_of(key) if how.optimiser_state == "carried" else None,
             state=state,
             maps=shared_maps(),
@@ -299,6 +313,7 @@ class DECFinetune(Computation):
             {
                 **moved_row(result, key["k"]),
                 "start_sha256": start_sha256,
+                "peers_sha256": peers,
                 **checkpoint_columns(checkpoint_bytes(network)),
             },
             {"Epoch": curve_rows(result), "Head": head_rows(result), "Score": scores},

@@ -193,10 +193,10 @@ def test_geometry_and_communities_that_say_nothing_are_said_to() -> None:
 
 
 def test_networks_that_share_a_start_are_said_to_agree_by_construction() -> None:
-    said = "fine-tuned from one partition they agree by construction"
+    said = "fine-tuned networks agree by construction here"
     rows = STORED["partitions"]
     plain = agreement.stored_panel("partitions", "title", "mean", (("method", "method"),), rows)
-    shared = [{**row, "shared_start": True} for row in rows]
+    shared = [{**row, "by_construction": True} for row in rows]
     warned = agreement.stored_panel("partitions", "title", "mean", (("method", "method"),), shared)
     assert said not in plain.measure
     assert said in warned.measure

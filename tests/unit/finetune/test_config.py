@@ -17,12 +17,14 @@ KINDS = (
     "tell",
     "sec",
     "ldmgi",
+    "mutual",
 )
+NEEDED = {"mutual": {"peer_seeds": [0, 1]}}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_resolved_parameters_give_the_variant_back(kind):
-    config = FinetuneConfig.from_params({"kind": kind})
+    config = FinetuneConfig.from_params({"kind": kind, **NEEDED.get(kind, {})})
     again = FinetuneConfig.from_params(config.resolved())
     assert again == config
     assert config_hash(again.resolved()) == config_hash(config.resolved())

@@ -13,7 +13,7 @@ import torch
 from programs import run_program
 
 from decortex.errors import OperationError
-from decortex.finetune import FinetuneConfig, RotationStart, continue_training, finetune
+from decortex.finetune import FinetuneConfig, PeerPartition, RotationStart, continue_training, finetune
 from decortex.models.training import StateFile, discard_stale, fit_network
 from decortex.models.training import loop as training
 
@@ -42,6 +42,7 @@ def fine_tuned(kind, **params):
             n_clusters=2,
             seed=0,
             rotation=RotationStart(2, shifts) if rotating else None,
+            peers=[PeerPartition(shifts[:, None] + np.eye(2)[labels], labels)] if kind == "mutual" else [],
             state=state,
             device="cpu",
         )
@@ -73,6 +74,7 @@ RUNS = {
     "tell": fine_tuned("tell", beta=0.1),
     "sec": fine_tuned("sec", n_neighbors=4),
     "ldmgi": fine_tuned("ldmgi", n_neighbors=4, restart_every=2),
+    "mutual": fine_tuned("mutual", peer_seeds=(0, 1), beta_rise=3),
     "rotation_dec": fine_tuned("rotation_dec", update_interval=2, tolerance=0.0),
     "rotation_december": fine_tuned("rotation_december"),
 }

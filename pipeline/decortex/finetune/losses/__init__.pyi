@@ -38,6 +38,11 @@ from .heads import (
     HeadsTerm,
     head_starts,
 )
+from .mutual import (
+    MutualTerm,
+    PeerPartition,
+    peer_log_target,
+)
 from .rotations.rotation import (
     RotationStart,
     gauge,
@@ -73,6 +78,8 @@ __all__ = [
     "GraphTerm",
     "HeadsTerm",
     "Kept",
+    "MutualTerm",
+    "PeerPartition",
     "RotationDECEMberTerm",
     "RotationDECTerm",
     "RotationStart",
@@ -95,6 +102,7 @@ __all__ = [
     "neighbours_of",
     "orbit_distances",
     "passes_of",
+    "peer_log_target",
     "principal_axes",
     "rolled_by",
     "rolls",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -36,6 +36,8 @@ class StartPoints:
         By how many orientations a neuron's cluster is rolled to meet it; None: none is.
     n_orientations : int
         O of the features o F + f; 1 without shifts.
+    log_target : Tensor, shape (n_neurons, n_clusters), optional
+        Log of the target that other networks give (`peer_log_target`); None: the loss makes its own.
     """
 
     points: Tensor
@@ -43,12 +45,18 @@ class StartPoints:
     n_clusters: int
     shifts: Tensor | None = None
     n_orientations: int = 1
+    log_target: Tensor | None = None
 
     def aligned(self) -> Tensor:
         """Points turned back by their shifts, (n_neurons, n_features)."""
         if self.shifts is None:
             return self.points
         return rolled_by(self.points, -self.shifts, self.n_orientations)
+
+    def without_gaps(self) -> StartPoints:
+        """The start with its clusters that hold a neuron, renumbered."""
+        held, labels = torch.unique(self.labels, return_inverse=True)
+        return replace(self, labels=labels, n_clusters=len(held))
 
     def means(self, points: Tensor | None = None) -> Tensor:
         """Mean of every cluster, (n_clusters, n_features), of ``points`` (default: the aligned ones)."""

@@ -58,7 +58,7 @@ class DECTerm(ClusteringTerm):
             self.exponent = exponent
             self.register_buffer("scale2", scale2)
             self.centres = nn.Parameter(centres)
-            self.register_buffer("log_p", self._target(self._log_q(points)))
+            self.register_buffer("log_p", self._first_target(start, points))
             self.register_buffer("refreshed_labels", start.labels.clone())
             self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         self.begin(start)
@@ -102,6 +102,9 @@ class DECTerm(ClusteringTerm):
         return student_log_q(
             projected, self.centres, alpha=self.config.alpha, exponent=self.exponent, scale2=self.scale2
         )
+
+    def _first_target(self, start: StartPoints, projected: Tensor) -> Tensor:
+        return self._target(self._log_q(projected))
 
     def _target(self, log_q: Tensor) -> Tensor:
         if self.config.target == "sharpened":

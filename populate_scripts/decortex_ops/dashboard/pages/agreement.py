@@ -301,7 +301,9 @@ def curves_figure(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
     return figure(*traces, x="K", y="mean ARI (higher is better)", height=320).update_xaxes(ticks)
 
 
-SHARED_START = "fine-tuned from one partition they agree by construction: judge them by known types alone"
+BY_CONSTRUCTION = (
+    "fine-tuned networks agree by construction here: judge them by known types, or above their null"
+)
 STORED: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "partitions": (
         "Networks, starts and consensus, by method",
@@ -382,8 +384,8 @@ def stored_panel(
 ) -> Panel:
     """One table of stored numbers."""
     command = "decortex schedule    # then: decortex work"
-    if any(row.get("shared_start") for row in rows):
-        how += f"; {SHARED_START}"
+    if any(row.get("by_construction") for row in rows):
+        how += f"; {BY_CONSTRUCTION}"
     return Panel(
         f"stored-{part}",
         title,

@@ -275,6 +275,8 @@ class FinetuningFacts:
     detectable : float or None
         Change of the agreement that such an interval would have left above zero with probability .8; None below three
         networks.
+    by_construction : bool
+        Whether networks agree by construction: they start from one partition, or learnt from each other.
     """
 
     name: str
@@ -293,6 +295,7 @@ class FinetuningFacts:
     n_priced: int = 0
     n_within: int = 0
     detectable: float | None = None
+    by_construction: bool = False
 
 
 @dataclass(frozen=True)

@@ -355,6 +355,7 @@ def _finetuning(
                 margin=known[0]["margin"] if known else None,
                 n_priced=len(known),
                 n_within=sum(bool(one["equivalent"]) for one in known),
+                by_construction=bool(row["by_construction"]),
             )
         )
     return tuple(told)

@@ -25,12 +25,12 @@ from .study_rows import (
     Key,
     Names,
     Row,
+    agreeing_by_construction,
     average,
     defined,
     mean,
     middle,
     pick,
-    shared_starts,
 )
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "Key",
     "Names",
     "Row",
+    "agreeing_by_construction",
     "array",
     "average",
     "averaged",
@@ -57,7 +58,6 @@ __all__ = [
     "pick",
     "queue_names",
     "rows",
-    "shared_starts",
     "smallest_p",
     "values",
 ]

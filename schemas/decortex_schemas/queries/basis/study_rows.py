@@ -7,7 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from decortex_schemas.tables import ClusteringMethod, EmbeddingSpec, FinetuneSpec, ModelSpec, has_shared_start
+from decortex_schemas.tables import (
+    ClusteringMethod,
+    EmbeddingSpec,
+    FinetuneSpec,
+    ModelSpec,
+    agrees_by_construction,
+)
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -86,9 +92,11 @@ class Names:
         }
 
 
-def shared_starts() -> set[int]:
-    """``finetune_id`` of every fine-tuning whose networks all start from one partition."""
-    return {int(row["finetune_id"]) for row in FinetuneSpec.to_dicts() if has_shared_start(row["params"])}
+def agreeing_by_construction() -> set[int]:
+    """``finetune_id`` of every fine-tuning whose networks agree by construction: one start, or each other's targets."""
+    return {
+        int(row["finetune_id"]) for row in FinetuneSpec.to_dicts() if agrees_by_construction(row["params"])
+    }
 
 
 def pick(row: Mapping[str, Any], names: Sequence[str]) -> Key:

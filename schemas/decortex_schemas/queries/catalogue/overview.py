@@ -21,7 +21,7 @@ from datajoint.errors import DataJointError
 
 from decortex.errors import ConfigError
 from decortex_schemas.database import Environment, computed_tables, queue_of, schema
-from decortex_schemas.queries.basis import Names, averaged, paired, shared_starts
+from decortex_schemas.queries.basis import Names, agreeing_by_construction, averaged, paired
 from decortex_schemas.tables import (
     ClusteringMethod,
     DECFinetune,
@@ -216,7 +216,7 @@ def results(study: str) -> list[dict[str, Any]]:
 
     A row of 'none' is a mean over all starts of the study, a fine-tuned one over those that were fine-tuned. Compare a
     fine-tuned row with its own ``_before``: the same networks and starts (`PAIRED`; None for 'none'). Where
-    ``shared_start`` all networks were fine-tuned from one partition, so that ``ari_seeds`` is high by construction.
+    ``by_construction``, networks start from one partition or learnt from each other: ``ari_seeds`` is high by it.
 
     Raises
     ------
@@ -235,7 +235,7 @@ def results(study: str) -> list[dict[str, Any]]:
     methods = {int(row["method_id"]): row["method_name"] for row in ClusteringMethod.to_dicts()}
     models = {int(row["model_spec_id"]): row["model_name"] for row in ModelSpec.to_dicts()}
     embeddings = {int(row["embedding_spec_id"]): row["embedding_name"] for row in EmbeddingSpec.to_dicts()}
-    shared = shared_starts()
+    shared = agreeing_by_construction()
     against = {name: scored_against(name) for name in {str(row["dataset"]) for row in agreements}}
     rows = []
     for row in agreements:
@@ -250,7 +250,7 @@ def results(study: str) -> list[dict[str, Any]]:
                 "method_id": int(row["method_id"]),
                 "k": int(row["k"]),
                 "finetune": row["finetune"],
-                "shared_start": int(row["finetune_id"]) in shared,
+                "by_construction": int(row["finetune_id"]) in shared,
                 "status": worst_status(own.get("statuses", []) + ["failed"] * failed[_group(row)]),
                 "n_partitions": own.get("n_partitions", 0),
                 "scored_against": against[row["dataset"]],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from decortex_schemas.queries.basis import Names, grouped, shared_starts, smallest_p
+from decortex_schemas.queries.basis import Names, agreeing_by_construction, grouped, smallest_p
 from decortex_schemas.queries.catalogue import one_at_a_time, require_frozen
 from decortex_schemas.queries.evaluation.agreement_nulls import GROUP, agreement_nulls
 from decortex_schemas.queries.evaluation.geometry import communities, geometries
@@ -91,7 +91,7 @@ class _Names:
         self.methods = {int(r["method_id"]): r["method_name"] for r in ClusteringMethod.to_dicts()}
         specs = FinetuneSpec.to_dicts()
         self.finetunings = {int(r["finetune_id"]): r["finetune"] for r in specs}
-        self.shared = shared_starts()
+        self.shared = agreeing_by_construction()
 
     def of(self, row: dict[str, Any]) -> dict[str, Any]:
         """Whose row it is, without a method."""
@@ -128,7 +128,7 @@ def _partitions(study: str, names: _Names) -> list[dict[str, Any]]:
                 **names.of(row),
                 "method": names.methods[int(row["method_id"])],
                 "finetune": names.finetunings[int(row["finetune_id"])],
-                "shared_start": int(row["finetune_id"]) in names.shared,
+                "by_construction": int(row["finetune_id"]) in names.shared,
                 "n_partitions": row["n_partitions"],
                 **{
                     f"{i}_{kind}": row[f"{i}_{kind}"]

@@ -18,13 +18,13 @@ from decortex_schemas.queries.basis import (
     Key,
     Names,
     Row,
+    agreeing_by_construction,
     average,
     grouped_sql,
     mean,
     paired,
     paired_agreement,
     pick,
-    shared_starts,
 )
 from decortex_schemas.queries.catalogue import one_at_a_time, require_frozen
 from decortex_schemas.tables import DECFinetune, FinetuneSpec, asked_members
@@ -44,7 +44,7 @@ def price(study: str) -> list[Row]:
 
     ``difference`` is the mean paired change of the test correlation against the equal-epoch control; its interval
     and the equivalence test (``equivalent``: the change lies within ``margin``) take sessions as the sample.
-    ``shared_start``: all networks start from one partition.
+    ``by_construction``: all networks start from one partition, or learnt from each other.
 
     Raises
     ------
@@ -75,13 +75,13 @@ def price(study: str) -> list[Row]:
         "wild_p",
         "worst_cluster_difference",
     )
-    shared = shared_starts()
+    shared = agreeing_by_construction()
     rows = (RetainedPerformance & asked_members(study)).proj(*columns).to_dicts(order_by="KEY")
     return label.in_order(
         [
             {
                 **label.of(row),
-                "shared_start": int(row["finetune_id"]) in shared,
+                "by_construction": int(row["finetune_id"]) in shared,
                 "model_seed": int(row["model_seed"]),
                 "seed": int(row["seed"]),
                 **{name: row[name] for name in columns},
@@ -106,7 +106,7 @@ def improvement(study: str) -> dict[str, list[Row]]:
         ``summary``: one row per method, K and fine-tuning with the mean change over networks and its 95 % interval from
         the t distribution on **networks** (None with one); of ``ari_networks`` by the jackknife over networks (None
         below three), for each pair counts in two of them. A change is an improvement only above that of a fine-tuned
-        null. ``shared_start`` in both: all networks start from one partition, so that they agree by construction.
+        null. ``by_construction`` in both: networks start from one partition, or learnt from each other, and agree so.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def improvement(study: str) -> dict[str, list[Row]]:
         for key, found in measured.items()
         if key[PARTITION.index("finetune_id")] in untouched
     }
-    label, shared = Names(), shared_starts()
+    label, shared = Names(), agreeing_by_construction()
     pairs = []
     for row in tuned.to_dicts(order_by="KEY"):
         start, end = before.get(pick(row, START), {}), measured[pick(row, PARTITION)]
@@ -149,7 +149,7 @@ def improvement(study: str) -> dict[str, list[Row]]:
                 "model_seed": int(row["model_seed"]),
                 "seed": int(row["seed"]),
                 "share_changed": row["share_changed"],
-                "shared_start": int(row["finetune_id"]) in shared,
+                "by_construction": int(row["finetune_id"]) in shared,
                 **changes,
             }
         )
@@ -258,7 +258,7 @@ def _summarise(pairs: Sequence[Row]) -> list[Row]:
         members = groups[key]
         row = dict(zip(LABEL, key, strict=True)) | {
             "n_networks": len({one["model_seed"] for one in members}),
-            "shared_start": any(one["shared_start"] for one in members),
+            "by_construction": any(one["by_construction"] for one in members),
         }
         for name in MEASURES:
             means = network_means(members, f"{name}_change")

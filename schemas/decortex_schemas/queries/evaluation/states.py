@@ -10,7 +10,15 @@ import numpy as np
 from decortex.errors import ConfigError, InputError
 from decortex.evaluation import agreement, performance
 from decortex.evaluation.nulls import excess_over_null
-from decortex_schemas.queries.basis import Key, Names, Row, average, grouped, shared_starts, smallest_p
+from decortex_schemas.queries.basis import (
+    Key,
+    Names,
+    Row,
+    agreeing_by_construction,
+    average,
+    grouped,
+    smallest_p,
+)
 from decortex_schemas.queries.catalogue import one_at_a_time, require_frozen
 from decortex_schemas.tables import (
     ClusteringMethod,
@@ -48,7 +56,7 @@ def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
       ``silhouette_moved`` beside it), with ``silhouette_low`` and ``_high``, t over networks;
     - ``test_correlation``: mean over networks; ``correlation_change``: against the control of the same network, with
       ``correlation_low`` and ``_high``, t over networks;
-    - ``shared_start``: all networks were fine-tuned from one partition, so that their own labels agree by construction;
+    - ``by_construction``: networks were fine-tuned from one partition, or learnt from each other: own labels agree;
       ``share_changed``: share of the labels that moved, of own labels (mean over networks): where it is near zero, own
       labels agree as the start's do;
     - ``n_networks``: networks that have this state, without those whose training failed;
@@ -82,7 +90,7 @@ def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
     surrogates = _surrogates(study)
     networks = (Study.Model & {"study": study}).to_dicts()
     specs = states_by_name()
-    shared_ids, moves = shared_starts(), _share_changed(study)
+    shared_ids, moves = agreeing_by_construction(), _share_changed(study)
     names, methods = Names(), {int(r["method_id"]): r["method_name"] for r in ClusteringMethod.to_dicts()}
     finetunings = {int(row["finetune_id"]): row for row in FinetuneSpec.to_dicts()}
     none = next(i for i, row in finetunings.items() if row["kind"] == "none")
@@ -103,7 +111,7 @@ def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
                 "seed": part["seed"],
                 "k": part["k"],
                 "finetune": label["finetune"],
-                "shared_start": part["finetune_id"] in shared_ids,
+                "by_construction": part["finetune_id"] in shared_ids,
             }
             control = specs.get((parent, "control", int(tied["schedule_id"]), int(tied["control_seed"])))
             moved = specs.get((parent, "fine_tuned", *(part[name] for name in _FINE_TUNED)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -25,6 +25,7 @@ from decortex_schemas.register.plans.asked_plans import (
 )
 from decortex_schemas.register.plans.network_plans import NetworksPlan, network_configs, network_keys
 from decortex_schemas.register.plans.null_plans import FinetunedNullPlan, check_null, declare_null, null_cost
+from decortex_schemas.register.plans.peer_plans import check_rounds, with_peer_seeds
 from decortex_schemas.register.plans.ranges import Numbers
 from decortex_schemas.register.plans.state_plans import States, check_states, declare_states
 from decortex_schemas.tables import (
@@ -268,6 +269,7 @@ def repeated_on_nulls(plan: PlanFile, resolved: StudyPlan) -> StudyPlan:
         raise ConfigError(f"the null repeats the fine-tunings {unknown}; the plan has {names}.")
     trained = resolved.finetunings[1:]  # the first is 'none'
     kept = tuple(part for part, one in zip(trained, names, strict=True) if not wanted or one in wanted)
+    check_rounds(kept)
     return resolved.model_copy(update={"finetunings": kept})
 
 
@@ -284,13 +286,12 @@ def resolve_plan(plan: PlanFile) -> StudyPlan:
     if len(methods) != len(variants):
         raise ConfigError('two methods of the plan have the same name; give each its own "name".')
     finetunings = [FinetunePlan(finetune_id=register_none(), methods=(), counts=(), seeds=())]
-    finetunings += [
-        _finetuning(one, methods, plan.networks[0], counts=plan.counts, seeds=plan.seeds)
-        for one in plan.finetunings
-    ]
+    models = tuple(key for networks in plan.networks for key in network_keys(networks))
+    finetunings += [_finetuning(one, methods, plan, models=models) for one in plan.finetunings]
+    check_rounds(finetunings)
     whole = None if plan.selection is None or plan.selection.limited else plan.selection
     return StudyPlan(
-        models=tuple(key for networks in plan.networks for key in network_keys(networks)),
+        models=models,
         embedding_spec_ids=tuple(
             register_embedding_spec(one.name, embedding_maps.EmbeddingConfig.from_params(one.params))
             for one in plan.embeddings
@@ -313,11 +314,11 @@ def register_none() -> int:
 def _finetuning(
     plan: FinetuningPlan,
     methods: dict[str, dict[str, Any]],
-    networks: NetworksPlan,
+    whole: PlanFile,
     *,
-    counts: Sequence[int],
-    seeds: Sequence[int],
+    models: Sequence[Mapping[str, Any]],
 ) -> FinetunePlan:
+    networks, counts, seeds = whole.networks[0], whole.counts, whole.seeds
     unknown = sorted(set(plan.methods) - set(methods))
     if unknown:
         raise ConfigError(
@@ -326,7 +327,7 @@ def _finetuning(
     own = None if networks.imported is not None else network_configs(networks)[2].resolved()
     carried = {} if networks.joint_from is None else {"optimiser_state": "carried"}
     schedule = TrainingConfig.from_params({**(own or networks.training or {}), **carried, **plan.schedule})
-    config = FinetuneConfig.from_params(plan.params)
+    config = FinetuneConfig.from_params(with_peer_seeds(plan.name, plan.params, models))
     started = {name: methods[name]["method"] for name in plan.methods or methods}
     unfit = sorted(name for name, method in started.items() if method != "rotation_tmixture")
     if config.kind in ROTATION_KINDS and unfit:

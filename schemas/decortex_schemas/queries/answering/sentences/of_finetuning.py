@@ -60,9 +60,12 @@ def finetuning_answer(
             f"Whether it helps could not be compared: no two networks were fine-tuned from one start. {price}"
         )
         return made(FINETUNING, "undecided", text, sample, missing="a second network that is fine-tuned")
-    best = max(known, key=lambda one: one.change or 0.0)
+    # Agreement that was put in is no improvement, while another fine-tuning can be judged.
+    judged = [one for one in known if not one.by_construction] or known
+    price = f"{_by_construction(known)}{price}"
+    best = max(judged, key=lambda one: one.change or 0.0)
     number = (best.change, best.low, best.high)
-    moved = _moved(best, len(facts))
+    moved = _moved(best, len(facts), len(judged))
     if best.low is None:
         text = (
             f"{sentence_case(moved)}, of {count(best.n_networks, 'network')} and without an interval. {price}"
@@ -77,7 +80,7 @@ def finetuning_answer(
             missing="more networks that are fine-tuned",
         )
     if best.low <= 0:
-        text = f"No improvement is shown: {moved}.{_would_have(best)}{_worse(known)} {price}"
+        text = f"No improvement is shown: {moved}.{_would_have(best)}{_worse(judged)} {price}"
         missing = f"{count(best.n_networks, 'network')}: more make the interval narrower"
         return made(FINETUNING, "not established", text, sample, number, compared=STARTS, missing=missing)
     return _above_zero(sample, best, moved, price, number)
@@ -98,8 +101,18 @@ def _above_zero(sample: Sample, best: FinetuningFacts, moved: str, price: str, n
     )
 
 
-def _moved(best: FinetuningFacts, n: int) -> str:
-    most = f", the most of {count(n, 'fine-tuning')}" if n > 1 else ""
+def _by_construction(known: Sequence[FinetuningFacts]) -> str:
+    names = sorted({one.name for one in known if one.by_construction})
+    if not names:
+        return ""
+    return (
+        f"Networks of {listed(names)} agree by construction: what they gain in agreement is judged against the same "
+        "fine-tuning of surrogates, or by known types. "
+    )
+
+
+def _moved(best: FinetuningFacts, n: int, n_judged: int) -> str:
+    most = f", the most of {count(n_judged, 'fine-tuning')}" if n_judged > 1 else ""
     spread = interval(best.low, best.high)
     ends = f" (95 % interval {spread}{' for all of them at once' if n > 1 else ''})" if spread else ""
     return (

@@ -1,4 +1,4 @@
-"""What agrees, or differs alike, because of how it was made: one start for all networks, one control. Read only."""
+"""What agrees, or differs alike, because of how it was made: one start, mutual learning, one control. Read only."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 from decortex_schemas.queries.basis import Row
 from decortex_schemas.queries.catalogue import one_at_a_time
-from decortex_schemas.tables import FinetuneSpec, Study, has_shared_start, require_study
+from decortex_schemas.tables import FinetuneSpec, Study, agrees_by_construction, require_study
 
 _SOURCES = {"consensus": "the vote of study {}", "shared": "the shared labelling of study {}"}
 
 
 @one_at_a_time
 def by_construction(study: str) -> list[Row]:
-    """Say which fine-tunings of a study share a start over networks, and which are judged by one control.
+    """Say which fine-tunings make networks agree by construction, and which are judged by one control.
 
     Parameters
     ----------
@@ -23,10 +23,11 @@ def by_construction(study: str) -> list[Row]:
     Returns
     -------
     list of dict
-        ``kind``: 'start' (all networks start from one partition, so that they agree however good it is; one row per
-        fine-tuning) or 'control' (several fine-tunings continue from the same starts and have one control per network:
-        their states 'start' and 'control' are the same rows, and their differences from it are not independent; one row
-        per control). ``finetunings``: their names. ``sentence``: the same in words.
+        ``kind``: 'start' (all networks start from one partition, so that they agree however good it is), 'peers' (they
+        learnt from each other), each one row per fine-tuning; or 'control' (several fine-tunings continue from the same
+        starts and have one control per network: their states 'start' and 'control' are the same rows, and their
+        differences from it are not independent), one row per control. ``finetunings``: their names. ``sentence``: the
+        same in words.
 
     Raises
     ------
@@ -43,8 +44,19 @@ def by_construction(study: str) -> list[Row]:
     )
     rows: list[Row] = []
     for row in asked:
-        if has_shared_start(row["params"]):
-            source = _SOURCES[row["params"]["start"]].format(row["params"]["start_study"])
+        params = row["params"]
+        if params["kind"] == "mutual":
+            rows.append(
+                {
+                    "kind": "peers",
+                    "finetunings": [row["finetune"]],
+                    "sentence": f"{row['finetune']}: networks learnt from each other (seeds "
+                    f"{', '.join(map(str, params['peer_seeds']))}, round {params['round']}), so that they agree by "
+                    "construction; judge them by known types, and by what the same does to surrogates without types.",
+                }
+            )
+        elif agrees_by_construction(params):
+            source = _SOURCES[params["start"]].format(params["start_study"])
             rows.append(
                 {
                     "kind": "start",
