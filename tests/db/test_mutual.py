@@ -52,6 +52,10 @@ def _network(row: dict[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in schemas.Clustering.primary_key}
 
 
+def _finetuned(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in schemas.DECFinetune.primary_key}
+
+
 def test_networks_learn_from_what_all_were_a_round_before(
     database: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,7 +97,7 @@ def test_networks_learn_from_what_all_were_a_round_before(
     for row, before in ((first[0], None), (second[1], first)):
         moved = before is not None
         learnt = before or (schemas.DECFinetune & untouched).to_dicts(order_by="model_seed")
-        keys = [{name: one[name] for name in schemas.DECFinetune.primary_key} for one in learnt]
+        keys = [_finetuned(one) for one in learnt]
         peers = [
             PeerPartition(moved_embedding(one) if moved else load_embedding(one), partition_labels(one))
             for one in keys
@@ -115,7 +119,7 @@ def test_networks_learn_from_what_all_were_a_round_before(
             peers=peers,
         )
         np.testing.assert_array_equal(row["labels"], expected.labels)
-        np.testing.assert_array_equal(moved_embedding(row), expected.points)
+        np.testing.assert_array_equal(moved_embedding(_finetuned(row)), expected.points)
         assert row["kl_start"] == expected.start.kl
 
     said = {row["kind"]: row for row in queries.by_construction(STUDY)}
