@@ -21,7 +21,8 @@ def test_ticked_variants_stand_side_by_side(visit: Visit, study: str) -> None:
         visit.settled()
     for name in ("compare", "compare-maps", "compare-k", "compare-performance"):
         visit.page.wait_for_selector(f'[data-panel="{name}"] .js-plotly-plot')
-    assert "n = 6 partitions" in visit.panel("compare").locator(".measure").inner_text()
+    visit.panel("compare").get_by_text("n = 6 partitions").wait_for(timeout=120_000)
+    visit.settled()
     SHOTS.mkdir(exist_ok=True)
     visit.page.screenshot(path=SHOTS / "compare.png", full_page=True)
 
@@ -140,6 +141,7 @@ def test_everything_is_reached_with_the_keyboard(visit: Visit, study: str) -> No
     visit.panel("runs").get_by_role("link", name="silhouette").focus()
     visit.page.keyboard.press("Enter")
     visit.at("sort=silhouette")
+    visit.panel("runs").locator("th[aria-sort=descending]").wait_for(timeout=120_000)
     assert visit.panel("runs").locator("th[aria-sort=descending]").count() == 1
 
 
