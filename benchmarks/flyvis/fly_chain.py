@@ -111,7 +111,7 @@ def decoding() -> str:
     """The types decoded in a fly that is left out."""
     from decortex_schemas import queries  # noqa: PLC0415
 
-    names = ("label_set", "state", "decoder", "n_classes", "balanced_accuracy", "chance_accuracy", "macro_f1")
+    names = ("model", "decoder", "n_decoded", "balanced_accuracy", "chance_accuracy", "macro_f1")
     rows = [[row.get(name) for name in names] for row in queries.against_labels(STUDY)["decoding"]]
     return table([name.replace("_", " ") for name in names], rows)
 

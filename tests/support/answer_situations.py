@@ -285,6 +285,12 @@ SITUATIONS: dict[str, Case] = {
         lambda: finetuning_answer(THREE, (replace(DEC, detectable=0.0213),)),
         "not established", ("A rise of .021 would have been detected in 80 % of such studies.",), "three networks",
     ),
+    "no label moved": (
+        lambda: finetuning_answer(THREE, (replace(DEC, change=0.0, low=0.0, high=0.0, detectable=0.0),)),
+        "not established",
+        (f"by 0 against its own starts {AT}", "what would have been detected cannot be told"),
+        "three networks",
+    ),
     "several, one lowers it": (
         lambda: finetuning_answer(THREE, (DEC, replace(DEC, name="december", change=-0.07, low=-0.1, high=-0.02))),
         "not established",

@@ -113,7 +113,7 @@ def _by_construction(known: Sequence[FinetuningFacts]) -> str:
 
 def _moved(best: FinetuningFacts, n: int, n_judged: int) -> str:
     most = f", the most of {count(n_judged, 'fine-tuning')}" if n_judged > 1 else ""
-    spread = interval(best.low, best.high)
+    spread = interval(best.low, best.high) if best.low != best.high else ""
     ends = f" (95 % interval {spread}{' for all of them at once' if n > 1 else ''})" if spread else ""
     return (
         f"{best.name} changes the agreement between networks by {number_text(best.change or 0.0)}{ends} against its "
@@ -125,6 +125,12 @@ def _would_have(best: FinetuningFacts) -> str:
     """What would have been seen, so that "none is shown" can be read."""
     if best.detectable is None:
         return ""
+    if best.detectable <= 0:
+        # Where no label moves, every change is 0: their spread says nothing about other networks.
+        return (
+            " The change is the same in every pair of networks, as where no label moves: what would have been detected "
+            "cannot be told."
+        )
     return f" A rise of {number_text(best.detectable)} would have been detected in 80 % of such studies."
 
 
