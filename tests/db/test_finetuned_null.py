@@ -11,6 +11,7 @@ import pytest
 from small_lab import SCHEDULE, fill, plan_for
 
 import decortex_schemas as schemas
+from decortex.columns import COLUMNS
 from decortex.data import Recordings
 from decortex.errors import ConfigError, DatasetError
 from decortex.evaluation.nulls import excess_over_null
@@ -151,7 +152,8 @@ def test_fine_tuning_is_compared_with_that_of_the_null(study: str) -> None:
 
 def test_the_figure_shows_every_surrogate(study: str) -> None:
     figure = draw_figure("nulls", study, {}).figure
-    panel = next(axes for axes in figure.axes if axes.get_title().startswith("ari seeds: p of the change"))
+    title = f"{COLUMNS['ari_seeds'].heading}: p of the change"
+    panel = next(axes for axes in figure.axes if axes.get_title().replace("\n", " ").startswith(title))
     stored = (
         schemas.FinetunedNull.Measure & {"study": study, "measure": "ari_seeds", "state": "after"}
     ).fetch1()

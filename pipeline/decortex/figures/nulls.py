@@ -31,7 +31,7 @@ def finetuned_nulls(values: pd.DataFrame, *, title: str = "", width: float | Non
     Parameters
     ----------
     values : DataFrame
-        One row a state, null model and surrogate: ``state`` ('before', 'after', 'change'), ``null_kind``,
+        One row per state, null model and surrogate: ``state`` ('before', 'after', 'change'), ``null_kind``,
         ``null_value``, ``observed``, ``p`` (both repeated over surrogates), ``measure``.
     title : str
         Which fine-tuning this is.
@@ -41,7 +41,7 @@ def finetuned_nulls(values: pd.DataFrame, *, title: str = "", width: float | Non
     Returns
     -------
     Figure
-        One panel a measure. Dots: surrogates; black: the recordings, with p of the change in the panel's title.
+        One panel per measure. Dots: surrogates; black: the recordings, with p of the change in the panel's title.
 
     Raises
     ------

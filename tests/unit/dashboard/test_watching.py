@@ -67,11 +67,10 @@ def test_a_table_is_503_without_the_database_and_404_where_there_is_none(
         monkeypatch.setattr(queries, name, lambda *_, answer=answer, **__: answer)
     found = client.get("/csv/queue/progress?study=my%20sweep%2F1")
     assert found.status_code == 200
-    assert (
-        found.headers["Content-Disposition"]
-        == 'attachment; filename="decortex-my-sweep-1-queue-progress.csv"'
-    )
-    assert "decortex-queue-progress.csv" in client.get("/csv/queue/progress").headers["Content-Disposition"]
+    named = r'attachment; filename="decortex-my-sweep-1-queue-progress-\d{4}-\d\d-\d\d\.csv"'
+    assert re.fullmatch(named, found.headers["Content-Disposition"])
+    every = client.get("/csv/queue/progress").headers["Content-Disposition"]
+    assert 'filename="decortex-queue-progress-' in every
     assert client.get("/csv/queue/nothing").status_code == 404
     monkeypatch.setattr(queries, "queue_state", away)
     answer = client.get("/csv/queue/progress")

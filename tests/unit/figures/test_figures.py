@@ -224,7 +224,7 @@ def test_performance_by_cluster_counts_and_colours() -> None:
     figure = performance()
     assert title(figure) == "K = 3 (n = 34 neurons, 3 without a score)"
     axes = figure.axes[0]
-    said = axes.get_title().replace("\n", " ")
+    said = axes.get_title().replace("\n", " ").replace("\N{NO-BREAK SPACE}", " ")
     assert said == "epsilon² = 0.250 [0.100 to 0.400]; within sessions -, permutation p .0123"
     assert "\n" in axes.get_title()
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0\nn=19", "1\nn=12", "8\nn=3"]

@@ -94,9 +94,9 @@ def whitener(residuals: FloatArray, n_features: int | None = None) -> FloatArray
     Examples
     --------
     >>> import numpy as np
-    >>> residuals = np.random.default_rng(0).standard_normal((2000, 2)) * [5.0, 0.1]
-    >>> np.cov((residuals @ whitener(residuals)).T).round(1).tolist()
-    [[1.0, 0.0], [0.0, 1.0]]
+    >>> residuals = np.random.default_rng(0).standard_normal((2000, 2)) * [5.0, 1.0]
+    >>> bool(np.allclose(np.cov((residuals @ whitener(residuals)).T), np.eye(2), atol=0.1))
+    True
     """
     n, n_axes = residuals.shape
     n_features = n_features or n_axes

@@ -20,6 +20,7 @@ from decortex.figures.style import (
     legend_below,
     new_figure,
     numbers,
+    wrapped,
 )
 
 
@@ -84,7 +85,9 @@ def surrogate_values(
         )
         highest = own.groupby("k")["value"].max().reindex(data["k"]).to_numpy()
         above = int(np.count_nonzero(data["value"].to_numpy() > highest))
-        dress(axes, x="number of clusters K", title=f"{kind}: above all at {above} of {len(data)} K")
+        dress(axes, x="number of clusters K")
+        told = f"{kind}: above all at {above} of {len(data)} K"
+        axes.set_title(wrapped(told, 0.85 * figure.get_size_inches()[0] / columns), fontsize=NORMAL)
         called, unit = criterion_words(criterion)
         if i % columns == 0:
             axes.set_ylabel(f"{called}\n({unit})" if unit else called, fontsize=NORMAL)
