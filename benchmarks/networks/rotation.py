@@ -1,7 +1,8 @@
 """What orientation hides and what finds the types all the same: the simulated cortex, plain and equivariant cores.
 
-One JSON object per line: `spread, seed, core, embedding, method, ari, correlation, of_ceiling, seconds`. The types are
-known and used for the score alone. Usage:
+One JSON object per line: `spread, seed, core, embedding, method, ari, n_types, correlation, of_ceiling, seconds`. The
+types are known and used for the score alone; `n_types` stand apart in the embedding by `count_types`, on animals held
+out. Usage:
 
     python benchmarks/networks/rotation.py [--spreads 0 0.5 1] [--seeds 3]
 """
@@ -20,6 +21,7 @@ from decortex.clustering import fit
 from decortex.data.simulation import SimulationConfig, simulate_cortex
 from decortex.embeddings import EmbeddingConfig, fit_map
 from decortex.evaluation.performance import concatenate_scores, score_neurons
+from decortex.evaluation.splits import count_types
 from decortex.models import RECIPES, Network, predict
 from decortex.models.training import fit_network
 
@@ -75,6 +77,7 @@ def run(spread: float, seed: int) -> None:
         weights = network.embedding().detach().numpy()
         for embedding, (params, methods) in CELLS[core].items():
             x = fit_map(weights, EmbeddingConfig.from_params(params)).apply(weights)
+            counted = count_types(x, donors=recordings.neurons["animal"].to_numpy())
             for method, settings in methods:
                 found = fit(x, method, n_clusters=len(config.types), seed=seed, **settings)
                 row = {
@@ -84,6 +87,7 @@ def run(spread: float, seed: int) -> None:
                     "embedding": embedding,
                     "method": method,
                     "ari": round(float(adjusted_rand_score(truth, found.labels)), 3),
+                    "n_types": counted.n_types,
                     "correlation": round(correlation, 4),
                     "of_ceiling": round(correlation / ceiling, 3),
                     "seconds": round(seconds, 1),
