@@ -141,10 +141,12 @@ def one_of(rows: Sequence[Row], where: Where, names: Sequence[str], what: str) -
     kept = matching(rows, where, what)
     if len(kept) > 1:
         open_ = {
-            name: values for name in names if len(values := sorted({str(row[name]) for row in kept})) > 1
+            name: values
+            for name in names
+            if len(values := sorted({str(row[name]) for row in kept}, key=lambda text: (len(text), text))) > 1
         }
         asked = "; ".join(f"--where {name}={' | '.join(values)}" for name, values in open_.items())
-        raise ConfigError(f"{len(kept)} {what}s remain, and the figure shows one: {asked}")
+        raise ConfigError(f"{len(kept)} remain where the figure shows one {what}: {asked}")
     return kept[0]
 
 
@@ -222,7 +224,7 @@ def _agreement(study: str, where: Where, width: float | None) -> Drawn:
     groups = [
         dict(zip(names, group, strict=True)) for group in dict.fromkeys(_pick(row, names) for row in rows)
     ]
-    chosen = one_of(groups, where, names, "group of partition")
+    chosen = one_of(groups, where, names, "group of partitions")
     kept = [row for row in rows if _pick(row, names) == _pick(chosen, names)]
 
     def called(row: Row, side: str) -> tuple[str, int, int]:
