@@ -8,55 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.evaluation.splits.evidence import KINDS, effective_counts
+from decortex.evaluation.splits.evidence import KINDS
 from decortex.evaluation.splits.path import density_path
-from decortex.evaluation.splits.prisms import PrismPlaces, Windows, choose_windows, in_windows, prism_places
+from decortex.evaluation.splits.prisms import choose_windows, in_windows, prism_places
 from decortex.evaluation.splits.subclusters import whitener
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-
-@dataclass
-class CountedPrisms:
-    """Prisms of neighbouring centres, windows chosen on training neurons, positions of all neurons."""
-
-    pairs: IntArray
-    places: PrismPlaces
-    windows: Windows
-
-    def count(self, groups: IntArray, a: int, b: int, held_out: IntArray) -> FloatArray:
-        """Effective number between and beside, of the held-out neurons in prisms from group a to group b.
-
-        Parameters
-        ----------
-        groups : ndarray of int64, shape (n_centres,)
-            Group of every centre.
-        held_out : ndarray of int64, shape (n_neurons,)
-            Index of a neuron among the held out, -1 for a training neuron.
-
-        Returns
-        -------
-        ndarray, shape (n_held_out, 2)
-        """
-        first, second = groups[self.pairs].T
-        crossing = ((first == a) & (second == b)) | ((first == b) & (second == a))
-        index = held_out[self.places.neuron]
-        used = crossing[self.places.pair] & (index >= 0)
-        n = int(held_out.max()) + 1
-        m, s = (
-            np.bincount(index[used & inside], minlength=n).astype(float)
-            for inside in in_windows(self.places, self.windows)
-        )
-        return np.stack(effective_counts(m, s), axis=1)
-
-
-def counted_prisms(
-    points: FloatArray, centres: FloatArray, pairs: IntArray, training: NDArray[np.bool_]
-) -> CountedPrisms:
-    """Places of all neurons, windows chosen on the training neurons (points and centres whitened)."""
-    places = prism_places(points, centres, pairs)
-    return CountedPrisms(pairs, places, choose_windows(places, training))
 
 
 @dataclass
@@ -109,8 +67,13 @@ def count_centres(data: FoldData, labels: IntArray, a: int, b: int) -> FloatArra
     root = whitener(x - centres[own], data.n_features)
     if root is None or not ((centres[a] - centres[b]) ** 2).sum() > 0:
         return np.zeros((n_held_out, 2))
-    prisms = counted_prisms(data.points @ root, centres @ root, np.array([[a, b]]), data.training)
-    return prisms.count(np.arange(n_groups), a, b, data.held_out)
+    places = prism_places(data.points @ root, centres @ root, np.array([[a, b]]))
+    index = data.held_out[places.neuron]
+    counted = [
+        np.bincount(index[(index >= 0) & inside], minlength=n_held_out)
+        for inside in in_windows(places, choose_windows(places, data.training))
+    ]
+    return np.stack(counted, axis=1).astype(float)
 
 
 def count_path(data: FoldData, labels: IntArray, a: int, b: int) -> tuple[FloatArray, float]:

@@ -38,30 +38,6 @@ def valley_p(between: Any, beside: Any) -> FloatArray:
     return p
 
 
-def effective_counts(between: Any, beside: Any) -> tuple[FloatArray, FloatArray]:
-    """Bring windows that overlap to their effective number of neurons.
-
-    Neuron x lies in m(x) windows between and s(x) beside. With w = m + s, a sum over dependent counts is worth
-    c = sum w / sum w^2 neurons per unit.
-
-    Parameters
-    ----------
-    between, beside : ndarray, shape (..., n_neurons)
-        m and s.
-
-    Returns
-    -------
-    ndarray, ndarray, shape (..., n_neurons)
-        c m and c s.
-    """
-    weight = between + beside
-    squares = (weight * weight).sum(axis=-1, keepdims=True)
-    scale = np.divide(
-        weight.sum(axis=-1, keepdims=True), squares, where=squares > 0, out=np.zeros(squares.shape)
-    )
-    return scale * between, scale * beside
-
-
 def valley_count(counts: FloatArray, config: SplitConfig) -> ValleyCount:
     """Sum over donors, and p without the donor that helps most; without donors there is one row.
 

@@ -19,8 +19,7 @@ class ValleyCount:
     Parameters
     ----------
     n_between, n_beside : float
-        Neurons, summed over the folds and averaged over the repeats. Windows that overlap are brought to their
-        effective number, so that the counts are no whole numbers.
+        Neurons, summed over the folds and averaged over the repeats, so that the counts are no whole numbers.
     p : float
         Of 'the density between is at least that beside'; 1 where the valley is too shallow to count.
     """

@@ -1,11 +1,11 @@
-"""From counts to p: against the binomial distribution, and what donors and overlapping windows change."""
+"""From counts to p: against the binomial distribution, and what donors change."""
 
 import numpy as np
 import pytest
 from scipy.stats import binom
 
 from decortex.evaluation.splits import SplitConfig
-from decortex.evaluation.splits.evidence import boundary, can_decide, effective_counts, valley_count, valley_p
+from decortex.evaluation.splits.evidence import boundary, can_decide, valley_count, valley_p
 
 CONFIG = SplitConfig()
 
@@ -18,19 +18,6 @@ def test_p_of_whole_counts_is_the_binomial_one(between, beside):
 def test_without_neurons_beside_there_is_no_evidence():
     assert valley_p(0, 0) == 1
     assert valley_p(5.0, 0.0) == 1
-
-
-def test_the_same_windows_twice_count_once():
-    m, s = np.array([1.0, 0, 0, 1]), np.array([0.0, 1, 1, 0])
-    once, twice = effective_counts(m, s), effective_counts(2 * m, 2 * s)
-    for a, b in zip(once, twice, strict=True):
-        np.testing.assert_allclose(a, b)
-    assert once[0].sum() == 2
-
-
-def test_no_neuron_in_any_window_counts_nothing():
-    m, s = effective_counts(np.zeros(5), np.zeros(5))
-    assert m.sum() == s.sum() == 0
 
 
 def test_one_donor_alone_makes_no_valley():
