@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from decortex_ops.cli.legends import AGREEMENT, answer_of, print_legend, say, say_answer
+from decortex_ops.cli.legends import AGREEMENT, print_legend, say, say_answer
 from decortex_ops.cli.output import CsvFlag, JsonFlag, choose_part, out, print_rows, said_plainly
-from decortex_ops.cli.read.one_part import print_part, shared_sentence
+from decortex_ops.cli.read.one_part import print_part_of, shared_sentence
 from decortex_ops.cli.read.results import construction_lines, say_construction
 from decortex_ops.cli.session import open_to_read
 from decortex_ops.reports import (
@@ -151,11 +151,16 @@ def agreement(
     if said_plainly(found, rows, json=json, csv=csv):
         return
     if part is not None:
-        columns, title = AGREEMENT_PARTS[part]
-        sentence = SENTENCES[part](rows) if part in SENTENCES and rows else answer_of(study, AGREEMENT)
-        empty = NOT_ASKED.get(part, NOTHING_COMPARED)
-        told = construction_lines(study)
-        print_part(sentence, rows, columns, title=f"study {study}: {title}", empty=empty, notes=told)
+        print_part_of(
+            study,
+            rows,
+            part,
+            parts=AGREEMENT_PARTS,
+            question=AGREEMENT,
+            empty=NOT_ASKED.get(part, NOTHING_COMPARED),
+            sentences=SENTENCES,
+            notes=construction_lines(study),
+        )
         return
     say_answer(study, AGREEMENT)
     print_rows(

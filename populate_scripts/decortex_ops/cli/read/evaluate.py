@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from decortex_ops.cli.legends import ASSOCIATION, FINETUNING, answer_of, print_legend, say_answer
+from decortex_ops.cli.legends import ASSOCIATION, FINETUNING, print_legend, say_answer
 from decortex_ops.cli.output import CsvFlag, JsonFlag, choose_part, out, print_rows, said_plainly
-from decortex_ops.cli.read.one_part import detectable_sentence, generators_sentence, print_part
+from decortex_ops.cli.read.one_part import detectable_sentence, generators_sentence, print_part_of
 from decortex_ops.cli.read.results import construction_lines, say_construction, say_versions
 from decortex_ops.cli.session import open_to_read
 from decortex_ops.reports import (
@@ -95,10 +95,7 @@ def stats(
     if said_plainly(found, rows, json=json, csv=csv):
         return
     if part is not None:
-        columns, title = STATS_PARTS[part]
-        print_part(
-            answer_of(study, ASSOCIATION), rows, columns, title=f"study {study}: {title}", empty=NOTHING
-        )
+        print_part_of(study, rows, part, parts=STATS_PARTS, question=ASSOCIATION, empty=NOTHING)
         return
     say_answer(study, ASSOCIATION)
     print_rows(
@@ -140,12 +137,16 @@ def price(
     if said_plainly(found, rows, json=json, csv=csv):
         return
     if part is not None:
-        columns, title = PRICE_PARTS[part]
-        own = {"detectable": detectable_sentence, "generators": generators_sentence}
-        sentence = own[part](rows) if part in own and rows else answer_of(study, FINETUNING)
-        empty = NOT_FROM_THESE.get(part, NOTHING)
-        told = construction_lines(study)
-        print_part(sentence, rows, columns, title=f"study {study}: {title}", empty=empty, notes=told)
+        print_part_of(
+            study,
+            rows,
+            part,
+            parts=PRICE_PARTS,
+            question=FINETUNING,
+            empty=NOT_FROM_THESE.get(part, NOTHING),
+            sentences={"detectable": detectable_sentence, "generators": generators_sentence},
+            notes=construction_lines(study),
+        )
         return
     say_answer(study, FINETUNING)
     print_rows(

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from decortex.columns import written
-from decortex_ops.cli.legends import print_legend, say, several
+from decortex_ops.cli.legends import answer_of, print_legend, say, several
 from decortex_ops.cli.output import out, print_rows
 
 Rows = Sequence[Mapping[str, Any]]
 # Where rows differ in one of these it stands before the table's own columns.
 _NAMES = ("dataset", "model", "embedding")
+
+
+def print_part_of(
+    study: str,
+    rows: Rows,
+    part: str,
+    *,
+    parts: Mapping[str, tuple[Sequence[str], str]],
+    question: int,
+    empty: str,
+    sentences: Mapping[str, Callable[[Rows], str]] | None = None,
+    notes: Sequence[str] = (),
+) -> None:
+    """Print the named table of an answer: under a sentence of its own if it has one, else under that of the answer."""
+    columns, title = parts[part]
+    own = (sentences or {}).get(part)
+    sentence = own(rows) if own and rows else answer_of(study, question)
+    print_part(sentence, rows, columns, title=f"study {study}: {title}", empty=empty, notes=notes)
 
 
 def print_part(

@@ -167,7 +167,7 @@ def confounds(study: str) -> list[Row]:
 
 @one_at_a_time
 def population_tests(study: str, group: Mapping[str, Any]) -> list[Row]:
-    """The population's test of one group of partitions, one row a set of covariates and kind of unit.
+    """The population's test of one group of partitions, one row per set of covariates and kind of unit.
 
     Parameters
     ----------
