@@ -1,4 +1,4 @@
-"""Agreement, Fine-tune and Provenance without a database: numbers of the figures, and what is missing."""
+"""Agreement and Provenance without a database: numbers of the figures, and what is missing."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from dashboard_lab import LABELS, Lab, run_row, text_of
+from dashboard_lab import LABELS, Lab, text_of
 from sklearn.metrics import adjusted_rand_score
+from support.finetune_page_lab import tuned_lab
 
 from decortex.evaluation.agreement import rand_matrix
 from decortex_ops.dashboard import router
-from decortex_ops.dashboard.pages import PAGES, agreement, finetune
+from decortex_ops.dashboard.pages import PAGES, agreement
 from decortex_ops.reports import communities_sentence, geometry_sentence
 
 
@@ -250,167 +251,6 @@ def test_fine_tuning_is_shown_beside_that_of_surrogates() -> None:
     for words in ("gaussian", ".2000", "n = 4 surrogates", "v4-null-0"):
         assert words in text
     assert '"finetuned_null" in the plan' in text_of(router.show("/fine-tune", "", tuned_lab()).main)
-
-
-def epoch(number: int, **values: Any) -> dict[str, Any]:
-    return {"epoch": number, "validation_correlation": 0.5 + number / 100, "validation_loss": -0.1, **values}
-
-
-def tuned(**changed: Any) -> dict[str, Any]:
-    return {
-        "finetune": "dec",
-        "kind": "dec",
-        "finetune_status": "ok",
-        "stop_reason": "tolerance",
-        "n_epochs": 2,
-        "kept_epoch": 2,
-        "share_changed": 0.05,
-        "distance_over_scale": 3.0,
-        "epochs": [
-            epoch(i, kl=0.2 / i, loss=0.1, train_loss=None, share_changed=0.1, mean_max_q=0.9, n_empty=i - 1)
-            for i in (1, 2)
-        ],
-        "control": [epoch(1), epoch(2)],
-        "price": {
-            "before": 0.9,
-            "after": 0.89,
-            "control": 0.9,
-            "difference": -0.01,
-            "interval_low": -0.02,
-            "interval_high": None,
-            "margin": 0.005,
-            "equivalent": 0,
-            "n_neurons": 60,
-            "clusters": [
-                {"cluster": 0, "n_neurons": 60, "difference_over_sessions": -0.01, "low": -0.03, "high": None}
-            ],
-        },
-        "qualities": [],
-        **changed,
-    }
-
-
-def test_dying_clusters_and_further_heads_are_said_where_there_are_any() -> None:
-    alive = "2 clusters are left; the others died or were empty at the start."
-    asked = tuned_lab()
-    assert alive not in text_of(router.show("/fine-tune", "", asked).main)
-    heads = [{"head_k": 4, "mean_max_q": 0.91, "n_empty": 1}]
-    asked.answers |= {"finetuning": tuned(n_alive=2, heads=heads)}
-    text = text_of(router.show("/fine-tune", "", asked).main)
-    assert alive in text
-    assert "Trained beside it, with equal weight: K = 4: mean max q 0.910, 1 empty." in text
-
-
-def state_row(state: str, method: str, **changed: Any) -> dict[str, Any]:
-    """A row of `queries.states`."""
-    figures = {"ari_truth": 0.4, "silhouette": 0.21, "silhouette_moved": None, "n_networks": 3}
-    ends = {
-        "ari_networks_low": 0.1,
-        "ari_networks_high": 0.9,
-        "correlation_low": None,
-        "correlation_high": None,
-    }
-    null = {"null": "gaussian", "n_null": 19, "ari_networks_p": 0.05, "silhouette_excess": 0.01}
-    return {
-        "state": state,
-        "method": method,
-        "ari_networks": 0.5,
-        "correlation_change": -0.0012,
-        "ari_networks_excess": 0.123,
-        **figures,
-        **ends,
-        **null,
-        **changed,
-    }
-
-
-STATES = [
-    state_row("start", "kmeans"),
-    state_row("control", "gmm"),
-    state_row("fine_tuned", "own", ari_networks=0.75),
-    state_row("fine_tuned_afresh", "kmeans"),
-]
-
-
-def tuned_lab(states: Any = None, **changed: Any) -> Lab:
-    return Lab(
-        has_states=states is not None,
-        states=states,
-        finetuning=tuned(**changed),
-        describe=lambda keys, study: [run_row(**key) for key in keys],
-        before_and_after={"n_pairs": 3, "ari_seeds_before": 0.724, "ari_seeds_after": 0.727},
-    )
-
-
-def test_a_fine_tuning_is_found_without_naming_it() -> None:
-    screen = router.show("/fine-tune", "", tuned_lab())
-    assert "k=8&seed=0&ft=3" in screen.url
-    text = text_of(screen.main)
-    assert "Scores are against the original model." in text
-    assert "-0.0100" in text
-    assert "not shown, margin 0.005" in text
-    assert "Empty clusters at worst: 1" in text
-
-
-def test_curves_are_the_epochs_and_undefined_terms_are_left_out() -> None:
-    view = router.view_of(finetune, "", tuned_lab())
-    losses = next(panel for panel in view.panels if getattr(panel, "name", "") == "losses").figure
-    names = [trace.name for trace in losses.data]
-    assert "prediction loss" not in names  # DEC alone shows no image
-    kl = next(trace for trace in losses.data if trace.name.startswith("KL"))
-    assert list(kl.y) == [0.2, 0.1]
-    table = pd.read_csv(io.StringIO(router.csv_of("fine-tune", "losses", "", tuned_lab())))
-    assert list(table["run"]) == ["dec", "dec", "control", "control"]
-
-
-def test_agreement_before_and_after_is_of_the_same_pairs() -> None:
-    text = text_of(router.show("/fine-tune", "", tuned_lab()).main)
-    assert "ARI between networks, mean of 3 pairs" in text
-    row = pd.read_csv(io.StringIO(router.csv_of("fine-tune", "compared", "", tuned_lab()))).iloc[0]
-    assert (row["before"], row["after"]) == (0.724, 0.727)
-
-
-def test_four_states_are_beside_each_other_with_their_null() -> None:
-    asked = []
-    lab_of_states = tuned_lab(
-        states=lambda study, key: asked.append((study, key["finetune_id"], key["k"])) or STATES
-    )
-    text = text_of(router.show("/fine-tune", "", lab_of_states).main)
-    assert asked == [("sweep", 3, 8)]  # of the fine-tuning that is shown
-    for words in (
-        "control, clustered afresh",
-        "fine-tuned, own labels",
-        "0.750 [0.100, 0.900]",
-        "-0.0012",
-        "0.123",
-    ):
-        assert words in text, words
-    assert "n = 3 networks, 19 surrogates per null model" in text
-    table = pd.read_csv(io.StringIO(router.csv_of("fine-tune", "states", "", lab_of_states)))
-    assert list(table["state"]) == [row["state"] for row in STATES]
-    without = [{**row, "null": None, "n_null": 0} for row in STATES]
-    assert "above the null" not in text_of(router.show("/fine-tune", "", tuned_lab(states=without)).main)
-
-
-def test_a_study_without_states_is_told_how_to_ask_for_them() -> None:
-    text = text_of(router.show("/fine-tune", "", tuned_lab()).main)
-    assert '"states": "all"' in text
-    assert "decortex study freeze sweep-states" in text
-
-
-def test_an_undefined_interval_is_no_bar() -> None:
-    clusters = tuned()["price"]["clusters"]
-    figure = finetune.price_figure(clusters, tuned()["price"])
-    assert list(figure.data[0].error_y.array) == [0]
-    assert figure.data[0].error_y.arrayminus[0] == pytest.approx(0.02)
-
-
-def test_what_is_not_computed_or_not_asked_is_told_apart() -> None:
-    assert "not computed yet" in text_of(router.show("/fine-tune", "", Lab(finetuning=None)).main)
-    assert "Nothing is fine-tuned" in text_of(router.show("/fine-tune", "?k=4", tuned_lab()).main)
-    assert "Its price is not computed yet." in text_of(
-        router.show("/fine-tune", "", tuned_lab(price=None)).main
-    )
 
 
 def test_provenance_shows_chain_versions_and_the_commands() -> None:
