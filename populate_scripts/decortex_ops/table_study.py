@@ -13,6 +13,7 @@ from decortex.config import config_hash
 from decortex.data import NeuronTable, TableColumns, read_table
 from decortex.embeddings import EmbeddingConfig
 from decortex.errors import OperationError
+from decortex.evaluation.splits import SplitConfig
 from decortex_ops.workers import OnRound, run_until_empty
 from decortex_schemas.register import (
     EmbeddingPlan,
@@ -27,11 +28,11 @@ from decortex_schemas.tables import (
     DECFinetune,
     Embedding,
     FinetuneSpec,
-    SplitSpec,
     freeze_study,
     load_embedding,
     register_embedding_spec,
     register_method,
+    register_split_spec,
 )
 from decortex_schemas.tables.evaluation import TypeCount, table_associations
 
@@ -122,7 +123,9 @@ def _summary(key: dict[str, Any], table: NeuronTable, n_clusters: int | None, mo
     spec = register_embedding_spec(EMBEDDING, EmbeddingConfig.from_params({"kind": EMBEDDING}))
     embedding = (Embedding & key & {"embedding_spec_id": spec}).fetch1("KEY")
     x = load_embedding(embedding)
-    counted = (TypeCount & embedding & (SplitSpec & {"split_spec": "default"}).proj()).fetch1()
+    counted = (
+        TypeCount & embedding & {"split_spec_id": register_split_spec("default", SplitConfig())}
+    ).fetch1()
     status, n_types = str(counted["types_status"]), counted["n_types"]
     k, k_from = chosen_k(n_types, asked=n_clusters, n_neurons=len(table))
     if k > most:

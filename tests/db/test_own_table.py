@@ -16,11 +16,12 @@ from decortex import association
 from decortex.analysis import analyse
 from decortex.data import TableColumns, read_table
 from decortex.errors import ConfigError, DatasetError, InputError
+from decortex.evaluation.splits import SplitConfig
 from decortex_ops.table_study import TableStudy, analyse_file
 from decortex_schemas import queries
 from decortex_schemas.database import computed_tables, queue_of, schema
 from decortex_schemas.register import PlanFile, declare_plan, register_table, table_of
-from decortex_schemas.tables import Dataset, load_embedding, load_recordings
+from decortex_schemas.tables import Dataset, load_embedding, load_recordings, register_split_spec
 from decortex_schemas.tables.evaluation import animals_of, insert_table_scores
 
 COLUMNS = TableColumns(ids="cell", animal="donor", scores=("score",), labels=("type",))
@@ -175,6 +176,22 @@ def test_the_same_again_changes_nothing_and_another_table_needs_another_name(
     changed.to_csv(tmp_path / "flat.csv", index=False)
     with pytest.raises(InputError, match="all have the same features"):
         register_table(tmp_path / "flat.csv", COLUMNS)
+
+
+def test_types_are_those_of_todays_settings_whatever_an_older_default_counted(
+    made: TableStudy, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = register_split_spec("default", SplitConfig(alpha=0.001))
+    (counted,) = (schemas.TypeCount & {"dataset": made.study}).to_dicts()
+    old = {**counted, "split_spec_id": other, "types_status": "none", "n_types": None}
+    schemas.TypeCount.insert1(old, allow_direct_insert=True)
+    monkeypatch.setattr("decortex_ops.table_study.run_until_empty", lambda **_: None)
+    try:
+        again = analyse_file(file, COLUMNS, folder=tmp_path / "again")
+        assert (again.found.n_types, again.found.k) == (made.found.n_types, made.found.k)
+        assert again.found.n_types == 3
+    finally:
+        (schemas.SplitSpec & {"split_spec_id": other}).delete(prompt=False)
 
 
 def test_leiden_by_resolution_through_a_study(made: TableStudy) -> None:
