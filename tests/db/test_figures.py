@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import decortex_schemas as schemas
+from decortex.errors import ConfigError
 from decortex.figures import figure_bytes
 from decortex_ops.cli import main
-from decortex_ops.reports import RECIPES, draw_figure
+from decortex_ops.reports import RECIPES, draw_figure, one_of
 from decortex_schemas import queries
 from decortex_schemas.queries import best_k
 
@@ -79,6 +80,12 @@ def test_the_tree_holds_the_tested_numbers_of_types(lab: str) -> None:
     levels = [[level["n_groups"], max(level["p"], 1e-12)] for level in counted["levels"]]
     np.testing.assert_allclose(sorted(drawn.tolist()), sorted(levels))
     assert " ".join(counted["sentence"].split()[:4]) in " ".join(figure.get_suptitle().split())
+
+
+def test_values_to_choose_between_are_in_their_order() -> None:
+    rows = [{"k": k, "finetune": name} for k, name in ((12, "none"), (4, "dec"), (8, "dec_joint"))]
+    with pytest.raises(ConfigError, match=r"k=4 \| 8 \| 12; --where finetune=dec \| dec_joint \| none"):
+        one_of(rows, {}, ("k", "finetune"), "partition")
 
 
 def test_agreement_is_that_of_the_pairs(lab: str) -> None:

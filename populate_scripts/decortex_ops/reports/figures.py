@@ -130,6 +130,10 @@ def matching(rows: Sequence[Row], where: Where, what: str) -> list[Row]:
     return kept
 
 
+def _numbers_by_size(text: str) -> tuple[int, str]:
+    return (int(text), text) if text.isdigit() else (0, text)
+
+
 def one_of(rows: Sequence[Row], where: Where, names: Sequence[str], what: str) -> Row:
     """The one row that a choice leaves.
 
@@ -143,7 +147,7 @@ def one_of(rows: Sequence[Row], where: Where, names: Sequence[str], what: str) -
         open_ = {
             name: values
             for name in names
-            if len(values := sorted({str(row[name]) for row in kept}, key=lambda text: (len(text), text))) > 1
+            if len(values := sorted({str(row[name]) for row in kept}, key=_numbers_by_size)) > 1
         }
         asked = "; ".join(f"--where {name}={' | '.join(values)}" for name, values in open_.items())
         raise ConfigError(f"{len(kept)} remain where the figure shows one {what}: {asked}")

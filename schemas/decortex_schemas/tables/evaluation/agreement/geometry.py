@@ -75,7 +75,7 @@ class GeometryAgreement(Computation):
 
     @property
     def key_source(self) -> Any:
-        """One key an embedding specification of a frozen study's networks, where there are two or more."""
+        """One key per embedding specification of a frozen study's networks, where there are two or more."""
         first = Study.Model.proj(seed_a="model_seed")
         second = Study.Model.proj(seed_b="model_seed")
         asked = FrozenStudy.proj() * first * second * Study.Embedding.proj() & "seed_a < seed_b"
