@@ -18,9 +18,17 @@ One JSON object per line, appended to --out; what stands there is not computed a
   agreement of networks, truth, retained share of the control's correlation, labels moved) and 'choice': the variant
   whose own labels agree best between networks on the generators to choose by, among those that keep 99 % of the
   control's validation correlation and never collapse. No type is read for it. 'consensus start' is not among them:
-  its networks share one start, so that they agree by construction.
+  its networks share one start, so that they agree by construction;
+- 'gain' (also of --summary): own labels of a variant, and the control clustered afresh by k-means, against the start
+  (k-means, mixture, SEC) and the control (k-means, mixture) of the same generator: mean difference over generators of
+  agreement, truth and retained share, 95 % (t over generators), and the difference that such an interval would have
+  left above zero with probability .8.
 
 --surrogates N repeats all of it on N recordings without types, drawn from a network with surrogate readout features.
+--data FOLDER takes recordings (`decortex import cowley-v4 ... FOLDER`) in the place of the simulated cortex, their
+networks trained as the recipe says, the best epoch kept:
+
+    dec_joint.py --out v4.jsonl --data FOLDER --epochs 24 --start-epochs 4 --counts 5 8 --variants "december 1"
 """
 
 from __future__ import annotations
@@ -28,47 +36,27 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from dec_joint_summary import CHOOSE, CONSENSUS, EPOCHS, JUDGE, Row, choose, summarise
-from numpy.typing import NDArray
+from dec_joint_cases import CORES, EMBEDDINGS, NETWORKS, RECORDED, Case, Labels, Trained, population, recorded
+from dec_joint_summary import ANIMALS, CHOOSE, CONSENSUS, EPOCHS, JUDGE, Row, choose, gains, summarise
 from sklearn.metrics import adjusted_rand_score
 
-from decortex.clustering import fit
-from decortex.config import config_hash
-from decortex.data import Recordings, SimulationConfig, simulate_cortex
-from decortex.embeddings import EmbeddingConfig, fit_map
+from decortex.data import Recordings
 from decortex.evaluation.agreement import consensus
 from decortex.evaluation.performance import concatenate_scores, score_neurons
-from decortex.finetune import (
-    OWN_LABELS,
-    FinetuneConfig,
-    State,
-    cluster_state,
-    draw_null,
-    embed,
-    finetune,
-    null_recordings,
-)
-from decortex.models import RECIPES, Network, predict
-from decortex.models.training import Handover, TrainingConfig, fit_network
+from decortex.finetune import OWN_LABELS, State, cluster_state, embed
+from decortex.models import Network, predict
 
-CORES = {"plain": "simulated_cortex", "equivariant": "simulated_cortex_rotation"}
-EMBEDDINGS = {
-    "plain": EmbeddingConfig(kind="l2"),
-    "equivariant": EmbeddingConfig(kind="l2", rotation="fft", n_orientations=8),
-}
 SPREADS = (0.0, 0.3, 0.5, 1.0)
-NETWORKS = (0, 1, 2)
 START_EPOCHS = (3, 5, 10)
 COUNTS = (8, 12)
 # The baselines, named beforehand: k-means as every start is made, and a mixture as the authors of DECEMber fit theirs.
-START = ("kmeans", {"n_init": 20})
+START: tuple[str, dict[str, Any]] = ("kmeans", {"n_init": 20})
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "kmeans": START,
     "gmm": ("gmm", {"covariance": "diag", "reg": 1e-6, "n_init": 50}),
@@ -86,84 +74,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "tell 1": {"kind": "tell", "beta_rule": "balanced", "beta": 1.0},
     "sec 1": {"kind": "sec", "beta_rule": "balanced", "beta": 1.0},
     "ldmgi 1": {"kind": "ldmgi", "beta_rule": "balanced", "beta": 1.0},
+    "gmm start 1": {**DECEMBER, "beta": 1.0},
+    "sec start 1": {**DECEMBER, "beta": 1.0},
     CONSENSUS: {**DECEMBER, "beta": 1.0},
 }
-PLATEAU = {"schedule": "plateau", "learning_rate": 8e-3, "keep": "best"}
-
-Labels = NDArray[np.int16]
-
-
-@dataclass
-class Case:
-    """One population of neurons: where the rows of its networks belong."""
-
-    core: str
-    spread: float
-    generator: int
-    surrogate: int | None
-    recordings: Recordings
-    epochs: int
-
-    @property
-    def names(self) -> Row:
-        """Columns that all its rows share."""
-        return {
-            "part": "state",
-            "core": self.core,
-            "spread": self.spread,
-            "generator": self.generator,
-            "surrogate": self.surrogate,
-            "epochs": self.epochs,
-        }
-
-
-class Trained:
-    """One network: the states after every epoch m, and the control, of one training."""
-
-    def __init__(self, case: Case, seed: int, start_epochs: Iterable[int]) -> None:
-        """Train from the beginning to the end, handing the run over at every m."""
-        config, training = RECIPES[CORES[case.core]]()
-        self.case, self.seed = case, seed
-        self.training = TrainingConfig.from_params(
-            {**training.resolved(), **PLATEAU, "max_epochs": case.epochs}
-        )
-        network = Network.build(config, case.recordings, seed=seed)
-        self.starts: dict[int, tuple[dict[str, Any], Handover]] = {}
-        after = None
-        for m in sorted(start_epochs):
-            outcome = fit_network(
-                network, case.recordings, self.training, seed=seed, until=m, after=after, device="cpu"
-            )
-            if outcome.handover is None:
-                raise RuntimeError(
-                    f"training of network {seed} ended before epoch {m}: {outcome.stop_reason}."
-                )
-            after = outcome.handover
-            self.starts[m] = network.checkpoint(), after
-        fit_network(network, case.recordings, self.training, seed=seed, after=after, device="cpu")
-        self.control = network
-
-    def start(self, m: int) -> Network:
-        """Return a copy of the network after epoch m."""
-        return Network.from_checkpoint(self.starts[m][0])
-
-    def tuned(self, m: int, labels: Labels, n_clusters: int, params: Row) -> tuple[Network, Any]:
-        """Train on jointly from epoch m; the network and the result."""
-        network = self.start(m)
-        fitted = fit_map(network.embedding().detach().numpy(), EMBEDDINGS[self.case.core])
-        result = finetune(
-            network,
-            self.case.recordings,
-            fitted,
-            labels,
-            FinetuneConfig.from_params(params),
-            self.training,
-            n_clusters=n_clusters,
-            seed=self.seed,
-            after=self.starts[m][1],
-            device="cpu",
-        )
-        return network, result
+# Variants that start from another partition than k-means'.
+STARTS = {"gmm start 1": "gmm", "sec start 1": "sec"}
 
 
 def correlation(network: Network, recordings: Recordings, tier: str) -> float:
@@ -208,63 +124,48 @@ def state_rows(
     ]
 
 
-def population(
-    core: str, spread: float, generator: int, *, n_neurons: int, surrogate: int | None, epochs: int
-) -> Case:
-    """Simulate recordings; as a surrogate, responses of a network of them whose readout features hold no types."""
-    recordings = simulate_cortex(SimulationConfig(spread=spread, n_neurons=n_neurons), generator).recordings
-    if surrogate is None:
-        return Case(core, spread, generator, None, recordings, epochs)
-    # The generator is a network of its own seed; networks on the drawn responses train their own cores.
-    teacher = Trained(
-        Case(core, spread, generator, None, recordings, epochs), max(NETWORKS) + 1, (1,)
-    ).control
-    draw = draw_null(teacher, recordings, "gaussian", seed=surrogate, device="cpu")
-    digest = config_hash([recordings.content_sha256, surrogate])
-    return Case(
-        core, spread, generator, surrogate, null_recordings(recordings, draw.responses, digest), epochs
-    )
-
-
 def rows_of(case: Case, asked: argparse.Namespace, kept: set[str]) -> Iterator[list[Row]]:
     """Rows of one population that are not in the file, in the pieces in which they are kept."""
 
     def wanted(**names: Any) -> bool:
         return name_of({**case.names, **names}) not in kept
 
+    joined = {
+        m: asked.variants if m in asked.start_epochs else [] for m in {*asked.start_epochs, *asked.states_at}
+    }
     trained: dict[int, Trained] = {}
     for seed in asked.networks:
         tasks = [
             {"network": seed, "m": m, "k": k, "variant": v}
-            for m in asked.start_epochs
+            for m, variants in joined.items()
             for k in asked.counts
-            for v in ["none", *asked.variants]
+            for v in ["none", *variants]
         ]
         if any(wanted(**task) for task in tasks):
-            trained[seed] = Trained(case, seed, asked.start_epochs)
-    for m in asked.start_epochs:
+            trained[seed] = Trained(case, seed, joined)
+    for m, variants in sorted(joined.items()):
         for k in asked.counts:
-            starts: dict[int, Labels] = {}
+            starts: dict[int, dict[str, Labels]] = {}
             for seed, one in trained.items():
-                starts[seed] = fit(
-                    embed(one.start(m), EMBEDDINGS[case.core]), START[0], n_clusters=k, seed=0, **START[1]
-                ).labels
+                points = embed(one.start(m), EMBEDDINGS[case.core])
+                afresh = cluster_state(points, METHODS, state="start", n_clusters=k, seed=0)
+                starts[seed] = {found.method: found.labels for found in afresh}
                 names = {"network": seed, "m": m, "k": k, "variant": "none"}
                 if wanted(**names):
                     yield [
                         *state_rows(case, one.start(m), names, state="start", k=k),
                         *state_rows(case, one.control, names, state="control", k=k),
                     ]
-            for variant in asked.variants:
+            for variant in variants:
                 for seed, one in trained.items():
                     names = {"network": seed, "m": m, "k": k, "variant": variant}
                     if not wanted(**names):
                         continue
-                    labels = starts[seed]
+                    labels = starts[seed][STARTS.get(variant, START[0])]
                     if variant == CONSENSUS:
                         if len(starts) < len(asked.networks):
                             continue  # a consensus takes all networks
-                        labels = consensus(list(starts.values()), k).labels
+                        labels = consensus([found[START[0]] for found in starts.values()], k).labels
                     began = time.perf_counter()
                     network, result = one.tuned(m, labels, k, VARIANTS[variant])
                     yield state_rows(
@@ -285,7 +186,9 @@ def rows_of(case: Case, asked: argparse.Namespace, kept: set[str]) -> Iterator[l
 def name_of(row: Row) -> str:
     """Name of the piece of work that a row is of."""
     names = ("core", "spread", "generator", "surrogate", "network", "m", "k", "variant")
-    return json.dumps([*(row[name] for name in names), row.get("epochs", EPOCHS)])
+    return json.dumps(
+        [*(row[name] for name in names), row.get("epochs", EPOCHS), row.get("animals", ANIMALS)]
+    )
 
 
 def main() -> None:
@@ -297,14 +200,28 @@ def main() -> None:
         "--out", type=Path, required=True, help="file of JSON lines; an interrupted run goes on"
     )
     parser.add_argument("--summary", action="store_true", help="compute nothing; say what the file holds")
-    parser.add_argument("--cores", nargs="+", choices=tuple(CORES), default=list(CORES))
+    parser.add_argument("--data", type=Path, help="folder of recordings in the place of the simulated cortex")
+    parser.add_argument("--cores", nargs="+", choices=(*CORES, *RECORDED))
     parser.add_argument("--spreads", nargs="+", type=float, default=list(SPREADS))
     parser.add_argument("--generators", nargs="+", type=int, default=[*CHOOSE, *JUDGE])
     parser.add_argument("--networks", nargs="+", type=int, default=list(NETWORKS))
     parser.add_argument("--start-epochs", nargs="+", type=int, default=list(START_EPOCHS))
+    parser.add_argument(
+        "--states-at",
+        nargs="*",
+        type=int,
+        default=[],
+        help="further epochs whose state is clustered, not trained from",
+    )
     parser.add_argument("--counts", nargs="+", type=int, default=list(COUNTS))
     parser.add_argument("--variants", nargs="+", choices=tuple(VARIANTS), default=list(VARIANTS))
     parser.add_argument("--neurons", type=int, default=240)
+    parser.add_argument(
+        "--animals",
+        type=int,
+        default=ANIMALS,
+        help="neurons are shared out among them; one costs a third of three",
+    )
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of the whole training")
     parser.add_argument("--surrogates", type=int, default=0, help="populations without types a generator")
     asked = parser.parse_args()
@@ -312,29 +229,39 @@ def main() -> None:
     rows = read(asked.out)
     if asked.summary:
         summary = summarise(rows)
-        for row in [*summary, *choose(summary)]:
+        for row in [*summary, *gains(rows), *choose(summary)]:
             print(json.dumps(row, default=float), flush=True)
         return
     kept = {name_of(row) for row in rows}
-    for spread in asked.spreads:
-        for core in asked.cores:
-            for generator in asked.generators:
-                for surrogate in [None, *range(asked.surrogates)]:
-                    case = population(
-                        core,
-                        spread,
-                        generator,
-                        n_neurons=asked.neurons,
-                        surrogate=surrogate,
-                        epochs=asked.epochs,
-                    )
-                    for piece in rows_of(case, asked, kept):
-                        # One write for a piece, so that an interrupted run leaves all of it or nothing.
-                        with asked.out.open("a") as file:
-                            file.write("".join(json.dumps(row) + "\n" for row in piece))
-                        for row in piece:
-                            said = {name: value for name, value in row.items() if name != "labels"}
-                            print(json.dumps(said), flush=True)
+    for case in cases(asked):
+        for piece in rows_of(case, asked, kept):
+            # One write for a piece, so that an interrupted run leaves all of it or nothing.
+            with asked.out.open("a") as file:
+                file.write("".join(json.dumps(row) + "\n" for row in piece))
+            for row in piece:
+                said = {name: value for name, value in row.items() if name != "labels"}
+                print(json.dumps(said), flush=True)
+
+
+def cases(asked: argparse.Namespace) -> Iterator[Case]:
+    """Make every population that is asked for, one after the other."""
+    surrogates = [None, *range(asked.surrogates)]
+    if asked.data is not None:
+        for core, surrogate in product(asked.cores or ["v4"], surrogates):
+            yield recorded(asked.data, core, surrogate=surrogate, epochs=asked.epochs)
+        return
+    for spread, core, generator, surrogate in product(
+        asked.spreads, asked.cores or list(CORES), asked.generators, surrogates
+    ):
+        yield population(
+            core,
+            spread,
+            generator,
+            n_neurons=asked.neurons,
+            animals=asked.animals,
+            surrogate=surrogate,
+            epochs=asked.epochs,
+        )
 
 
 def read(path: Path) -> list[Row]:

@@ -11,49 +11,68 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
+from decortex.evaluation.agreement import detectable_effect
+from decortex.evaluation.performance import t_interval
 from decortex.finetune import OWN_LABELS
 
 # Generators that a variant is chosen by, and those that it is judged on.
 CHOOSE, JUDGE = range(5), range(100, 110)
 # Epochs of a whole training, where a row does not say.
 EPOCHS = 30
+# Animals of a population, where a row does not say.
+ANIMALS = 3
 CONSENSUS = "consensus start"
 # Share of the control's validation correlation that a variant has to keep.
 KEEP = 0.99
 
+# What rows of one group share, and what is measured of each.
+WHERE = ("epochs", "animals", "core", "spread", "surrogate", "m", "k", "role")
+CHOICE = ("epochs", "animals", "core", "spread", "m", "k")
+MEASURES = ("agreement", "truth", "retained")
+# What own labels are compared with, without fine-tuning: state and method.
+AGAINST = tuple(
+    ("none", *one)
+    for one in (
+        ("start", "kmeans"),
+        ("start", "gmm"),
+        ("start", "sec"),
+        ("control", "kmeans"),
+        ("control", "gmm"),
+    )
+)
+
 Row = dict[str, Any]
 
 
-def summarise(rows: Iterable[Row]) -> list[Row]:
-    """Agreement, truth and retained correlation of every state, variant and method, over generators of one role."""
+def per_generator(rows: Iterable[Row]) -> list[Row]:
+    """Agreement, truth and retained correlation of every state, variant and method of one population."""
     populations: dict[tuple[Any, ...], dict[int, Row]] = defaultdict(dict)
     for row in rows:
         where = ("core", "spread", "surrogate", "m", "k", "generator", "variant", "state", "method")
-        key = (row.get("epochs", EPOCHS), *(row[name] for name in where))
+        key = (row.get("epochs", EPOCHS), row.get("animals", ANIMALS), *(row[name] for name in where))
         populations[key][row["network"]] = row
     controls = {
-        (key[:7], network): row
+        (key[:8], network): row
         for key, found in populations.items()
-        if key[8:] == ("control", "kmeans")
+        if key[9:] == ("control", "kmeans")
         for network, row in found.items()
     }
-    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    out = []
     for key, found in populations.items():
-        epochs, core, spread, surrogate, m, k, generator, variant, state, method = key
         labels = [row["labels"] for _, row in sorted(found.items())]
         pairs = [adjusted_rand_score(a, b) for a, b in combinations(labels, 2)]
         members = list(found.items())
         retained = {
             tier: [
-                row[tier] / controls[key[:7], network][tier]
+                row[tier] / controls[key[:8], network][tier]
                 for network, row in members
-                if (key[:7], network) in controls
+                if (key[:8], network) in controls
             ]
             for tier in ("validation", "test")
         }
-        role = "choose" if generator in CHOOSE else "judge"
-        groups[epochs, core, spread, surrogate is not None, m, k, role, variant, state, method].append(
+        out.append(
             {
+                **dict(zip(("epochs", "animals", *where), key, strict=True)),
                 "agreement": _mean(pairs),
                 "truth": _mean([row["truth"] for _, row in members]),
                 "moved": _mean([row.get("moved") for _, row in members]),
@@ -63,13 +82,22 @@ def summarise(rows: Iterable[Row]) -> list[Row]:
                 "n_networks": len(members),
             }
         )
-    names = ("epochs", "core", "spread", "surrogate", "m", "k", "role", "variant", "state", "method")
-    measures = ("agreement", "truth", "moved", "retained_validation", "retained")
+    return out
+
+
+def summarise(rows: Iterable[Row]) -> list[Row]:
+    """Agreement, truth and retained correlation of every state, variant and method, over generators of one role."""
+    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for one in per_generator(rows):
+        groups[(*_where(one), one["variant"], one["state"], one["method"])].append(one)
     return [
         {
             "part": "summary",
-            **dict(zip(names, key, strict=True)),
-            **{name: _mean([one[name] for one in found]) for name in measures},
+            **dict(zip((*WHERE, "variant", "state", "method"), key, strict=True)),
+            **{
+                name: _mean([one[name] for one in found])
+                for name in (*MEASURES, "moved", "retained_validation")
+            },
             "statuses": sorted({status for one in found for status in one["statuses"]}),
             "n_networks": min(one["n_networks"] for one in found),
             "n_generators": len(found),
@@ -78,13 +106,68 @@ def summarise(rows: Iterable[Row]) -> list[Row]:
     ]
 
 
+def gains(rows: Iterable[Row]) -> list[Row]:
+    """Differences within generators of own labels, and of the control afresh, from three comparators."""
+    found: dict[tuple[Any, ...], dict[Any, dict[tuple[str, str, str], Row]]] = defaultdict(
+        lambda: defaultdict(dict)
+    )
+    for one in per_generator(rows):
+        found[_where(one)][one["generator"], one["surrogate"]][
+            one["variant"], one["state"], one["method"]
+        ] = one
+    out = []
+    for where, populations in sorted(found.items(), key=lambda item: json.dumps(item[0])):
+        compared = sorted({state for states in populations.values() for state in states})
+        for state in compared:
+            if state[2] != OWN_LABELS and state != ("none", "control", "kmeans"):
+                continue
+            for against in AGAINST:
+                pairs = [
+                    (states[state], states[against])
+                    for states in populations.values()
+                    if state in states and against in states
+                ]
+                if state != against and pairs:
+                    out.append(
+                        {
+                            "part": "gain",
+                            **dict(zip(WHERE, where, strict=True)),
+                            "variant": state[0],
+                            "of": "own labels" if state[2] == OWN_LABELS else "control kmeans",
+                            "against": f"{against[1]} {against[2]}",
+                            "n_generators": len(pairs),
+                            **{k: v for name in MEASURES for k, v in _difference(name, pairs).items()},
+                        }
+                    )
+    return out
+
+
+def _difference(name: str, pairs: list[tuple[Row, Row]]) -> Row:
+    """Mean difference of one measure with its interval, and the one that would have been seen."""
+    known = np.array([a[name] - b[name] for a, b in pairs if a[name] is not None and b[name] is not None])
+    low, high = t_interval(known)
+    sd = float(known.std(ddof=1)) if len(known) > 1 else None
+    return {
+        name: _mean(known),
+        f"{name}_low": low,
+        f"{name}_high": high,
+        f"{name}_detectable": None if sd is None else detectable_effect(sd, len(known)),
+    }
+
+
+def _where(one: Row) -> tuple[Any, ...]:
+    role = "choose" if one["generator"] in CHOOSE else "judge"
+    values = {**one, "surrogate": one["surrogate"] is not None, "role": role}
+    return tuple(values[name] for name in WHERE)
+
+
 def choose(summary: Iterable[Row]) -> list[Row]:
     """Choose a variant at every core, spread, m and K from the generators to choose by, without labels."""
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in summary:
         own = row["method"] == OWN_LABELS and row["variant"] != CONSENSUS
         if own and row["role"] == "choose" and not row["surrogate"]:
-            groups[row["epochs"], row["core"], row["spread"], row["m"], row["k"]].append(row)
+            groups[tuple(row[name] for name in CHOICE)].append(row)
     chosen = []
     for key, found in sorted(groups.items()):
         fine = [
@@ -98,7 +181,7 @@ def choose(summary: Iterable[Row]) -> list[Row]:
         chosen.append(
             {
                 "part": "choice",
-                **dict(zip(("epochs", "core", "spread", "m", "k"), key, strict=True)),
+                **dict(zip(CHOICE, key, strict=True)),
                 "variant": None if best is None else best["variant"],
                 "agreement": None if best is None else best["agreement"],
                 "n_generators": found[0]["n_generators"],

@@ -21,22 +21,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dec_joint import (
-    CHOOSE,
-    CONSENSUS,
-    CORES,
-    COUNTS,
-    EMBEDDINGS,
-    EPOCHS,
-    JUDGE,
-    METHODS,
-    NETWORKS,
-    PLATEAU,
-    SPREADS,
-    START,
-    START_EPOCHS,
-    VARIANTS,
-)
+from dec_joint import COUNTS, METHODS, SPREADS, START, START_EPOCHS, STARTS, VARIANTS
+from dec_joint_cases import CORES, EMBEDDINGS, NETWORKS, PLATEAU
+from dec_joint_summary import CHOOSE, CONSENSUS, EPOCHS, JUDGE
 
 import decortex_schemas as schemas
 from decortex.data import SimulationConfig
@@ -111,7 +98,12 @@ def compared(core: str, names: list[str]) -> dict[str, Any]:
         "counts": list(COUNTS),
         "seeds": [0],
         "finetunings": [
-            {"name": name, "params": VARIANTS[name], "control_seed": "model", "methods": [START[0]]}
+            {
+                "name": name,
+                "params": VARIANTS[name],
+                "control_seed": "model",
+                "methods": [STARTS.get(name, START[0])],
+            }
             for name in names
         ],
     }
