@@ -17,8 +17,8 @@ One JSON object per line, appended to --out; what stands there is not computed a
 - with --summary, from these rows: 'summary' (core, spread, m, k, role of the generators, variant, state, method:
   agreement of networks, truth, retained share of the control's correlation, labels moved) and 'choice': the variant
   whose own labels agree best between networks on the generators to choose by, among those that keep 99 % of the
-  control's validation correlation and never collapse. No type is read for it. 'consensus start' is not among them:
-  its networks share one start, so that they agree by construction;
+  control's validation correlation and never collapse. No type is read for it. 'consensus start', 'shared start'
+  (TURTLE) and 'mutual 1' are not among them: their networks agree by construction;
 - 'gain' (also of --summary): own labels of a variant, and the control clustered afresh by k-means, against the start
   (k-means, mixture, SEC) and the control (k-means, mixture) of the same generator: mean difference over generators of
   agreement, truth and retained share, 95 % (t over generators), and the difference that such an interval would have
@@ -36,20 +36,35 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from dec_joint_cases import CORES, EMBEDDINGS, NETWORKS, RECORDED, Case, Labels, Trained, population, recorded
-from dec_joint_summary import ANIMALS, CHOOSE, CONSENSUS, EPOCHS, JUDGE, Row, choose, gains, summarise
+from dec_joint_summary import (
+    ANIMALS,
+    BY_CONSTRUCTION,
+    CHOOSE,
+    CONSENSUS,
+    EPOCHS,
+    JUDGE,
+    MUTUAL,
+    SHARED,
+    Row,
+    choose,
+    gains,
+    summarise,
+)
+from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 from decortex.data import Recordings
-from decortex.evaluation.agreement import consensus
+from decortex.evaluation.agreement import consensus, turtle
 from decortex.evaluation.performance import concatenate_scores, score_neurons
-from decortex.finetune import OWN_LABELS, State, cluster_state, embed
+from decortex.finetune import OWN_LABELS, PeerPartition, State, cluster_state, embed
 from decortex.models import Network, predict
 
 SPREADS = (0.0, 0.3, 0.5, 1.0)
@@ -77,6 +92,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "gmm start 1": {**DECEMBER, "beta": 1.0},
     "sec start 1": {**DECEMBER, "beta": 1.0},
     CONSENSUS: {**DECEMBER, "beta": 1.0},
+    SHARED: {**DECEMBER, "beta": 1.0},
+    MUTUAL: {
+        "kind": "mutual",
+        "kernel": "scaled",
+        "beta_rule": "balanced",
+        "beta": 1.0,
+        "peer_seeds": list(NETWORKS),
+    },
 }
 # Variants that start from another partition than k-means'.
 STARTS = {"gmm start 1": "gmm", "sec start 1": "sec"}
@@ -124,6 +147,17 @@ def state_rows(
     ]
 
 
+def first_labels(
+    variant: str, k: int, own: Mapping[str, Labels], everyone: Sequence[PeerPartition]
+) -> Labels:
+    """Partition that a variant starts from: of the network by one method, or one that all networks share."""
+    if variant == CONSENSUS:
+        return consensus([one.labels for one in everyone], k).labels
+    if variant == SHARED:
+        return turtle([one.points for one in everyone], k, seed=0).labels
+    return own[STARTS.get(variant, START[0])]
+
+
 def rows_of(case: Case, asked: argparse.Namespace, kept: set[str]) -> Iterator[list[Row]]:
     """Rows of one population that are not in the file, in the pieces in which they are kept."""
 
@@ -146,9 +180,10 @@ def rows_of(case: Case, asked: argparse.Namespace, kept: set[str]) -> Iterator[l
     for m, variants in sorted(joined.items()):
         for k in asked.counts:
             starts: dict[int, dict[str, Labels]] = {}
+            points: dict[int, NDArray[np.float64]] = {}
             for seed, one in trained.items():
-                points = embed(one.start(m), EMBEDDINGS[case.core])
-                afresh = cluster_state(points, METHODS, state="start", n_clusters=k, seed=0)
+                points[seed] = embed(one.start(m), EMBEDDINGS[case.core])
+                afresh = cluster_state(points[seed], METHODS, state="start", n_clusters=k, seed=0)
                 starts[seed] = {found.method: found.labels for found in afresh}
                 names = {"network": seed, "m": m, "k": k, "variant": "none"}
                 if wanted(**names):
@@ -156,18 +191,17 @@ def rows_of(case: Case, asked: argparse.Namespace, kept: set[str]) -> Iterator[l
                         *state_rows(case, one.start(m), names, state="start", k=k),
                         *state_rows(case, one.control, names, state="control", k=k),
                     ]
+            peers = [PeerPartition(points[seed], found[START[0]]) for seed, found in starts.items()]
             for variant in variants:
                 for seed, one in trained.items():
                     names = {"network": seed, "m": m, "k": k, "variant": variant}
                     if not wanted(**names):
                         continue
-                    labels = starts[seed][STARTS.get(variant, START[0])]
-                    if variant == CONSENSUS:
-                        if len(starts) < len(asked.networks):
-                            continue  # a consensus takes all networks
-                        labels = consensus([found[START[0]] for found in starts.values()], k).labels
+                    if variant in BY_CONSTRUCTION and len(starts) < len(asked.networks):
+                        continue  # these take all networks
+                    labels = first_labels(variant, k, starts[seed], peers)
                     began = time.perf_counter()
-                    network, result = one.tuned(m, labels, k, VARIANTS[variant])
+                    network, result = one.tuned(m, labels, k, VARIANTS[variant], peers)
                     yield state_rows(
                         case,
                         network,

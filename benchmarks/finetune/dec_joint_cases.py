@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from decortex.config import config_hash
 from decortex.data import Recordings, SimulationConfig, open_filetree, simulate_cortex
 from decortex.embeddings import EmbeddingConfig, fit_map
-from decortex.finetune import FinetuneConfig, draw_null, finetune, null_recordings
+from decortex.finetune import FinetuneConfig, PeerPartition, draw_null, finetune, null_recordings
 from decortex.models import RECIPES, Network
 from decortex.models.training import Handover, TrainingConfig, fit_network
 
@@ -89,19 +89,22 @@ class Trained:
         """Return a copy of the network after epoch m."""
         return Network.from_checkpoint(self.starts[m][0])
 
-    def tuned(self, m: int, labels: Labels, n_clusters: int, params: Row) -> tuple[Network, Any]:
+    def tuned(
+        self, m: int, labels: Labels, n_clusters: int, params: Row, peers: Sequence[PeerPartition]
+    ) -> tuple[Network, Any]:
         """Train on jointly from epoch m; the network and the result."""
-        network = self.start(m)
+        network, config = self.start(m), FinetuneConfig.from_params(params)
         fitted = fit_map(network.embedding().detach().numpy(), EMBEDDINGS[self.case.core])
         result = finetune(
             network,
             self.case.recordings,
             fitted,
             labels,
-            FinetuneConfig.from_params(params),
+            config,
             self.training,
             n_clusters=n_clusters,
             seed=self.seed,
+            peers=peers if config.kind == "mutual" else (),
             after=self.starts[m][1],
             device="cpu",
         )

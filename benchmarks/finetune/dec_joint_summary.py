@@ -21,7 +21,9 @@ CHOOSE, JUDGE = range(5), range(100, 110)
 EPOCHS = 30
 # Animals of a population, where a row does not say.
 ANIMALS = 3
-CONSENSUS = "consensus start"
+# Networks that share a start or learn from each other agree by construction: types alone judge them.
+CONSENSUS, SHARED, MUTUAL = "consensus start", "shared start", "mutual 1"
+BY_CONSTRUCTION = (CONSENSUS, SHARED, MUTUAL)
 # Share of the control's validation correlation that a variant has to keep.
 KEEP = 0.99
 
@@ -165,7 +167,7 @@ def choose(summary: Iterable[Row]) -> list[Row]:
     """Choose a variant at every core, spread, m and K from the generators to choose by, without labels."""
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in summary:
-        own = row["method"] == OWN_LABELS and row["variant"] != CONSENSUS
+        own = row["method"] == OWN_LABELS and row["variant"] not in BY_CONSTRUCTION
         if own and row["role"] == "choose" and not row["surrogate"]:
             groups[tuple(row[name] for name in CHOICE)].append(row)
     chosen = []
