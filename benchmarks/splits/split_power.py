@@ -12,10 +12,12 @@ import json
 import sys
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import adjusted_rand_score
 from worlds import WORLDS, World, draw
@@ -26,11 +28,36 @@ from decortex.evaluation.splits import Boundary, SplitConfig, count_types
 FIRST_SEED = 4000
 
 
-def run(world: World, n_neurons: int, seed: int, config: SplitConfig) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Animals:
+    """Donors of the neurons: how many, and how far each lies from the middle, in standard deviations of the data.
+
+    Neurons are given to donors at random; every donor's neurons are moved by `shift` in a random direction of its own.
+    """
+
+    n: int
+    shift: float
+
+    def among(self, x: NDArray[np.float64], seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Features moved by donor, and the donor of every neuron."""
+        rng = np.random.default_rng([seed, 7919])
+        donor = rng.permutation(np.arange(len(x)) % self.n)
+        directions = rng.normal(size=(self.n, x.shape[1]))
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        spread = np.sqrt(x.var(axis=0).mean())
+        return x + self.shift * spread * directions[donor], donor
+
+
+def run(
+    world: World, n_neurons: int, seed: int, config: SplitConfig, animals: Animals | None
+) -> dict[str, Any]:
     """Count the types of one data set."""
     x, y = draw(world, n_neurons, seed)
+    donors = None
+    if animals is not None:
+        x, donors = animals.among(x, seed)
     started = time.process_time()
-    found = count_types(x, seed=seed, config=config)
+    found = count_types(x, donors=donors, seed=seed, config=config)
     seconds = time.process_time() - started
     inside = (found.labels >= 0) & (y >= 0)
     agreement = (
@@ -42,6 +69,7 @@ def run(world: World, n_neurons: int, seed: int, config: SplitConfig) -> dict[st
         "true": world.n_types,
         "n": n_neurons,
         "seed": seed,
+        "animals": None if animals is None else [animals.n, animals.shift],
         "status": found.status,
         "n_types": found.n_types,
         "at_least": found.at_least,
@@ -68,6 +96,20 @@ def wilson(successes: int, n: int) -> str:
 
 
 def tables(lines: list[dict[str, Any]]) -> str:
+    """Tables of every design of animals that the lines have."""
+    designs: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for line in lines:
+        animals = line.get("animals")
+        name = (
+            ""
+            if animals is None
+            else f"{animals[0]} animals held out whole, each moved by {animals[1]:g} sd\n"
+        )
+        designs[name].append(line)
+    return "\n".join(name + table(some) for name, some in designs.items())
+
+
+def table(lines: list[dict[str, Any]]) -> str:
     """Level by world, power by world, and the obvious designs by distance."""
     rows: list[str] = []
     cells: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
@@ -140,6 +182,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20, help="number of seeds (default 20)")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help=f"default {FIRST_SEED}")
     parser.add_argument("--n", type=int, nargs="+", default=[700], help="numbers of neurons")
+    parser.add_argument(
+        "--animals", type=int, help="neurons of that many donors, of whom whole ones are held out"
+    )
+    parser.add_argument(
+        "--shift",
+        type=float,
+        default=0.0,
+        help="by which every donor is moved, in standard deviations of the data",
+    )
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings of SplitConfig")
     parser.add_argument("--table", type=Path, help="print the tables of these lines and run nothing")
     arguments = parser.parse_args()
@@ -154,13 +205,16 @@ def main() -> None:
     if unknown:
         parser.error(f"no such world or group: {', '.join(sorted(unknown))}")
     chosen = [w for w in WORLDS.values() if not wanted or w.name in wanted or w.group in wanted]
-    done = {(line["world"], line["n"], line["seed"]) for line in read(arguments.out)}
+    animals = None if arguments.animals is None else Animals(arguments.animals, arguments.shift)
+    design = None if animals is None else [animals.n, animals.shift]
+    lines = [line for line in read(arguments.out) if line.get("animals") == design]
+    done = {(line["world"], line["n"], line["seed"]) for line in lines}
     for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         for world in chosen:
             for n in arguments.n:
                 if (world.name, n, seed) in done:
                     continue
-                line = run(world, n, seed, config)
+                line = run(world, n, seed, config, animals)
                 append(arguments.out, line)
                 print(
                     f"seed {seed}  {world.name}, n = {n}: true {line['true']}, {line['status']} {line['n_types']}"
