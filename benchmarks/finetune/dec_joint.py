@@ -1,7 +1,7 @@
 """Joint training with a clustering loss from an early epoch: four states, every method, a choice without labels.
 
     python benchmarks/finetune/dec_joint.py --out dec_joint.jsonl              # the whole study: many core-hours
-    python benchmarks/finetune/dec_joint.py --out dec_joint.jsonl --summary    # what stands in the file, as a table
+    python benchmarks/finetune/dec_joint.py --out dec_joint.jsonl --table      # what it holds (--summary: as JSON)
 
 Simulated cortex. For every core, spread and generator three networks are trained on the same neurons (Adam at .008,
 the rate falling to .3 of itself where validation stands still, --epochs of them, the best one kept). One training gives
@@ -20,7 +20,7 @@ One JSON object per line, appended to --out; what stands there is not computed a
   control's validation correlation and never collapse. No type is read for it. 'consensus start', 'shared start'
   (TURTLE) and 'mutual 1' are not among them: their networks agree by construction;
 - 'gain' (also of --summary): own labels of a variant, and the control clustered afresh by k-means, against the start
-  (k-means, mixture, SEC) and the control (k-means, mixture) of the same generator: mean difference over generators of
+  (k-means, mixture, SEC) and the control (the same) of the same generator: mean difference over generators of
   agreement, truth and retained share, 95 % (t over generators), and the difference that such an interval would have
   left above zero with probability .8.
 
@@ -57,6 +57,7 @@ from dec_joint_summary import (
     choose,
     gains,
     summarise,
+    tables,
 )
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
@@ -234,6 +235,7 @@ def main() -> None:
         "--out", type=Path, required=True, help="file of JSON lines; an interrupted run goes on"
     )
     parser.add_argument("--summary", action="store_true", help="compute nothing; say what the file holds")
+    parser.add_argument("--table", action="store_true", help="the same as Markdown, to be read")
     parser.add_argument("--data", type=Path, help="folder of recordings in the place of the simulated cortex")
     parser.add_argument("--cores", nargs="+", choices=(*CORES, *RECORDED))
     parser.add_argument("--spreads", nargs="+", type=float, default=list(SPREADS))
@@ -261,6 +263,9 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     rows = read(asked.out)
+    if asked.table:
+        print(tables(rows))
+        return
     if asked.summary:
         summary = summarise(rows)
         for row in [*summary, *gains(rows), *choose(summary)]:

@@ -40,6 +40,7 @@ AGAINST = tuple(
         ("start", "sec"),
         ("control", "kmeans"),
         ("control", "gmm"),
+        ("control", "sec"),
     )
 )
 
@@ -190,6 +191,49 @@ def choose(summary: Iterable[Row]) -> list[Row]:
             }
         )
     return chosen
+
+
+def tables(rows: list[Row]) -> str:
+    """Summary, gains and choice as Markdown, one pair of tables a group."""
+    summary, differences = summarise(rows), gains(rows)
+    lines: list[str] = []
+    for where in dict.fromkeys(tuple(row[name] for name in WHERE) for row in summary):
+        lines += ["", ", ".join(f"{name} {value}" for name, value in zip(WHERE, where, strict=True)), ""]
+        lines += _markdown(
+            ("variant", "state", "method", "n_generators", *MEASURES, "moved", "statuses"),
+            [row for row in summary if tuple(row[name] for name in WHERE) == where],
+        )
+        lines += ["", "Differences within generators (95 %; seen with probability .8)", ""]
+        lines += _markdown(
+            ("variant", "of", "against", "n_generators", *MEASURES),
+            [
+                {**row, **{name: _with_interval(row, name) for name in MEASURES}}
+                for row in differences
+                if tuple(row[name] for name in WHERE) == where
+            ],
+        )
+    chosen = [json.dumps(row) for row in choose(summary)]
+    return "\n".join([*lines, "", *chosen])
+
+
+def _markdown(names: tuple[str, ...], rows: list[Row]) -> list[str]:
+    cells = [" | ".join(_cell(row[name]) for name in names) for row in rows]
+    return ["| " + " | ".join(names) + " |", "|---" * len(names) + "|", *(f"| {cell} |" for cell in cells)]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, list):
+        return ", ".join(value)
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _with_interval(row: Row, name: str) -> str:
+    low, high, seen = (row[f"{name}_{end}"] for end in ("low", "high", "detectable"))
+    if row[name] is None or low is None:
+        return _cell(row[name])
+    return f"{row[name]:+.3f} ({low:+.3f} to {high:+.3f}; {seen:.3f})"
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
