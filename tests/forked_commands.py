@@ -216,9 +216,10 @@ def _serve(address: str) -> None:
     """Fork a child for every connection that brings an order, until standard input ends."""
     import decortex_ops.cli
     import decortex_ops.demo  # noqa: F401
-    from decortex_schemas.database import describe_environment
+    from decortex_schemas.database import computed_tables, describe_environment
 
     describe_environment()
+    computed_tables()  # loads every module of tables
     signal.signal(signal.SIGCHLD, _reap)
     with socket.socket(socket.AF_UNIX) as orders:
         orders.bind(address)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pymysql
 import typer
+from typer.main import get_command_name
+from typer.models import TyperInfo
 
 from decortex.errors import DecortexError
 from decortex_ops.cli import dashboard, data, demo, plan, run, study
@@ -87,6 +91,39 @@ app.command()(backup.delete)
 app.command()(stale.stale)
 
 
+def narrowed(every: typer.Typer, words: Sequence[str]) -> typer.Typer:
+    """Commands without those that words do not name: to build all takes longer than most of them do.
+
+    Parameters
+    ----------
+    every : Typer
+        All commands.
+    words : sequence of str
+        As they stand behind the program. Where they name no command (help, a word that is none), all are kept.
+    """
+    first = words[0] if words else ""
+    commands = [
+        one
+        for one in every.registered_commands
+        if one.callback and first == (one.name or get_command_name(one.callback.__name__))
+    ]
+    groups = [one for one in every.registered_groups if one.typer_instance and one.name == first]
+    if not commands and not groups:
+        return every
+    few = copy.copy(every)
+    few.registered_commands, few.registered_groups = commands, [copy.copy(one) for one in groups]
+    for group in few.registered_groups:
+        group.typer_instance = narrowed(group.typer_instance, words[1:])  # type: ignore[arg-type]  # see above
+    if few.registered_callback is None:
+        # Typer takes one command that stands alone for the program, whose name is then no word.
+        few.registered_callback = TyperInfo(callback=_nothing)
+    return few
+
+
+def _nothing() -> None:
+    return
+
+
 def _database_errors() -> tuple[type[BaseException], ...]:
     """Errors of the database layer, if a command has loaded it."""
     datajoint = sys.modules.get("datajoint.errors")
@@ -151,7 +188,7 @@ def main() -> None:
     """Run a command; what decortex reports itself becomes one message and exit status 1."""
     warnings.showwarning = _show_warning
     try:
-        app()
+        narrowed(app, sys.argv[1:])()
     except DecortexError as error:
         if os.environ.get("DECORTEX_DEBUG"):
             raise

@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from decortex.errors import ConfigError
-from decortex_ops.cli import app
+from decortex_ops.cli import app, narrowed
 from decortex_ops.cli.output import choose_part, print_csv, said_plainly
 
 # Questions whose answer is rows of results: for pandas and spreadsheets they are CSV too.
@@ -43,6 +43,29 @@ def test_help_shows_an_example_that_parses(name: str) -> None:
     assert " ".join(words[: len(name.split())]) == name
     with ALL[name].make_context(name, words[len(name.split()) :], resilient_parsing=False):
         pass
+
+
+def described(command: Any) -> list[dict[str, str]]:
+    """What is said of each parameter, but what parsing it leaves there and where in memory its parts are."""
+    return [
+        {name: re.sub(r" at 0x\w+", "", repr(value)) for name, value in vars(one).items() if name[0] != "_"}
+        for one in command.params
+    ]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_command_that_is_built_alone_is_as_among_all(name: str) -> None:
+    alone = typer.main.get_command(narrowed(app, [*name.split(), "--help"]))
+    assert (alone.help, alone.name) == (GROUP.help, GROUP.name)
+    ((found, command),) = commands(alone)
+    assert (found, command.help, described(command)) == (name, ALL[name].help, described(ALL[name]))
+
+
+def test_words_that_name_no_command_meet_all() -> None:
+    assert narrowed(app, []) is narrowed(app, ["--help"]) is narrowed(app, ["statsu"]) is app
+    of_studies = {name for name in ALL if name.startswith("study ")}
+    for words in (["study"], ["study", "--help"], ["study", "lsit"]):
+        assert set(dict(commands(typer.main.get_command(narrowed(app, words))))) == of_studies
 
 
 def options(name: str) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from typing import Any
 
 import pymysql
@@ -10,7 +11,7 @@ import pytest
 
 from decortex.errors import DatabaseError
 from decortex_schemas.database import Settings, check_server
-from decortex_schemas.database.server import connection
+from decortex_schemas.database.server import connection, datajoint_guards, tls
 from decortex_schemas.database.server.tls import driver_arguments, read_tls
 
 REQUIRED = {"verify_mode": "none", "check_hostname": False}
@@ -63,3 +64,26 @@ def test_nothing_falls_back(
         connection.open_lab_connection("127.0.0.1", 3306, "ada", "secret", tls)
     assert len(tried) == 1
     assert "Falling back" not in caplog.text
+
+
+@pytest.mark.parametrize("options", [{}, REQUIRED, {"ca": None, **REQUIRED}])
+def test_authorities_are_read_only_where_a_certificate_is_looked_at(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that takes any certificate has a context like the driver's, which is made once."""
+    datajoint_guards.install()
+    link = pymysql.Connection(host="127.0.0.1", defer_connect=True, ssl=options or None)
+    assert link.ctx is pymysql.Connection(host="127.0.0.1", defer_connect=True, ssl=dict(options)).ctx
+    theirs = tls._driver_context(link, options)
+    for name in ("verify_mode", "check_hostname", "options", "protocol", "minimum_version"):
+        assert getattr(link.ctx, name) == getattr(theirs, name), name
+    assert link.ctx.get_ciphers() == theirs.get_ciphers()
+    assert link.ctx.cert_store_stats()["x509_ca"] == 0
+
+    def asked(*where: Any, **rest: Any) -> Any:
+        raise LookupError(where or rest)
+
+    monkeypatch.setattr(ssl, "create_default_context", asked)
+    for seeing in ({"ca": "/somewhere"}, {"verify_mode": "required"}, {**REQUIRED, "check_hostname": True}):
+        with pytest.raises(LookupError):
+            pymysql.Connection(host="127.0.0.1", defer_connect=True, ssl=seeing)

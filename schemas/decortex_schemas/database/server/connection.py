@@ -11,6 +11,7 @@ import datajoint as dj
 import pymysql
 
 from decortex.errors import DatabaseError, InputError, OperationError
+from decortex_schemas.database.server.headings import Catalogue
 
 # A peer that answers nothing for so long is gone: the statement in flight ends as a lost connection.
 SILENCE_SECONDS = 90
@@ -35,6 +36,7 @@ class LabConnection(dj.Connection):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         # By full name of the table: columns as read from the server (`datajoint_guards`).
         self.headings: dict[str, Any] = {}
+        self.catalogue = Catalogue()
         super().__init__(*arguments, **options)
 
     def _build_connect_kwargs(self, use_tls: Any = None) -> dict[str, Any]:
@@ -74,6 +76,7 @@ class LabConnection(dj.Connection):
         """
         if query.lstrip().upper().startswith(_DEFINING):
             self.headings.clear()
+            self.catalogue.clear()
         try:
             return super().query(query, args, **options)
         except UnicodeEncodeError as error:

@@ -25,6 +25,8 @@ from datajoint.settings import config as datajoint_config  # type: ignore[import
 from datajoint.table import FreeTable  # type: ignore[import-untyped]
 
 from decortex.errors import ConfigError, DatabaseError
+from decortex_schemas.database.server.headings import read_together
+from decortex_schemas.database.server.tls import read_no_authorities
 
 # No blob of decortex comes near it: the largest is an array of some numbers per neuron.
 LARGEST_BLOB = 2**30
@@ -46,6 +48,8 @@ def install() -> None:
     QueryExpression.to_arrays = whole_arrays
     FreeTable.__init__ = _with_known_heading
     Heading.attributes = property(_visible_attributes)
+    read_together()
+    read_no_authorities()
 
 
 _compile = declare.compile_foreign_key

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import os
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from pymysql.connections import Connection
 
 from decortex.errors import DatabaseError
 
 _YES = ("1", "true", "yes", "on")
 _NO = ("0", "false", "no", "off")
 Tls = dict[str, Any] | bool | None
+_driver_context = Connection._create_ssl_ctx
 
 
 def read_tls(host: str = "", environ: Mapping[str, str] = os.environ) -> Tls:
@@ -69,6 +74,36 @@ def driver_arguments(tls: Tls) -> dict[str, Any]:
     if tls is False:
         return {"ssl_disabled": True}
     return {"ssl": dict(tls)} if isinstance(tls, dict) else {}
+
+
+def read_no_authorities() -> None:
+    """Let the driver read certificates where it looks at one; once per process, again without effect.
+
+    For each connection it reads the system's hundred and more authorities, also where it takes any certificate.
+    """
+    Connection._create_ssl_ctx = _context
+
+
+def _context(link: Any, options: Any) -> ssl.SSLContext:
+    """What encrypts a connection: the one that takes any certificate, where nothing is to be looked at or shown."""
+    if isinstance(options, dict) and _takes_any_certificate(options):
+        return _unseeing()
+    context: ssl.SSLContext = _driver_context(link, options)
+    return context
+
+
+def _takes_any_certificate(options: Mapping[str, Any]) -> bool:
+    given = {name: value for name, value in options.items() if value is not None}
+    return not given.pop("check_hostname", False) and given in ({}, {"verify_mode": "none"})
+
+
+@functools.cache
+def _unseeing() -> ssl.SSLContext:
+    """As the driver's own, without authorities."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def is_local(host: str) -> bool:
