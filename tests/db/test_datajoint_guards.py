@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -139,21 +137,10 @@ def test_a_blob_that_is_cut_off_is_refused() -> None:
 
 def test_settings_in_folders_above_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "datajoint.json").write_text('{"database.host": "elsewhere.example", "safemode": false}')
-    code = (
-        "import decortex_schemas.database, datajoint as dj\n"
-        "print(dj.config['database.host'], dj.config._config_path)"
-    )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("DJ_")}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "elsewhere.example" not in done.stdout
-    assert done.stdout.split()[-1] == "None"
+    said = run_program("settings_of_datajoint", environment=environment, folder=tmp_path).stdout.decode()
+    assert "elsewhere.example" not in said
+    assert said.split()[-1] == "None"
 
 
 def test_settings_that_others_may_write_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ import gzip
 import json
 import re
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pymysql
 import pytest
 import torch
 from forked_commands import ForkedLab
+from programs import run_program
 from support.people import PASSWORD
 from tiny_chain import dump
 
@@ -153,32 +152,12 @@ def test_an_author_declares_and_deletes_nothing(tiny: ForkedLab, people: dict[st
 
 
 def test_a_reader_in_a_notebook_reads(tiny: ForkedLab, people: dict[str, ForkedLab]) -> None:
-    code = """
-import warnings
-with warnings.catch_warnings(record=True) as told:
-    warnings.simplefilter("always")
-    schemas.connect()
-    schemas.connect()
-print(len(schemas.Clustering()), [str(one.message) for one in told if "reading only" in str(one.message)][0])
-try:
-    schemas.ClusterQuality.populate({"k": 2})
-    schemas.Clustering().insert1({})
-except Exception as error:
-    print(type(error).__name__)
-"""
     viewer = people["viewer"]
-    done = subprocess.run(
-        [sys.executable, "-c", "import decortex_schemas as schemas" + code],
-        env=viewer.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    name = viewer.environment["DJ_USER"]
-    assert done.stdout.startswith(f"8 connected for reading only: user {name!r} may not compute")
-    assert f"decortex db grant {name} --role worker" in done.stdout
-    assert "Traceback" not in done.stderr
+    done = run_program("read_in_a_notebook", environment=viewer.environment)
+    said, name = done.stdout.decode(), viewer.environment["DJ_USER"]
+    assert said.startswith(f"8 connected for reading only: user {name!r} may not compute")
+    assert f"decortex db grant {name} --role worker" in said
+    assert b"Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

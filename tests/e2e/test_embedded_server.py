@@ -11,7 +11,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import pymysql
 import pytest
+from programs import program
 
 from decortex.errors import DatabaseError
 from decortex_ops.server import (
@@ -30,9 +30,6 @@ from decortex_ops.server import (
     resolve_credentials,
     settings,
 )
-
-START = "import sys; from decortex_ops.server import EmbeddedServer; from pathlib import Path; \
-print(EmbeddedServer(Path(sys.argv[1])).start().port)"
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +121,7 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 def command(home: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", START, str(home)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        program("start_a_server", home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
@@ -211,7 +208,7 @@ def test_a_killed_server_comes_back_with_its_data(server):
     kill(server)
     assert server.status().state == "stopped"
     assert (server.home / "mysql.sock").exists(), "the kill has left a stale socket"
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as alien:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as alien:
         # Its pid was given to another process meanwhile.
         record = json.loads((server.home / "server.json").read_text())
         (server.home / "server.json").write_text(json.dumps({**record, "pid": alien.pid}))

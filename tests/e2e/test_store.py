@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import stat
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -18,6 +16,7 @@ import pymysql
 import pytest
 from datajoint.storage import StorageBackend
 from forked_commands import ForkedLab
+from programs import run_program
 from tiny_chain import ROWS, dump
 
 from decortex_schemas.database import write_object
@@ -190,26 +189,17 @@ def test_a_reader_holds_no_lock_of_backup_and_gc(tiny: ForkedLab) -> None:
 
 def test_who_holds_the_lock_of_init_is_named(tiny: ForkedLab) -> None:
     name = tiny.environment["DECORTEX_DATABASE"]
-    ask = """
-from decortex.errors import DatabaseError
-from decortex_schemas.database import database_name
-from decortex_schemas.database.server.connection import declaring
-try:
-    with declaring(schemas.schema.connection, database_name(), seconds=1):
-        print("held")
-except DatabaseError as error:
-    print(error)
-"""
-    assert tiny.python(ask).strip() == "held"
+
+    def asked() -> str:
+        return run_program("declare_within_a_second", environment=tiny.environment).stdout.decode()
+
+    assert asked().strip() == "held"
     with tiny.link() as link, link.cursor() as cursor:
         cursor.execute("SELECT GET_LOCK(%s, 0), CONNECTION_ID()", (f"decortex_init_{name}",))
         number = cursor.fetchone()[1]
-        code = "import decortex_schemas as schemas\nschemas.connect()\n" + ask
-        done = subprocess.run(
-            [sys.executable, "-c", code], env=tiny.environment, capture_output=True, text=True, check=False
-        )
-    assert f"connection {number} of {tiny.environment['DJ_USER']}@" in done.stdout, done.stderr
-    assert f"KILL {number}" in done.stdout
+        said = asked()
+    assert f"connection {number} of {tiny.environment['DJ_USER']}@" in said
+    assert f"KILL {number}" in said
 
 
 def test_the_codecs_are_known_without_importing_decortex(tiny: ForkedLab) -> None:

@@ -1,12 +1,11 @@
 """Which surrogates a choice of K draws: the decision of all, on fewer; the same bits on any number of threads."""
 
 import os
-import subprocess
-import sys
 from collections import Counter
 
 import numpy as np
 import pytest
+from programs import run_program
 
 from decortex.errors import InputError
 from decortex.evaluation.agreement import Clusterer
@@ -130,26 +129,14 @@ def test_the_same_bits_on_any_number_of_threads():
 
 def test_the_same_bits_whatever_cores_the_libraries_may_take():
     """Sums that OpenMP or BLAS share among cores differ in the last digits; a choice computes on one core each."""
-    program = (
-        "import numpy as np; from decortex.evaluation.selection import SelectionConfig, choose_k\n"
-        "x = np.random.default_rng(3).normal(size=(1500, 8))\n"
-        "config = SelectionConfig(null_criteria=('stability',), n_surrogates=2, nulls=('permuted',), n_splits=1,\n"
-        "                         n_references=2, n_resamples=0)\n"
-        "found = choose_k(x, counts=(3,), config=config, n_init=1)\n"
-        "print([(v.criterion, repr(v.value)) for one in found.criteria for v in one.values])\n"
-        "print([(one.kind, repr(one.null_mean)) for one in found.excesses], found.types.levels)\n"
-    )
     said = [
-        subprocess.run(
-            [sys.executable, "-c", program],
-            env={**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), n)},
-            check=True,
-            capture_output=True,
-            text=True,
+        run_program(
+            "choose_k_of_noise",
+            environment={**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), n)},
         ).stdout
         for n in ("1", "4")
     ]
-    assert "stability" in said[0]
+    assert b"stability" in said[0]
     assert said[0] == said[1]
 
 

@@ -7,12 +7,12 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import server_fakes as fakes
+from programs import program
 
 from decortex.errors import DatabaseError
 from decortex_ops.server import (
@@ -154,7 +154,7 @@ def sleeper(tmp_path: Path):
     """A process whose command line names a data folder as a server's does, and one that names none."""
     script = fakes.program(tmp_path / "sleeper", "exec 3>&1; sleep 60 & wait")
     ours = subprocess.Popen([script, f"--datadir={tmp_path}/data"], start_new_session=True)
-    alien = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    alien = subprocess.Popen(["sleep", "60"])
     # The system shows a command line a moment after the process has begun.
     deadline = time.monotonic() + 20
     while str(tmp_path) not in Path(f"/proc/{ours.pid}/cmdline").read_text() and time.monotonic() < deadline:
@@ -177,7 +177,7 @@ def test_a_server_is_known_by_its_data_folder_not_by_its_pid(tmp_path, sleeper):
 
 
 def test_a_zombie_is_gone(tmp_path):
-    child = subprocess.Popen([sys.executable, "-c", "pass", f"--datadir={tmp_path}"])
+    child = subprocess.Popen(["true", f"--datadir={tmp_path}"])
     try:
         assert process.wait_until_gone(tmp_path, hint=child.pid, seconds=20)
         assert Path(f"/proc/{child.pid}").exists(), "not waited for yet"
@@ -322,12 +322,8 @@ def test_a_data_folder_locked_from_elsewhere_is_not_started_upon(home, pretended
     home.data.mkdir()
     (home.data / "ibdata1").write_bytes(b"tablespace")
     home.write_record(RECORD)
-    code = (
-        "import fcntl, sys; f = open(sys.argv[1], 'r+b'); fcntl.lockf(f, fcntl.LOCK_EX); "
-        "print('held', flush=True); sys.stdin.read()"
-    )
     holder = subprocess.Popen(
-        [sys.executable, "-c", code, home.data / "ibdata1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        program("lock_a_file", home.data / "ibdata1"), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     try:
         assert holder.stdout is not None
