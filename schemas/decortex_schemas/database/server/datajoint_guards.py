@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from datajoint import blob, declare, lineage  # type: ignore[attr-defined]  # the stubs have no lineage
 from datajoint.expression import QueryExpression  # type: ignore[import-untyped]
-from datajoint.heading import Heading  # type: ignore[import-untyped]
+from datajoint.heading import Attribute, Heading  # type: ignore[import-untyped]
 from datajoint.jobs import Job  # type: ignore[import-untyped]
 from datajoint.settings import config as datajoint_config  # type: ignore[import-untyped]
 from datajoint.table import FreeTable  # type: ignore[import-untyped]
@@ -43,6 +43,8 @@ def install() -> None:
     if declare.compile_foreign_key is _guarded_foreign_key:
         return
     declare.compile_foreign_key = _guarded_foreign_key
+    # Equal, in half the time: every join makes one per column.
+    Attribute.todict = Attribute._asdict
     Job._get_fk_derived_pk_attrs = _guarded_key
     vars(blob)["compression"][_COMPRESSED] = expand
     QueryExpression.to_arrays = whole_arrays
