@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import dpotrf, dpotrs
 from scipy.optimize import minimize_scalar
 
 from decortex.errors import InputError
@@ -153,21 +153,25 @@ class _Profile:
     def solve(self, ratio: float) -> tuple[FloatArray, FloatArray, float]:
         """Fixed effects, inverse of X'V^-1 X, and residual sum of squares, V in units of the residual variance."""
         factor, product, total = self._factor(ratio)
-        beta = cho_solve(factor, product)
-        inverse = cho_solve(factor, np.eye(len(product)))
+        beta = dpotrs(factor, product, lower=True)[0]
+        inverse = dpotrs(factor, np.eye(len(product)), lower=True)[0]
         return beta, inverse, float(total - product @ beta)
 
     def __call__(self, ratio: float) -> float:
         factor, product, total = self._factor(ratio)
-        rss = max(float(total - product @ cho_solve(factor, product)), np.finfo(float).tiny)
+        rss = max(float(total - product @ dpotrs(factor, product, lower=True)[0]), np.finfo(float).tiny)
         spread = self.degrees * (np.log(2 * np.pi * rss / self.degrees) + 1)
         spread += np.log1p(ratio * self.counts).sum()
         if self.reml:
-            spread += 2 * np.log(np.diag(factor[0])).sum()
+            spread += 2 * np.log(np.diag(factor)).sum()
         return float(-spread / 2)
 
-    def _factor(self, ratio: float) -> tuple[tuple[FloatArray, bool], FloatArray, float]:
+    def _factor(self, ratio: float) -> tuple[FloatArray, FloatArray, float]:
         # Sums of what varies within groups and between them: differences would lose the first at large ratios.
         weights = 1 / (self.counts * (1 + ratio * self.counts))
         cross = self.within + (self.sums * weights[:, None]).T @ self.sums
-        return cho_factor(cross[:-1, :-1], lower=True), cross[:-1, -1], float(cross[-1, -1])
+        # LAPACK itself: what scipy.linalg looks at first takes longer than so small a matrix does.
+        factor, failed = dpotrf(cross[:-1, :-1], lower=True, clean=False)
+        if failed:
+            raise np.linalg.LinAlgError(f"X'V^-1 X is not positive definite at ratio {ratio}")
+        return factor, cross[:-1, -1], float(cross[-1, -1])
