@@ -92,23 +92,17 @@ class RotationToyProblem:
         z = z + config.spread * torch.randn(z.shape, generator=generator)
         turned = rolled_by(z, self.shifts, config.n_orientations)
         self.problem = LinearProblem(x, turned, Schedule.of(config), seed=seed, generator=generator)
+        self._starts: dict[bool, StartPoints] = {}
 
     def run(self, variant: str, finetuning: FinetuneConfig) -> RotationToyResult:
         """Cluster the pretrained readouts and train on with a clustering loss.
 
         Rotation kinds start from shift-EM (`rotation_tmixture`), the others from k-means.
         """
-        readouts, n_orientations = self.problem.readouts, self.config.n_orientations
         rotating = finetuning.kind in ROTATION_KINDS
-        method = "rotation_tmixture" if rotating else "kmeans"
-        params: dict[str, Any] = {"n_init": 20}
-        if rotating:
-            params = {"n_orientations": n_orientations, "n_init": 10}
-        found = fit(readouts.numpy(), method, n_clusters=3, seed=self.seed, **params)
-        start = StartPoints(readouts, torch.as_tensor(found.labels.astype(np.int64)), 3)
-        if rotating:
-            shifts = torch.as_tensor(found.parameters["shifts"].astype(np.int64))
-            start = StartPoints(start.points, start.labels, 3, shifts=shifts, n_orientations=n_orientations)
+        if rotating not in self._starts:
+            self._starts[rotating] = self._start(rotating=rotating)
+        start = self._starts[rotating]
         term, weights, reason = self.problem.train_on(start, finetuning)
         with torch.no_grad():
             end = term.diagnose(weights)
@@ -117,13 +111,27 @@ class RotationToyProblem:
         return RotationToyResult(
             variant=variant,
             seed=self.seed,
-            ari_start=agreement(self.truth, found.labels).ari or 0.0,
+            ari_start=agreement(self.truth, start.labels.numpy()).ari or 0.0,
             ari=agreement(self.truth, labels).ari or 0.0,
             shift_error=self._shift_error(labels, parameters["shifts"]) if rotating else None,
-            correlation_before=self.problem.correlation(readouts),
+            correlation_before=self.problem.correlation(self.problem.readouts),
             correlation_after=self.problem.correlation(weights),
             status=finetune_status(reason, term.start, end),
         )
+
+    def _start(self, *, rotating: bool) -> StartPoints:
+        """Clusters of the pretrained readouts, which variants share."""
+        readouts, n_orientations = self.problem.readouts, self.config.n_orientations
+        method = "rotation_tmixture" if rotating else "kmeans"
+        params: dict[str, Any] = {"n_init": 20}
+        if rotating:
+            params = {"n_orientations": n_orientations, "n_init": 10}
+        found = fit(readouts.numpy(), method, n_clusters=3, seed=self.seed, **params)
+        labels = torch.as_tensor(found.labels.astype(np.int64))
+        if not rotating:
+            return StartPoints(readouts, labels, 3)
+        shifts = torch.as_tensor(found.parameters["shifts"].astype(np.int64))
+        return StartPoints(readouts, labels, 3, shifts=shifts, n_orientations=n_orientations)
 
     def _shift_error(self, labels: NDArray[np.int64], shifts: NDArray[np.float64]) -> float:
         wrong = 0
