@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,11 +37,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("needs_db")
-    items.sort(key=lambda item: _rank(item.path.relative_to(REPOSITORY / "tests")))
+    items.sort(key=lambda item: _rank(item.path))
 
 
-def _rank(file: Path) -> int:
+@functools.cache
+def _rank(path: Path) -> int:
     """When a file of tests comes: the lowest first."""
+    file = path.relative_to(REPOSITORY / "tests")
     if file.as_posix() in FIRST:
         return FIRST.index(file.as_posix())
     return len(FIRST) + {"e2e": 0, "db": 1}.get(file.parts[0], 2)
