@@ -14,11 +14,15 @@ from hypothesis import settings
 from support.copies import Copies
 from support.memory import folder_in_memory
 
+from decortex_schemas.database.server.tls import read_no_authorities
+
 # Tests run while the code is being changed; those of the refusal take it away.
 os.environ["DECORTEX_ALLOW_DIRTY"] = "1"
 # Tests run beside one another: a processor each, as workers of a lab. Numerical libraries read it as they are loaded.
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(threads, "1")
+# Tests open a connection for each question; none looks at a certificate but those of certificates.
+read_no_authorities()
 # How long an example takes says what else the machine does.
 settings.register_profile("any speed", deadline=None)
 settings.load_profile("any speed")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from forked_commands import ForkedLab, ForkedProcess
+from pymysql.cursors import DictCursor
 
 from decortex_ops.server import EmbeddedServer
 
@@ -249,9 +250,16 @@ class FaultLab:
 
     def jobs(self, table: str) -> dict[str, int]:
         """Jobs of one queue by state."""
-        return dict(
-            self.lab.query(f"SELECT status, COUNT(*) FROM `~~{sql_name(table).lstrip('_')}` GROUP BY status")
-        )
+        return self._all_jobs(table)[table]
+
+    def _all_jobs(self, *tables: str) -> dict[str, dict[str, int]]:
+        found = {}
+        with self.lab.link() as link, link.cursor() as cursor:
+            for table in tables:
+                queue = f"~~{sql_name(table).lstrip('_')}"
+                cursor.execute(f"SELECT status, COUNT(*) FROM `{queue}` GROUP BY status")
+                found[table] = dict(cursor.fetchall())
+        return found
 
     def count(self, table: str) -> int:
         """Rows of one table."""
@@ -259,7 +267,7 @@ class FaultLab:
 
     def check(self) -> None:
         """Every key made once, no row lost, no reservation left, every file whole, rows as without faults."""
-        assert {t: self.jobs(t) for t in CHAIN} == {t: {} for t in CHAIN}
+        assert self._all_jobs(*CHAIN) == {t: {} for t in CHAIN}
         found = self.rows()
         for table, rows in self.reference.items():
             assert found[table] == rows, table
@@ -275,16 +283,18 @@ class FaultLab:
         """Every row of the chain without circumstance; of a file its digest, not its name."""
         found: dict[str, list[Any]] = {}
         names = [row[0] for row in self.lab.query("SHOW TABLES")]
-        for table in CHAIN:
-            own = sql_name(table)
-            for name in sorted(n for n in names if n == own or n.startswith(f"{own}__")):
-                found[name] = sorted(
-                    (
-                        tuple((c, _content(v)) for c, v in row.items() if c not in CIRCUMSTANCE)
-                        for row in self._dicts(f"SELECT * FROM `{name}`")
-                    ),
-                    key=repr,
-                )
+        with self.lab.link() as link, link.cursor(DictCursor) as cursor:
+            for table in CHAIN:
+                own = sql_name(table)
+                for name in sorted(n for n in names if n == own or n.startswith(f"{own}__")):
+                    cursor.execute(f"SELECT * FROM `{name}`")
+                    found[name] = sorted(
+                        (
+                            tuple((c, _content(v)) for c, v in row.items() if c not in CIRCUMSTANCE)
+                            for row in cursor.fetchall()
+                        ),
+                        key=repr,
+                    )
         return found
 
     def kill_server(self) -> None:
@@ -307,8 +317,6 @@ class FaultLab:
         ]
 
     def _dicts(self, sql: str) -> list[dict[str, Any]]:
-        from pymysql.cursors import DictCursor
-
         with self.lab.link() as link, link.cursor(DictCursor) as cursor:
             cursor.execute(sql)
             return list(cursor.fetchall())

@@ -205,7 +205,7 @@ def test_the_table_of_lineages_is_created_and_looked_for_once(monkeypatch: pytes
     monkeypatch.setattr(lineage, "ensure_lineage_table", ensure)
     monkeypatch.setattr(lineage, "lineage_table_exists", exists)
     connection = object()
-    with datajoint_guards.lineage_looked_for_once():
+    with datajoint_guards.declared_by_one():
         assert not lineage.lineage_table_exists(connection, "a")  # not remembered: it may be made
         for _ in range(3):
             lineage.ensure_lineage_table(connection, "a")
@@ -213,3 +213,55 @@ def test_the_table_of_lineages_is_created_and_looked_for_once(monkeypatch: pytes
         lineage.ensure_lineage_table(connection, "b")
     assert asked == ["look a", "create a", "create b"]
     assert lineage.lineage_table_exists is exists  # as before
+
+
+def test_who_declares_knows_what_is_declared_and_where_columns_come_from(
+    database: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One question of all tables, and one of each parent; what is declared or inserted meanwhile is known."""
+    connection, name = schemas.schema.connection, f"{schemas.schema.database}_declaring"
+    asked: list[str] = []
+    send = type(connection).query
+
+    def counted(self: Any, query: str, *rest: Any, **options: Any) -> Any:
+        asked.append(query)
+        return send(self, query, *rest, **options)
+
+    connection.query(f"CREATE DATABASE `{name}`")
+    try:
+        with datajoint_guards.declared_by_one():
+            made = dj.Schema(name, connection=connection, create_tables=True)
+
+            @made
+            class Parent(dj.Manual):
+                definition = "a : int32\nb : int32"
+
+            monkeypatch.setattr(type(connection), "query", counted)
+
+            @made
+            class Child(dj.Manual):
+                definition = "-> Parent\nc : int32"
+
+            @made
+            class Other(dj.Manual):
+                definition = "-> Parent\nd : int32"
+
+            for table in (Parent, Child, Other):
+                assert table().is_declared
+        assert not [query for query in asked if "information_schema.tables" in query and name not in query]
+        assert (
+            sum("SELECT attribute_name, lineage" in query for query in asked) <= 2
+        )  # a heading and an origin
+        found = {row[:2]: row[2] for row in connection.query(f"SELECT * FROM `{name}`.`~lineage`").fetchall()}
+        origin = {f"{letter}": f"{name}.parent.{letter}" for letter in "ab"}
+        assert found == {
+            **{
+                (table, letter): where
+                for table in ("parent", "child", "other")
+                for letter, where in origin.items()
+            },
+            ("child", "c"): f"{name}.child.c",
+            ("other", "d"): f"{name}.other.d",
+        }
+    finally:
+        connection.query(f"DROP DATABASE `{name}`")

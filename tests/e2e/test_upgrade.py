@@ -128,12 +128,16 @@ def definitions(lab: ForkedLab) -> dict[str, list[str]]:
     """Every table as MySQL writes it, without the words of comments (their types stay) and the order of columns."""
     name = lab.environment["DECORTEX_DATABASE"]
     found = {}
-    for (table,) in lab.query("SHOW TABLES"):
-        created = str(lab.query(f"SHOW CREATE TABLE `{table}`")[0][1]).replace(name, "DATABASE")
-        created = created.replace("CHARACTER SET utf8mb4 ", "")
-        bare = re.sub(
-            r"COMMENT[ =]'(:[^:]*:)?(?:[^']|'')*'", r"\1", re.sub(r" AUTO_INCREMENT=\d+", "", created)
-        )
+    with lab.link() as link, link.cursor() as cursor:
+        cursor.execute("SHOW TABLES")
+        tables = [row[0] for row in cursor.fetchall()]
+        statements = {}
+        for table in tables:
+            cursor.execute(f"SHOW CREATE TABLE `{table}`")
+            statements[table] = str(cursor.fetchone()[1]).replace(name, "DATABASE")
+    for table, created in statements.items():
+        plain = re.sub(r" AUTO_INCREMENT=\d+", "", created.replace("CHARACTER SET utf8mb4 ", ""))
+        bare = re.sub(r"COMMENT[ =]'(:[^:]*:)?(?:[^']|'')*'", r"\1", plain)
         found[table] = sorted(line.rstrip(",") for line in bare.splitlines())
     return found
 

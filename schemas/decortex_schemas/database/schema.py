@@ -22,9 +22,9 @@ from decortex_schemas.database.server import (
     Settings,
     check_server,
     database_name,
+    declared_by_one,
     declaring,
     install,
-    lineage_looked_for_once,
     object_store,
     open_lab_connection,
     refuse_foreign_settings,
@@ -240,8 +240,10 @@ def declare_everything(connection: dj.Connection, *, anew: bool = True, upgraded
         if not anew and declared_version(connection, name) is not None:
             return  # another process did while this one waited
         connection.query(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-        with lineage_looked_for_once():
+        with declared_by_one():
             activate(connection, create_tables=True, checked=upgraded)
+            for table in computed_tables():
+                _ = table().primary_key  # columns of all are read together, until another table is created
             for table in computed_tables():
                 queue_of(table)  # declared when it is first looked at
         _compress(connection, name)

@@ -5,8 +5,8 @@ from .connection import (
     open_lab_connection,
 )
 from .datajoint_guards import (
+    declared_by_one,
     install,
-    lineage_looked_for_once,
     refuse_foreign_settings,
 )
 from .refusals import (
@@ -41,12 +41,12 @@ __all__ = [
     "check_server",
     "connection_refusal",
     "database_name",
+    "declared_by_one",
     "declaring",
     "disk_is_full",
     "driver_arguments",
     "hold_store",
     "install",
-    "lineage_looked_for_once",
     "object_store",
     "open_lab_connection",
     "read_settings",

@@ -22,7 +22,7 @@ from datajoint.expression import QueryExpression  # type: ignore[import-untyped]
 from datajoint.heading import Attribute, Heading  # type: ignore[import-untyped]
 from datajoint.jobs import Job  # type: ignore[import-untyped]
 from datajoint.settings import config as datajoint_config  # type: ignore[import-untyped]
-from datajoint.table import FreeTable  # type: ignore[import-untyped]
+from datajoint.table import FreeTable, Table  # type: ignore[import-untyped]
 
 from decortex.errors import ConfigError, DatabaseError
 from decortex_schemas.database.server.headings import read_together
@@ -58,17 +58,26 @@ _compile = declare.compile_foreign_key
 _key_types = Job._get_fk_derived_pk_attrs
 _to_arrays = QueryExpression.to_arrays
 _free_table = FreeTable.__init__
+_is_declared, _declare = Table.is_declared, Table.declare
 
 
 @contextmanager
-def lineage_looked_for_once() -> Iterator[None]:
-    """Create and look for the table of lineages once, not for each attribute of each table that is declared.
+def declared_by_one() -> Iterator[None]:
+    """Remember what is declared, and where columns come from, while this process declares under the lock of that.
 
-    DataJoint asks the server some 1,500 times whether it is there while all tables are declared. For the process that
-    declares, under the lock of declarations: nobody drops that table meanwhile.
+    While all tables are declared, DataJoint asks the server three times of each whether it is there, of each column of
+    a foreign key where its parent's comes from, and some 1,500 times for the table of lineages. Nobody else declares or
+    drops one meanwhile.
     """
-    ensure, exists = lineage.ensure_lineage_table, lineage.lineage_table_exists
+    ensure, exists, one, insert = (
+        lineage.ensure_lineage_table,
+        lineage.lineage_table_exists,
+        lineage.get_lineage,
+        lineage.insert_lineages,
+    )
     there: set[tuple[int, str]] = set()
+    tables: dict[str, set[str]] = {}
+    origins: dict[tuple[str, str], dict[str, str]] = {}
 
     def ensured(connection: Any, database: str) -> None:
         if (id(connection), database) not in there:
@@ -83,11 +92,38 @@ def lineage_looked_for_once() -> Iterator[None]:
             there.add((id(connection), database))
         return answer
 
+    def origin(connection: Any, database: str, table: str, attribute: str) -> str | None:
+        if (database, table) not in origins:
+            origins[database, table] = lineage.get_table_lineages(connection, database, table)
+        return origins[database, table].get(attribute)
+
+    def inserted(connection: Any, database: str, entries: list[tuple[str, str, str]]) -> None:
+        insert(connection, database, entries)
+        for table, _, _ in entries:
+            origins.pop((database, table), None)
+
+    def is_declared(table: Any) -> bool:
+        if table.database not in tables:
+            rows = table.connection.query(
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = %s",
+                args=(table.database,),
+            ).fetchall()
+            tables[table.database] = {str(row[0]) for row in rows}
+        return table.table_name in tables[table.database]
+
+    def declare_it(table: Any, *rest: Any) -> None:
+        _declare(table, *rest)
+        tables.setdefault(table.database, set()).add(table.table_name)
+
     lineage.ensure_lineage_table, lineage.lineage_table_exists = ensured, found
+    lineage.get_lineage, lineage.insert_lineages = origin, inserted
+    Table.is_declared, Table.declare = property(is_declared), declare_it
     try:
         yield
     finally:
         lineage.ensure_lineage_table, lineage.lineage_table_exists = ensure, exists
+        lineage.get_lineage, lineage.insert_lineages = one, insert
+        Table.is_declared, Table.declare = _is_declared, _declare
 
 
 def _guarded_foreign_key(line: str, context: dict[str, Any], *rest: Any, **options: Any) -> Any:

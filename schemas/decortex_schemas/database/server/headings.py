@@ -9,6 +9,7 @@ from typing import Any
 
 from datajoint.heading import Heading  # type: ignore[import-untyped]
 from datajoint.jobs import Job  # type: ignore[import-untyped]
+from datajoint.table import Table  # type: ignore[import-untyped]
 
 # Queues have columns of their own, which readers of results never look at.
 _QUEUE = "~~"
@@ -16,7 +17,6 @@ _QUEUE = "~~"
 ALONE = 2
 _LINEAGE = "~lineage"
 _read_alone = Heading._init_from_database
-_is_declared = Job.is_declared
 
 
 @dataclass
@@ -87,7 +87,7 @@ def _is_known(queue: Any) -> bool:
     """Whether a queue is there."""
     catalogue = getattr(queue.connection, "catalogue", None)
     known = catalogue is not None and catalogue.has(queue.connection, queue.database, queue.table_name)
-    return known or bool(_is_declared.fget(queue))
+    return known or bool(Table.is_declared.fget(queue))
 
 
 def _read(connection: Any, database: str, of_queues: bool) -> dict[str, _Table]:
