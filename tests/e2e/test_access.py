@@ -17,6 +17,8 @@ from programs import run_program
 from support.people import PASSWORD
 from tiny_chain import dump
 
+from decortex_ops.admin.roles import role_name
+
 REFUSALS = (1044, 1142, 1143, 1227, 1370)
 
 
@@ -124,6 +126,25 @@ def test_a_password_is_in_no_log_traceback_or_table(tiny: ForkedLab, people: dic
     assert "8 queued again" in worker.run("retry", "--match", "Access denied").stdout
     worker.run("work", "--stop-when-idle", "0", "--quiet")
     assert dump(tiny) == before
+
+
+def test_a_grant_gives_every_role_the_rights_that_it_lacks(
+    tiny: ForkedLab, people: dict[str, ForkedLab]
+) -> None:
+    """Whether a table is new, or somebody took a right away."""
+    database, worker, author = tiny.environment["DECORTEX_DATABASE"], people["worker"], people["author"]
+    beats = "INSERT INTO worker_lease SELECT * FROM worker_lease WHERE FALSE"
+    waits = "UPDATE study SET priority = priority"
+    assert not refused(worker, beats)
+    assert not refused(author, waits)
+    tiny.query(f"REVOKE INSERT, DELETE ON `{database}`.worker_lease FROM %s", role_name(database, "worker"))
+    tiny.query(f"REVOKE UPDATE (priority) ON `{database}`.study FROM %s", role_name(database, "author"))
+    assert refused(worker, beats)
+    assert refused(author, waits)
+    tiny.run("db", "grant", people["viewer"].environment["DJ_USER"], "--role", "viewer")
+    assert not refused(worker, beats)
+    assert not refused(worker, "DELETE FROM worker_lease WHERE FALSE")
+    assert not refused(author, waits)
 
 
 def test_an_author_declares_and_deletes_nothing(tiny: ForkedLab, people: dict[str, ForkedLab]) -> None:

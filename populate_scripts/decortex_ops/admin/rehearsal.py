@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -194,25 +195,28 @@ def _changes(settings: Settings, name: str, tables: list[str]) -> list[str]:
     found = []
     with _link(settings) as link, link.cursor() as cursor:
         cursor.execute("SET SESSION TRANSACTION READ ONLY")
+        now, then = (_columns(cursor, database) for database in (settings.database, name))
         for table in tables:
             if table.startswith(_FLEETING):
                 continue
-            columns = {database: _columns(cursor, database, table) for database in (settings.database, name)}
-            if columns[name] != columns[settings.database]:
+            if then[table] != now[table]:
                 found.append(f"{table}: is not there, or has other columns")
                 continue
-            found += _changed_rows(cursor, (settings.database, name), table, columns[name])
+            found += _changed_rows(cursor, (settings.database, name), table, then[table])
     return found
 
 
-def _columns(cursor: Any, database: str, table: str) -> list[tuple[str, bool]]:
-    """Columns of a table, and whether each is of the primary key."""
+def _columns(cursor: Any, database: str) -> dict[str, list[tuple[str, bool]]]:
+    """Columns of every table, and whether each is of the primary key; of a table that is not there none."""
     cursor.execute(
-        "SELECT column_name, column_key = 'PRI' FROM information_schema.columns "
-        "WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
-        (database, table),
+        "SELECT table_name, column_name, column_key = 'PRI' FROM information_schema.columns "
+        "WHERE table_schema = %s ORDER BY table_name, ordinal_position",
+        (database,),
     )
-    return [(str(column), bool(primary)) for column, primary in cursor.fetchall()]
+    found: dict[str, list[tuple[str, bool]]] = defaultdict(list)
+    for table, column, primary in cursor.fetchall():
+        found[str(table)].append((str(column), bool(primary)))
+    return found
 
 
 def _changed_rows(

@@ -98,9 +98,22 @@ def refresh_roles(settings: Settings) -> None:
             if role == "admin":  # databases beside this one: backups that are tried
                 cursor.execute(f"GRANT {rights} ON `{_pattern(name + '__')}%%`.* TO %s", (own,))
             if role in ("worker", "author"):
+                held = _held(cursor, name, own)
                 for table in tables:
-                    for right in table_rights(table, role):
-                        cursor.execute(f"GRANT {right} ON `{name}`.`{table}` TO %s", (own,))
+                    missing = [right for right in table_rights(table, role) if (table, right) not in held]
+                    if missing:
+                        cursor.execute(f"GRANT {', '.join(missing)} ON `{name}`.`{table}` TO %s", (own,))
+
+
+def _held(cursor: Any, database: str, role: str) -> set[tuple[str, str]]:
+    """Rights on whole tables that a role has, as table and right: each statement that grants takes milliseconds."""
+    cursor.execute(
+        "SELECT table_name, table_priv FROM mysql.tables_priv WHERE db = %s AND user = %s AND host = '%%'",
+        (database, role),
+    )
+    return {
+        (str(table), right) for table, rights in cursor.fetchall() for right in str(rights).upper().split(",")
+    }
 
 
 def grant(
