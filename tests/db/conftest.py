@@ -13,6 +13,9 @@ from support.copies import Copies
 
 from decortex_schemas.database import connect, open_connection, read_settings
 from decortex_schemas.register import register_defaults
+from decortex_schemas.tables import FrozenStudy, Study
+
+_own_databases: list[str] = []  # while this process is connected to one of this run's
 
 
 @pytest.fixture(scope="session")
@@ -46,8 +49,19 @@ def database(
         connection = open_connection(read_settings())
         connect()
         register_defaults()
+        _own_databases.append(environment["DECORTEX_DATABASE"])
         yield environment
+        _own_databases.clear()
         connection.query(f"DROP DATABASE `{environment['DECORTEX_DATABASE']}`")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_study_is_left_to_compute() -> Iterator[None]:
+    """Remove what a file declared and did not freeze: else the next file that computes would compute that too."""
+    yield
+    if _own_databases:
+        for study in (Study - FrozenStudy).to_arrays("study"):
+            (Study & {"study": study}).delete(prompt=False, part_integrity="cascade")
 
 
 def _compute(lab: ForkedLab, *, selection: bool) -> None:

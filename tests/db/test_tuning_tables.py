@@ -54,7 +54,8 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
 def lab(database: dict[str, str]) -> str:
     """A study of its own: what is asked of networks here is asked of no other test's."""
     register_simulation(DATASET, SimulationConfig.from_params(SMALL), seed=3)
-    declare_plan("tuned-study", plan_for(DATASET, finetunings=[]))
+    kmeans = [{"method": "kmeans"}]
+    declare_plan("tuned-study", plan_for(DATASET, methods=kmeans, seeds=[0], finetunings=[]))
     fill()
     freeze_study("tuned-study")
     fill()
