@@ -80,7 +80,7 @@ def test_a_row_that_another_session_holds_is_said_so(
                 cursor.execute("SET SESSION innodb_lock_wait_timeout = 1")
                 cursor.execute("SELECT * FROM study FOR UPDATE")
 
-        monkeypatch.setattr("decortex_ops.cli.app", waits_in_vain)
+        monkeypatch.setattr("decortex_ops.cli.narrowed", lambda *_: waits_in_vain)
         with pytest.raises(SystemExit) as caught:
             main()
         assert caught.value.code == 1
@@ -139,7 +139,7 @@ def test_a_full_disk_of_the_server_is_told_as_that(
             for _ in range(1000):
                 cursor.execute("INSERT INTO filled VALUES (REPEAT('x', 255))")
 
-    monkeypatch.setattr("decortex_ops.cli.app", fill)
+    monkeypatch.setattr("decortex_ops.cli.narrowed", lambda *_: fill)
     with pytest.raises(SystemExit) as caught:
         main()
     assert caught.value.code == 1
@@ -188,7 +188,7 @@ def test_a_full_disk_here_is_told_as_that(
         (write, "error: the disk of the output is full ([Errno 28] No space left on device): make room"),
         (write_to_the_store, f"error: the disk of the store {tmp_path} is full ([Errno 28]"),
     ):
-        monkeypatch.setattr("decortex_ops.cli.app", command)
+        monkeypatch.setattr("decortex_ops.cli.narrowed", lambda *_, run=command: run)
         with pytest.raises(SystemExit) as caught:
             main()
         assert caught.value.code == 1
