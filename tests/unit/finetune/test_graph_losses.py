@@ -15,7 +15,7 @@ from decortex.errors import ConfigError
 from decortex.evaluation.agreement import matched_confusion
 from decortex.finetune import FinetuneConfig, build_term
 from decortex.finetune.losses import StartPoints, embedded_cut, local_discriminant, neighbours_of
-from decortex.finetune.losses.graph import GraphTerm, affinities, degrees
+from decortex.finetune.losses.graph import GraphTerm, LocalDiscriminants, affinities, degrees, discriminants
 
 K = 3
 
@@ -203,3 +203,43 @@ def test_new_fits_are_the_default_and_never_is_another_variant():
         FinetuneConfig.from_params({"kind": "sec", "lam": 2.0})
     with pytest.raises(ConfigError, match="does not use mu"):
         FinetuneConfig.from_params({"kind": "ldmgi", "mu": 2.0})
+
+
+def test_cliques_in_parts_give_what_they_give_at_once(cloud, monkeypatch):
+    points, labels = cloud
+    cliques = torch.cat([torch.arange(len(points))[:, None], neighbours_of(points, 4)[0]], dim=1)
+
+    def evaluated() -> tuple[torch.Tensor, torch.Tensor]:
+        return LocalDiscriminants(points, labels, cliques, n_clusters=K, lam=0.6).evaluate(points)
+
+    whole = evaluated()
+    monkeypatch.setattr(discriminants, "PART", 4 * 5**2)  # four cliques at a time, the last part is smaller
+    monkeypatch.setattr(discriminants, "CHUNK", 11 * 5**2)  # and eleven in a block
+    for one, other in zip(evaluated(), whole, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-15)
+
+
+def test_cliques_within_one_cluster_cost_nothing_and_are_left_out(cloud):
+    points, labels = cloud
+    cliques = torch.tensor([[0, 1, 2], [10, 11, 12], [2, 3, 4]])  # neuron 3 is labelled otherwise
+    objective = LocalDiscriminants(points, labels, cliques, n_clusters=K, lam=1.0)
+    assert [len(part.mixing) for parts, _ in objective.blocks for part in parts] == [1]
+    assert float(objective(points)) > 0
+    pure = points.clone().requires_grad_(True)
+    nothing = local_discriminant(pure, labels, cliques[:2], n_clusters=K, lam=1.0)
+    nothing.backward()
+    assert not nothing.detach()
+    assert not pure.grad.any()
+
+
+@pytest.mark.parametrize("kind", ["sec", "ldmgi"])
+def test_the_loss_follows_what_is_written_to_the_term(kind, cloud):
+    """Labels come back with a state that is restored, scales with a running average: both are written in place."""
+    points, labels = cloud
+    start = StartPoints(points, labels, K)
+    term, other = (build_term(identity, start, FinetuneConfig(kind=kind, n_neighbors=6)) for _ in range(2))
+    before = term.loss(points)
+    other.members.copy_(labels.roll(1))
+    other.scale.mul_(2)
+    term.load_state_dict(other.state_dict())
+    assert float(term.loss(points)) == float(other.loss(points)) != float(before)

@@ -28,11 +28,17 @@ from .diagnostics import (
     Diagnostics,
     diagnose,
 )
-from .graph import (
-    GraphTerm,
+from .graph.cut import (
     embedded_cut,
+)
+from .graph.discriminants import (
     local_discriminant,
+)
+from .graph.neighbours import (
     neighbours_of,
+)
+from .graph.term import (
+    GraphTerm,
 )
 from .heads import (
     HeadsTerm,
