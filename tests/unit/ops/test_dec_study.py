@@ -125,3 +125,17 @@ def test_v4_is_trained_jointly_from_epoch_4_of_24(name: str) -> None:
     configs = [FinetuneConfig.from_params(one.params) for one in plan.finetunings]
     for kind in ("december", "dec_joint"):
         assert len({one.beta for one in configs if one.kind == kind}) == 2
+
+
+def test_three_networks_learn_from_each_other_in_two_rounds_from_epoch_5_of_30() -> None:
+    plan = PlanFile.from_params(json.loads((PLANS / "mutual.json").read_text(encoding="utf-8")))
+    (networks,) = plan.networks
+    assert (networks.recipe, networks.seeds, networks.joint_from) == ("simulated_cortex", (0, 1, 2), 5)
+    assert networks.training["max_epochs"] == 30
+    assert tuple(plan.counts) == (8,)
+    assert plan.states == "all"
+    peers = {"peer_seeds": list(networks.seeds)}  # that registering the plan fills in
+    configs = [FinetuneConfig.from_params({**one.params, **peers}) for one in plan.finetunings]
+    assert [(one.kind, one.round) for one in configs] == [("mutual", 1), ("mutual", 2)]
+    first, second = (one.model_dump(exclude={"round"}) for one in configs)
+    assert first == second, "a round learns from the one before, which is the same fine-tuning"
