@@ -44,13 +44,13 @@ def asked(database: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[str
     """Statements that the connection sends from here on."""
     connection = schemas.schema.connection
     sent: list[str] = []
-    send = type(connection).query
+    send = connection.query  # of this very connection: another test may have left one of its own on it
 
-    def counted(self: Any, query: str, *rest: Any, **options: Any) -> Any:
+    def counted(query: str, *rest: Any, **options: Any) -> Any:
         sent.append(query)
-        return send(self, query, *rest, **options)
+        return send(query, *rest, **options)
 
-    monkeypatch.setattr(type(connection), "query", counted)
+    monkeypatch.setattr(connection, "query", counted)
     connection.catalogue.clear()
     return sent
 

@@ -14,7 +14,7 @@ import pytest
 from decortex.data import SimulationConfig
 
 SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks" / "finetune" / "dec_joint.py"
-TINY = {"n_train": 64, "n_validation": 32, "n_test": 8, "n_repeats": 2, "n_animals": 1}
+TINY = {"n_train": 64, "n_validation": 32, "n_test": 8, "n_repeats": 2}
 
 
 @pytest.fixture
@@ -24,7 +24,8 @@ def study(monkeypatch):
     monkeypatch.syspath_prepend(SCRIPT.parent)
     monkeypatch.setitem(sys.modules, "dec_joint", module)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "SimulationConfig", partial(SimulationConfig, **TINY))
+    cases = sys.modules["dec_joint_cases"]
+    monkeypatch.setattr(cases, "SimulationConfig", partial(SimulationConfig, **TINY))
     monkeypatch.setattr(module, "METHODS", {"kmeans": ("kmeans", {"n_init": 2})})
     return module
 
@@ -41,6 +42,8 @@ def run(module, monkeypatch, out, *words, networks=("0", "1")):
         "3",
         "--neurons",
         "24",
+        "--animals",
+        "1",
         "--epochs",
         "3",
     ]
