@@ -60,7 +60,7 @@ def compute_lab(*, selection: bool) -> None:
         plan = plan_for("small", methods=[{"method": "kmeans"}], selection=CHOICE, finetunings=[])
         declare_plan("selection-study", plan)
         complete("selection-study")
-    let_two_hours_pass()
+    let_ten_minutes_pass()
 
 
 def complete(study: str) -> None:
@@ -70,14 +70,14 @@ def complete(study: str) -> None:
     fill()
 
 
-def let_two_hours_pass() -> None:
-    """Let every row have been computed two hours ago, as most rows that a lab reads were earlier.
+def let_ten_minutes_pass() -> None:
+    """Let every row have been computed ten minutes ago, as most rows that a lab reads were earlier.
 
     What is computed in the minute of a freezing counts as computed after it: every question then compares digests.
     """
     for table in computed_tables():
         schema.connection.query(
-            f"UPDATE {table().full_table_name} SET started_at = started_at - INTERVAL 2 HOUR"
+            f"UPDATE {table().full_table_name} SET started_at = started_at - INTERVAL 10 MINUTE"
         )
 
 
