@@ -21,6 +21,14 @@ def test_losses_are_means_over_pairs() -> None:
     assert poisson == pytest.approx((1 + 2 - 4 * math.log(2) + 3 - 3 * math.log(3) + 1) / 4)
 
 
+def test_mean_correlation_of_many_neurons_is_that_of_numpy() -> None:
+    random = np.random.default_rng(0)
+    predicted, recorded = random.random((2, 6, 1300))
+    one_by_one = [np.corrcoef(predicted[:, neuron], recorded[:, neuron])[0, 1] for neuron in range(1300)]
+    found = mean_correlation([torch.from_numpy(predicted)], [torch.from_numpy(recorded)])
+    assert found == pytest.approx(np.mean(one_by_one), abs=1e-12)
+
+
 def test_mean_correlation_counts_constant_predictions_and_leaves_out_constant_responses() -> None:
     rng = np.random.default_rng(0)
     recorded, predicted = rng.normal(size=(30, 3)), rng.normal(size=(30, 3))

@@ -55,11 +55,17 @@ def mean_correlation(predictions: Sequence[Tensor], responses: Sequence[Tensor])
     responses do not vary are left out (no network can predict them). NaN where none is left.
     """
     found = [
-        _correlations(predicted.double().numpy(), recorded.double().numpy())
+        _correlations(few_predicted.double().numpy(), few_recorded.double().numpy())
         for predicted, recorded in zip(predictions, responses, strict=True)
+        for few_predicted, few_recorded in zip(_in_blocks(predicted), _in_blocks(recorded), strict=True)
     ]
     values = np.concatenate(found)
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+
+
+def _in_blocks(per_neuron: Tensor) -> Sequence[Tensor]:
+    """Blocks of about 512 neurons: six copies as float64 of all trials of all neurons would be the peak of memory."""
+    return per_neuron.tensor_split(max(1, round(per_neuron.shape[1] / 512)), dim=1)
 
 
 def _correlations(predicted: NDArray[np.float64], recorded: NDArray[np.float64]) -> NDArray[np.float64]:
