@@ -148,6 +148,14 @@ def state_rows(
     ]
 
 
+def starts_of(points: NDArray[np.float64], k: int, variants: Sequence[str]) -> dict[str, Labels]:
+    """Cluster one network's embedding by the methods that variants start from, k-means first among them."""
+    asked = {START[0], *(STARTS.get(variant, START[0]) for variant in variants)}
+    methods = {name: METHODS[name] for name in METHODS if name in asked}
+    found = cluster_state(points, methods, state="start", n_clusters=k, seed=0)
+    return {one.method: one.labels for one in found}
+
+
 def first_labels(
     variant: str, k: int, own: Mapping[str, Labels], everyone: Sequence[PeerPartition]
 ) -> Labels:
@@ -161,61 +169,55 @@ def first_labels(
 
 def rows_of(case: Case, asked: argparse.Namespace, kept: set[str]) -> Iterator[list[Row]]:
     """Rows of one population that are not in the file, in the pieces in which they are kept."""
-
-    def wanted(**names: Any) -> bool:
-        return name_of({**case.names, **names}) not in kept
-
-    joined = {
-        m: asked.variants if m in asked.start_epochs else [] for m in {*asked.start_epochs, *asked.states_at}
-    }
-    trained: dict[int, Trained] = {}
-    for seed in asked.networks:
-        tasks = [
-            {"network": seed, "m": m, "k": k, "variant": v}
-            for m, variants in joined.items()
-            for k in asked.counts
-            for v in ["none", *variants]
-        ]
-        if any(wanted(**task) for task in tasks):
-            trained[seed] = Trained(case, seed, joined)
-    for m, variants in sorted(joined.items()):
+    epochs = {*asked.start_epochs, *asked.states_at}
+    joined = {m: asked.variants if m in asked.start_epochs else [] for m in sorted(epochs)}
+    missing = [
+        names
+        for m, variants in joined.items()
+        for k in asked.counts
+        for variant in ["none", *variants]
+        for seed in asked.networks
+        if name_of({**case.names, **(names := {"network": seed, "m": m, "k": k, "variant": variant})})
+        not in kept
+    ]
+    needed = {names["network"] for names in missing}
+    if any(names["variant"] in BY_CONSTRUCTION for names in missing):
+        needed = set(asked.networks)  # these take all networks
+    trained = {seed: Trained(case, seed, joined) for seed in asked.networks if seed in needed}
+    controls: dict[tuple[int, int], list[Row]] = {}
+    for m, variants in joined.items():
         for k in asked.counts:
-            starts: dict[int, dict[str, Labels]] = {}
-            points: dict[int, NDArray[np.float64]] = {}
-            for seed, one in trained.items():
-                points[seed] = embed(one.start(m), EMBEDDINGS[case.core])
-                afresh = cluster_state(points[seed], METHODS, state="start", n_clusters=k, seed=0)
-                starts[seed] = {found.method: found.labels for found in afresh}
-                names = {"network": seed, "m": m, "k": k, "variant": "none"}
-                if wanted(**names):
-                    yield [
-                        *state_rows(case, one.start(m), names, state="start", k=k),
-                        *state_rows(case, one.control, names, state="control", k=k),
-                    ]
+            tasks = [names for names in missing if (names["m"], names["k"]) == (m, k)]
+            if not tasks:
+                continue
+            points = {seed: embed(one.start(m), EMBEDDINGS[case.core]) for seed, one in trained.items()}
+            starts = {seed: starts_of(found, k, variants) for seed, found in points.items()}
             peers = [PeerPartition(points[seed], found[START[0]]) for seed, found in starts.items()]
-            for variant in variants:
-                for seed, one in trained.items():
-                    names = {"network": seed, "m": m, "k": k, "variant": variant}
-                    if not wanted(**names):
-                        continue
-                    if variant in BY_CONSTRUCTION and len(starts) < len(asked.networks):
-                        continue  # these take all networks
-                    labels = first_labels(variant, k, starts[seed], peers)
-                    began = time.perf_counter()
-                    network, result = one.tuned(m, labels, k, VARIANTS[variant], peers)
-                    yield state_rows(
-                        case,
-                        network,
-                        names,
-                        state="fine_tuned",
-                        k=k,
-                        own=result.labels,
-                        moved=result.share_changed,
-                        status=result.status,
-                        beta=result.beta,
-                        kept_epoch=result.best_epoch,
-                        training_seconds=round(time.perf_counter() - began, 1),
-                    )
+            for names in tasks:
+                seed, variant = names["network"], names["variant"]
+                one = trained[seed]
+                if variant == "none":
+                    if (seed, k) not in controls:
+                        controls[seed, k] = state_rows(case, one.control, names, state="control", k=k)
+                    afresh = state_rows(case, one.start(m), names, state="start", k=k)
+                    yield [*afresh, *({**row, "m": m} for row in controls[seed, k])]
+                    continue
+                labels = first_labels(variant, k, starts[seed], peers)
+                began = time.perf_counter()
+                network, result = one.tuned(m, labels, k, VARIANTS[variant], peers)
+                yield state_rows(
+                    case,
+                    network,
+                    names,
+                    state="fine_tuned",
+                    k=k,
+                    own=result.labels,
+                    moved=result.share_changed,
+                    status=result.status,
+                    beta=result.beta,
+                    kept_epoch=result.best_epoch,
+                    training_seconds=round(time.perf_counter() - began, 1),
+                )
 
 
 def name_of(row: Row) -> str:
@@ -256,7 +258,7 @@ def main() -> None:
         "--animals",
         type=int,
         default=ANIMALS,
-        help="neurons are shared out among them; one costs a third of three",
+        help="neurons are shared out among them; one has a third of the trials of three",
     )
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of the whole training")
     parser.add_argument("--surrogates", type=int, default=0, help="populations without types a generator")

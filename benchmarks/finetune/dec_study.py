@@ -31,7 +31,7 @@ from decortex_schemas.tables import register_simulation
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "plans"
 N_NEURONS = 240
-JUDGED = ("dec_joint 1", "december 1", "restarts 1", "sec 1", "ldmgi 1")
+JUDGED = ("dec_joint 1", "december 1", "restarts 1", "sec start 1", "sec 1", "ldmgi 1")
 ROLES = {"choose": CHOOSE, "judge": JUDGE}
 
 

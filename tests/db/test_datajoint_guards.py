@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -221,11 +222,11 @@ def test_who_declares_knows_what_is_declared_and_where_columns_come_from(
     """One question of all tables, and one of each parent; what is declared or inserted meanwhile is known."""
     connection, name = schemas.schema.connection, f"{schemas.schema.database}_declaring"
     asked: list[str] = []
-    send = type(connection).query
+    send = connection.query
 
-    def counted(self: Any, query: str, *rest: Any, **options: Any) -> Any:
+    def counted(query: str, *rest: Any, **options: Any) -> Any:
         asked.append(query)
-        return send(self, query, *rest, **options)
+        return send(query, *rest, **options)
 
     connection.query(f"CREATE DATABASE `{name}`")
     try:
@@ -236,7 +237,7 @@ def test_who_declares_knows_what_is_declared_and_where_columns_come_from(
             class Parent(dj.Manual):
                 definition = "a : int32\nb : int32"
 
-            monkeypatch.setattr(type(connection), "query", counted)
+            monkeypatch.setattr(connection, "query", counted)  # other tests patch the instance, too
 
             @made
             class Child(dj.Manual):
@@ -248,10 +249,10 @@ def test_who_declares_knows_what_is_declared_and_where_columns_come_from(
 
             for table in (Parent, Child, Other):
                 assert table().is_declared
-        assert not [query for query in asked if "information_schema.tables" in query and name not in query]
-        assert (
-            sum("SELECT attribute_name, lineage" in query for query in asked) <= 2
-        )  # a heading and an origin
+        assert asked
+        assert [query for query in asked if re.search(r"table_name = '(child|other)'", query)] == []
+        origins = [query for query in asked if re.search(r"SELECT .*lineage FROM", query)]
+        assert len(origins) <= 2, origins
         found = {row[:2]: row[2] for row in connection.query(f"SELECT * FROM `{name}`.`~lineage`").fetchall()}
         origin = {f"{letter}": f"{name}.parent.{letter}" for letter in "ab"}
         assert found == {

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import adjusted_rand_score
 
-from decortex.data import SimulationConfig
+from decortex.data import SimulationConfig, simulate_cortex, write_filetree
 
 SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks" / "finetune" / "dec_joint.py"
 TINY = {"n_train": 64, "n_validation": 32, "n_test": 8, "n_repeats": 2}
@@ -83,6 +84,73 @@ def test_the_study_goes_on_where_it_stopped_and_shares_one_training(study, monke
     assert [row["retained"] for row in summary if row["state"] == "control"] == [1.0, 1.0]
 
 
+def test_what_takes_all_networks_is_computed_for_one_that_lacks_it(study, monkeypatch, tmp_path):
+    out = tmp_path / "rows.jsonl"
+    run(study, monkeypatch, out, "--variants", "consensus start")
+    rows = study.read(out)
+    left = [row for row in rows if (row["network"], row["variant"]) != (1, "consensus start")]
+    assert len(left) < len(rows)
+    out.write_text("".join(json.dumps(row) + "\n" for row in left))
+    made = []
+    monkeypatch.setattr(study, "Trained", lambda *a, whole=study.Trained: made.append(a[1]) or whole(*a))
+    run(study, monkeypatch, out, "--variants", "consensus start")
+    assert made == [0, 1]
+    assert without_seconds(study.read(out)) == without_seconds(rows)
+
+
+def without_seconds(rows):
+    """Rows as sorted text, less what the clock says."""
+    return sorted(
+        json.dumps({name: row[name] for name in sorted(row) if not name.endswith("seconds")}) for row in rows
+    )
+
+
+def test_recordings_stand_in_the_place_of_the_cortex(study, monkeypatch, tmp_path):
+    recordings = simulate_cortex(SimulationConfig(n_neurons=24, n_animals=1, **TINY), 0).recordings
+    write_filetree(recordings, tmp_path / "recorded")
+    monkeypatch.setitem(study.RECORDED, "v4", "simulated_cortex")
+    out = tmp_path / "rows.jsonl"
+    asked = ["dec_joint", "--out", str(out), "--data", str(tmp_path / "recorded"), "--networks", "0", "1"]
+    asked += ["--start-epochs", "1", "--counts", "3", "--epochs", "2", "--variants", "december 1"]
+    monkeypatch.setattr("sys.argv", asked)
+    study.main()
+    rows = study.read(out)
+    assert len(rows) == 2 * 4
+    assert {(row["core"], row["spread"], row["generator"]) for row in rows} == {("v4", None, None)}
+    assert all(np.isfinite(row["test"]) for row in rows)
+    (gain, *_) = study.gains(rows)
+    assert gain["n_generators"] == 1
+    assert gain["agreement_low"] is None  # one population: no interval
+
+
+def test_gains_are_differences_within_generators(study):
+    """Own labels of two networks agree wholly; those of the control in two generators, and hardly in one."""
+    rows = []
+    for generator, agreement in ((100, 0.2), (101, 1.0), (102, 1.0)):
+        for row in rows_of("december 1", agreement, generator=generator):
+            if row["state"] == "control":
+                rows.append(row)
+            else:
+                rows.append({**row, "labels": np.arange(200) % 4, "truth": 0.8, "moved": 0.25, "test": 0.8})
+    (gain,) = [row for row in study.gains(rows) if row["against"] == "control kmeans"]
+    named = {name: gain[name] for name in ("of", "variant", "role", "n_generators")}
+    assert named == {"of": "own labels", "variant": "december 1", "role": "judge", "n_generators": 3}
+    first, second = (row["labels"] for row in rows if (row["generator"], row["state"]) == (100, "control"))
+    rise = 1 - adjusted_rand_score(first, second)
+    assert rise > 0.8
+    assert gain["agreement"] == pytest.approx(rise / 3)
+    half_width = (
+        4.30265 * rise / 3
+    )  # t of two degrees of freedom; the standard error of (rise, 0, 0) is a third
+    assert gain["agreement_low"] == pytest.approx(rise / 3 - half_width, abs=1e-4)
+    assert gain["agreement_detectable"] > half_width
+    assert (gain["truth"], gain["truth_low"]) == (pytest.approx(0.3), pytest.approx(0.3))
+    assert gain["retained"] == pytest.approx(0.8 / 0.9 - 1)
+    text = study.tables(rows)
+    assert "| december 1 | fine_tuned | own | 3 | 1.000 | 0.800 | 0.889 | 0.250 | ok |" in text
+    assert f"{rise / 3:+.3f} ({rise / 3 - half_width:+.3f} to {rise / 3 + half_width:+.3f}; " in text
+
+
 def test_trainings_of_other_lengths_are_never_averaged(study):
     rows = [*rows_of("good", 0.9), *({**row, "epochs": 15} for row in rows_of("good", 0.4))]
     own = [row for row in study.summarise(rows) if row["state"] == "fine_tuned"]
@@ -126,6 +194,8 @@ def test_the_choice_reads_agreement_and_retained_performance_on_its_own_generato
         *rows_of("collapsed", 0.9, status="collapsed"),
         *rows_of("judged", 0.95, generator=100),
         *rows_of("consensus start", 0.99),
+        *rows_of("shared start", 0.99),
+        *rows_of("mutual 1", 0.99),
         *rows_of("worse", 0.3),
     ]
     (choice,) = study.choose(study.summarise(rows))

@@ -54,61 +54,6 @@ def test_five_generators_choose_and_ten_others_judge(script: Any) -> None:
     assert {0.01, 0.1, 1.0, 10.0} <= betas
 
 
-def a_row(generator: int, network: int, state: str, labels: list[int], **more: Any) -> dict[str, Any]:
-    own = state == "fine_tuned"
-    return {
-        "part": "state", "core": "plain", "spread": 0.0, "generator": generator, "surrogate": None, "network": network,
-        "m": 5, "k": 2, "state": state,
-        "variant": "december 1" if own else "none", "method": "own" if own else "kmeans",
-        "labels": labels, "truth": 0.5, "validation": 0.7, "test": 0.9 if own else 1.0, **more,
-    }  # fmt: skip
-
-
-def test_gains_are_differences_within_generators(script: Any) -> None:
-    """Own labels of two networks agree wholly, of the control not at all in one generator and wholly in two."""
-    summary = sys.modules["dec_joint_summary"]
-    half, other = [0, 0, 1, 1], [0, 1, 0, 1]
-    rows = []
-    for generator, second in ((100, other), (101, half), (102, half)):
-        for network, labels in ((0, half), (1, second)):
-            rows += [
-                a_row(generator, network, "control", labels),
-                a_row(generator, network, "fine_tuned", half, moved=0.25, truth=0.8),
-            ]
-    (gain,) = [row for row in summary.gains(rows) if row["against"] == "control kmeans"]
-    assert (gain["of"], gain["variant"], gain["role"], gain["n_generators"]) == (
-        "own labels",
-        "december 1",
-        "judge",
-        3,
-    )
-    # adjusted Rand index of halves that cross: -.5
-    assert gain["agreement"] == pytest.approx(0.5)
-    assert gain["agreement_low"] == pytest.approx(0.5 - 4.30265 * 0.5, abs=1e-4)
-    assert gain["agreement_detectable"] > 1.5
-    assert (gain["truth"], gain["retained"]) == (pytest.approx(0.3), pytest.approx(-0.1))
-    assert gain["truth_low"] == pytest.approx(0.3)
-    text = summary.tables(rows)
-    assert "| december 1 | fine_tuned | own | 3 | 1.000 | 0.800 | 0.900 | 0.250 | ok |" in text
-    assert "+0.500 (-1.651 to +2.651; " in text
-
-
-def test_the_choice_reads_no_types_and_no_agreement_by_construction(script: Any) -> None:
-    summary = sys.modules["dec_joint_summary"]
-    half, other = [0, 0, 1, 1], [0, 1, 0, 1]
-    rows = []
-    for network, labels in ((0, half), (1, other)):
-        rows += [
-            a_row(0, network, "control", labels),
-            a_row(0, network, "fine_tuned", labels, truth=1.0),
-            a_row(0, network, "fine_tuned", half, variant="restarts 1", truth=0.0),
-            a_row(0, network, "fine_tuned", half, variant="tell 1", validation=0.6),
-            a_row(0, network, "fine_tuned", half, variant="mutual 1"),
-        ]
-    (chosen,) = summary.choose(summary.summarise(rows))
-    assert (chosen["variant"], chosen["agreement"]) == ("restarts 1", 1.0)
-
-
 @pytest.mark.parametrize("name", ["v4-joint", "v4-joint-rotation"])
 def test_v4_is_trained_jointly_from_epoch_4_of_24(name: str) -> None:
     plan = PlanFile.from_params(json.loads((PLANS / f"{name}.json").read_text()))

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from decortex.finetune.config import FinetuneConfig
@@ -63,6 +64,14 @@ class StartPoints:
         x = self.aligned() if points is None else points
         sums = x.new_zeros(self.n_clusters, x.shape[1]).index_add_(0, self.labels, x)
         return sums / torch.bincount(self.labels, minlength=self.n_clusters)[:, None]
+
+
+def numbered_as(labels: Tensor, before: Tensor, n_clusters: int) -> Tensor:
+    """Renumber a partition so that it shares as many neurons as possible with one before, (n_neurons,) each."""
+    shared = torch.zeros(n_clusters, n_clusters, dtype=torch.int64)
+    shared.index_put_((labels.cpu(), before.cpu()), torch.ones(()).long(), accumulate=True)
+    _, number = linear_sum_assignment(shared.numpy(), maximize=True)
+    return torch.as_tensor(number, device=labels.device)[labels]
 
 
 class ClusteringTerm(nn.Module, ABC):
@@ -127,6 +136,11 @@ class ClusteringTerm(nn.Module, ABC):
         rise = self.config.beta_rise
         self.risen = min(1.0, epoch / rise) if rise else 1.0
         return False
+
+    def refit_is_due(self, epoch: int) -> bool:
+        """Whether ``restart_every`` asks for the partition to be made anew before this epoch, counted from 1."""
+        every = self.config.restart_every
+        return bool(every) and epoch > 1 and (epoch - 1) % every == 0
 
     def after_step(self, embedding: Tensor) -> None:
         """Follow one optimiser step."""

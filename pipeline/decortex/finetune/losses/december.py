@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from decortex.clustering import fit
 from decortex.finetune.config import FinetuneConfig
 from decortex.finetune.losses.annihilation import annihilating_step, length_penalty, living
 from decortex.finetune.losses.assignment import log_target, mean_kl, student_t_log_density
-from decortex.finetune.losses.base import ClusteringTerm, StartPoints, ToPoints
+from decortex.finetune.losses.base import ClusteringTerm, StartPoints, ToPoints, numbered_as
 from decortex.finetune.losses.diagnostics import Diagnostics, diagnose
 
 # Bounds of the degrees of freedom where they are learned: below, variances stop existing for good; above,
@@ -84,8 +83,7 @@ class DECEMberTerm(ClusteringTerm):
     def start_epoch(self, embedding: Tensor, epoch: int) -> bool:
         """Let beta rise, and fit the mixture anew where that is due; returns whether it was."""
         super().start_epoch(embedding, epoch)
-        every = self.config.restart_every
-        return bool(every) and epoch > 1 and (epoch - 1) % every == 0 and self.restart(embedding, seed=epoch)
+        return self.refit_is_due(epoch) and self.restart(embedding, seed=epoch)
 
     @torch.no_grad()
     def restart(self, embedding: Tensor, *, seed: int) -> bool:
@@ -99,10 +97,7 @@ class DECEMberTerm(ClusteringTerm):
         start = self._clustered(points, seed=seed)
         if not bool(torch.bincount(start.labels, minlength=self.n_clusters).all()):
             return False
-        shared = torch.zeros(self.n_clusters, self.n_clusters, dtype=torch.int64)
-        shared.index_put_((start.labels.cpu(), self.labels.cpu()), torch.ones(()).long(), accumulate=True)
-        _, number = linear_sum_assignment(shared.numpy(), maximize=True)
-        start = replace(start, labels=torch.as_tensor(number, device=points.device)[start.labels])
+        start = replace(start, labels=numbered_as(start.labels, self.labels, self.n_clusters))
         for name, value in self._mixture_of(start).items():
             getattr(self, name).copy_(value)
         self._points = self._densities = None

@@ -1,7 +1,6 @@
 from .cut import (
     Cut,
     affinities,
-    degrees,
     embedded_cut,
 )
 from .discriminants import (
@@ -23,7 +22,6 @@ __all__ = [
     "LocalDiscriminants",
     "RowSums",
     "affinities",
-    "degrees",
     "embedded_cut",
     "local_discriminant",
     "neighbours_of",

@@ -143,11 +143,6 @@ def affinities(points: Tensor, graph: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     return weights
 
 
-def degrees(weights: Tensor, graph: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """Sum of the weights of every neuron's pairs, (n_neurons,)."""
-    return weights.sum(dim=1).index_add(0, graph[0].flatten(), weights.flatten())
-
-
 def _weights(between: Tensor, falloff: Tensor) -> Tensor:
     squared: Tensor = torch.linalg.vector_norm(between, dim=1).square()
     return squared.mul(falloff).neg().exp()

@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from decortex.clustering import fit
 from decortex.finetune.config import FinetuneConfig
 from decortex.finetune.losses.assignment import log_target, mean_kl
-from decortex.finetune.losses.base import ClusteringTerm, StartPoints, ToPoints
+from decortex.finetune.losses.base import ClusteringTerm, StartPoints, ToPoints, numbered_as
 from decortex.finetune.losses.diagnostics import Diagnostics, diagnose
 from decortex.finetune.losses.graph.cut import Cut, affinities
 from decortex.finetune.losses.graph.discriminants import LocalDiscriminants
@@ -76,8 +75,7 @@ class GraphTerm(ClusteringTerm):
     def start_epoch(self, embedding: Tensor, epoch: int) -> bool:
         """Let beta rise; find the present points' neighbours and let the method cluster them where that is due."""
         super().start_epoch(embedding, epoch)
-        every = self.config.restart_every
-        if not every or epoch == 1 or (epoch - 1) % every:
+        if not self.refit_is_due(epoch):
             return False
         points = self.to_points(embedding)
         for name, value in zip(
@@ -87,10 +85,7 @@ class GraphTerm(ClusteringTerm):
         labels = self._clustered(points, seed=epoch)
         if not bool(torch.bincount(labels, minlength=self.n_clusters).all()):
             return False
-        shared = torch.zeros(self.n_clusters, self.n_clusters, dtype=torch.int64)
-        shared.index_put_((labels.cpu(), self.members.cpu()), torch.ones(()).long(), accumulate=True)
-        _, number = linear_sum_assignment(shared.numpy(), maximize=True)
-        self.members.copy_(torch.as_tensor(number, device=points.device)[labels])
+        self.members.copy_(numbered_as(labels, self.members, self.n_clusters))
         return True
 
     def kl(self, points: Tensor) -> Tensor:
