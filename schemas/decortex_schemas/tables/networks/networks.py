@@ -17,6 +17,7 @@ from decortex.models import training as network_training
 from decortex.models.training import TrainingConfig
 from decortex_schemas.database import STAMP, Computation, Environment, Made, run_state, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset, load_recordings
+from decortex_schemas.tables.networks.embedding_memory import EmbeddingMemory
 from decortex_schemas.tables.networks.network_states import (
     STATE_NAMES,
     STATE_TABLES,
@@ -39,6 +40,8 @@ from decortex_schemas.tables.specs import (
     ModelSpec,
     Seed,  # noqa: F401  (foreign key)
 )
+
+_EMBEDDINGS = EmbeddingMemory(max_bytes=256 * 2**20)
 
 
 @schema
@@ -240,12 +243,22 @@ def imported_row(key: dict[str, Any]) -> dict[str, Any]:
 
 
 def raw_embedding(row: Any) -> NDArray[np.float32]:
-    """Readout weights of one `TrainedModel` row: (n_neurons, n_features), order of Dataset.Neuron."""
-    kind, data = row.fetch1("source_kind", "checkpoint")
-    if kind == "decortex":
+    """Readout weights of one `TrainedModel` row: (n_neurons, n_features), order of Dataset.Neuron.
+
+    A worker reads those of one network for every partition that it tests: the last ones stay in memory, by the digest
+    of the checkpoint and by how it is read.
+    """
+    kind, sha256 = row.fetch1("source_kind", "checkpoint_sha256")
+    task = None if kind == "decortex" else (ModelTask & row.proj()).proj(*TASK_COLUMNS).fetch1()
+
+    def read() -> NDArray[np.float32]:
+        data = row.fetch1("checkpoint")
+        if task is not None:
+            return read_task(task, data).embedding
         weights: NDArray[np.float32] = network_from_bytes(data).embedding().detach().numpy()
         return weights
-    return read_task((ModelTask & row.proj()).proj(*TASK_COLUMNS).fetch1(), data).embedding
+
+    return _EMBEDDINGS.get(f"{sha256} {task}", read)
 
 
 def check_no_state(table: str, key: Mapping[str, Any], sha256: str | None) -> None:
