@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ read_no_authorities()
 # How long an example takes says what else the machine does.
 settings.register_profile("any speed", deadline=None)
 settings.load_profile("any speed")
+# The garbage collector sleeps while modules are loaded, which all live to the end (`pytest_collection_finish`).
+gc.disable()
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATABASE_FIXTURES = {"server"}
 # The lab of the tables; what waits for a package registry, and what waits for workers to be idle.
@@ -42,6 +45,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("needs_db")
     items.sort(key=lambda item: _rank(item.path))
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what tests make alone, not over half a million objects of modules."""
+    gc.freeze()
+    gc.enable()
 
 
 @functools.cache
