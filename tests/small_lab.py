@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
+import datajoint as dj
+
+import decortex_schemas as schemas
 from decortex.data.simulation import SimulationConfig
 from decortex_ops.workers import queues_empty, sweep, work
 from decortex_schemas.database import computed_tables, queue_missing, queue_of, schema
@@ -25,6 +29,14 @@ NETWORK = {
 TRAINING = {"max_epochs": 2, "batch_size": 32}
 CHOICE = {"nulls": ["gaussian", "permuted"], "surrogates": 2}  # of K; too few surrogates to make one
 PRIORITY = 5  # as the scheduler queues what nobody finds urgent
+# Computed for every partition, network and set of covariates, and read by the tests of these tables.
+TESTS = (
+    schemas.ClusterPerformance,
+    schemas.ClusterAssociation,
+    schemas.ClusterConfound,
+    schemas.GridAssociation,
+)
+ONE_OF = {"model_seed", "k", "seed", "covariate_set_id", "metric"}
 SCHEDULE = {"max_epochs": 2, "batch_size": 32, "learning_rate": 0.001, "schedule": "constant", "keep": "last"}
 
 
@@ -81,17 +93,42 @@ def let_ten_minutes_pass() -> None:
         )
 
 
-def fill() -> None:
+def fill(*, few: Collection[type[dj.Computed]] = ()) -> None:
     """Queue and compute until nothing is left, in this process.
 
     Table after table in the order of the chain, so that one pass computes all that rests on what it computed; a round
     of the scheduler that queues nothing ends it.
+
+    Parameters
+    ----------
+    few : collection of Computed
+        Of these, one key of every specification is computed, such as every method and fine-tuning, and the others
+        are left out for good: nobody asks for them, and what comes of each specification is seen to be taken.
     """
     while True:
-        for table in computed_tables():
-            queue_missing(table, priority=PRIORITY)
-            if queue_of(table) & "status = 'pending'":
-                summary = work([table], stop_when_idle=0.0)
-                assert summary.failed == [], summary.failed
+        compute(computed_tables(), few=few)
         if not sweep().added and queues_empty():
             return
+
+
+def compute(tables: Sequence[type[dj.Computed]], *, few: Collection[type[dj.Computed]] = ()) -> None:
+    """Queue and compute what is missing of these tables, one after the other; `few` as in `fill`."""
+    for table in tables:
+        queue_missing(table, priority=PRIORITY)
+        if table in few:
+            leave_out(table)
+        if queue_of(table) & "status = 'pending'":
+            summary = work([table], stop_when_idle=0.0)
+            assert summary.failed == [], summary.failed
+
+
+def leave_out(table: type[dj.Computed]) -> None:
+    """Mark the queued keys of a table as ignored, but for the first of every specification."""
+    jobs = queue_of(table)
+    names = table().primary_key
+    specification = ", ".join(name for name in names if name not in ONE_OF)
+    schema.connection.query(
+        f"UPDATE {jobs.full_table_name} JOIN (SELECT {', '.join(names)}, ROW_NUMBER() OVER (PARTITION BY "
+        f"{specification} ORDER BY {', '.join(names)}) AS place FROM {jobs.full_table_name} "
+        f"WHERE status = 'pending') AS numbered USING ({', '.join(names)}) SET status = 'ignore' WHERE place > 1"
+    )

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_lab import SCHEDULE, plan_for
+from small_lab import SCHEDULE, compute, plan_for
 
 import decortex_schemas as schemas
 from decortex.errors import ConfigError
 from decortex.evaluation.agreement import matched_confusion
 from decortex.models.training import loop as training
 from decortex_ops.cli import main
-from decortex_ops.workers import WorkSummary, sweep, work
+from decortex_ops.workers import sweep, work
 from decortex_schemas import queries
 from decortex_schemas.database import discard_stale_states, state_folder
 from decortex_schemas.register import declare_plan
@@ -30,13 +30,10 @@ def finetuning(name: str, params: dict[str, object], **changed: object) -> dict[
     return {"name": name, "params": params, **start, **changed}
 
 
-def fine_tune(study: str, **plan: object) -> WorkSummary:
+def fine_tune(study: str, **plan: object) -> None:
     """Compute a study's partitions of K = 4 and their fine-tunings, nothing else."""
     declare_plan(study, plan_for("small", counts=[4], seeds=[0], methods=[SHIFT_EM], **plan))
-    sweep()
-    assert work([schemas.Clustering], stop_when_idle=0.0).failed == []
-    sweep()
-    return work([schemas.DECFinetune], stop_when_idle=0.0)
+    compute([schemas.Clustering, schemas.DECFinetune])
 
 
 def rows_of(name: str) -> list[dict[str, object]]:
@@ -50,8 +47,7 @@ def test_rotation_kinds_start_from_shift_em_and_store_every_shift(lab: str) -> N
         "rotation_dec": {"kind": "rotation_dec", "shift": "best", "kernel": "scaled"},
         "rotation_december": {"kind": "rotation_december"},
     }
-    done = fine_tune("rotating", finetunings=[finetuning(name, params) for name, params in variants.items()])
-    assert done.failed == []
+    fine_tune("rotating", finetunings=[finetuning(name, params) for name, params in variants.items()])
     for name in variants:
         (row,) = rows_of(name)
         assert row["finetune_status"] == "ok"
@@ -90,11 +86,7 @@ def test_a_run_that_diverges_or_cannot_start_is_a_row_to_ask_for_and_the_worker_
         ],
     )
     declare_plan("bad", plan)
-    sweep()
-    assert work([schemas.Clustering], stop_when_idle=0.0).failed == []
-    sweep()
-    done = work([schemas.DECFinetune], stop_when_idle=0.0)
-    assert done.failed == []
+    compute([schemas.Clustering, schemas.DECFinetune])
     named = schemas.DECFinetune * schemas.FinetuneSpec.proj("finetune") & {"dataset": "small", "k": 30}
     assert len(named & {"finetune": "too strong", "finetune_status": "diverged", "n_epochs": 0}) == 2
     assert len(named & {"finetune": "gentle"} & "finetune_status IN ('ok', 'flat_target')") == 2
@@ -135,9 +127,7 @@ def test_clusters_that_die_and_further_heads_are_outcomes_that_every_evaluation_
         schemas.ClusterQuality,
         schemas.RetainedPerformance,
     ]
-    for table in of_study:
-        sweep()
-        assert work([table], stop_when_idle=0.0).failed == []
+    compute(of_study)
     names = schemas.DECFinetune.primary_key
     (communities,) = rows_of("found k")
     parent = {name: communities[name] for name in schemas.Clustering.primary_key}
@@ -184,8 +174,7 @@ def test_a_consensus_is_a_start_once_it_is_there_and_agreement_says_so(
     both = [starting("from votes", lab), starting("waiting", "not frozen")]
     declare_plan("votes", plan_for("small", **of_kmeans, finetunings=both[:1]))
     declare_plan("waits", plan_for("small", **of_kmeans, finetunings=both[1:]))
-    sweep()
-    assert work([schemas.DECFinetune], stop_when_idle=0.0).failed == []
+    compute([schemas.DECFinetune])
     waiting = (schemas.FinetuneSpec & {"finetune": "waiting"}).fetch1("finetune_id")
     assert not len(schemas.DECFinetune().key_source & {"finetune_id": waiting})
 
@@ -200,8 +189,7 @@ def test_a_consensus_is_a_start_once_it_is_there_and_agreement_says_so(
         assert row["share_changed"] == pytest.approx(1 - moved)
 
     freeze_study("votes")
-    sweep()
-    assert work([schemas.SeedAgreement], stop_when_idle=0.0).failed == []
+    compute([schemas.SeedAgreement])
     shared = {row["finetune"]: row["by_construction"] for row in queries.agreement("votes")["partitions"]}
     assert shared == {"none": False, "from votes": True}
     monkeypatch.setattr("sys.argv", ["decortex", "agreement", "votes"])
@@ -249,8 +237,7 @@ def test_an_interrupted_run_goes_back_with_its_state_and_the_next_worker_takes_i
     declare_plan(
         "stopped", plan_for("small", counts=[4], seeds=[0], methods=[SHIFT_EM], finetunings=[variant], **plan)
     )
-    sweep()
-    assert work([schemas.Clustering], stop_when_idle=0.0).failed == []
+    compute([schemas.Clustering])
     sweep()
     none = schemas.FinetuneSpec & {"kind": "none"}
     schemas.DECFinetune.populate(none.proj().to_dicts())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from small_lab import SCHEDULE, SMALL, fill, plan_for
+from small_lab import SCHEDULE, SMALL, TESTS, fill, plan_for
 
 import decortex_schemas as schemas
 from decortex.clustering import fit, get_method
@@ -59,7 +59,7 @@ def methods(database: dict[str, str]) -> str:
             finetunings=rotated,
         ),
     )
-    fill()
+    fill(few=TESTS)
     return "methods"
 
 
@@ -106,7 +106,7 @@ def test_a_rotation_is_an_embedding_that_is_clustered_and_fine_tuned(
 
 def test_a_study_of_all_methods_is_frozen_and_compared(methods: str) -> None:
     assert freeze_study(methods)["n_members"] == 2 * 2 * len(METHODS)
-    fill()
+    fill(few=TESTS)
     agreement = (schemas.SeedAgreement * schemas.ClusteringMethod & {"study": methods}).to_dicts()
     assert len(agreement) == 2 * len(METHODS)
     assert {row["method_name"] for row in agreement} >= {"sec by k-means", "gmm tied"}

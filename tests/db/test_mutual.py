@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_lab import SCHEDULE, SMALL, fill, plan_for
+from small_lab import SCHEDULE, SMALL, TESTS, compute, fill, plan_for
 
 import decortex_schemas as schemas
 from decortex.data import SimulationConfig
@@ -15,7 +15,6 @@ from decortex.errors import ConfigError
 from decortex.finetune import FinetuneConfig, PeerPartition, finetune
 from decortex.models.training import TrainingConfig
 from decortex_ops.cli import main
-from decortex_ops.workers import sweep, work
 from decortex_schemas import queries
 from decortex_schemas.register import PlanFile, declare_plan
 from decortex_schemas.tables import (
@@ -72,8 +71,7 @@ def test_networks_learn_from_what_all_were_a_round_before(
 
     for table in (schemas.TrainedModel, schemas.Embedding, schemas.Clustering):
         assert waiting("mutual 1") == 0
-        sweep()
-        assert work([table], stop_when_idle=0.0).failed == []
+        compute([table])
     assert waiting("mutual 1") == 0, "nobody has passed a partition on yet"
     none = (schemas.FinetuneSpec & {"kind": "none"}).fetch1("finetune_id")
     untouched = {"dataset": DATA, "finetune_id": none}
@@ -81,10 +79,10 @@ def test_networks_learn_from_what_all_were_a_round_before(
     assert waiting("mutual 1") == 0, "both have to be there"
     schemas.DECFinetune.populate(untouched)
     assert (waiting("mutual 1"), waiting("mutual 2")) == (2, 0)
-    fill()
+    fill(few=TESTS)
     for study in (STUDY, f"{STUDY}-null"):
         freeze_study(study)
-    fill()
+    fill(few=TESTS)
 
     first, second = rows_of("mutual 1"), rows_of("mutual 2")
     assert [row["model_seed"] for row in first + second] == [0, 1, 0, 1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from small_lab import NETWORK, SMALL, fill, plan_for
+from small_lab import NETWORK, SMALL, TESTS, fill, leave_out, plan_for
 
 import decortex_schemas as schemas
 from decortex.data import SimulationConfig
@@ -61,12 +61,20 @@ def joint(database: dict[str, str]) -> str:
     declare_plan("joint", joint_plan())
     declare_plan(
         "whole",
-        plan_for("small-jointly", networks=networks(), counts=[3], seeds=[0], finetunings=[], views=[]),
+        plan_for(
+            "small-jointly",
+            networks=networks(),
+            methods=[{"method": "kmeans"}],
+            counts=[3],
+            seeds=[0],
+            finetunings=[],
+            views=[],
+        ),
     )
-    fill()
+    fill(few=TESTS)
     for study in ("joint", "joint-states", "joint-null", "joint-null-states", "whole"):
         schemas.freeze_study(study)
-    fill()
+    fill(few=TESTS)
     return "joint"
 
 
@@ -301,6 +309,8 @@ def test_a_state_of_a_failed_fine_tuning_has_failed_with_it(
         patch.setattr(finetuning.finetuning, "finetune", of_one_network_alone)
         failed = []
         while sweep().added or not queues_empty():
+            for table in TESTS:
+                leave_out(table)
             failed += work(computed_tables(), stop_when_idle=0.0).failed
     assert len(failed) == 1
     own = freeze_study("broken")
