@@ -22,7 +22,8 @@ One JSON object per line, appended to --out; what stands there is not computed a
 - 'gain' (also of --summary): own labels of a variant, and the control clustered afresh by k-means, against the start
   (k-means, mixture, SEC) and the control (the same) of the same generator: mean difference over generators of
   agreement, truth and retained share, 95 % (t over generators), and the difference that such an interval would have
-  left above zero with probability .8.
+  left above zero with probability .8. Of one population (recordings) the agreement's interval is over neurons, by a
+  jackknife of 50 blocks.
 
 --surrogates N repeats all of it on N recordings without types, drawn from a network with surrogate readout features.
 --data FOLDER takes recordings (`decortex import cowley-v4 ... FOLDER`) in the place of the simulated cortex, their

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t
 from sklearn.metrics import adjusted_rand_score
 
 from decortex.evaluation.agreement import detectable_effect
@@ -44,7 +46,11 @@ AGAINST = tuple(
     )
 )
 
+# Blocks of neurons that are left out in turn, where there is one population.
+BLOCKS = 50
+
 Row = dict[str, Any]
+Interval = tuple[float | None, float | None, float | None]  # low, high, seen with probability .8
 
 
 def per_generator(rows: Iterable[Row]) -> list[Row]:
@@ -62,8 +68,7 @@ def per_generator(rows: Iterable[Row]) -> list[Row]:
     }
     out = []
     for key, found in populations.items():
-        labels = [row["labels"] for _, row in sorted(found.items())]
-        pairs = [adjusted_rand_score(a, b) for a, b in combinations(labels, 2)]
+        partitions = {network: np.asarray(row["labels"]) for network, row in sorted(found.items())}
         members = list(found.items())
         retained = {
             tier: [
@@ -76,7 +81,8 @@ def per_generator(rows: Iterable[Row]) -> list[Row]:
         out.append(
             {
                 **dict(zip(("epochs", "animals", *where), key, strict=True)),
-                "agreement": _mean(pairs),
+                "agreement": _agreement(partitions),
+                "partitions": partitions,
                 "truth": _mean([row["truth"] for _, row in members]),
                 "moved": _mean([row.get("moved") for _, row in members]),
                 "retained_validation": _mean(retained["validation"]),
@@ -86,6 +92,30 @@ def per_generator(rows: Iterable[Row]) -> list[Row]:
             }
         )
     return out
+
+
+def _agreement(partitions: Mapping[int, NDArray[Any]], kept: Any = slice(None)) -> float | None:
+    """Mean adjusted Rand index of all pairs of networks on some neurons."""
+    return _mean([adjusted_rand_score(a[kept], b[kept]) for a, b in combinations(partitions.values(), 2)])
+
+
+def over_neurons(a: Mapping[int, NDArray[Any]], b: Mapping[int, NDArray[Any]]) -> Interval:
+    """95 % of the difference of two agreements over neurons: jackknife of random blocks, t of `BLOCKS` - 1.
+
+    The networks and their partitions stay: what is unknown is which neurons were recorded.
+    """
+    n = len(next(iter(a.values())))
+    if n < 2 * BLOCKS or a.keys() != b.keys() or len(a) < 2:
+        return None, None, None
+    block = np.random.default_rng(0).permutation(n) % BLOCKS
+    differences = [
+        (_agreement(a, block != left_out) or 0.0) - (_agreement(b, block != left_out) or 0.0)
+        for left_out in range(BLOCKS)
+    ]
+    error = np.sqrt((BLOCKS - 1) * np.var(differences))
+    middle = (_agreement(a) or 0.0) - (_agreement(b) or 0.0)
+    reach = float(t.ppf(0.975, BLOCKS - 1) * error)
+    return middle - reach, middle + reach, reach + float(t.ppf(0.8, BLOCKS - 1) * error)
 
 
 def summarise(rows: Iterable[Row]) -> list[Row]:
@@ -139,6 +169,7 @@ def gains(rows: Iterable[Row]) -> list[Row]:
                             "of": "own labels" if state[2] == OWN_LABELS else "control kmeans",
                             "against": f"{against[1]} {against[2]}",
                             "n_generators": len(pairs),
+                            "interval_over": "generators" if len(pairs) > 1 else "neurons",
                             **{k: v for name in MEASURES for k, v in _difference(name, pairs).items()},
                         }
                     )
@@ -146,16 +177,16 @@ def gains(rows: Iterable[Row]) -> list[Row]:
 
 
 def _difference(name: str, pairs: list[tuple[Row, Row]]) -> Row:
-    """Mean difference of one measure with its interval, and the one that would have been seen."""
+    """Mean difference of one measure with its interval, and the one that would have been seen.
+
+    Of a single population the agreement has an interval over neurons, the other measures none.
+    """
     known = np.array([a[name] - b[name] for a, b in pairs if a[name] is not None and b[name] is not None])
     low, high = t_interval(known)
-    sd = float(known.std(ddof=1)) if len(known) > 1 else None
-    return {
-        name: _mean(known),
-        f"{name}_low": low,
-        f"{name}_high": high,
-        f"{name}_detectable": None if sd is None else detectable_effect(sd, len(known)),
-    }
+    seen = detectable_effect(float(known.std(ddof=1)), len(known)) if len(known) > 1 else None
+    if name == "agreement" and len(pairs) == 1:
+        low, high, seen = over_neurons(pairs[0][0]["partitions"], pairs[0][1]["partitions"])
+    return {name: _mean(known), f"{name}_low": low, f"{name}_high": high, f"{name}_detectable": seen}
 
 
 def _where(one: Row) -> tuple[Any, ...]:
@@ -203,9 +234,13 @@ def tables(rows: list[Row]) -> str:
             ("variant", "state", "method", "n_generators", *MEASURES, "moved", "statuses"),
             [row for row in summary if tuple(row[name] for name in WHERE) == where],
         )
-        lines += ["", "Differences within generators (95 %; seen with probability .8)", ""]
+        lines += [
+            "",
+            "Differences within populations (95 %; seen with probability .8)",
+            "",
+        ]
         lines += _markdown(
-            ("variant", "of", "against", "n_generators", *MEASURES),
+            ("variant", "of", "against", "n_generators", "interval_over", *MEASURES),
             [
                 {**row, **{name: _with_interval(row, name) for name in MEASURES}}
                 for row in differences

@@ -151,6 +151,30 @@ def test_gains_are_differences_within_generators(study):
     assert f"{rise / 3:+.3f} ({rise / 3 - half_width:+.3f} to {rise / 3 + half_width:+.3f}; " in text
 
 
+def test_of_one_population_the_interval_is_over_neurons(study):
+    """It covers what the same networks show of very many neurons; a difference of nothing is not seen."""
+
+    def partitions(n_neurons, kept, rng):
+        types = rng.integers(0, 4, n_neurons)
+        others = rng.integers(0, 4, (2, n_neurons))
+        return {network: np.where(rng.random(n_neurons) < kept, types, others[network]) for network in (0, 1)}
+
+    summary = sys.modules["dec_joint_summary"]
+    many = [partitions(200_000, kept, np.random.default_rng(0)) for kept in (0.9, 0.7)]
+    truth = adjusted_rand_score(*many[0].values()) - adjusted_rand_score(*many[1].values())
+    covered, seen_of_nothing = [], []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        good, poor, same = (partitions(200, kept, rng) for kept in (0.9, 0.7, 0.9))
+        low, high, _ = summary.over_neurons(good, poor)
+        covered.append(low <= truth <= high)
+        assert low > 0
+        low, high, _ = summary.over_neurons(good, same)
+        seen_of_nothing.append(low > 0 or high < 0)
+    assert sum(covered) >= 8
+    assert sum(seen_of_nothing) <= 2
+
+
 def test_trainings_of_other_lengths_are_never_averaged(study):
     rows = [*rows_of("good", 0.9), *({**row, "epochs": 15} for row in rows_of("good", 0.4))]
     own = [row for row in study.summarise(rows) if row["state"] == "fine_tuned"]
