@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from forked_commands import ForkedLab, Yard
 from support.copies import Copies
 
+from decortex.tuning import DiscriminativeConfig, ExcitingConfig
 from decortex_schemas.database import connect, open_connection, read_settings
 from decortex_schemas.register import register_defaults
 from decortex_schemas.tables import FrozenStudy, Study
@@ -78,3 +80,12 @@ def lab(database: dict[str, str]) -> str:
 def selection(lab: str) -> str:
     """Name of a frozen study of the same networks with a choice of K, and too few surrogates to make one."""
     return "selection-study"
+
+
+@pytest.fixture(scope="module")
+def short_ascents() -> Iterator[None]:
+    """The stimuli of clusters are climbed for 8 steps in place of 150."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, config in (("exciting", ExcitingConfig), ("discriminative", DiscriminativeConfig)):
+            patch.setattr(f"decortex.tuning.{name}.{config.__name__}", partial(config, n_steps=8))
+        yield

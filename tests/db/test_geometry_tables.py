@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
-from small_lab import SMALL, plan_for
+from small_lab import SMALL, compute, plan_for
 
 import decortex_schemas as schemas
 from decortex.data import SimulationConfig
@@ -14,7 +12,6 @@ from decortex.errors import ConfigError, InputError
 from decortex.evaluation import agreement
 from decortex.evaluation.nulls import excess_over_null
 from decortex_ops.cli import main
-from decortex_ops.workers import sweep, work
 from decortex_schemas import queries
 from decortex_schemas.register import declare_plan
 from decortex_schemas.tables import freeze_study, load_embedding, register_simulation
@@ -30,12 +27,6 @@ from decortex_schemas.tables.finetuning import partition_labels
 DATA, STUDY, OTHER = "small-for-geometry", "geometry", "no geometry"
 
 
-def compute(*tables: Any) -> None:
-    for table in tables:
-        sweep()
-        assert work([table], stop_when_idle=0.0).failed == []
-
-
 @pytest.fixture(scope="module")
 def frozen(database: dict[str, str]) -> str:
     """A frozen study of two networks, two methods, three starts, at K = 1 and 3; another asks for no communities."""
@@ -44,10 +35,10 @@ def frozen(database: dict[str, str]) -> str:
     of_both = {"methods": methods, "counts": [1, 3], "seeds": [0, 1, 2], "finetunings": []}
     declare_plan(STUDY, plan_for(DATA, **of_both, communities={"n_draws": 3}))
     declare_plan(OTHER, plan_for(DATA, **{**of_both, "methods": methods[:1], "counts": [3]}))
-    compute(schemas.TrainedModel, schemas.Embedding, schemas.Clustering, schemas.DECFinetune)
+    compute([schemas.TrainedModel, schemas.Embedding, schemas.Clustering, schemas.DECFinetune])
     freeze_study(STUDY)
     freeze_study(OTHER)
-    compute(GeometryAgreement, CoAssociation, PooledCoAssociation)
+    compute([GeometryAgreement, CoAssociation, PooledCoAssociation])
     return STUDY
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_lab import NETWORK, SCHEDULE, SMALL, TRAINING, fill, plan_for
+from small_lab import NETWORK, SCHEDULE, SMALL, TESTS, TRAINING, fill, plan_for
 
 import decortex_schemas as schemas
 from decortex.data import SimulationConfig, read_anndata
@@ -86,10 +86,10 @@ def study(database: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
         views=[],
     )
     declare_plan(STUDY, plan)
-    fill()
+    fill(few=TESTS)
     for name in (STUDY, f"{STUDY}-states"):
         freeze_study(name)
-    fill()
+    fill(few=TESTS)
     return STUDY
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -22,6 +23,12 @@ def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         main()
     assert caught.value.code == 0
     return capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def told(lab: str) -> list[dict[str, Any]]:
+    """The five answers."""
+    return queries.answers(lab)
 
 
 def test_results_are_chosen_by_method_and_count(
@@ -159,6 +166,7 @@ def test_variants_stand_side_by_side(
 )
 def test_a_table_begins_with_its_sentence_and_ends_with_its_legend(
     lab: str,
+    told: list[dict[str, Any]],
     words: tuple[str, ...],
     question: int,
     last: str,
@@ -166,14 +174,14 @@ def test_a_table_begins_with_its_sentence_and_ends_with_its_legend(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     lines = [line for line in printed(monkeypatch, capsys, *words, lab).splitlines() if line.strip()]
-    assert queries.answers(lab)[question]["sentence"] in lines[0]
+    assert told[question]["sentence"] in lines[0]
     explained = [line.split()[0] for line in lines if line.endswith(meaning(line.split()[0]) or "no column")]
     assert len(explained) > 5, "columns are explained"
     assert last in " ".join(lines[-len(explained) - 1 :])
     assert lines[-1].endswith(MIN)
     for flag in ("--json", "--csv"):
         plainly = printed(monkeypatch, capsys, *words, lab, flag)
-        assert queries.answers(lab)[question]["question"] not in plainly
+        assert told[question]["question"] not in plainly
 
 
 @pytest.mark.parametrize(
@@ -195,6 +203,7 @@ def test_a_table_begins_with_its_sentence_and_ends_with_its_legend(
 )
 def test_a_part_is_a_table_of_its_own(
     lab: str,
+    told: list[dict[str, Any]],
     words: tuple[str, ...],
     first: str,
     row: str,
@@ -210,7 +219,7 @@ def test_a_part_is_a_table_of_its_own(
         assert len(lines) == 1
         assert lines[0].startswith(first)
         return
-    assert lines[0].startswith(first) if first else queries.answers(lab)[question]["sentence"] in lines[0]
+    assert lines[0].startswith(first) if first else told[question]["sentence"] in lines[0]
     assert any(row in line.split() for line in lines), "a heading"
     shown = [line for line in lines if line.startswith("study ")]
     assert len(shown) == 1, "one table, and no other"

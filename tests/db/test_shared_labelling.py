@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
-from small_lab import SCHEDULE, SMALL, plan_for
+from small_lab import SCHEDULE, SMALL, compute, plan_for
 
 import decortex_schemas as schemas
 from decortex.data import SimulationConfig
@@ -15,7 +13,6 @@ from decortex.errors import ConfigError, InputError
 from decortex.evaluation.agreement import turtle
 from decortex_ops.cli import main
 from decortex_ops.reports import report
-from decortex_ops.workers import sweep, work
 from decortex_schemas import queries
 from decortex_schemas.register import declare_plan
 from decortex_schemas.tables import freeze_study, load_embedding, register_simulation
@@ -28,12 +25,6 @@ DATA = "small-for-turtle"
 
 def finetuning(name: str, params: dict[str, object], **changed: object) -> dict[str, object]:
     return {"name": name, "params": params, "schedule": SCHEDULE, "seeds": [0], **changed}
-
-
-def compute(*tables: Any) -> None:
-    for table in tables:
-        sweep()
-        assert work([table], stop_when_idle=0.0).failed == []
 
 
 def test_a_labelling_that_all_networks_support_is_a_row_and_a_start(
@@ -54,7 +45,7 @@ def test_a_labelling_that_all_networks_support_is_a_row_and_a_start(
         for name, study in (("from turtle", "turtles"), ("waits for turtle", "no turtles"))
     ]
     declare_plan("from turtles", plan_for(DATA, **of_kmeans, finetunings=starting))
-    compute(schemas.TrainedModel, schemas.Embedding, schemas.Clustering, SharedLabelling)
+    compute([schemas.TrainedModel, schemas.Embedding, schemas.Clustering, SharedLabelling])
 
     row = (SharedLabelling & {"study": "turtles"}).fetch1()
     views = [
@@ -71,7 +62,7 @@ def test_a_labelling_that_all_networks_support_is_a_row_and_a_start(
     assert crossed == pytest.approx(expected.cross_entropy)
     assert not len(SharedLabelling & {"study": "no turtles"})
 
-    compute(schemas.ContinuedTraining, schemas.DECFinetune)
+    compute([schemas.ContinuedTraining, schemas.DECFinetune])
     moved = (schemas.DECFinetune & (schemas.FinetuneSpec & {"finetune": "from turtle"}).proj()).to_dicts()
     assert [one["model_seed"] for one in moved] == [0, 1]
     assert {one["start_sha256"] for one in moved} == {row["labels_sha256"]}
@@ -79,7 +70,7 @@ def test_a_labelling_that_all_networks_support_is_a_row_and_a_start(
     assert not len(schemas.DECFinetune().key_source & {"finetune_id": waiting})
 
     freeze_study("turtles")
-    compute(schemas.SeedAgreement, schemas.ConsensusPartition)
+    compute([schemas.SeedAgreement, schemas.ConsensusPartition])
     (shown,) = queries.agreement("turtles")["shared"]
     vote = (schemas.ConsensusPartition & {"study": "turtles"}).fetch1("labels")
     assert shown["ari_vote"] == pytest.approx(adjusted_rand_score(vote, row["labels"]))

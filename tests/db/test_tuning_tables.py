@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_lab import SMALL, fill, plan_for
+from small_lab import SMALL, TESTS, fill, plan_for
 
 import decortex
 import decortex_schemas as schemas
@@ -39,6 +39,7 @@ from decortex_schemas.tables import (
     request_tuning,
 )
 
+pytestmark = pytest.mark.usefixtures("short_ascents")
 DATASET = "tuned"
 FEW = TuningConfig(n_angles=8, n_periods=3, n_radii=2, n_phases=4)
 
@@ -56,20 +57,20 @@ def lab(database: dict[str, str]) -> str:
     register_simulation(DATASET, SimulationConfig.from_params(SMALL), seed=3)
     kmeans = [{"method": "kmeans"}]
     declare_plan("tuned-study", plan_for(DATASET, methods=kmeans, seeds=[0], finetunings=[]))
-    fill()
+    fill(few=TESTS)
     freeze_study("tuned-study")
-    fill()
+    fill(few=TESTS)
     return "tuned-study"
 
 
 @pytest.fixture(scope="module")
-def shown(lab: str) -> str:
+def shown(lab: str, short_ascents: None) -> str:
     """The study, whose networks were shown gratings, and two K of its k-means."""
     with pytest.raises(ConfigError, match="was not asked for"):
         queries.cluster_profiles(lab, method="kmeans", k=2)
     request_tuning(lab, FEW)
     request_stimuli(lab, "kmeans", (3,))
-    fill()
+    fill(few=TESTS)
     return lab
 
 
