@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ from decortex.columns import CRITERIA, NULL_COLOURS
 from decortex.errors import InputError
 
 Draw = Callable[..., Figure]
+Drawn = Callable[[Draw, int], Figure]
 COUNTS = [2, 3, 4, 6, 8, 12, 16, 24, 32]
 KINDS = tuple(NULL_COLOURS)
 TITLE = "macaque-v4-2022, l2-normalised readout, kmeans K = 8, not fine-tuned, network 0, start 0"
@@ -216,10 +218,16 @@ def rendered(figure: Figure) -> Any:
     return canvas.get_renderer()
 
 
+@pytest.fixture(scope="module")
+def drawn() -> Drawn:
+    """Draws a figure at a width once for all tests, which only look at it."""
+    return functools.cache(lambda draw, width: draw(width=width))
+
+
 @pytest.mark.parametrize("width", figures.WIDTHS)
 @pytest.mark.parametrize("draw", ALL)
-def test_nothing_is_cut_and_no_legend_lies_on_the_data(draw: Draw, width: int) -> None:
-    figure = draw(width=width)
+def test_nothing_is_cut_and_no_legend_lies_on_the_data(drawn: Drawn, draw: Draw, width: int) -> None:
+    figure = drawn(draw, width)
     renderer = rendered(figure)
     inches = figure.get_size_inches()
     assert inches[0] == pytest.approx(width / 25.4)
@@ -260,23 +268,23 @@ def _names_stand_apart(axes: Axes, renderer: Any) -> None:
 
 
 @pytest.mark.parametrize("width", figures.WIDTHS)
-def test_ticks_stand_at_computed_counts_alone(width: int) -> None:
-    panels = [*criteria(width=width).axes, *surrogates(width=width).axes]
-    drawn = [axes for axes in panels if axes.axison and axes.get_xlabel() == "number of clusters K"]
-    assert len(drawn) == len(CRITERIA) + len(KINDS)
-    for axes in drawn:
+def test_ticks_stand_at_computed_counts_alone(drawn: Drawn, width: int) -> None:
+    panels = [*drawn(criteria, width).axes, *drawn(surrogates, width).axes]
+    with_counts = [axes for axes in panels if axes.axison and axes.get_xlabel() == "number of clusters K"]
+    assert len(with_counts) == len(CRITERIA) + len(KINDS)
+    for axes in with_counts:
         assert axes.get_xticks().tolist() == COUNTS
         named = [text.get_text() for text in axes.get_xticklabels() if text.get_text()]
         assert named[0] == "2"
         assert {int(one) for one in named} <= set(COUNTS)
 
 
-def test_a_null_model_has_one_colour_marker_and_dash_wherever_it_is_drawn() -> None:
+def test_a_null_model_has_one_colour_marker_and_dash_wherever_it_is_drawn(drawn: Drawn) -> None:
     from matplotlib.colors import to_hex
 
-    for axes, kind in zip(surrogates().axes, sorted(KINDS), strict=True):
+    for axes, kind in zip(drawn(surrogates, 183).axes, sorted(KINDS), strict=True):
         assert to_hex(axes.collections[0].get_facecolor()[0]).upper() == NULL_COLOURS[kind].upper()
-    lines = {line.get_label(): line for line in criteria().axes[0].get_lines()}
+    lines = {line.get_label(): line for line in drawn(criteria, 183).axes[0].get_lines()}
     for kind in KINDS:
         assert lines[f"null: {kind}"].get_color() == NULL_COLOURS[kind]
     dashes = {lines[f"null: {kind}"].get_linestyle() for kind in KINDS}
@@ -284,8 +292,8 @@ def test_a_null_model_has_one_colour_marker_and_dash_wherever_it_is_drawn() -> N
 
 
 @pytest.mark.parametrize("draw", [curves, front])
-def test_lines_of_a_panel_differ_in_their_markers(draw: Draw) -> None:
-    for axes in draw().axes:
+def test_lines_of_a_panel_differ_in_their_markers(drawn: Drawn, draw: Draw) -> None:
+    for axes in drawn(draw, 183).axes:
         marks = [
             line.get_marker() for line in axes.get_lines() if line.get_marker() not in ("None", None, "")
         ]
@@ -293,8 +301,8 @@ def test_lines_of_a_panel_differ_in_their_markers(draw: Draw) -> None:
 
 
 @pytest.mark.parametrize("draw", [criteria, surrogates, front, price, performance, curves, nulls, tree])
-def test_every_axis_is_named(draw: Draw) -> None:
-    for axes in draw(width=89).axes:
+def test_every_axis_is_named(drawn: Drawn, draw: Draw) -> None:
+    for axes in drawn(draw, 89).axes:
         if axes.axison and axes.get_lines() and axes.spines["left"].get_visible():
             assert (
                 axes.get_ylabel()
