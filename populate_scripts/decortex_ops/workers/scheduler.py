@@ -166,7 +166,7 @@ def keep_sweeping(every: float | None, log: Log) -> None:
                 cleaned = time.monotonic()
             if every is not None:
                 say_program("scheduler")
-            sources = KeySources(computed_tables()) if sources is None else sources
+                sources = KeySources(computed_tables()) if sources is None else sources
             found = sweep(sources)
         except Exception as error:
             trouble = trouble_of(error)
@@ -183,7 +183,7 @@ def keep_sweeping(every: float | None, log: Log) -> None:
                 f"{found.added} queued, {found.removed} removed, {found.freed} freed",
                 **asdict(found),
             )
-        if every is None:
+        if every is None or sources is None:
             return
         _pause(every, sources)
 
