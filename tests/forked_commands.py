@@ -8,6 +8,7 @@ that find it first in their PATH run forked commands, with the standard streams,
 from __future__ import annotations
 
 import contextlib
+import importlib
 import itertools
 import json
 import os
@@ -101,9 +102,11 @@ class Yard:
     ----------
     folder : Path
         Where the children's output goes.
+    python : Path, optional
+        The Python of another environment, whose own decortex is loaded. By default that of the tests.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python: Path | None = None) -> None:
         self._folder = folder
         self._numbers = itertools.count()
         # The path of a socket may have 107 bytes, which a folder of pytest's may exceed.
@@ -115,13 +118,13 @@ class Yard:
         program.write_text(PROGRAM.format(python=sys.executable, address=self._address))
         program.chmod(0o755)
         here = Path(__file__).resolve().parent
-        # The path of this run: children must find the same decortex as the tests do.
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        environment["PYTHONPATH"] = os.pathsep.join([str(here), *filter(None, sys.path)])
+        # The path of this run: children must find the same decortex as the tests do, unless another is asked for.
+        found = [str(here), *filter(None, sys.path)] if python is None else [str(here)]
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).resolve()), self._address],
+            [python or sys.executable, str(Path(__file__).resolve()), self._address],
             stdin=subprocess.PIPE,
-            env=environment,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(found)},
+            cwd=None if python is None else "/",
         )
 
     def start(self, words: tuple[str, ...], environment: dict[str, str], *, code: str = "") -> ForkedProcess:
@@ -142,6 +145,12 @@ class Yard:
         with self._link() as link:
             link.sendall(b"f" + json.dumps(order).encode() + b"\n")
         return ForkedProcess(folder)
+
+    def load(self, module: str) -> None:
+        """Load one more module, which children need not load then."""
+        with self._link() as link:
+            link.sendall(b"l" + module.encode() + b"\n")
+            assert link.recv(1) == b"l", f"{module} was not loaded"
 
     def close(self) -> None:
         """End the forking process; children that still run go on."""
@@ -191,9 +200,17 @@ class ForkedLab(Lab):
 
     def python(self, code: str) -> str:
         """Run lines of Python in a connected process of their own; returns what they print."""
-        process = self.yard.start((), self.environment, code=CONNECT + code)
+        return self._ended(CONNECT + code).stdout
+
+    def program(self, name: str) -> ForkedProcess:
+        """Run one of `programs` to its end, in a process that has loaded decortex."""
+        file = Path(__file__).with_name("programs") / f"{name}.py"
+        return self._ended(f"import runpy\nrunpy.run_path({str(file)!r}, run_name='__main__')\n")
+
+    def _ended(self, code: str) -> ForkedProcess:
+        process = self.yard.start((), self.environment, code=code)
         assert process.wait(900) == 0, process.stderr
-        return process.stdout
+        return process
 
 
 def _text(path: Path) -> str:
@@ -226,7 +243,10 @@ def _serve(address: str) -> None:
         orders.listen(64)
         while sys.stdin not in (ready := select.select([sys.stdin, orders], [], [])[0]):
             link = ready[0].accept()[0]
-            if os.fork() == 0:
+            if link.recv(1, socket.MSG_PEEK) == b"l":
+                importlib.import_module(link.makefile().readline()[1:].strip())
+                link.sendall(b"l")
+            elif os.fork() == 0:
                 orders.close()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 _supervise(link)

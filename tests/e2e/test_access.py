@@ -13,7 +13,6 @@ import pymysql
 import pytest
 import torch
 from forked_commands import ForkedLab
-from programs import run_program
 from support.people import PASSWORD
 from tiny_chain import dump
 
@@ -174,11 +173,11 @@ def test_an_author_declares_and_deletes_nothing(tiny: ForkedLab, people: dict[st
 
 def test_a_reader_in_a_notebook_reads(tiny: ForkedLab, people: dict[str, ForkedLab]) -> None:
     viewer = people["viewer"]
-    done = run_program("read_in_a_notebook", environment=viewer.environment)
-    said, name = done.stdout.decode(), viewer.environment["DJ_USER"]
+    done = viewer.program("read_in_a_notebook")
+    said, name = done.stdout, viewer.environment["DJ_USER"]
     assert said.startswith(f"8 connected for reading only: user {name!r} may not compute")
     assert f"decortex db grant {name} --role worker" in said
-    assert b"Traceback" not in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

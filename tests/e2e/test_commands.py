@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from forked_commands import ForkedLab
+from forked_commands import ForkedLab, Yard
 from small_lab import SMALL, plan_for
 
 from decortex.data import write_filetree
@@ -15,8 +15,9 @@ from decortex.data.simulation import SimulationConfig, simulate
 
 
 @pytest.fixture
-def recordings(tmp_path: Path) -> Path:
-    """A folder of recordings as a lab has them."""
+def recordings(tmp_path: Path, yard: Yard) -> Path:
+    """A folder of recordings as a lab has them; networks are trained on them."""
+    yard.load("torch._dynamo")
     out = tmp_path / "two sessions"
     write_filetree(simulate(SimulationConfig.from_params(SMALL), 5), out)
     return out
@@ -96,9 +97,9 @@ def test_a_failed_key_is_shown_and_retried(
     ],
 )
 def test_a_database_that_does_not_serve_is_named(
-    declared: ForkedLab, changed: dict[str, str], message: str
+    make_forked_lab: Callable[[str], ForkedLab], changed: dict[str, str], message: str
 ) -> None:
-    done = declared.run("status", check=False, **changed)
+    done = make_forked_lab("named").run("status", check=False, **changed)
     assert done.returncode == 1
     assert message in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr

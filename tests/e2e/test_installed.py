@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from other_processes import CONNECT, Lab
+from forked_commands import ForkedLab, Yard
+from other_processes import Lab
 from tiny_chain import DECLARE, ROWS
-from wheel_building import build_wheel, install_wheel
+from wheel_building import build_wheel, install_wheel, without_checkout
 
 from decortex_schemas.database import build_facts
 
@@ -33,25 +35,25 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return install_wheel(build_wheel(folder), folder / "venv")
 
 
-def ask(python: Path, code: str, lab: Lab | None = None) -> str:
-    """What a line of Python prints there."""
-    environment = {} if lab is None else lab.environment
-    own = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        [python, "-c", code], cwd="/", env=own or None, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+@pytest.fixture(scope="module")
+def installed(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    """The process that forks commands of the installed decortex."""
+    made = Yard(tmp_path_factory.mktemp("installed_yard"), python)
+    yield made
+    made.close()
 
 
-def test_code_that_differs_is_another_environment(python: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PYTHONPATH", raising=False)
-    look = (
-        "import json, decortex.clustering.kmeans as module;"
-        "from decortex_schemas.database import describe_environment;"
-        "print(json.dumps([module.__file__, describe_environment()]))"
-    )
-    file, before = json.loads(ask(python, look))
+LOOK = """
+import json, decortex.clustering.kmeans as module
+from decortex_schemas.database import describe_environment
+print(json.dumps([module.__file__, describe_environment()]))
+"""
+
+
+def test_code_that_differs_is_another_environment(python: Path, installed: Yard) -> None:
+    looking = installed.start((), dict(os.environ), code=LOOK)
+    assert looking.wait() == 0, looking.stderr
+    file, before = json.loads(looking.stdout)
     assert str(python.parent.parent) in file
     built = build_facts(ROOT)
     assert before["git_commit"] == built["git_commit"]
@@ -60,35 +62,38 @@ def test_code_that_differs_is_another_environment(python: Path, monkeypatch: pyt
     content = Path(file).read_text()
     Path(file).write_text(content + "# other code\n")
     try:
-        after = json.loads(ask(python, look))[1]
+        done = subprocess.run(
+            [python, "-c", LOOK], cwd="/", env=without_checkout(), stdout=subprocess.PIPE, check=True
+        )
     finally:
         Path(file).write_text(content)
+    after = json.loads(done.stdout)[1]
     assert after["source_sha256"] != before["source_sha256"]
     assert (after["dirty"], after["diff_sha256"]) == (True, after["source_sha256"])
 
 
-def test_a_study_is_computed_and_shown(
-    python: Path, make_lab: Callable[[str], Lab], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lab = make_lab("installed")
-    monkeypatch.delenv("PYTHONPATH", raising=False)
-    environment = {name: value for name, value in lab.environment.items() if name != "PYTHONPATH"}
-
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [python.parent / "decortex", *words]
-        return subprocess.run(
-            command, cwd="/", env=environment, capture_output=True, text=True, check=False, timeout=600
-        )
-
-    initialised = run("init")
+def test_a_study_is_computed_and_shown(python: Path, installed: Yard, make_lab: Callable[[str], Lab]) -> None:
+    """The first command and the dashboard start as installed programs; the other commands are forked."""
+    made = make_lab("installed")
+    environment = {name: value for name, value in made.environment.items() if name != "PYTHONPATH"}
+    lab = ForkedLab(environment, made.folder, installed)
+    initialised = subprocess.run(
+        [python.parent / "decortex", "init"],
+        cwd="/",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
     assert initialised.returncode == 0, initialised.stderr
-    ask(python, CONNECT + DECLARE.format(folder=str(lab.folder)) + FILL, lab)
-    done = {row["table"]: row["done"] for row in json.loads(run("status", "--json").stdout)}
+    lab.python(DECLARE.format(folder=str(lab.folder)) + FILL)
+    done = {row["table"]: row["done"] for row in json.loads(lab.run("status", "--json").stdout)}
     assert {name: done[name] for name in ROWS} == ROWS
-    unknown = run("study", "create", "mine", "example:nothing")
+    unknown = lab.run("study", "create", "mine", "example:nothing", check=False)
     assert unknown.returncode == 1
     assert "there are dec-joint, dec-study-" in unknown.stderr
-    known = run("study", "create", "mine", "example:v4-k")
+    known = lab.run("study", "create", "mine", "example:v4-k", check=False)
     assert "there is no example" not in known.stderr
     assert "v4" in known.stderr  # its recordings are not registered here
     show = subprocess.Popen(

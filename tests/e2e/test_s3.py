@@ -133,7 +133,7 @@ def test_a_backup_of_a_bucket_comes_back_into_another(
     assert json.loads(lab.run("verify", "--json").stdout)["faults"] == []
 
 
-def test_a_store_without_a_bucket_is_refused(declared: ForkedLab) -> None:
-    done = declared.run("verify", check=False, DECORTEX_STORE="s3:///folder")
+def test_a_store_without_a_bucket_is_refused(make_forked_lab: Callable[[str], ForkedLab]) -> None:
+    done = make_forked_lab("refused").run("verify", check=False, DECORTEX_STORE="s3:///folder")
     assert done.returncode == 1
     assert "expected s3://bucket/folder" in done.stderr.replace("\n", " ")

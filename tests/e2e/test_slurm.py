@@ -56,9 +56,10 @@ def test_a_script_is_safe_to_preempt_and_requeue(name: str) -> None:
 
 @pytest.mark.parametrize("name", WORKERS)
 def test_a_script_starts_a_worker(name: str, declared: ForkedLab) -> None:
-    """As the first task of an array would, without Slurm."""
+    """As the first task of an array would, without Slurm; its command is forked."""
     environment = {**declared.environment, "DECORTEX_IDLE": "0", "SLURM_CPUS_PER_TASK": "1"}
-    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
+    environment["PATH"] = os.pathsep.join([str(declared.yard.programs), environment["PATH"]])
+    declared.yard.await_ready()
     done = subprocess.run(
         ["bash", SCRIPTS / name], env=environment, capture_output=True, text=True, check=False, timeout=1200
     )

@@ -16,7 +16,6 @@ import pymysql
 import pytest
 from datajoint.storage import StorageBackend
 from forked_commands import ForkedLab
-from programs import run_program
 from tiny_chain import ROWS, dump
 
 from decortex_schemas.database import write_object
@@ -190,14 +189,11 @@ def test_a_reader_holds_no_lock_of_backup_and_gc(tiny: ForkedLab) -> None:
 def test_who_holds_the_lock_of_init_is_named(tiny: ForkedLab) -> None:
     name = tiny.environment["DECORTEX_DATABASE"]
 
-    def asked() -> str:
-        return run_program("declare_within_a_second", environment=tiny.environment).stdout.decode()
-
-    assert asked().strip() == "held"
+    assert tiny.program("declare_within_a_second").stdout.strip() == "held"
     with tiny.link() as link, link.cursor() as cursor:
         cursor.execute("SELECT GET_LOCK(%s, 0), CONNECTION_ID()", (f"decortex_init_{name}",))
         number = cursor.fetchone()[1]
-        said = asked()
+        said = tiny.program("declare_within_a_second").stdout
     assert f"connection {number} of {tiny.environment['DJ_USER']}@" in said
     assert f"KILL {number}" in said
 

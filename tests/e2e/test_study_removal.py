@@ -8,7 +8,8 @@ import uuid
 from dataclasses import replace
 from pathlib import Path
 
-from forked_commands import ForkedLab
+import pytest
+from forked_commands import ForkedLab, Yard
 from tiny_chain import dump
 
 PLAN = {
@@ -18,6 +19,12 @@ PLAN = {
     "counts": [2, 4],
     "seeds": [0],
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def deletions_loaded(yard: Yard) -> None:
+    """DataJoint loads its diagrams, and with them matplotlib, where it deletes."""
+    yard.load("datajoint.diagram")
 
 
 def test_a_study_is_removed_with_what_only_it_needs(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from forked_commands import ForkedLab
+from forked_commands import ForkedLab, Yard
 from tiny_chain import DECLARE as DECLARE_TINY
 from tiny_chain import declare_tiny, dump, jobs
 
@@ -42,25 +42,42 @@ while True:
 
 
 def fill_with_two(lab: ForkedLab) -> None:
-    """Fill with two workers and a scheduler; all three are processes."""
+    """Fill with two workers and a scheduler, before and after the study is frozen; all three are processes."""
     workers = [lab.start("work", "--quiet") for _ in range(2)]
     try:
-        lab.python(SCHEDULE)
+        lab.python(SCHEDULE + FREEZE + SCHEDULE)
     finally:
         for worker in workers:
             worker.terminate()
     assert [worker.wait() for worker in workers] == [0, 0], [worker.stderr for worker in workers]
 
 
-def test_two_workers_fill_the_database_as_one_does(make_declared_lab: Callable[[str], ForkedLab]) -> None:
-    one, two = make_declared_lab("with-1"), make_declared_lab("with-2")
-    one.python(DECLARE + FILL + FREEZE + FILL)
-    two.python(DECLARE)
+def fill_with_the_scripts(lab: ForkedLab) -> None:
+    """Fill with DataJoint's own `populate`, a few stages at a time."""
+    script = str(Path(__file__).resolve().parents[2] / "populate_scripts" / "populate.py")
+    run = "import runpy, sys; sys.argv = {!r}; runpy.run_path(sys.argv[0], run_name='__main__')"
+    for stages in (["networks"], ["embeddings", "clustering"], []):
+        lab.python(run.format([script, *stages]))
+    with pytest.raises(AssertionError, match="no such stage"):
+        lab.python(run.format([script, "models"]))
+    for table in ("d_e_c_finetune", "cluster_performance", "cluster_quality"):
+        assert lab.query(f"SELECT COUNT(*) FROM `__{table}`") == [(6,)]
+    assert jobs(lab) == {}
+
+
+def test_two_workers_fill_the_database_as_the_scripts_do(
+    make_declared_lab: Callable[[str], ForkedLab], yard: Yard
+) -> None:
+    """Without a worker the scripts compute what is asked for, and one worker what compares a frozen study's members."""
+    yard.load("torch._dynamo")  # by whichever process trains
+    scripts, two = make_declared_lab("scripts"), make_declared_lab("with-2")
+    for lab in (scripts, two):
+        lab.python(DECLARE)
+    fill_with_the_scripts(scripts)
+    scripts.python(FREEZE + FILL)
     fill_with_two(two)
-    two.python(FREEZE)
-    fill_with_two(two)
-    assert jobs(one) == jobs(two) == {}
-    found, other = dump(one), dump(two)
+    assert jobs(scripts) == jobs(two) == {}
+    found, other = dump(scripts), dump(two)
     assert set(found) == set(other)
     assert (len(found["DECFinetune"]), len(found["RetainedPerformance"]), len(found["SeedAgreement"])) == (
         6,
@@ -71,10 +88,10 @@ def test_two_workers_fill_the_database_as_one_does(make_declared_lab: Callable[[
         assert rows == other[table], table
 
 
-def test_what_is_declared_is_queued_before_the_next_round(
+def test_what_is_declared_is_queued_before_the_next_round_and_a_local_fleet_empties_all_queues(
     make_declared_lab: Callable[[str], ForkedLab],
 ) -> None:
-    """A round an hour: a scheduler that slept through the pause would queue it then."""
+    """A round an hour: a scheduler that slept through the pause would queue it then. The fleet's worker starts anew."""
     lab = make_declared_lab("pausing")
     quick = "from decortex_ops.workers import scheduler\nscheduler.SETTLE_SECONDS = 0.5\n"
     scheduler = lab.start("schedule", "--every", "3600", code=quick)
@@ -89,30 +106,9 @@ def test_what_is_declared_is_queued_before_the_next_round(
                 time.sleep(0.2)
     finally:
         scheduler.kill()
-
-
-def test_the_scripts_fill_the_chain_without_our_worker(make_declared_lab: Callable[[str], ForkedLab]) -> None:
-    lab = make_declared_lab("scripts")
-    lab.python(DECLARE)
-    script = str(Path(__file__).resolve().parents[2] / "populate_scripts" / "populate.py")
-    run = "import runpy, sys; sys.argv = {!r}; runpy.run_path(sys.argv[0], run_name='__main__')"
-    for stages in (["networks"], ["embeddings", "clustering"], []):
-        lab.python(run.format([script, *stages]))
-    with pytest.raises(AssertionError, match="no such stage"):
-        lab.python(run.format([script, "models"]))
-    for table in ("d_e_c_finetune", "cluster_performance", "cluster_quality"):
-        assert lab.query(f"SELECT COUNT(*) FROM `__{table}`") == [(6,)]
-    assert jobs(lab) == {}
-
-
-def test_the_local_fleet_works_until_all_queues_are_empty(
-    make_declared_lab: Callable[[str], ForkedLab],
-) -> None:
-    lab = make_declared_lab("fleet")
-    declare_tiny(lab)
     lab.python("from decortex_ops.workers.local_pool import run_until_empty\nrun_until_empty(workers=1)")
     assert jobs(lab) == {}
-    assert lab.query("SELECT COUNT(*) FROM `__d_e_c_finetune`") == [(8,)]
+    assert lab.query("SELECT COUNT(*) FROM `__d_e_c_finetune`") == [(16,)]
 
 
 def test_a_worker_takes_what_it_has_memory_for_and_what_is_urgent(
