@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,14 @@ def lab(**changed: Any) -> Lab:
     return Lab(**{**answers, **changed})
 
 
+@functools.cache
+def known(search: str) -> dict[str, Any]:
+    """The panels of the page by name, where all answers are those above."""
+    return {one.name: one for one in router.view_of(router.BY_PATH["/tuning"], search, lab()).panels}
+
+
 def test_points_are_the_rows_of_the_chosen_network() -> None:
-    made = figure_of("/tuning", "?method=1&k=4", lab(), "profiles")
+    made = known("?method=1&k=4")["profiles"].figure
     assert len(made.data) == len(PROFILE) - 1  # no direction: these networks see images
     for trace in made.data:
         assert list(trace.y) == [0.25, 1.25]
@@ -67,7 +74,7 @@ def test_points_are_the_rows_of_the_chosen_network() -> None:
 
 
 def test_stimuli_and_confusion_are_what_was_stored() -> None:
-    made = figure_of("/tuning", "?method=1&k=4", lab(), "stimuli")
+    made = known("?method=1&k=4")["stimuli"].figure
     np.testing.assert_array_equal(made.data[1].z, np.eye(4, 5)[::-1])
     np.testing.assert_array_equal(made.data[2].z, STIMULI["confusion"])
     assert "n = 2 clusters, 1 of which answer most to their own" in text_of(
@@ -76,11 +83,11 @@ def test_stimuli_and_confusion_are_what_was_stored() -> None:
 
 
 def test_fields_show_space_and_of_movies_time() -> None:
-    space = figure_of("/tuning", "?k=4", lab(), "fields")
+    space = known("?k=4")["fields"].figure
     assert len(space.data) == 1  # the second cluster has no linear field
     lines = max(title.text.count("<br>") + 1 for title in space.layout.annotations)
     assert space.layout.margin.t >= 22 * lines, "room for every line of the titles"
-    time = figure_of("/tuning", "?k=4", lab(), "time")
+    time = known("?k=4")["time"].figure
     assert list(time.data[0].x) == [-2, -1, 0]
     assert list(time.data[0].y) == [0.1, -0.5, 1.0]
     of_images = [{**FIELDS[0], "temporal": np.array([2.0])}]
@@ -101,14 +108,11 @@ def test_what_was_not_asked_for_says_how_to_ask() -> None:
 
 @pytest.mark.parametrize("panel", ["profiles", "stimuli", "fields", "time"])
 def test_every_panel_has_its_rows(panel: str) -> None:
-    (found,) = [
-        one for one in router.view_of(router.BY_PATH["/tuning"], "?k=4", lab()).panels if one.name == panel
-    ]
-    assert found.data()
+    assert known("?k=4")[panel].data()
 
 
 def test_the_most_exciting_stimuli_stand_above_those_that_were_shown() -> None:
-    made = figure_of("/tuning", "?method=1&k=4", lab(), "exciting")
+    made = known("?method=1&k=4")["exciting"].figure
     assert len(made.data) == 2 * (1 + 3)
     np.testing.assert_array_equal(made.data[0].z, STIMULI["exciting"][0, 0][::-1])
     np.testing.assert_array_equal(made.data[3].z, STIMULI["shown"][0, 2, 0][::-1])

@@ -175,7 +175,7 @@ def null_set(rng):
 
 def test_within_session_test_keeps_its_level_where_the_naive_one_does_not():
     rng = np.random.default_rng(8)
-    results = [associate(*null_set(rng), seed=i, n_permutations=199) for i in range(300)]
+    results = [associate(*null_set(rng), seed=i, n_permutations=99) for i in range(300)]
     rejected = sum(result.p_permutation <= 0.05 for result in results)
     naive = sum(result.p_kruskal <= 0.05 for result in results)
     assert binom.ppf(0.001, 300, 0.05) <= rejected <= binom.ppf(0.999, 300, 0.05)
