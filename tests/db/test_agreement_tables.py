@@ -14,7 +14,7 @@ from sklearn.metrics import (
     fowlkes_mallows_score,
     v_measure_score,
 )
-from small_lab import SMALL, fill, plan_for
+from small_lab import SMALL, TESTS, fill, plan_for
 
 import decortex_schemas as schemas
 from decortex.data.simulation import SimulationConfig
@@ -38,9 +38,9 @@ STUDY = "agreement-study"
 def study(lab: str) -> str:
     """The small lab's networks with subsamples; its partitions exist already."""
     declare_plan(STUDY, plan_for("small", subsamples=3, finetunings=[]))
-    fill()
+    fill(few=TESTS)
     freeze_study(STUDY)
-    fill()
+    fill(few=TESTS)
     return STUDY
 
 
@@ -146,9 +146,9 @@ def test_networks_of_two_specifications_are_compared(database: dict[str, str]) -
     other = networks.model_copy(update={"training": {**(networks.training or {}), "learning_rate": 0.004}})
     plan = plan_for("paired", counts=[3], finetunings=[], methods=[{"method": "kmeans"}])
     declare_plan("two specifications", plan.model_copy(update={"networks": (networks, other)}))
-    fill()
+    fill(few=TESTS)
     freeze_study("two specifications")
-    fill()
+    fill(few=TESTS)
     row = (schemas.ModelAgreement & {"study": "two specifications"}).fetch1()
     key = {name: row[name] for name in ("dataset", "embedding_spec_id", "method_id", "k", "finetune_id")}
     found = []

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_lab import SCHEDULE, fill, plan_for
+from small_lab import SCHEDULE, TESTS, fill, plan_for
 
 import decortex_schemas as schemas
 from decortex.columns import COLUMNS
@@ -47,10 +47,10 @@ def study(lab: str) -> str:
     """A study on the small lab's networks with its null: filled, frozen and compared."""
     declare_plan(STUDY, plan())
     declare_plan(STUDY, plan())
-    fill()
+    fill(few=TESTS)
     freeze_study(STUDY)
     freeze_study(NULL)
-    fill()
+    fill(few=TESTS)
     return STUDY
 
 

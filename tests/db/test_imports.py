@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_lab import SMALL, fill, plan_for
+from small_lab import SMALL, TESTS, fill, plan_for
 from torch import nn
 
 import decortex_schemas as schemas
@@ -30,7 +30,7 @@ from decortex_schemas.tables import (
 )
 
 FROZEN = Path(__file__).resolve().parents[1] / "unit" / "models" / "frozen" / "published_networks.pt"
-OWN = OwnResponsesConfig(n_train=60, n_validation=20, n_test=20)
+OWN = OwnResponsesConfig(n_train=32, n_validation=10, n_test=12)
 
 
 def case(name: str) -> dict[str, Any]:
@@ -86,9 +86,9 @@ def test_a_network_without_recordings_is_scored_and_fine_tuned_against_itself(
         finetunings=[{"name": "dec_joint", "params": {"kind": "dec_joint", "beta": 0.1}, **start}],
     )
     declare_plan("itself-study", plan)
-    fill()
+    fill(few=TESTS)
     freeze_study("itself-study")
-    fill()
+    fill(few=TESTS)
     assert {row["scored_against"] for row in queries.results("itself-study")} == {"the original model"}
     (offered,) = queries.choices("itself-study")["networks"]
     assert offered.keys() == {"dataset", "model_spec_id", "model_seed", "model", "scored_against"}
@@ -120,7 +120,7 @@ def test_unmapped_neurons_have_no_score_and_are_not_dropped(recorded: str, tmp_p
     how = rebuild("many_sessions", image_shape=None)
     key = register_checkpoint(path, name="mapped", dataset="recorded", rebuild=how, neuron_map=places)
     declare_plan("mapped-study", _clustered("mapped", "mapped"))
-    fill()
+    fill(few=TESTS)
     rows = (schemas.Dataset.Neuron & {"dataset": "mapped"}).to_dicts(order_by="neuron_idx")
     recorded = (schemas.Dataset.Neuron & {"dataset": "recorded"}).to_dicts(order_by="neuron_idx")
     assert [row["recorded_idx"] for row in rows] == [None if place < 0 else place for place in places]
@@ -227,7 +227,7 @@ def test_a_worker_runs_a_builder_only_if_its_own_configuration_allows_it(
     assert all(f"DECORTEX_BUILDERS={__name__}" in line for line in summary.failed)
     monkeypatch.setenv("DECORTEX_BUILDERS", f"somebody.elses, {__name__}")
     assert retry_failed([schemas.Performance]) == 2
-    fill()
+    fill(few=TESTS)
     assert len(BUILT) > built
     score = (schemas.Performance.Score & key & {"tier": "test", "metric": "correlation_to_average"}).fetch1()
     assert score["n_defined"] == 36
@@ -312,7 +312,7 @@ def test_sessions_are_found_by_their_names_whatever_the_order(recorded: str, tmp
     key = register_checkpoint(tmp_path / "reversed.pt", dataset="recorded")
     assert (schemas.ModelTask & key).fetch1("sessions") == {name: name for name in names}
     declare_plan("reversed-study", _clustered("recorded", "reversed"))
-    fill()
+    fill(few=TESTS)
     array = (schemas.Embedding & key).fetch1("array").load()
     owner = np.repeat(np.arange(len(names)), [session.n_neurons for session in recordings.sessions])
     np.testing.assert_array_equal(np.floor(array[:, 0]), owner)

@@ -42,10 +42,10 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def filled(*, then: Callable[[], object], **_: object) -> None:
-    """As `run_until_empty`, in this process."""
-    fill()
+    """As `run_until_empty`, in this process, with the external labels of few partitions."""
+    fill(few=[schemas.LabelAgreement])
     then()
-    fill()
+    fill(few=[schemas.LabelAgreement])
 
 
 @pytest.fixture(scope="module")

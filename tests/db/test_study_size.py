@@ -66,17 +66,22 @@ REFUSED = {
 }
 
 
+@pytest.fixture(scope="module")
+def untouched(cells: str) -> dict[str, int]:
+    """What the database holds before the first plan is refused."""
+    return contents()
+
+
 @pytest.mark.parametrize("changed", REFUSED.values(), ids=REFUSED)
-def test_a_refused_plan_leaves_no_row(cells: str, changed: dict[str, Any]) -> None:
+def test_a_refused_plan_leaves_no_row(cells: str, untouched: dict[str, int], changed: dict[str, Any]) -> None:
     new = {"embeddings": [{"name": "sized raw", "params": {"kind": "raw"}}], "seeds": [0, 7711]}
     plan = plan_for(cells, **{**new, **changed})
-    before = contents()
     with pytest.raises(InputError):
         declare_plan("refused", plan)
-    assert contents() == before
+    assert contents() == untouched
     with pytest.raises(InputError):
         queries.forecast_plan("refused", plan)
-    assert contents() == before
+    assert contents() == untouched
 
 
 def test_a_forecast_leaves_no_row_and_what_it_says_is_then_asked_for(cells: str) -> None:

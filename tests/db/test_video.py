@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_lab import fill
+from small_lab import TESTS, fill
 from video_files import Skeleton, write_h5_folder, write_video_session
 
 import decortex_schemas as schemas
@@ -81,7 +81,7 @@ def plan(dataset: str, layer: dict[str, Any], **changed: Any) -> PlanFile:
 
 
 @pytest.fixture(scope="module")
-def retina(database: dict[str, str]) -> str:
+def retina(database: dict[str, str], short_ascents: None) -> str:
     """A study of a simulated retina, with its null dataset and its tuning, filled, frozen and compared."""
     register_simulated_video("retina", VideoSimulationConfig.from_params(SMALL), seed=1)
     declare_plan(
@@ -96,10 +96,10 @@ def retina(database: dict[str, str]) -> str:
             },
         ),
     )
-    fill()
+    fill(few=TESTS)
     freeze_study("retina-study")
     freeze_study("retina-study-null")
-    fill()
+    fill(few=TESTS)
     return "retina-study"
 
 
@@ -227,7 +227,7 @@ def test_the_skeleton_of_a_real_recording_is_trained_scored_and_clustered(
     assert any("responses of 4 test trials are one value throughout" in note for note in notes)
     layer = {**LAYER, "kernel": 3, "stride": 1}
     declare_plan("real-study", plan("real", layer))
-    fill()
+    fill(few=TESTS)
     key = {"dataset": "real"}
     assert [one for one in queries.failed_jobs() if one["key"].get("dataset") == "real"] == []
     assert len(schemas.Clustering & key) == 2
@@ -267,7 +267,7 @@ def test_a_rebuilt_network_of_movies_answers_to_clips_of_its_own(
         )
     dataset = {"dataset": key["dataset"]}
     assert (schemas.Dataset & dataset).fetch1("frame_rate") == 30.0
-    fill()
+    fill(few=TESTS)
     scored = (schemas.Performance & dataset & {"tier": "test"}).fetch1()
     assert (scored["frames_skipped"], scored["n_trials"]) == (3, 2)
     value = (
