@@ -24,8 +24,8 @@ def test_kmeans_equals_scikit_learn_where_nothing_is_screened(digits):
     [("kmeans", {}), ("gmm", {}), ("tmixture", {}), ("tmixture", {"covariance": "full"})],
 )
 def test_screening_loses_nothing_on_separated_clusters(method, params, blobs):
-    x, truth = blobs(900, 6, 5)
-    screened = fit(x, method, n_clusters=5, n_screen=300, **params)
+    x, truth = blobs(450, 6, 5)
+    screened = fit(x, method, n_clusters=5, n_screen=150, **params)
     full = fit(x, method, n_clusters=5, **params)
     assert adjusted_rand_score(truth, screened.labels) == 1
     assert screened.objective == pytest.approx(full.objective, rel=1e-4)

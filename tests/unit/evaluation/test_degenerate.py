@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
@@ -115,6 +116,12 @@ def everything(case: Case) -> dict[str, Any]:
     }
 
 
+@functools.cache
+def everything_of(name: str) -> dict[str, Any]:
+    """Every statistic of bad input, computed once for the tests that look at it."""
+    return everything(bad(name))
+
+
 def numbers(value: Any, path: str) -> Iterator[tuple[str, float]]:
     """Every single number in a result, with where it stands; arrays of one value per neuron are not looked into."""
     if is_dataclass(value):
@@ -129,7 +136,7 @@ def numbers(value: Any, path: str) -> Iterator[tuple[str, float]]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_bad_input_has_statuses_and_no_made_up_number(name: str) -> None:
-    for what, result in everything(bad(name)).items():
+    for what, result in everything_of(name).items():
         for path, value in numbers(result, what):
             assert np.isfinite(value), path
             if path.rpartition(".")[2].startswith("p"):
@@ -157,7 +164,7 @@ def test_good_input_has_every_number() -> None:
     ],
 )
 def test_the_status_says_why(name: str, statuses: dict[str, str]) -> None:
-    found = everything(bad(name))
+    found = everything_of(name)
     assert {what: found[what].status for what in statuses} == statuses
     for what, status in statuses.items():
         if status != "ok":

@@ -101,6 +101,7 @@ def rich(schedule):
         "keep": "best",
         "shift": 1,
         "gradient_clip": 1.0,
+        "batch_size": 48,
     }
     return schedule.model_copy(update={**changed, "max_epochs": 4})
 
@@ -112,12 +113,12 @@ def test_a_run_that_was_killed_twice_gives_the_bits_of_one_that_was_not(
     twin, third = copy.deepcopy(network), copy.deepcopy(network)
     expected, arrays, values = RUNS[name](network, recordings, rich, None)
     with monkeypatch.context() as patch:
-        kill_at(patch, 6 * 2 + 1)  # six steps an epoch: in the third epoch
+        kill_at(patch, 4 * 2 + 1)  # four steps an epoch: in the third epoch
         with pytest.raises(Killed):
             RUNS[name](third, recordings, rich, StateFile(tmp_path / "s", name))
     assert len(StateFile(tmp_path / "s", name).load()["records"]) == 2
     with monkeypatch.context() as patch:
-        kill_at(patch, 6 + 1)  # the next process comes to the fourth
+        kill_at(patch, 4 + 1)  # the next process comes to the fourth
         with pytest.raises(Killed):
             RUNS[name](copy.deepcopy(twin), recordings, rich, StateFile(tmp_path / "s", name))
     assert len(StateFile(tmp_path / "s", name).load()["records"]) == 3
