@@ -11,6 +11,7 @@ from typing import Any
 
 import datajoint as dj
 import numpy as np
+import pyparsing
 import pytest
 from datajoint import declare, lineage
 from datajoint.blob import pack, unpack
@@ -214,6 +215,20 @@ def test_the_table_of_lineages_is_created_and_looked_for_once(monkeypatch: pytes
         lineage.ensure_lineage_table(connection, "b")
     assert asked == ["look a", "create a", "create b"]
     assert lineage.lineage_table_exists is exists  # as before
+
+
+@pytest.mark.parametrize("line", ["a = 1 : int32 # how many", "b='x':enum('x','#')#", "c : <blob> # :odd:"])
+def test_a_line_that_tables_share_is_parsed_once_and_as_before(line: str) -> None:
+    """Whoever asked first may have changed the answer that it got."""
+    parser = declare.attribute_parser
+    with datajoint_guards.declared_by_one():
+        first = declare.attribute_parser.parse_string(line, parse_all=True)
+        first["default"] = "changed"
+        again = declare.attribute_parser.parse_string(line, parse_all=True)
+        with pytest.raises(pyparsing.ParseException):
+            declare.attribute_parser.parse_string("no column", parse_all=True)
+    assert again == parser.parse_string(line, parse_all=True).as_dict()
+    assert declare.attribute_parser is parser
 
 
 def test_who_declares_knows_what_is_declared_and_where_columns_come_from(
