@@ -32,9 +32,9 @@ def test_the_python_of_the_readme_runs(lab: str) -> None:
     assert len(found) == 2
     rng = np.random.default_rng(0)
     names = {
-        "features": rng.normal(size=(200, 4)),
-        "scores": rng.uniform(size=200),
-        "sessions": np.repeat(["a", "b"], 100),
+        "features": rng.normal(size=(100, 4)),
+        "scores": rng.uniform(size=100),
+        "sessions": np.repeat(["a", "b"], 50),
     }
     for block in found:
         exec(compile(block, "README.md", "exec"), names)
