@@ -19,7 +19,14 @@ from decortex_ops.dashboard.router import BY_PATH, view_of
 from decortex_ops.reports import draw_figure, export_study, report
 from decortex_schemas import queries
 from decortex_schemas.database import delete_rows, frozen_studies_hit
-from decortex_schemas.tables import FrozenStudyChanged, changes_since_freezing, members_of, recompute_frozen
+from decortex_schemas.tables import (
+    FrozenStudyChanged,
+    changes_since_freezing,
+    looking_once,
+    members_of,
+    recompute_frozen,
+)
+from decortex_schemas.tables.studies import frozen_state
 
 READERS = {
     "answers": queries.answers,
@@ -63,6 +70,21 @@ def test_nothing_is_said_of_a_study_that_is_what_was_frozen(lab: str) -> None:
         for read in READERS.values():
             read(lab)
     assert queries.frozen_changes(lab) == ""
+
+
+def test_one_reading_looks_once_at_each_study(lab: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    look = frozen_state._changes
+    monkeypatch.setattr(frozen_state, "_changes", lambda study: looked.append(study) or look(study))
+    for read in (report, queries.answers):
+        read(lab)
+    assert looked == [lab, lab]
+    with looking_once():
+        found = changes_since_freezing(lab)
+        found.append({"problem": "a reader's own"})
+        assert changes_since_freezing(lab) == []
+    assert changes_since_freezing(lab) == []
+    assert looked == [lab] * 4  # what is seen is forgotten with the reading
 
 
 def test_what_is_above_a_member_is_its_too(lab: str) -> None:

@@ -32,7 +32,7 @@ from decortex_ops.reports.k_table import curve_rows
 from decortex_ops.reports.methods_text import flat, methods_text
 from decortex_schemas import queries
 from decortex_schemas.queries.answering import MARKS
-from decortex_schemas.tables import changes_since_freezing, say_changes
+from decortex_schemas.tables import changes_since_freezing, looking_once, say_changes
 
 Row = dict[str, Any]
 
@@ -59,6 +59,7 @@ class Picture:
     key: str
 
 
+@looking_once()
 def report(study: str) -> str:
     """Write the page of a frozen study.
 

@@ -62,7 +62,7 @@ def test_equal_seeds_give_equal_results():
     assert one == other
 
 
-@pytest.fixture(scope="module", params=[0, 2])
+@pytest.fixture(scope="module", params=[0, 1, 2])
 def rotated(request):
     torch.set_num_threads(1)
     problem = RotationToyProblem(RotationToyConfig(), seed=request.param)

@@ -60,6 +60,7 @@ from decortex_schemas.tables import (
     FrozenStudy,
     Study,
     TuningRequest,
+    looking_once,
     members_of,
     require_study,
 )
@@ -69,6 +70,7 @@ _FAMILY = ("dataset", "model_spec_id", "embedding_spec_id")
 
 
 @one_at_a_time
+@looking_once()
 def answers(study: str) -> list[Row]:
     """The five questions of the project, answered for one study from what is stored.
 

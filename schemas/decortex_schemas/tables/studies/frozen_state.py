@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import datajoint as dj
@@ -28,10 +30,21 @@ _DIGESTS = (
 )
 # So far may a worker's clock be behind the server's; a row that was computed after the freezing is seen all the same.
 _CLOCKS_SECONDS = 60
+_seen: ContextVar[dict[str, list[dict[str, Any]]] | None] = ContextVar("changes_seen", default=None)
 
 
 class FrozenStudyChanged(UserWarning):
     """A frozen study whose members are no longer those that were frozen."""
+
+
+@contextmanager
+def looking_once() -> Iterator[None]:
+    """Within it `changes_since_freezing` looks once at each study: a report asks many questions of one state."""
+    token = _seen.set({} if _seen.get() is None else _seen.get())
+    try:
+        yield
+    finally:
+        _seen.reset(token)
 
 
 def changes_since_freezing(study: str) -> list[dict[str, Any]]:
@@ -49,6 +62,15 @@ def changes_since_freezing(study: str) -> list[dict[str, Any]]:
     ConfigError
         If the study is not frozen.
     """
+    seen = _seen.get()
+    if seen is None:
+        return _changes(study)
+    if study not in seen:
+        seen[study] = _changes(study)
+    return list(seen[study])
+
+
+def _changes(study: str) -> list[dict[str, Any]]:
     rows = (FrozenStudy & {"study": study}).to_dicts()
     if not rows:
         raise ConfigError(
