@@ -54,7 +54,8 @@ def database(
         _own_databases.append(environment["DECORTEX_DATABASE"])
         yield environment
         _own_databases.clear()
-        connection.query(f"DROP DATABASE `{environment['DECORTEX_DATABASE']}`")
+        if os.environ.get("DJ_HOST"):  # the server of a run goes with its databases
+            connection.query(f"DROP DATABASE `{environment['DECORTEX_DATABASE']}`")
 
 
 @pytest.fixture(scope="module", autouse=True)

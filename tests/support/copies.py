@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Callable
@@ -70,6 +71,7 @@ class Copies:
             make(maker)
             maker.run("db", "backup", str(backup))
         finally:
-            with maker.link_without_database() as link, link.cursor() as cursor:
-                cursor.execute(f"DROP DATABASE IF EXISTS `{own['DECORTEX_DATABASE']}`")
+            if os.environ.get("DJ_HOST"):  # the server of a run goes with its databases
+                with maker.link_without_database() as link, link.cursor() as cursor:
+                    cursor.execute(f"DROP DATABASE IF EXISTS `{own['DECORTEX_DATABASE']}`")
             shutil.rmtree(folder)
