@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from decortex_schemas.queries.answering.facts import FEWEST_UNITS, LEVEL, Answer, NullComparison, Sample
 from decortex_schemas.queries.answering.words import count, number_text, number_word, p_text, starting_small
+from decortex_schemas.queries.basis import Row
 
 TYPES, AGREEMENT, ASSOCIATION, FINETUNING, CLUSTER = QUESTIONS = (
     "How many types of neurons are there?",
@@ -105,3 +106,13 @@ def against_nulls(nulls: Sequence[NullComparison], verb: str) -> tuple[str, str]
         return "above", text
     at_floor = p <= worst.smallest_p * (1 + 1e-9)
     return ("too few" if at_floor else "not above"), text
+
+
+def change_null(rows: Sequence[Row]) -> NullComparison | None:
+    """The null model that speaks most against a change."""
+    own = [
+        NullComparison(row["null"], row["change_null"], row["change_p"], row["n_null"], row["change_status"])
+        for row in rows
+        if row["measure"] == "ari_seeds" and "change_status" in row
+    ]
+    return max(own, key=lambda one: (one.p is None, one.p or 0.0), default=None)

@@ -14,6 +14,7 @@ import numpy as np
 
 from decortex.evaluation import agreement as agreement_of_networks
 from decortex_schemas.queries.answering import costs
+from decortex_schemas.queries.answering.building import change_null
 from decortex_schemas.queries.answering.facts import (
     LEVEL,
     AgreementFacts,
@@ -349,7 +350,7 @@ def _finetuning(
                 low=low,
                 high=high,
                 detectable=_detectable(pairs, len(summary)),
-                null=_change_null([one for one in found["nulls"] if reference.has(one, **same)]),
+                null=change_null([one for one in found["nulls"] if reference.has(one, **same)]),
                 cost=average([one["difference"] for one in known]),
                 cost_low=min(one["interval_low"] for one in known) if whole else None,
                 cost_high=max(one["interval_high"] for one in known) if whole else None,
@@ -376,16 +377,6 @@ def _detectable(pairs: Sequence[Row], n: int) -> float | None:
         return None
     sd = float(agreement_of_networks.pseudo_values(means).std(ddof=1))
     return agreement_of_networks.detectable_effect(sd, len(means), level=1 - LEVEL / n)
-
-
-def _change_null(rows: Sequence[Row]) -> NullComparison | None:
-    """The null model that speaks most against a change."""
-    own = [
-        NullComparison(row["null"], row["change_null"], row["change_p"], row["n_null"], row["change_status"])
-        for row in rows
-        if row["measure"] == "ari_seeds" and "change_status" in row
-    ]
-    return max(own, key=lambda one: (one.p is None, one.p or 0.0), default=None)
 
 
 def _cluster(study: str, reference: _Reference, found: Mapping[str, Any]) -> ClusterFacts:
