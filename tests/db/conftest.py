@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from forked_commands import ForkedLab, Yard
 from support.copies import Copies
+from support.servers import drop_database
 
 from decortex.tuning import DiscriminativeConfig, ExcitingConfig
 from decortex_schemas.database import connect, open_connection, read_settings
@@ -48,14 +49,14 @@ def database(
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
-        connection = open_connection(read_settings())
+        open_connection(read_settings())
         connect()
         register_defaults()
         _own_databases.append(environment["DECORTEX_DATABASE"])
         yield environment
         _own_databases.clear()
-        if os.environ.get("DJ_HOST"):  # the server of a run goes with its databases
-            connection.query(f"DROP DATABASE `{environment['DECORTEX_DATABASE']}`")
+        with lab.link_without_database() as link:
+            drop_database(link, environment["DECORTEX_DATABASE"])
 
 
 @pytest.fixture(scope="module", autouse=True)

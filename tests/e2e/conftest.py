@@ -13,6 +13,7 @@ from forked_commands import ForkedLab, Yard
 from other_processes import Lab
 from support.copies import Copies
 from support.people import people_of
+from support.servers import drop_database
 from tiny_chain import declare_tiny, fill_tiny
 
 pytest.register_assert_rewrite("support.faults")
@@ -50,9 +51,8 @@ def _make(server: dict[str, str], folder: Path) -> Lab:
 
 
 def _drop(lab: Lab) -> None:
-    """Drop its database, which takes a second; the server of a run goes with its databases."""
-    if os.environ.get("DJ_HOST"):
-        lab.query(f"DROP DATABASE `{lab.environment['DECORTEX_DATABASE']}`")
+    with lab.link_without_database() as link:
+        drop_database(link, lab.environment["DECORTEX_DATABASE"])
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from forked_commands import ForkedLab, Yard
+from support.servers import drop_database
 
 from decortex_schemas.database import SCHEMA_VERSION
 from decortex_schemas.migrations import migrations
@@ -121,8 +122,8 @@ def old(server: dict[str, str], yard: Yard, tmp_path: Path) -> Iterator[ForkedLa
     lab = ForkedLab(environment, tmp_path, yard)
     load_version_2(lab)
     yield lab
-    if os.environ.get("DJ_HOST"):
-        lab.query(f"DROP DATABASE `{environment['DECORTEX_DATABASE']}`")
+    with lab.link_without_database() as link:
+        drop_database(link, environment["DECORTEX_DATABASE"])
 
 
 def definitions(lab: ForkedLab) -> dict[str, list[str]]:
@@ -296,8 +297,8 @@ def test_the_tables_are_those_of_a_new_database_and_an_interrupted_upgrade_goes_
         assert found.keys() == wanted.keys()
         assert {table: found[table] for table in found if found[table] != wanted[table]} == {}
     finally:
-        if os.environ.get("DJ_HOST"):
-            new.query(f"DROP DATABASE `{environment['DECORTEX_DATABASE']}`")
+        with new.link_without_database() as link:
+            drop_database(link, environment["DECORTEX_DATABASE"])
     # Rows of computations that changed are of no version of today's.
     assert old.query("SELECT DISTINCT computation_version FROM __cluster_performance") == [(0,)]
     assert old.query("SELECT DISTINCT computation_version FROM __clustering") == [(1,)]

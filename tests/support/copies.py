@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock
 from forked_commands import ForkedLab
+from support.servers import drop_database
 
 
 class Copies:
@@ -71,7 +71,6 @@ class Copies:
             make(maker)
             maker.run("db", "backup", str(backup))
         finally:
-            if os.environ.get("DJ_HOST"):  # the server of a run goes with its databases
-                with maker.link_without_database() as link, link.cursor() as cursor:
-                    cursor.execute(f"DROP DATABASE IF EXISTS `{own['DECORTEX_DATABASE']}`")
+            with maker.link_without_database() as link:
+                drop_database(link, own["DECORTEX_DATABASE"])
             shutil.rmtree(folder)
