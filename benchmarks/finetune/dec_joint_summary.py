@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
 from sklearn.metrics import adjusted_rand_score
 
 from decortex.evaluation.agreement import detectable_effect
@@ -108,14 +107,10 @@ def over_neurons(a: Mapping[int, NDArray[Any]], b: Mapping[int, NDArray[Any]]) -
     if n < 2 * BLOCKS or a.keys() != b.keys() or len(a) < 2:
         return None, None, None
     block = np.random.default_rng(0).permutation(n) % BLOCKS
-    differences = [
-        (_agreement(a, block != left_out) or 0.0) - (_agreement(b, block != left_out) or 0.0)
-        for left_out in range(BLOCKS)
-    ]
-    error = np.sqrt((BLOCKS - 1) * np.var(differences))
-    middle = (_agreement(a) or 0.0) - (_agreement(b) or 0.0)
-    reach = float(t.ppf(0.975, BLOCKS - 1) * error)
-    return middle - reach, middle + reach, reach + float(t.ppf(0.8, BLOCKS - 1) * error)
+    without = [_agreement(a, block != one) - _agreement(b, block != one) for one in range(BLOCKS)]
+    # Pseudo-values of the jackknife, about the difference itself.
+    pseudo = (BLOCKS - 1) * (np.mean(without) - np.array(without)) + _agreement(a) - _agreement(b)
+    return *t_interval(pseudo), detectable_effect(float(pseudo.std(ddof=1)), BLOCKS)
 
 
 def summarise(rows: Iterable[Row]) -> list[Row]:
@@ -234,11 +229,7 @@ def tables(rows: list[Row]) -> str:
             ("variant", "state", "method", "n_generators", *MEASURES, "moved", "statuses"),
             [row for row in summary if tuple(row[name] for name in WHERE) == where],
         )
-        lines += [
-            "",
-            "Differences within populations (95 %; seen with probability .8)",
-            "",
-        ]
+        lines += ["", "Differences within populations (95 %; seen with probability .8)", ""]
         lines += _markdown(
             ("variant", "of", "against", "n_generators", "interval_over", *MEASURES),
             [

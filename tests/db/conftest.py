@@ -14,7 +14,7 @@ from support.copies import Copies
 from support.servers import drop_database
 
 from decortex.tuning import DiscriminativeConfig, ExcitingConfig
-from decortex_schemas.database import connect, open_connection, read_settings
+from decortex_schemas.database import connect
 from decortex_schemas.register import register_defaults
 from decortex_schemas.tables import FrozenStudy, Study
 
@@ -49,7 +49,6 @@ def database(
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
-        open_connection(read_settings())
         connect()
         register_defaults()
         _own_databases.append(environment["DECORTEX_DATABASE"])

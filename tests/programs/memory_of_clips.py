@@ -1,4 +1,4 @@
-"""Train on sixty trials of four thousand neurons; prints how many GiB the training took beside the libraries."""
+"""Train on sixty trials of four thousand neurons; prints how many GiB that took."""
 
 from __future__ import annotations
 
@@ -31,11 +31,6 @@ class Drawn:
         return np.stack([np.roll(self.first, trial, axis=-1) for trial in trials.tolist()])
 
 
-def memory(kind):
-    """VmRSS is what is held now, VmHWM the peak of this program; ru_maxrss would begin at that of its parent."""
-    return int(re.search(rf"{kind}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 2**20
-
-
 session = Session(
     "s",
     Drawn((1, N_FRAMES, 12, 16)),
@@ -50,6 +45,6 @@ core = SpaceTimeConfig(layers=(SpaceTimeLayerConfig(channels=4, kernel=5, frames
 network = Network.build(
     NetworkConfig(space_time=core, readout=ReadoutConfig(start="centre")), recordings, seed=0
 )
-before = memory("VmRSS")
 fit_network(network, recordings, TrainingConfig(max_epochs=1, batch_size=4, window=40), seed=0, device="cpu")
-print(memory("VmHWM") - before)
+# the peak of this program: ru_maxrss would begin at that of the process which started it
+print(int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 2**20)

@@ -139,9 +139,7 @@ def test_gains_are_differences_within_generators(study):
     rise = 1 - adjusted_rand_score(first, second)
     assert rise > 0.8
     assert gain["agreement"] == pytest.approx(rise / 3)
-    half_width = (
-        4.30265 * rise / 3
-    )  # t of two degrees of freedom; the standard error of (rise, 0, 0) is a third
+    half_width = 4.30265 * rise / 3  # t of two degrees of freedom times the standard error of (rise, 0, 0)
     assert gain["agreement_low"] == pytest.approx(rise / 3 - half_width, abs=1e-4)
     assert gain["agreement_detectable"] > half_width
     assert (gain["truth"], gain["truth_low"]) == (pytest.approx(0.3), pytest.approx(0.3))

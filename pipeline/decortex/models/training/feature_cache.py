@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,9 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from decortex.data import Trials
+from decortex.least_recently_used import LeastRecentlyUsed
 from decortex.models.network import Network
-
-_Key = tuple[str, str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -44,12 +42,12 @@ class MapMemory:
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
+        self._kept: LeastRecentlyUsed[_Kept] = LeastRecentlyUsed(max_bytes, size=lambda one: one.n_bytes)
 
     @property
     def n_bytes(self) -> int:
         """Bytes of all maps that are kept."""
-        return sum(one.n_bytes for one in self._kept.values())
+        return self._kept.n_bytes
 
     def recall(
         self,
@@ -77,16 +75,7 @@ class MapMemory:
             Shared: read it, do not write to it.
         """
         key = (_core_digest(network), _trials_digest(trials), tuple(id(one) for one in images))
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key].maps
-        maps = compute()
-        found = _Kept(maps, tuple(images))
-        if found.n_bytes <= self.max_bytes:
-            while self.n_bytes + found.n_bytes > self.max_bytes:
-                self._kept.popitem(last=False)
-            self._kept[key] = found
-        return maps
+        return self._kept.recall(key, lambda: _Kept(compute(), tuple(images))).maps
 
 
 def _core_digest(network: Network) -> str:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from decortex import finetune, models
 from decortex.errors import ConfigError, InputError
+from decortex.least_recently_used import LeastRecentlyUsed
 from decortex.models import training as network_training
 from decortex.models.training import TrainingConfig
 from decortex_schemas.database import STAMP, Computation, Environment, Made, run_state, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset, load_recordings
-from decortex_schemas.tables.networks.embedding_memory import EmbeddingMemory
 from decortex_schemas.tables.networks.network_states import (
     STATE_NAMES,
     STATE_TABLES,
@@ -41,7 +41,10 @@ from decortex_schemas.tables.specs import (
     Seed,  # noqa: F401  (foreign key)
 )
 
-_EMBEDDINGS = EmbeddingMemory(max_bytes=256 * 2**20)
+# Readout weights by the digest of the checkpoint and by how it is read.
+_EMBEDDINGS: LeastRecentlyUsed[NDArray[np.float32]] = LeastRecentlyUsed(
+    max_bytes=256 * 2**20, size=lambda weights: weights.nbytes
+)
 
 
 @schema
@@ -245,8 +248,7 @@ def imported_row(key: dict[str, Any]) -> dict[str, Any]:
 def raw_embedding(row: Any) -> NDArray[np.float32]:
     """Readout weights of one `TrainedModel` row: (n_neurons, n_features), order of Dataset.Neuron.
 
-    A worker reads those of one network for every partition that it tests: the last ones stay in memory, by the digest
-    of the checkpoint and by how it is read.
+    A worker reads those of one network for every partition that it tests: the last ones stay in memory.
     """
     kind, sha256 = row.fetch1("source_kind", "checkpoint_sha256")
     task = None if kind == "decortex" else (ModelTask & row.proj()).proj(*TASK_COLUMNS).fetch1()
@@ -258,7 +260,7 @@ def raw_embedding(row: Any) -> NDArray[np.float32]:
         weights: NDArray[np.float32] = network_from_bytes(data).embedding().detach().numpy()
         return weights
 
-    return _EMBEDDINGS.get(f"{sha256} {task}", read)
+    return _EMBEDDINGS.recall((sha256, str(task)), read).copy()
 
 
 def check_no_state(table: str, key: Mapping[str, Any], sha256: str | None) -> None:

@@ -326,5 +326,4 @@ def clip_session():  # type: ignore[no-untyped-def]
 
 def test_sixty_trials_of_four_thousand_neurons_train_within_a_gibibyte() -> None:
     found = run_program("memory_of_clips")
-    # GiB beside the libraries: .62, of which the responses are .27; a second copy of them would be .27 more
-    assert float(found.stdout) < 0.8
+    assert float(found.stdout) < 1.0  # GiB; the responses alone, as float64, would be .54
