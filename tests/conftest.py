@@ -111,8 +111,9 @@ def server(fast_folder: Path) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
-    """The process that forks commands."""
-    made = Yard(tmp_path_factory.mktemp("yard"))
+    """The process that forks commands: one for all processes of this run."""
+    shared = _folder_of_the_run(tmp_path_factory) / "yard" if "PYTEST_XDIST_WORKER" in os.environ else None
+    made = Yard(tmp_path_factory.mktemp("yard"), shared=shared)
     yield made
     made.close()
 
@@ -120,5 +121,10 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
 @pytest.fixture(scope="session")
 def copies(tmp_path_factory: pytest.TempPathFactory) -> Copies:
     """Databases that are made once for all processes of this run."""
+    return Copies(_folder_of_the_run(tmp_path_factory) / "copies")
+
+
+def _folder_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The temporary folder of all processes of this run."""
     base = tmp_path_factory.getbasetemp()
-    return Copies((base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "copies")
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base

@@ -21,10 +21,12 @@ import sys
 import tempfile
 import time
 import traceback
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from other_processes import CONNECT, Lab
 
 # Orders a command, hands on its own streams and the signals that it gets, and ends as the command ends.
@@ -96,36 +98,52 @@ class ForkedProcess:
 
 
 class Yard:
-    """The process that forks.
+    """The process that forks, and this test process's way to it.
 
     Parameters
     ----------
     folder : Path
-        Where the children's output goes.
+        Where the children's output goes; of this test process alone.
     python : Path, optional
         The Python of another environment, whose own decortex is loaded. By default that of the tests.
+    shared : Path, optional
+        A folder of all processes of a test run, of which the first starts the process and the others use it: what
+        it loads is loaded once. By default it is this process's own.
     """
 
-    def __init__(self, folder: Path, python: Path | None = None) -> None:
+    def __init__(self, folder: Path, python: Path | None = None, shared: Path | None = None) -> None:
         self._folder = folder
         self._numbers = itertools.count()
-        # The path of a socket may have 107 bytes, which a folder of pytest's may exceed.
-        self._sockets = tempfile.mkdtemp(prefix="yard-")
-        self._address = os.path.join(self._sockets, "orders")
+        self._process: subprocess.Popen[bytes] | None = None
+        if shared is None:
+            self._address = self._begin(python, os.getpid())
+        else:
+            with FileLock(shared.with_suffix(".lock")):
+                if not shared.exists():
+                    # Its keeper is the process that began this one and the other test processes.
+                    shared.write_text(self._begin(python, os.getppid()))
+            self._process = None
+            self._address = shared.read_text()
         self.programs = folder / "programs"
         self.programs.mkdir()
         program = self.programs / "decortex"
         program.write_text(PROGRAM.format(python=sys.executable, address=self._address))
         program.chmod(0o755)
+
+    def _begin(self, python: Path | None, keeper: int) -> str:
+        """Start the process, which ends with its keeper, and return where it takes orders."""
+        # The path of a socket may have 107 bytes, which a folder of pytest's may exceed.
+        address = os.path.join(tempfile.mkdtemp(prefix="yard-"), "orders")
         here = Path(__file__).resolve().parent
         # The path of this run: children must find the same decortex as the tests do, unless another is asked for.
         found = [str(here), *filter(None, sys.path)] if python is None else [str(here)]
         self._process = subprocess.Popen(
-            [python or sys.executable, str(Path(__file__).resolve()), self._address],
-            stdin=subprocess.PIPE,
+            [python or sys.executable, str(Path(__file__).resolve()), address, str(keeper)],
+            stdin=subprocess.DEVNULL,
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(found)},
             cwd=None if python is None else "/",
         )
+        return address
 
     def start(self, words: tuple[str, ...], environment: dict[str, str], *, code: str = "") -> ForkedProcess:
         """Fork a child that runs ``code`` and then `decortex` with these words, if there are any.
@@ -153,12 +171,11 @@ class Yard:
             assert link.recv(1) == b"l", f"{module} was not loaded"
 
     def close(self) -> None:
-        """End the forking process; children that still run go on."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.kill()
-        self._process.wait()
-        shutil.rmtree(self._sockets)
+        """End the forking process, where it is this test process's own; children that still run go on."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            shutil.rmtree(os.path.dirname(self._address))
 
     def await_ready(self, seconds: float = 300) -> None:
         """Wait until the process takes orders: before the first that comes from `programs`."""
@@ -172,7 +189,7 @@ class Yard:
                 link.connect(self._address)
             except (FileNotFoundError, ConnectionRefusedError):
                 link.close()
-                ended = self._process.poll()
+                ended = None if self._process is None else self._process.poll()
                 if ended is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"the forking process takes no orders; its status: {ended}") from None
                 time.sleep(0.02)
@@ -229,22 +246,25 @@ def _await_text(path: Path, seconds: float) -> str:
         time.sleep(0.005)
 
 
-def _serve(address: str) -> None:
-    """Fork a child for every connection that brings an order, until standard input ends."""
+def _serve(address: str, keeper: int) -> None:
+    """Fork a child for every connection that brings an order, until the process that keeps this one ends."""
     import decortex_ops.cli
     import decortex_ops.demo  # noqa: F401
     from decortex_schemas.database import computed_tables, describe_environment
 
     describe_environment()
     computed_tables()  # loads every module of tables
+    _leave_undone()
     signal.signal(signal.SIGCHLD, _reap)
+    end = os.pidfd_open(keeper)
     with socket.socket(socket.AF_UNIX) as orders:
         orders.bind(address)
         orders.listen(64)
-        while sys.stdin not in (ready := select.select([sys.stdin, orders], [], [])[0]):
+        while end not in (ready := select.select([end, orders], [], [])[0]):
             link = ready[0].accept()[0]
             if link.recv(1, socket.MSG_PEEK) == b"l":
                 importlib.import_module(link.makefile().readline()[1:].strip())
+                _leave_undone()
                 link.sendall(b"l")
             elif os.fork() == 0:
                 orders.close()
@@ -252,6 +272,13 @@ def _serve(address: str) -> None:
                 _supervise(link)
                 os._exit(0)
             link.close()
+    shutil.rmtree(os.path.dirname(address), ignore_errors=True)
+
+
+def _leave_undone() -> None:
+    """What this process registered to undo at its end is not its children's to undo: torch takes .1 s for its own."""
+    for one in list(weakref.finalize._registry):  # type: ignore[attr-defined]
+        one.atexit = False
 
 
 def _reap(number: int, frame: object) -> None:
@@ -331,4 +358,4 @@ def _command(order: dict[str, Any], streams: list[int]) -> int:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    _serve(sys.argv[1], int(sys.argv[2]))

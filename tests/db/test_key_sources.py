@@ -84,15 +84,16 @@ def products() -> dict[str, Any]:
     trained = (schemas.FinetuneSpec & "kind <> 'none'").proj()
     repeated = study.Finetuning.proj(null_study="study", null_seed="seed")
     null_kinds = schemas.NullModel.proj() * schemas.Seed.proj(null_seed="seed")
-    # The study of this file has two surrogates; with all seeds that other files left this product takes minutes.
+    # The study of this file has two surrogates of one dataset; with what other files left this product takes minutes.
     few_kinds = schemas.NullModel.proj() * (schemas.Seed & "seed < 10").proj(null_seed="seed")
+    small = (schemas.Dataset & {"dataset": "small"}).proj()
     return {
         "Clustering": embedding * method * count * schemas.Seed.proj() & grid * study.ClusteringSeed.proj(),
         "SubsampleClustering": embedding * method * count * schemas.Seed.proj(subsample_seed="seed")
         & asked_subsamples(),
         "KCriteria": embedding * method * count & asked_criteria(),
         "NullFit": embedding * method * count * null_kinds & asked_nulls(),
-        "SeedNullFit": study.proj() * schemas.Dataset.proj() * spec * embedding_spec * method * few_kinds
+        "SeedNullFit": study.proj() * small * spec * embedding_spec * method * few_kinds
         & [asked_seed_nulls(), requested_seed_nulls()],
         "KSelection": each * method & frozen * asked_criteria(),
         "SubsampleStability": frozen * embedding * method * count & (frozen & study.Subsample) * grid,
