@@ -37,7 +37,7 @@ from decortex.finetune.losses import ClusteringTerm, StartPoints, peer_log_targe
 from decortex.models import Network, NetworkConfig, rotation_cortex_spec, simulated_cortex_spec
 from decortex.models.cores import LayerConfig
 from decortex.models.readouts import ReadoutConfig
-from decortex.models.training import TrainingConfig, only_trained
+from decortex.models.training import TrainingConfig, freed_memory_kept, only_trained
 from decortex.models.training.loop import _Run
 
 N_ORIENTATIONS = 8
@@ -165,7 +165,7 @@ def time_steps(arguments: argparse.Namespace, names: list[str]) -> list[dict[str
         trains=arguments.trains, batch_size=batch_size, schedule="constant", learning_rate=1e-4
     )
     device, network, rows = torch.device(arguments.device), network_for(data, arguments.network), []
-    with only_trained(network, arguments.trains):
+    with freed_memory_kept(), only_trained(network, arguments.trains):  # as `fit_network` does
         plain = run_of(network, data, schedule, None, device)
         for name in names:
             run = run_of(network, data, schedule, VARIANTS[name], device)

@@ -13,6 +13,9 @@ from .config import (
 from .feature_cache import (
     MapMemory,
 )
+from .freed_memory import (
+    freed_memory_kept,
+)
 from .handover import (
     Handover,
     check_carried,
@@ -66,6 +69,7 @@ __all__ = [
     "check_carried",
     "discard_stale",
     "fit_network",
+    "freed_memory_kept",
     "log_norm_penalty",
     "mean_correlation",
     "only_trained",

@@ -21,6 +21,7 @@ from decortex.models.training.auxiliary import AuxiliaryTerm
 from decortex.models.training.batches import Batch, shift_images
 from decortex.models.training.config import TrainingConfig
 from decortex.models.training.feature_cache import MapMemory
+from decortex.models.training.freed_memory import freed_memory_kept
 from decortex.models.training.handover import Handover, check_span, copied
 from decortex.models.training.history import EpochRecord, RunLog, TrainingOutcome
 from decortex.models.training.inputs import RunInputs, check_run
@@ -120,7 +121,7 @@ def fit_network(
     for module in modules:
         module.to(target)
     try:
-        with only_trained(network, config.trains):
+        with freed_memory_kept(), only_trained(network, config.trains):
             run = _Run(
                 network,
                 recordings,
