@@ -107,8 +107,8 @@ class Yard:
     python : Path, optional
         The Python of another environment, whose own decortex is loaded. By default that of the tests.
     shared : Path, optional
-        A folder of all processes of a test run, of which the first starts the process and the others use it: what
-        it loads is loaded once. By default it is this process's own.
+        A file of all processes of a test run, of which the first starts the process and writes there where it takes
+        orders; the others use it, and what it loads is loaded once. By default it is this process's own.
     """
 
     def __init__(self, folder: Path, python: Path | None = None, shared: Path | None = None) -> None:
@@ -116,34 +116,18 @@ class Yard:
         self._numbers = itertools.count()
         self._process: subprocess.Popen[bytes] | None = None
         if shared is None:
-            self._address = self._begin(python, os.getpid())
+            self._process, self._address = _begin(python, os.getpid())
         else:
             with FileLock(shared.with_suffix(".lock")):
                 if not shared.exists():
                     # Its keeper is the process that began this one and the other test processes.
-                    shared.write_text(self._begin(python, os.getppid()))
-            self._process = None
+                    shared.write_text(_begin(python, os.getppid())[1])
             self._address = shared.read_text()
         self.programs = folder / "programs"
         self.programs.mkdir()
         program = self.programs / "decortex"
         program.write_text(PROGRAM.format(python=sys.executable, address=self._address))
         program.chmod(0o755)
-
-    def _begin(self, python: Path | None, keeper: int) -> str:
-        """Start the process, which ends with its keeper, and return where it takes orders."""
-        # The path of a socket may have 107 bytes, which a folder of pytest's may exceed.
-        address = os.path.join(tempfile.mkdtemp(prefix="yard-"), "orders")
-        here = Path(__file__).resolve().parent
-        # The path of this run: children must find the same decortex as the tests do, unless another is asked for.
-        found = [str(here), *filter(None, sys.path)] if python is None else [str(here)]
-        self._process = subprocess.Popen(
-            [python or sys.executable, str(Path(__file__).resolve()), address, str(keeper)],
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(found)},
-            cwd=None if python is None else "/",
-        )
-        return address
 
     def start(self, words: tuple[str, ...], environment: dict[str, str], *, code: str = "") -> ForkedProcess:
         """Fork a child that runs ``code`` and then `decortex` with these words, if there are any.
@@ -230,6 +214,22 @@ class ForkedLab(Lab):
         return process
 
 
+def _begin(python: Path | None, keeper: int) -> tuple[subprocess.Popen[bytes], str]:
+    """Start the process that forks, which ends with its keeper, and say where it takes orders."""
+    # The path of a socket may have 107 bytes, which a folder of pytest's may exceed.
+    address = os.path.join(tempfile.mkdtemp(prefix="yard-"), "orders")
+    here = Path(__file__).resolve().parent
+    # The path of this run: children must find the same decortex as the tests do, unless another is asked for.
+    found = [str(here), *filter(None, sys.path)] if python is None else [str(here)]
+    process = subprocess.Popen(
+        [python or sys.executable, str(Path(__file__).resolve()), address, str(keeper)],
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(found)},
+        cwd=None if python is None else "/",
+    )
+    return process, address
+
+
 def _text(path: Path) -> str:
     return path.read_text(errors="replace") if path.exists() else ""
 
@@ -276,7 +276,7 @@ def _serve(address: str, keeper: int) -> None:
 
 
 def _leave_undone() -> None:
-    """What this process registered to undo at its end is not its children's to undo: torch takes .1 s for its own."""
+    """What this process registered to undo at its end (torch 174 libraries) is not its children's to undo."""
     for one in list(weakref.finalize._registry):  # type: ignore[attr-defined]
         one.atexit = False
 

@@ -57,8 +57,8 @@ def server_options(*, data: Path, socket: Path, pid_file: Path, temporary: Path,
         "--innodb-buffer-pool-size=256M",
         "--table-open-cache=1000",
         f"--max-connections={MAX_CONNECTIONS}",
-        # By default the server starts threads to count the rows of a table, which takes ten times as long as to read
-        # one of ours; "loose": 8.0.13 does not know the name.
+        # By default the server starts threads to count the rows of a table, which for small ones takes longer than
+        # to read them; "loose": 8.0.13 does not know the name.
         "--loose-innodb-parallel-read-threads=1",
         # Arrays and checkpoints travel as single values; this is the protocol's limit.
         "--max-allowed-packet=1G",
