@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pymysql
@@ -31,35 +30,47 @@ settings.load_profile("any speed")
 gc.disable()
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATABASE_FIXTURES = {"server"}
+# Part of the run in which the files of a room begin: all of it, where none is given.
+SHARE = {"e2e": (0.0, 0.75), "db": (0.15, 0.9)}
 # The lab of the tables; what waits for a package registry, and what waits for workers to be idle.
 FIRST = ("db/test_docs.py", "unit/ops/test_constraints.py", "e2e/test_first_day.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the server from the fixtures it asks for, so that no mark can be forgotten; long files first.
+    """Mark what needs the server from the fixtures it asks for, so that no mark can be forgotten; mix the rooms.
 
-    Files of programs and of tables take longest, the many short ones fill up: all processes end at about the same time.
-    One file of tables goes first: while its process computes the lab that all of them read, the others have work.
+    Files of programs mostly wait, those of the science compute: side by side they keep the cores busy. The short
+    ones of the science come last, so that all processes end at about the same time.
     """
     for item in items:
         if DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("needs_db")
-    items.sort(key=lambda item: _rank(item.path))
+    files = dict.fromkeys(item.path.relative_to(REPOSITORY / "tests") for item in items)
+    turns = {file: turn for room in _rooms(files).values() for file, turn in room.items()}
+    items.sort(key=lambda item: turns[item.path.relative_to(REPOSITORY / "tests")])
+
+
+def _rooms(files: Iterable[Path]) -> dict[str, dict[Path, float]]:
+    """When each file of each room comes, from 0 to 1: those of a room at even distances."""
+    rooms: dict[str, list[Path]] = {}
+    for file in files:
+        rooms.setdefault(file.parts[0], []).append(file)
+    turns = {}
+    for room, found in rooms.items():
+        begin, end = SHARE.get(room, (0.0, 1.0))
+        turns[room] = {
+            file: FIRST.index(file.as_posix()) - len(FIRST)
+            if file.as_posix() in FIRST
+            else begin + (end - begin) * number / len(found)
+            for number, file in enumerate(found)
+        }
+    return turns
 
 
 def pytest_collection_finish() -> None:
     """Let the garbage collector pass over what tests make alone, not over half a million objects of modules."""
     gc.freeze()
     gc.enable()
-
-
-@functools.cache
-def _rank(path: Path) -> int:
-    """When a file of tests comes: the lowest first."""
-    file = path.relative_to(REPOSITORY / "tests")
-    if file.as_posix() in FIRST:
-        return FIRST.index(file.as_posix())
-    return len(FIRST) + {"e2e": 0, "db": 1}.get(file.parts[0], 2)
 
 
 @pytest.fixture(scope="session")
