@@ -1,6 +1,7 @@
 """Joint training with a clustering loss from an early epoch: four states, every method, a choice without labels.
 
     python benchmarks/finetune/dec_joint.py --out dec_joint.jsonl              # the whole study: many core-hours
+    python benchmarks/finetune/dec_joint.py --out dec_joint.jsonl --brief      # a line for each condition
     python benchmarks/finetune/dec_joint.py --out dec_joint.jsonl --table      # what it holds (--summary: as JSON)
 
 Simulated cortex. For every core, spread and generator three networks are trained on the same neurons (Adam at .008,
@@ -54,12 +55,13 @@ from dec_joint_summary import (
     JUDGE,
     MUTUAL,
     SHARED,
+    STARTS,
     Row,
     choose,
     gains,
     summarise,
-    tables,
 )
+from dec_joint_tables import brief, tables
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
@@ -103,8 +105,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "peer_seeds": list(NETWORKS),
     },
 }
-# Variants that start from another partition than k-means'.
-STARTS = {"gmm start 1": "gmm", "sec start 1": "sec"}
 
 
 def correlation(network: Network, recordings: Recordings, tier: str) -> float:
@@ -239,6 +239,7 @@ def main() -> None:
     )
     parser.add_argument("--summary", action="store_true", help="compute nothing; say what the file holds")
     parser.add_argument("--table", action="store_true", help="the same as Markdown, to be read")
+    parser.add_argument("--brief", action="store_true", help="a line for each condition and variant")
     parser.add_argument("--data", type=Path, help="folder of recordings in the place of the simulated cortex")
     parser.add_argument("--cores", nargs="+", choices=(*CORES, *RECORDED))
     parser.add_argument("--spreads", nargs="+", type=float, default=list(SPREADS))
@@ -266,8 +267,8 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     rows = read(asked.out)
-    if asked.table:
-        print(tables(rows))
+    if asked.table or asked.brief:
+        print(brief(rows) if asked.brief else tables(rows))
         return
     if asked.summary:
         summary = summarise(rows)

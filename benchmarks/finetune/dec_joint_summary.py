@@ -45,6 +45,9 @@ AGAINST = tuple(
     )
 )
 
+# Variants that start from another partition than k-means'.
+STARTS = {"gmm start 1": "gmm", "sec start 1": "sec"}
+
 # Blocks of neurons that are left out in turn, where there is one population.
 BLOCKS = 50
 
@@ -217,49 +220,6 @@ def choose(summary: Iterable[Row]) -> list[Row]:
             }
         )
     return chosen
-
-
-def tables(rows: list[Row]) -> str:
-    """Summary, gains and choice as Markdown, one pair of tables a group."""
-    summary, differences = summarise(rows), gains(rows)
-    lines: list[str] = []
-    for where in dict.fromkeys(tuple(row[name] for name in WHERE) for row in summary):
-        lines += ["", ", ".join(f"{name} {value}" for name, value in zip(WHERE, where, strict=True)), ""]
-        lines += _markdown(
-            ("variant", "state", "method", "n_generators", *MEASURES, "moved", "statuses"),
-            [row for row in summary if tuple(row[name] for name in WHERE) == where],
-        )
-        lines += ["", "Differences within populations (95 %; seen with probability .8)", ""]
-        lines += _markdown(
-            ("variant", "of", "against", "n_generators", "interval_over", *MEASURES),
-            [
-                {**row, **{name: _with_interval(row, name) for name in MEASURES}}
-                for row in differences
-                if tuple(row[name] for name in WHERE) == where
-            ],
-        )
-    chosen = [json.dumps(row) for row in choose(summary)]
-    return "\n".join([*lines, "", *chosen])
-
-
-def _markdown(names: tuple[str, ...], rows: list[Row]) -> list[str]:
-    cells = [" | ".join(_cell(row[name]) for name in names) for row in rows]
-    return ["| " + " | ".join(names) + " |", "|---" * len(names) + "|", *(f"| {cell} |" for cell in cells)]
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, list):
-        return ", ".join(value)
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-def _with_interval(row: Row, name: str) -> str:
-    low, high, seen = (row[f"{name}_{end}"] for end in ("low", "high", "detectable"))
-    if row[name] is None or low is None:
-        return _cell(row[name])
-    return f"{row[name]:+.3f} ({low:+.3f} to {high:+.3f}; {seen:.3f})"
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -21,9 +21,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dec_joint import COUNTS, METHODS, SPREADS, START, START_EPOCHS, STARTS, VARIANTS
+from dec_joint import COUNTS, METHODS, SPREADS, START, START_EPOCHS, VARIANTS
 from dec_joint_cases import CORES, EMBEDDINGS, NETWORKS, PLATEAU
-from dec_joint_summary import BY_CONSTRUCTION, CHOOSE, EPOCHS, JUDGE
+from dec_joint_summary import BY_CONSTRUCTION, CHOOSE, EPOCHS, JUDGE, STARTS
 
 import decortex_schemas as schemas
 from decortex.data import SimulationConfig

@@ -1,0 +1,108 @@
+"""What the rows of `dec_joint.py` say, as Markdown: all of it, or a line for each condition."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dec_joint_summary import MEASURES, STARTS, WHERE, Row, choose, gains, summarise
+
+from decortex.finetune import OWN_LABELS
+
+
+def tables(rows: list[Row]) -> str:
+    """Summary, gains and choice as Markdown, one pair of tables a group."""
+    summary, differences = summarise(rows), gains(rows)
+    lines: list[str] = []
+    for where in dict.fromkeys(_where(row) for row in summary):
+        lines += ["", ", ".join(f"{name} {value}" for name, value in zip(WHERE, where, strict=True)), ""]
+        lines += _markdown(
+            ("variant", "state", "method", "n_generators", *MEASURES, "moved", "statuses"),
+            [row for row in summary if _where(row) == where],
+        )
+        lines += ["", "Differences within populations (95 %; seen with probability .8)", ""]
+        lines += _markdown(
+            ("variant", "of", "against", "n_generators", "interval_over", *MEASURES),
+            [
+                {**row, **{name: _with_interval(row, name) for name in MEASURES}}
+                for row in differences
+                if _where(row) == where
+            ],
+        )
+    chosen = [json.dumps(row) for row in choose(summary)]
+    return "\n".join([*lines, "", *chosen])
+
+
+def brief(rows: list[Row]) -> str:
+    """A line for each condition and variant, and one for each condition's plain methods; groups as in `tables`.
+
+    Own labels against k-means on the control, which was named beforehand, and against the method that made the
+    partition they start from, on the start.
+    """
+    summary = summarise(rows)
+    found = {(*_where(row), row["variant"], row["against"]): row for row in gains(rows) if _is_own(row)}
+    lines = ["Own labels: differences within populations (95 %; seen with probability .8)", ""]
+    variants: list[Row] = []
+    for row in summary:
+        if row["method"] != OWN_LABELS:
+            continue
+        start = STARTS.get(row["variant"], "kmeans")
+        control, before = (
+            found.get((*_where(row), row["variant"], against))
+            for against in ("control kmeans", f"start {start}")
+        )
+        variants.append(
+            {
+                **row,
+                **{
+                    f"{name} (control k-means)": _difference(control, name) for name in ("agreement", "truth")
+                },
+                **{f"{name} (start)": _difference(before, name) for name in ("agreement", "truth")},
+            }
+        )
+    measures = [
+        f"{name}{of}" for name in ("agreement", "truth") for of in ("", " (control k-means)", " (start)")
+    ]
+    lines += _markdown((*WHERE, "variant", "n_generators", *measures, "retained", "moved"), variants)
+    lines += ["", "Plain methods: agreement of networks, ARI with the types", ""]
+    plain: dict[tuple[Any, ...], Row] = {}
+    for row in summary:
+        if row["variant"] == "none":
+            one = plain.setdefault(
+                (*_where(row), row["state"]), {name: row[name] for name in (*WHERE, "state", "retained")}
+            )
+            one[row["method"]] = f"{_cell(row['agreement'])}, {_cell(row['truth'])}"
+    methods = list(dict.fromkeys(row["method"] for row in summary if row["variant"] == "none"))
+    return "\n".join([*lines, *_markdown((*WHERE, "state", *methods, "retained"), list(plain.values()))])
+
+
+def _where(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in WHERE)
+
+
+def _is_own(row: Row) -> bool:
+    return bool(row["of"] == "own labels")
+
+
+def _difference(row: Row | None, name: str) -> str:
+    return "–" if row is None else _with_interval(row, name)
+
+
+def _markdown(names: tuple[str, ...], rows: list[Row]) -> list[str]:
+    cells = [" | ".join(_cell(row[name]) for name in names) for row in rows]
+    return ["| " + " | ".join(names) + " |", "|---" * len(names) + "|", *(f"| {cell} |" for cell in cells)]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, list):
+        return ", ".join(value)
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _with_interval(row: Row, name: str) -> str:
+    low, high, seen = (row[f"{name}_{end}"] for end in ("low", "high", "detectable"))
+    if row[name] is None or low is None:
+        return _cell(row[name])
+    return f"{row[name]:+.3f} ({low:+.3f} to {high:+.3f}; {seen:.3f})"
