@@ -21,10 +21,10 @@ One JSON object per line, appended to --out; what stands there is not computed a
   control's validation correlation and never collapse. No type is read for it. 'consensus start', 'shared start'
   (TURTLE) and 'mutual 1' are not among them: their networks agree by construction;
 - 'gain' (also of --summary): own labels of a variant, and the control clustered afresh by k-means, against the start
-  (k-means, mixture, SEC) and the control (the same) of the same generator: mean difference over generators of
-  agreement, truth and retained share, 95 % (t over generators), and the difference that such an interval would have
-  left above zero with probability .8. Of one population (recordings) the agreement's interval is over neurons, by a
-  jackknife of 50 blocks.
+  (k-means, mixture, SEC) and the control (the same) of the same generator, and the fine-tuned network clustered afresh
+  against the control by the same method: mean difference over generators of agreement, truth and retained share, 95 %
+  (t over generators), and the difference that such an interval would have left above zero with probability .8. Of one
+  population (recordings) the agreement's interval is over neurons, by a jackknife of 50 blocks.
 
 --surrogates N repeats all of it on N recordings without types, drawn from a network with surrogate readout features.
 --data FOLDER takes recordings (`decortex import cowley-v4 ... FOLDER`) in the place of the simulated cortex, their

@@ -48,6 +48,9 @@ AGAINST = tuple(
 # Variants that start from another partition than k-means'.
 STARTS = {"gmm start 1": "gmm", "sec start 1": "sec"}
 
+# How `gains` calls states.
+_STATES = {"control": "control", "fine_tuned_afresh": "afresh"}
+
 # Blocks of neurons that are left out in turn, where there is one population.
 BLOCKS = 50
 
@@ -138,7 +141,7 @@ def summarise(rows: Iterable[Row]) -> list[Row]:
 
 
 def gains(rows: Iterable[Row]) -> list[Row]:
-    """Differences within generators of own labels, and of the control afresh, from three comparators."""
+    """Differences within generators: own labels and the control afresh from `AGAINST`, afresh from the control's."""
     found: dict[tuple[Any, ...], dict[Any, dict[tuple[str, str, str], Row]]] = defaultdict(
         lambda: defaultdict(dict)
     )
@@ -150,9 +153,7 @@ def gains(rows: Iterable[Row]) -> list[Row]:
     for where, populations in sorted(found.items(), key=lambda item: json.dumps(item[0])):
         compared = sorted({state for states in populations.values() for state in states})
         for state in compared:
-            if state[2] != OWN_LABELS and state != ("none", "control", "kmeans"):
-                continue
-            for against in AGAINST:
+            for against in _comparators(*state):
                 pairs = [
                     (states[state], states[against])
                     for states in populations.values()
@@ -164,7 +165,9 @@ def gains(rows: Iterable[Row]) -> list[Row]:
                             "part": "gain",
                             **dict(zip(WHERE, where, strict=True)),
                             "variant": state[0],
-                            "of": "own labels" if state[2] == OWN_LABELS else "control kmeans",
+                            "of": "own labels"
+                            if state[2] == OWN_LABELS
+                            else f"{_STATES[state[1]]} {state[2]}",
                             "against": f"{against[1]} {against[2]}",
                             "n_generators": len(pairs),
                             "interval_over": "generators" if len(pairs) > 1 else "neurons",
@@ -172,6 +175,15 @@ def gains(rows: Iterable[Row]) -> list[Row]:
                         }
                     )
     return out
+
+
+def _comparators(variant: str, state: str, method: str) -> tuple[tuple[str, str, str], ...]:
+    """States without fine-tuning that a state is compared with."""
+    if state == "fine_tuned_afresh":
+        return (("none", "control", method),)
+    return (
+        AGAINST if method == OWN_LABELS or (variant, state, method) == ("none", "control", "kmeans") else ()
+    )
 
 
 def _difference(name: str, pairs: list[tuple[Row, Row]]) -> Row:

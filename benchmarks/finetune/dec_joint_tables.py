@@ -37,10 +37,15 @@ def brief(rows: list[Row]) -> str:
     """A line for each condition and variant, and one for each condition's plain methods; groups as in `tables`.
 
     Own labels against k-means on the control, which was named beforehand, and against the method that made the
-    partition they start from, on the start.
+    partition they start from, on the start; the fine-tuned network clustered afresh against the control, by the same
+    method.
     """
-    summary = summarise(rows)
-    found = {(*_where(row), row["variant"], row["against"]): row for row in gains(rows) if _is_own(row)}
+    summary, differences = summarise(rows), gains(rows)
+    found = {
+        (*_where(row), row["variant"], row["against"]): row
+        for row in differences
+        if row["of"] == "own labels"
+    }
     lines = ["Own labels: differences within populations (95 %; seen with probability .8)", ""]
     variants: list[Row] = []
     for row in summary:
@@ -73,15 +78,19 @@ def brief(rows: list[Row]) -> str:
             )
             one[row["method"]] = f"{_cell(row['agreement'])}, {_cell(row['truth'])}"
     methods = list(dict.fromkeys(row["method"] for row in summary if row["variant"] == "none"))
-    return "\n".join([*lines, *_markdown((*WHERE, "state", *methods, "retained"), list(plain.values()))])
+    lines += _markdown((*WHERE, "state", *methods, "retained"), list(plain.values()))
+    lines += ["", "Clustered afresh, against the control by the same method", ""]
+    afresh = [
+        {**row, **{name: _with_interval(row, name) for name in ("agreement", "truth")}}
+        for row in differences
+        if row["of"].startswith("afresh")
+    ]
+    lines += _markdown((*WHERE, "variant", "against", "n_generators", "agreement", "truth"), afresh)
+    return "\n".join(lines)
 
 
 def _where(row: Row) -> tuple[Any, ...]:
     return tuple(row[name] for name in WHERE)
-
-
-def _is_own(row: Row) -> bool:
-    return bool(row["of"] == "own labels")
 
 
 def _difference(row: Row | None, name: str) -> str:

@@ -153,6 +153,24 @@ def test_gains_are_differences_within_generators(study):
     assert f"{rise / 3:+.3f} ({rise / 3 - half_width:+.3f} to {rise / 3 + half_width:+.3f}; " in text
 
 
+def test_what_is_clustered_afresh_is_compared_with_the_control_by_the_same_method(study):
+    rows = []
+    for generator, rise in ((100, 0.0), (101, 0.1), (102, 0.2)):
+        for row in rows_of("december 1", 0.5, generator=generator):
+            rows.append(row)
+            if row["state"] == "control":
+                afresh = {"variant": "december 1", "state": "fine_tuned_afresh", "truth": 0.5 + rise}
+                rows.append({**row, **afresh, "moved": 0.1})
+    found = [row for row in study.gains(rows) if row["of"].startswith("afresh")]
+    (gain,) = found
+    assert (gain["of"], gain["against"], gain["variant"]) == ("afresh kmeans", "control kmeans", "december 1")
+    assert (gain["agreement"], gain["truth"]) == (0, pytest.approx(0.1))
+    half_width = 4.30265 * 0.1 / 3**0.5  # t of two degrees of freedom, standard error of (0, .1, .2)
+    assert gain["truth_high"] == pytest.approx(0.1 + half_width, abs=1e-4)
+    last = study.brief(rows).splitlines()[-1]
+    assert f"| december 1 | control kmeans | 3 | +0.000 (+0.000 to +0.000; 0.000) | {0.1:+.3f} (" in last
+
+
 def test_of_one_population_the_interval_is_over_neurons(study):
     """It covers what the same networks show of very many neurons; a difference of nothing is not seen."""
 
