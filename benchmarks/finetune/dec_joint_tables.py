@@ -86,7 +86,36 @@ def brief(rows: list[Row]) -> str:
         if row["of"].startswith("afresh")
     ]
     lines += _markdown((*WHERE, "variant", "against", "n_generators", "agreement", "truth"), afresh)
-    return "\n".join(lines)
+    lines += [
+        "",
+        "The same over all conditions and variants: mean (least, most); intervals above 0, below 0",
+        "",
+    ]
+    return "\n".join(
+        [*lines, *_over_conditions([row for row in differences if row["of"].startswith("afresh")])]
+    )
+
+
+def _over_conditions(afresh: list[Row]) -> list[str]:
+    """Differences of every core and method over its conditions and variants, which may share populations."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in afresh:
+        groups.setdefault((row["core"], row["against"]), []).append(row)
+    lines = []
+    for (core, against), found in groups.items():
+        line: Row = {"core": core, "against": against, "n": len(found)}
+        for name in ("agreement", "truth"):
+            known = [row for row in found if row[name] is not None]
+            values = [row[name] for row in known]
+            if known:
+                line[name] = f"{sum(values) / len(values):+.3f} ({min(values):+.3f}, {max(values):+.3f})"
+            line[f"{name}: above, below"] = ", ".join(
+                str(sum(row[end] is not None and sign * row[end] > 0 for row in known))
+                for end, sign in ((f"{name}_low", 1), (f"{name}_high", -1))
+            )
+        lines.append({"agreement": None, "truth": None, **line})
+    columns = ("core", "against", "n", "agreement", "agreement: above, below", "truth", "truth: above, below")
+    return _markdown(columns, lines)
 
 
 def _where(row: Row) -> tuple[Any, ...]:

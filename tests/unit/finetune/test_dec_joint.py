@@ -167,8 +167,14 @@ def test_what_is_clustered_afresh_is_compared_with_the_control_by_the_same_metho
     assert (gain["agreement"], gain["truth"]) == (0, pytest.approx(0.1))
     half_width = 4.30265 * 0.1 / 3**0.5  # t of two degrees of freedom, standard error of (0, .1, .2)
     assert gain["truth_high"] == pytest.approx(0.1 + half_width, abs=1e-4)
-    last = study.brief(rows).splitlines()[-1]
-    assert f"| december 1 | control kmeans | 3 | +0.000 (+0.000 to +0.000; 0.000) | {0.1:+.3f} (" in last
+    text = study.brief(rows)
+    assert f"| december 1 | control kmeans | 3 | +0.000 (+0.000 to +0.000; 0.000) | {0.1:+.3f} (" in text
+    same = [
+        {**row, "m": 3, "truth": 0.5 + (row["truth"] > 0.5)} for row in rows
+    ]  # +0, +1, +1: on average +.667
+    last = study.brief([*rows, *same]).splitlines()[-1]
+    over = "| plain | control kmeans | 2 | +0.000 (+0.000, +0.000) | 0, 0 | +0.383 (+0.100, +0.667) | 0, 0 |"
+    assert last == over
 
 
 def test_of_one_population_the_interval_is_over_neurons(study):
