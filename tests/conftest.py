@@ -30,7 +30,8 @@ settings.load_profile("any speed")
 gc.disable()
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATABASE_FIXTURES = {"server"}
-# Part of the run in which the files of a room begin: all of it, where none is given.
+# Part of the run in which the files of a room begin: all of it, where none is given. Those of tables wait until the
+# first of them has computed the lab that all of them read.
 SHARE = {"e2e": (0.0, 0.75), "db": (0.15, 0.9)}
 # The lab of the tables; what waits for a package registry, and what waits for workers to be idle.
 FIRST = ("db/test_docs.py", "unit/ops/test_constraints.py", "e2e/test_first_day.py")
@@ -45,26 +46,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("needs_db")
-    files = dict.fromkeys(item.path.relative_to(REPOSITORY / "tests") for item in items)
-    turns = {file: turn for room in _rooms(files).values() for file, turn in room.items()}
-    items.sort(key=lambda item: turns[item.path.relative_to(REPOSITORY / "tests")])
+    files = {item: item.path.relative_to(REPOSITORY / "tests") for item in items}
+    turns = _turns(dict.fromkeys(files.values()))
+    items.sort(key=lambda item: turns[files[item]])
 
 
-def _rooms(files: Iterable[Path]) -> dict[str, dict[Path, float]]:
-    """When each file of each room comes, from 0 to 1: those of a room at even distances."""
+def _turns(files: Iterable[Path]) -> dict[Path, float]:
+    """When each file comes, from 0 to 1: those of a room at even distances, the `FIRST` before all others."""
     rooms: dict[str, list[Path]] = {}
     for file in files:
         rooms.setdefault(file.parts[0], []).append(file)
     turns = {}
     for room, found in rooms.items():
         begin, end = SHARE.get(room, (0.0, 1.0))
-        turns[room] = {
-            file: FIRST.index(file.as_posix()) - len(FIRST)
-            if file.as_posix() in FIRST
-            else begin + (end - begin) * number / len(found)
-            for number, file in enumerate(found)
-        }
-    return turns
+        turns.update({file: begin + (end - begin) * number / len(found) for number, file in enumerate(found)})
+    return turns | {Path(file): number - len(FIRST) for number, file in enumerate(FIRST)}
 
 
 def pytest_collection_finish() -> None:

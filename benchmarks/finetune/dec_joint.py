@@ -237,9 +237,10 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="file of JSON lines; an interrupted run goes on"
     )
-    parser.add_argument("--summary", action="store_true", help="compute nothing; say what the file holds")
-    parser.add_argument("--table", action="store_true", help="the same as Markdown, to be read")
-    parser.add_argument("--brief", action="store_true", help="a line for each condition and variant")
+    reading = parser.add_mutually_exclusive_group()
+    reading.add_argument("--summary", action="store_true", help="compute nothing; say what the file holds")
+    reading.add_argument("--table", action="store_true", help="the same as Markdown, to be read")
+    reading.add_argument("--brief", action="store_true", help="a line for each condition and variant")
     parser.add_argument("--data", type=Path, help="folder of recordings in the place of the simulated cortex")
     parser.add_argument("--cores", nargs="+", choices=(*CORES, *RECORDED))
     parser.add_argument("--spreads", nargs="+", type=float, default=list(SPREADS))

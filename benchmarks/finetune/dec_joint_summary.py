@@ -48,9 +48,6 @@ AGAINST = tuple(
 # Variants that start from another partition than k-means'.
 STARTS = {"gmm start 1": "gmm", "sec start 1": "sec"}
 
-# How `gains` calls states.
-_STATES = {"control": "control", "fine_tuned_afresh": "afresh"}
-
 # Blocks of neurons that are left out in turn, where there is one population.
 BLOCKS = 50
 
@@ -165,9 +162,7 @@ def gains(rows: Iterable[Row]) -> list[Row]:
                             "part": "gain",
                             **dict(zip(WHERE, where, strict=True)),
                             "variant": state[0],
-                            "of": "own labels"
-                            if state[2] == OWN_LABELS
-                            else f"{_STATES[state[1]]} {state[2]}",
+                            "of": _name(state[1], state[2]),
                             "against": f"{against[1]} {against[2]}",
                             "n_generators": len(pairs),
                             "interval_over": "generators" if len(pairs) > 1 else "neurons",
@@ -181,9 +176,13 @@ def _comparators(variant: str, state: str, method: str) -> tuple[tuple[str, str,
     """States without fine-tuning that a state is compared with."""
     if state == "fine_tuned_afresh":
         return (("none", "control", method),)
-    return (
-        AGAINST if method == OWN_LABELS or (variant, state, method) == ("none", "control", "kmeans") else ()
-    )
+    compared = method == OWN_LABELS or (variant, state, method) == ("none", "control", "kmeans")
+    return AGAINST if compared else ()
+
+
+def _name(state: str, method: str) -> str:
+    """What `gains` calls a state: own labels, control kmeans, afresh sec."""
+    return "own labels" if method == OWN_LABELS else f"{state.removeprefix('fine_tuned_')} {method}"
 
 
 def _difference(name: str, pairs: list[tuple[Row, Row]]) -> Row:

@@ -9,16 +9,20 @@ from dec_joint_summary import MEASURES, STARTS, WHERE, Row, choose, gains, summa
 
 from decortex.finetune import OWN_LABELS
 
+# Measures of `brief`, and what its last table takes together.
+SHOWN = ("agreement", "truth")
+CONDITION = ("spread", "m", "k")
+
 
 def tables(rows: list[Row]) -> str:
     """Summary, gains and choice as Markdown, one pair of tables a group."""
     summary, differences = summarise(rows), gains(rows)
     lines: list[str] = []
-    for where in dict.fromkeys(_where(row) for row in summary):
+    for where in dict.fromkeys(_group(row) for row in summary):
         lines += ["", ", ".join(f"{name} {value}" for name, value in zip(WHERE, where, strict=True)), ""]
         lines += _markdown(
             ("variant", "state", "method", "n_generators", *MEASURES, "moved", "statuses"),
-            [row for row in summary if _where(row) == where],
+            [row for row in summary if _group(row) == where],
         )
         lines += ["", "Differences within populations (95 %; seen with probability .8)", ""]
         lines += _markdown(
@@ -26,7 +30,7 @@ def tables(rows: list[Row]) -> str:
             [
                 {**row, **{name: _with_interval(row, name) for name in MEASURES}}
                 for row in differences
-                if _where(row) == where
+                if _group(row) == where
             ],
         )
     chosen = [json.dumps(row) for row in choose(summary)]
@@ -42,88 +46,72 @@ def brief(rows: list[Row]) -> str:
     """
     summary, differences = summarise(rows), gains(rows)
     found = {
-        (*_where(row), row["variant"], row["against"]): row
+        (*_group(row), row["variant"], row["against"]): row
         for row in differences
         if row["of"] == "own labels"
     }
     lines = ["Own labels: differences within populations (95 %; seen with probability .8)", ""]
     variants: list[Row] = []
     for row in summary:
-        if row["method"] != OWN_LABELS:
-            continue
-        start = STARTS.get(row["variant"], "kmeans")
-        control, before = (
-            found.get((*_where(row), row["variant"], against))
-            for against in ("control kmeans", f"start {start}")
-        )
-        variants.append(
-            {
-                **row,
-                **{
-                    f"{name} (control k-means)": _difference(control, name) for name in ("agreement", "truth")
-                },
-                **{f"{name} (start)": _difference(before, name) for name in ("agreement", "truth")},
+        if row["method"] == OWN_LABELS:
+            start = f"start {STARTS.get(row['variant'], 'kmeans')}"
+            against = {"control k-means": "control kmeans", "start": start}
+            gained = {
+                f"{name} ({column})": _with_interval(found.get((*_group(row), row["variant"], which)), name)
+                for name in SHOWN
+                for column, which in against.items()
             }
-        )
-    measures = [
-        f"{name}{of}" for name in ("agreement", "truth") for of in ("", " (control k-means)", " (start)")
-    ]
+            variants.append({**row, **gained})
+    measures = [f"{name}{of}" for name in SHOWN for of in ("", " (control k-means)", " (start)")]
     lines += _markdown((*WHERE, "variant", "n_generators", *measures, "retained", "moved"), variants)
     lines += ["", "Plain methods: agreement of networks, ARI with the types", ""]
     plain: dict[tuple[Any, ...], Row] = {}
     for row in summary:
         if row["variant"] == "none":
             one = plain.setdefault(
-                (*_where(row), row["state"]), {name: row[name] for name in (*WHERE, "state", "retained")}
+                (*_group(row), row["state"]), {name: row[name] for name in (*WHERE, "state", "retained")}
             )
             one[row["method"]] = f"{_cell(row['agreement'])}, {_cell(row['truth'])}"
     methods = list(dict.fromkeys(row["method"] for row in summary if row["variant"] == "none"))
     lines += _markdown((*WHERE, "state", *methods, "retained"), list(plain.values()))
     lines += ["", "Clustered afresh, against the control by the same method", ""]
-    afresh = [
-        {**row, **{name: _with_interval(row, name) for name in ("agreement", "truth")}}
-        for row in differences
-        if row["of"].startswith("afresh")
-    ]
-    lines += _markdown((*WHERE, "variant", "against", "n_generators", "agreement", "truth"), afresh)
+    afresh = [row for row in differences if row["of"].startswith("afresh")]
+    shown = [{**row, **{name: _with_interval(row, name) for name in SHOWN}} for row in afresh]
+    lines += _markdown((*WHERE, "variant", "against", "n_generators", *SHOWN), shown)
     lines += [
         "",
-        "The same over all conditions and variants: mean (least, most); intervals above 0, below 0",
+        "The same over spreads, m, K and variants: mean (least, most); intervals above 0, below 0",
         "",
     ]
-    return "\n".join(
-        [*lines, *_over_conditions([row for row in differences if row["of"].startswith("afresh")])]
-    )
+    return "\n".join([*lines, *_over_conditions(afresh)])
 
 
 def _over_conditions(afresh: list[Row]) -> list[str]:
-    """Differences of every core and method over its conditions and variants, which may share populations."""
-    groups: dict[tuple[str, str], list[Row]] = {}
+    """Differences of every kind of population and method over its conditions, which may share generators."""
+    kind = tuple(name for name in WHERE if name not in CONDITION)
+    groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in afresh:
-        groups.setdefault((row["core"], row["against"]), []).append(row)
+        groups.setdefault((*(row[name] for name in kind), row["against"]), []).append(row)
     lines = []
-    for (core, against), found in groups.items():
-        line: Row = {"core": core, "against": against, "n": len(found)}
-        for name in ("agreement", "truth"):
-            known = [row for row in found if row[name] is not None]
-            values = [row[name] for row in known]
-            if known:
-                line[name] = f"{sum(values) / len(values):+.3f} ({min(values):+.3f}, {max(values):+.3f})"
-            line[f"{name}: above, below"] = ", ".join(
-                str(sum(row[end] is not None and sign * row[end] > 0 for row in known))
-                for end, sign in ((f"{name}_low", 1), (f"{name}_high", -1))
+    for key, found in groups.items():
+        line: Row = {**dict(zip((*kind, "against"), key, strict=True)), "n": len(found)}
+        for name in SHOWN:
+            values = [row[name] for row in found if row[name] is not None]
+            line[name] = (
+                f"{sum(values) / len(values):+.3f} ({min(values):+.3f}, {max(values):+.3f})"
+                if values
+                else None
             )
-        lines.append({"agreement": None, "truth": None, **line})
-    columns = ("core", "against", "n", "agreement", "agreement: above, below", "truth", "truth: above, below")
-    return _markdown(columns, lines)
+            above = sum((row[f"{name}_low"] or 0) > 0 for row in found)
+            below = sum((row[f"{name}_high"] or 0) < 0 for row in found)
+            line[f"{name}: above, below"] = f"{above}, {below}"
+        lines.append(line)
+    columns = [column for name in SHOWN for column in (name, f"{name}: above, below")]
+    return _markdown((*kind, "against", "n", *columns), lines)
 
 
-def _where(row: Row) -> tuple[Any, ...]:
+def _group(row: Row) -> tuple[Any, ...]:
     return tuple(row[name] for name in WHERE)
-
-
-def _difference(row: Row | None, name: str) -> str:
-    return "–" if row is None else _with_interval(row, name)
 
 
 def _markdown(names: tuple[str, ...], rows: list[Row]) -> list[str]:
@@ -139,7 +127,9 @@ def _cell(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _with_interval(row: Row, name: str) -> str:
+def _with_interval(row: Row | None, name: str) -> str:
+    if row is None:
+        return _cell(None)
     low, high, seen = (row[f"{name}_{end}"] for end in ("low", "high", "detectable"))
     if row[name] is None or low is None:
         return _cell(row[name])

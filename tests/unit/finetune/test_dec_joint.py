@@ -169,12 +169,16 @@ def test_what_is_clustered_afresh_is_compared_with_the_control_by_the_same_metho
     assert gain["truth_high"] == pytest.approx(0.1 + half_width, abs=1e-4)
     text = study.brief(rows)
     assert f"| december 1 | control kmeans | 3 | +0.000 (+0.000 to +0.000; 0.000) | {0.1:+.3f} (" in text
-    same = [
-        {**row, "m": 3, "truth": 0.5 + (row["truth"] > 0.5)} for row in rows
-    ]  # +0, +1, +1: on average +.667
-    last = study.brief([*rows, *same]).splitlines()[-1]
-    over = "| plain | control kmeans | 2 | +0.000 (+0.000, +0.000) | 0, 0 | +0.383 (+0.100, +0.667) | 0, 0 |"
-    assert last == over
+    # At another m the same with +0, +1, +1: .667 in the mean. Populations without types stand apart.
+    same = [{**row, "m": 3, "truth": 0.5 + (row["truth"] > 0.5)} for row in rows]
+    without_types = [{**row, "surrogate": 0, "truth": None} for row in rows]
+    *_, over, null = study.brief([*rows, *same, *without_types]).splitlines()
+    nothing = "| +0.000 (+0.000, +0.000) | 0, 0 |"
+    assert (
+        over
+        == f"| 30 | 3 | plain | False | judge | control kmeans | 2 {nothing} +0.383 (+0.100, +0.667) | 0, 0 |"
+    )
+    assert null == f"| 30 | 3 | plain | True | judge | control kmeans | 1 {nothing} – | 0, 0 |"
 
 
 def test_of_one_population_the_interval_is_over_neurons(study):
