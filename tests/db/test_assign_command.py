@@ -47,7 +47,8 @@ def run(arguments: list[str], monkeypatch: Any) -> int:
 def test_the_query_is_the_function_on_mapped_features(lab: str) -> None:
     row = partition(lab)
     raw = raw_of(row)
-    found = queries.assign_new(row["key"], queries.NewNeurons(raw[:5] * 3.0), alpha=0.3)
+    # A power of two leaves the mapped neurons equal to the last bit to those of the study that they tie with.
+    found = queries.assign_new(row["key"], queries.NewNeurons(raw[:5] * 4.0), alpha=0.3)
     points, labels = queries.network_points(row["key"]), queries.labels(row["key"])
     from decortex.evaluation.assignment import AssignmentConfig
 

@@ -17,9 +17,10 @@ from decortex.evaluation.splits.preparation import prepare
 
 
 def wide(n, d, k, distance, seed=0):
-    """Equal Gaussian types in d dimensions, the centres at equal distances."""
+    """Equal Gaussian types in d dimensions, no two pairs of centres equally far: no rounding chooses a partition."""
     rng = np.random.default_rng(seed)
     centres = np.linalg.qr(rng.standard_normal((d, k)))[0].T * distance / np.sqrt(2)
+    centres *= 1 + 0.3 * np.arange(k)[:, None]
     return centres[np.arange(n) % k] + rng.standard_normal((n, d))
 
 
