@@ -34,6 +34,7 @@ setup: $(READY)
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,dash]'
+	$(BIN)/python -m compileall -q pipeline schemas populate_scripts
 	@touch $(READY)
 
 demo: setup

@@ -37,6 +37,15 @@ SHARE = {"e2e": (0.0, 0.75), "db": (0.15, 0.9)}
 FIRST = ("db/test_docs.py", "unit/ops/test_constraints.py", "e2e/test_first_day.py")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let each process of a run begin to load tests elsewhere: what one has compiled the others read."""
+    process = getattr(config, "workerinput", None)
+    if process and config.args_source is config.ArgsSource.TESTPATHS:
+        files = sorted(str(file) for file in (REPOSITORY / "tests").rglob("test_*.py"))
+        begin = len(files) * int(process["workerid"].removeprefix("gw")) // process["workercount"]
+        config.args = files[begin:] + files[:begin]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs the server from the fixtures it asks for, so that no mark can be forgotten; mix the rooms.
 
@@ -47,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if DATABASE_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("needs_db")
     files = {item: item.path.relative_to(REPOSITORY / "tests") for item in items}
-    turns = _turns(dict.fromkeys(files.values()))
+    turns = _turns(sorted(set(files.values())))
     items.sort(key=lambda item: turns[files[item]])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,15 @@ READERS = {
     "report": report,
     "figure": lambda study: draw_figure("agreement", study, {"k": "3", "finetune": "none"}),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unrendered() -> Iterator[None]:
+    """Figures of the report are drawn, from rows that are read, and not written: no test here looks at one."""
+    with pytest.MonkeyPatch.context() as patch:
+        module = importlib.import_module("decortex_ops.reports.report")
+        patch.setattr(module, "figure_bytes", lambda *_one, **_more: b"")
+        yield
 
 
 @pytest.fixture(scope="module")
