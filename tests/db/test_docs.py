@@ -32,9 +32,9 @@ def test_the_python_of_the_readme_runs(lab: str) -> None:
     assert len(found) == 2
     rng = np.random.default_rng(0)
     names = {
-        "features": rng.normal(size=(100, 4)),
-        "scores": rng.uniform(size=100),
-        "sessions": np.repeat(["a", "b"], 50),
+        "features": rng.normal(size=(40, 4)),
+        "scores": rng.uniform(size=40),
+        "sessions": np.repeat(["a", "b"], 20),
     }
     for block in found:
         exec(compile(block, "README.md", "exec"), names)
