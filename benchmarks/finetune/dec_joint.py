@@ -11,7 +11,8 @@ optimiser, rates and batches going on. Each state is clustered by every method a
 readouts, of the equivariant core their Fourier magnitudes over orientation, inside which agreement does not follow
 orientation.
 
-One JSON object per line, appended to --out; what stands there is not computed again. `part` is
+One JSON object per line, appended to --out; what stands there is not computed again. Rows of docs/results/rows are
+packed (.jsonl.gz): they are read as they are, and unpacked before others are added. `part` is
 
 - 'state': core, spread, generator, surrogate, epochs, network, m, k, variant, state, method, labels, truth (adjusted
   Rand index), validation and test (mean correlation to average), moved (share of labels that left their start), status;
@@ -36,6 +37,7 @@ networks trained as the recipe says, the best epoch kept:
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -266,6 +268,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of the whole training")
     parser.add_argument("--surrogates", type=int, default=0, help="populations without types a generator")
     asked = parser.parse_args()
+    if asked.out.suffix == ".gz" and not (asked.brief or asked.table or asked.summary):
+        parser.error(f"{asked.out} is to be read (--brief, --table, --summary): unpack it to add rows to it")
     torch.set_num_threads(1)
     rows = read(asked.out)
     if asked.table or asked.brief:
@@ -309,8 +313,12 @@ def cases(asked: argparse.Namespace) -> Iterator[Case]:
 
 
 def read(path: Path) -> list[Row]:
-    """Rows of a file that may not be there yet."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """Rows of a file that may not be there yet, packed by gzip or not."""
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+    return [json.loads(line) for line in text.splitlines()]
 
 
 if __name__ == "__main__":
