@@ -56,8 +56,8 @@ def server_options(*, data: Path, socket: Path, pid_file: Path, temporary: Path,
         "--performance-schema=OFF",
         "--innodb-buffer-pool-size=256M",
         "--table-open-cache=1000",
-        # By default a sixteenth of the cache for each connection: fewer than the pipeline's tables, which each of its
-        # questions would open again.
+        # By default a connection has a sixteenth of the cache, fewer than the pipeline's tables: one that reads them in
+        # turn would have each opened anew.
         "--table-open-cache-instances=1",
         f"--max-connections={MAX_CONNECTIONS}",
         # By default the server starts threads to count the rows of a table, which for small ones takes longer than

@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[3]
 RESULTS = ROOT / "docs" / "results"
 KEPT = sorted((RESULTS / "rows").glob("*.jsonl.gz"))
 NUMBER = re.compile(r"(?<![\d.])[01]?\.\d{3}(?!\d)")
+INTERVAL = re.compile(r"[+−]?\.\d{3} \(−?\.\d{3} to −?\.\d{3}\) \[\.\d{3}\]")
+PRINTED = re.compile(r"([+-]0\.\d{3}) \(([+-]0\.\d{3}) to ([+-]0\.\d{3}); 0(\.\d{3})\)")
 
 
 @pytest.fixture
@@ -36,6 +38,21 @@ def test_every_number_of_the_section_is_printed_from_the_rows(study: ModuleType,
     said = NUMBER.findall(section_of(path))
     assert len(said) > 20
     assert [number for number in said if float(number) not in printed] == []
+
+
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.name)
+def test_differences_stand_with_their_signs_and_intervals(study: ModuleType, path: Path) -> None:
+    printed = {as_in_pages(*found) for found in PRINTED.findall(study.brief(study.read(path)))}
+    said = INTERVAL.findall(section_of(path))
+    assert len(said) >= 12
+    assert [interval for interval in said if interval not in printed] == []
+
+
+def as_in_pages(value: str, low: str, high: str, seen: str) -> str:
+    """A difference, its interval and what would have been seen, as pages write them."""
+    value, low, high = (text.replace("-0.", "−.").replace("+0.", "+.") for text in (value, low, high))
+    ends = [end.lstrip("+") for end in (low, high)]
+    return f"{'.000' if value[1:] == '.000' else value} ({ends[0]} to {ends[1]}) [{seen}]"
 
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.name)
