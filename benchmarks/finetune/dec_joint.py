@@ -27,7 +27,8 @@ packed (.jsonl.gz): they are read as they are, and unpacked before others are ad
   (t over generators), and the difference that such an interval would have left above zero with probability .8. Of one
   population (recordings) the agreement's interval is over neurons, by a jackknife of 50 blocks.
 
---surrogates N repeats all of it on N recordings without types, drawn from a network with surrogate readout features.
+--surrogates N repeats all of it on N recordings without types, drawn from a network with surrogate readout features
+(--only-surrogates: on these alone).
 --data FOLDER takes recordings (`decortex import cowley-v4 ... FOLDER`) in the place of the simulated cortex, their
 networks trained as the recipe says, the best epoch kept:
 
@@ -266,10 +267,15 @@ def main() -> None:
         help="neurons are shared out among them; one has a third of the trials of three",
     )
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of the whole training")
-    parser.add_argument("--surrogates", type=int, default=0, help="populations without types a generator")
+    parser.add_argument("--surrogates", type=int, default=0, help="populations without types per generator")
+    parser.add_argument(
+        "--only-surrogates", action="store_true", help="leave out the populations that they are drawn from"
+    )
     asked = parser.parse_args()
     if asked.out.suffix == ".gz" and not (asked.brief or asked.table or asked.summary):
         parser.error(f"{asked.out} is to be read (--brief, --table, --summary): unpack it to add rows to it")
+    if asked.only_surrogates and asked.surrogates < 1:
+        parser.error("--only-surrogates leaves nothing to compute: give --surrogates 1 or more")
     torch.set_num_threads(1)
     rows = read(asked.out)
     if asked.table or asked.brief:
@@ -293,7 +299,7 @@ def main() -> None:
 
 def cases(asked: argparse.Namespace) -> Iterator[Case]:
     """Make every population that is asked for, one after the other."""
-    surrogates = [None, *range(asked.surrogates)]
+    surrogates = [*([] if asked.only_surrogates else [None]), *range(asked.surrogates)]
     if asked.data is not None:
         for core, surrogate in product(asked.cores or ["v4"], surrogates):
             yield recorded(asked.data, core, surrogate=surrogate, epochs=asked.epochs)
