@@ -24,7 +24,7 @@ help:
 	@echo "make scanpy     AnnData files: written, read back, and opened by scanpy, which it installs"
 	@echo "make calibrate  error rates of the tests on simulated null data (SETS=100 for a quick look)"
 	@echo "make slurm      a job array on a one-node Slurm of the test's own (as root; slurm-wlm and munge installed)"
-	@echo "make fuzz       damaged configurations and checkpoints against their loaders (MINUTES=10)"
+	@echo "make fuzz       damaged configurations and files against their loaders (MINUTES=10)"
 	@echo "make load       what the pipeline costs beside the science (KEYS=20000)"
 	@echo "make dashboard-load  twenty viewers on a large database, beside a worker"
 	@echo "make diagram    docs/table-diagram.md    make docs   the documentation site, in site/"

@@ -1,4 +1,4 @@
-"""Throws damaged configurations and checkpoints at the loaders: each must give a result or one of our errors.
+"""Throws damaged configurations and files at the loaders: each must give a result or one of our errors.
 
 `make fuzz` (MINUTES=10) runs it for long; tests/unit/test_fuzzing.py a few rounds of it. A failure prints the seed of
 its round, with which the round can be repeated:
@@ -23,7 +23,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from fuzzing_files import damaged, file_targets
 from small_lab import plan_for
+from support.literal_movies import (
+    OpenRetinaCore,
+    basic,
+    factorized,
+    openretina_mask,
+    prefixed,
+    with_gaussian_readout,
+)
 
 from decortex.clustering import method_config, methods
 from decortex.config import Config, config_hash
@@ -33,7 +42,7 @@ from decortex.errors import DecortexError
 from decortex.evaluation.association import CovariateConfig
 from decortex.finetune import FinetuneConfig
 from decortex.models import RECIPES, NetworkConfig
-from decortex.models.checkpoints import read_checkpoint
+from decortex.models.checkpoints import RebuildConfig, read_checkpoint, rebuild_network
 from decortex.models.training import TrainingConfig
 from decortex_ops.cli.read.results import parse_key
 from decortex_schemas.register import PlanFile
@@ -131,7 +140,7 @@ def checkpoint_target(folder: Path) -> Callable[[random.Random], None]:
     def run(chance: random.Random) -> None:
         kind = chance.random()
         if kind < 0.5:
-            path.write_bytes(_damaged(chance.choice(starts), chance))
+            path.write_bytes(damaged(chance.choice(starts), chance))
         else:
             try:
                 path.write_bytes(_saved(_mutated_content(chance)))
@@ -141,6 +150,52 @@ def checkpoint_target(folder: Path) -> Callable[[random.Random], None]:
         read_checkpoint(path, embedding_key=key)
 
     return run
+
+
+def rebuild_target() -> Callable[[random.Random], None]:
+    """Builds published networks from options or tensors that are not theirs; what is built has an embedding."""
+    cases = [*_published_networks(), *_networks_of_movies()]
+
+    def run(chance: random.Random) -> None:
+        state, options = chance.choice(cases)
+        if chance.random() < 0.6:
+            options = mutated(options, chance)
+        else:
+            state = _mutate_tensors(state, chance)
+        if not isinstance(state, dict):
+            return  # nobody asks for a network of it
+        network = rebuild_network(state, RebuildConfig.from_params(options), neuron_order_sha256="0" * 64)
+        assert network.embedding().ndim == 2
+
+    return run
+
+
+def _published_networks() -> list[tuple[dict[str, torch.Tensor], dict[str, Any]]]:
+    """State dicts of networks of images, and what their tensors do not tell."""
+    file = Path(__file__).parent / "unit" / "models" / "frozen" / "published_networks.pt"
+    found = []
+    for name, case in torch.load(file, weights_only=True).items():
+        if name.startswith(("openretina", "sensorium_2022")):
+            continue  # readouts without a core of images, and networks of this project
+        n_channels, *sides = case["images"].shape[1:]
+        shape = [n_channels + (0 if case["pupil"] is None else 2), *sides]
+        untold = {key: case[key] for key in ("core", "masks", "pool_kernel", "final_tanh")}
+        found.append((case["state"], {"image_shape": shape, **untold}))
+    return found
+
+
+def _networks_of_movies() -> list[tuple[dict[str, torch.Tensor], dict[str, Any]]]:
+    """State dicts of networks of movies, and what their tensors do not tell."""
+    generator = torch.Generator().manual_seed(0)
+    core = OpenRetinaCore("separable", 0, generator)
+    retina = {**core.tensors, **openretina_mask(torch.zeros(1, 3, 4, 6, 4), generator, 4)[0]}
+    factorised = with_gaussian_readout(prefixed(factorized(generator, bias=True, padded=False)[0]), 6, 3)
+    full = with_gaussian_readout(prefixed(basic(generator)[0]), 6, 3)
+    return [
+        (retina, {"video": {"frame_rate": 30.0, "nonlinearity": "softplus"}, "image_shape": [2, 12, 10]}),
+        (factorised, {"video": {"frame_rate": 30.0, "time_dilation": [2, 1]}, "image_shape": [2, 14, 16]}),
+        (full, {"video": {"frame_rate": 30.0}, "image_shape": [2, 14, 16]}),
+    ]
 
 
 def _contents() -> list[Any]:
@@ -202,18 +257,6 @@ def _mutate_tensors(value: Any, chance: random.Random) -> Any:
     )
 
 
-def _damaged(data: bytes, chance: random.Random) -> bytes:
-    kind = chance.random()
-    if kind < 0.2:
-        return data[: chance.randrange(len(data))]
-    if kind < 0.3:
-        return chance.randbytes(chance.randrange(200))
-    changed = bytearray(data)
-    for _ in range(chance.choice([1, 1, 4, 40])):
-        changed[chance.randrange(len(changed))] = chance.randrange(256)
-    return bytes(changed)
-
-
 def _saved(content: Any) -> bytes:
     buffer = io.BytesIO()
     torch.save(content, buffer)
@@ -235,6 +278,8 @@ def targets(folder: Path) -> dict[str, Callable[[random.Random], None]]:
         "method": method_target,
         "key": key_target,
         "checkpoint": checkpoint_target(folder),
+        "rebuild": rebuild_target(),
+        **file_targets(folder, mutated),
     }
 
 

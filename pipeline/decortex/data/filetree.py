@@ -21,7 +21,7 @@ from decortex.data.checks import check_responses
 from decortex.data.filetree_files import content_sha256, read_links, session_folders, trial_files
 from decortex.data.filetree_meta import read_neurons, read_tiers, read_truth
 from decortex.data.image_ids import read_image_ids
-from decortex.data.npy import NUMBERS, read_array, read_header
+from decortex.data.npy import NUMBERS, read_array, read_header, single_precision
 from decortex.data.recordings import TIERS, Recordings, Session
 from decortex.data.video import open_video_session, read_frame_rate
 from decortex.errors import DatasetError
@@ -68,7 +68,7 @@ class FileTreeTrials:
                     f"{path} now has shape {values.shape}, {self.shape} when the folder was opened."
                     " Do not change a folder in use; open it again."
                 )
-            out[place] = values.reshape(self.shape)
+            out[place] = single_precision(values).reshape(self.shape)
         return out
 
 

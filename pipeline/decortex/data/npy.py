@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -26,6 +27,8 @@ _LONGEST_HEAD = 1 << 16
 _LONGEST_SIDE = 2**40
 _MOST_AXES = 32  # numpy's own bound, before 2.0
 _MOST_BYTES = 2**62
+_LAST_CHARACTER = 0x10FFFF  # of Unicode, whose surrogates are halves of characters
+_SURROGATES = (0xD800, 0xDFFF)
 # What numpy raises of a header: it hands the text to Python's own parser.
 _NO_HEADER = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError)
 # A file may have holes, or a .npz compressed arrays: what is read beyond the bytes on the disk.
@@ -69,7 +72,7 @@ def read_array(path: Path) -> NDArray[np.generic]:
     Raises
     ------
     DatasetError
-        As `read_header`.
+        As `read_header`, and of text with characters that do not exist.
     """
     try:
         with path.open("rb") as file:
@@ -78,7 +81,7 @@ def read_array(path: Path) -> NDArray[np.generic]:
             raw = file.read()
     except OSError as error:
         raise _unreadable(path, error) from error
-    return _array(header, raw)
+    return _array(header, raw, str(path))
 
 
 def array_from_bytes(data: bytes, name: str) -> NDArray[np.generic]:
@@ -97,7 +100,7 @@ def array_from_bytes(data: bytes, name: str) -> NDArray[np.generic]:
         As `read_header`.
     """
     header = _checked(data[:_HEAD], lambda: data[:_LONGEST_HEAD], len(data), name)
-    return _array(header, memoryview(data)[header.offset :])
+    return _array(header, memoryview(data)[header.offset :], name)
 
 
 def read_npz(path: Path) -> Iterator[tuple[str, NDArray[np.generic]]]:
@@ -129,9 +132,21 @@ def read_npz(path: Path) -> Iterator[tuple[str, NDArray[np.generic]]]:
         raise DatasetError(f"{path} is damaged, or no .npz file ({error}). Copy it again.") from error
 
 
-def _array(header: Header, raw: bytes | memoryview) -> NDArray[np.generic]:
+def _array(header: Header, raw: bytes | memoryview, name: str) -> NDArray[np.generic]:
     flat = np.frombuffer(raw, dtype=header.dtype, count=math.prod(header.shape))
+    if header.dtype.kind == "U":
+        codes = flat.view(np.dtype(np.uint32).newbyteorder(header.dtype.byteorder))
+        if ((codes > _LAST_CHARACTER) | ((codes >= _SURROGATES[0]) & (codes <= _SURROGATES[1]))).any():
+            raise DatasetError(
+                f"{name} holds text with characters that do not exist; it is damaged. Copy it again."
+            )
     return flat.reshape(header.shape, order="F" if header.fortran_order else "C")
+
+
+def single_precision(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Return real numbers as float32; what it cannot hold becomes infinite, which checks of recordings refuse."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(values, dtype=np.float32)
 
 
 def read_first_row(path: Path) -> NDArray[np.generic]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,12 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     broken.write_bytes(b"not an hdf5 file")
     with pytest.raises(InputError, match="no AnnData file that can be read"):
         read_anndata(broken)
+    x, columns, _ = neurons()
+    write_anndata(tmp_path / "unknown.h5ad", x, columns, feature_names=["a", "b", "c"])
+    with importlib.import_module("h5py").File(tmp_path / "unknown.h5ad", "a") as file:
+        file["X"].attrs["encoding-type"] = "of a later version"
+    with pytest.raises(InputError, match=r"no AnnData file that can be read .*IORegistryError"):
+        read_anndata(tmp_path / "unknown.h5ad")
     doubled = tmp_path / "doubled.h5ad"
     names = pd.Index(["a"], dtype=object)
     obs = pd.DataFrame(index=pd.Index(["a", "a"], dtype=object))

@@ -23,6 +23,18 @@ def head(shape: tuple[int, ...], descr: str = "<f8") -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.parametrize("code", [0x110000, 0xFFFFFFFF, 0xD800, 0xDFFF])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_text_with_characters_that_do_not_exist_is_refused(tmp_path: Path, code: int, order: str) -> None:
+    codes = np.array([[ord("t"), 0], [0x10FFFF, 0xE000]], dtype=f"{order}u4")
+    np.save(tmp_path / "words.npy", codes.view(f"{order}U2"))
+    assert read_array(tmp_path / "words.npy").ravel().tolist() == ["t", "\U0010ffff\ue000"]
+    codes[0, 1] = code
+    np.save(tmp_path / "words.npy", codes.view(f"{order}U2"))
+    with pytest.raises(DatasetError, match="characters that do not exist"):
+        read_array(tmp_path / "words.npy")
+
+
 @pytest.mark.parametrize(
     ("shape", "descr", "message"),
     [

@@ -59,6 +59,52 @@ def test_what_is_named_must_be_there_once():
     assert read_row(rows()[1]).seed == 2
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"seed": 1.5}, r"'seed' of the exported row should be a whole number, but is 1\.5"),
+        ({"seed": None}, "whole number, but is None"),
+        ({"seed": True}, "whole number, but is True"),
+        ({"seed": "first"}, "whole number, but is 'first'"),
+        ({"seed": float("inf")}, "whole number, but is inf"),
+        ({"model_fn": "build"}, "'model_fn' a dotted path"),
+        ({"model_fn": ".build"}, "'model_fn' a dotted path"),
+        ({"dataset_fn": "\ud800"}, r"no Unicode text, '\\ud800'"),
+    ],
+)
+def test_values_that_a_row_does_not_have_are_refused(changed, message):
+    with pytest.raises(ConfigError, match=message):
+        read_row({**rows()[0], **changed})
+
+
+@pytest.mark.parametrize("seed", [1, 1.0, "1"])
+def test_a_seed_is_read_as_tables_write_it(seed):
+    assert read_row({**rows()[0], "seed": seed}).seed == 1
+
+
+@pytest.mark.parametrize("exported", [5, None, "rows"])
+def test_what_holds_no_rows_is_refused(exported):
+    with pytest.raises(ConfigError, match="should be an object or a list of objects, but are"):
+        read_row(exported)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            {"grid_mean_predictor": "cortex"},
+            "'grid_mean_predictor' .* should be an object or null, but is 'cortex'",
+        ),
+        ({"grid_mean_predictor": {"final_tanh": "no"}}, "final_tanh"),
+        ({"elu_offset": "%"}, "elu_offset"),
+    ],
+)
+def test_options_of_another_kind_are_not_taken_for_their_like(changed, message):
+    row = read_row({"model_fn": "lab.stacked_core_gauss", "model_config": {**CONFIG, **changed}, "seed": 1})
+    with pytest.raises(ConfigError, match=message):
+        row.rebuild_config((1, 36, 64))
+
+
 def test_the_command_takes_a_file_of_rows(tmp_path, monkeypatch):
     from typer.testing import CliRunner
 

@@ -166,6 +166,49 @@ def test_tensors_that_do_not_belong_together_are_refused() -> None:
         rebuilt({**case, "state": {k: v for k, v in case["state"].items() if not k.startswith("core.")}})
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("readout.0-a.sigma", None, "'sigma' is absent"),
+        ("readout.0-a.sigma", torch.zeros(1, 4, 2), r"'sigma' is \(1, 4, 2\)"),
+        ("readout.0-a.mu_transform.2.bias", None, r"no tensor 'readout\.0-a\.mu_transform\.2\.bias', which goes with"),
+        ("readout.0-a.mu_transform.2.bias", torch.zeros(0), r"mu_transform\.2 has weights \(2, 7\) and a bias \(0,\)"),
+        ("readout.0-a.mu_transform.0.weight", torch.zeros(7), r"mu_transform\.0 has weights \(7,\)"),
+        ("readout.0-a.source_grid", torch.zeros(4), r"do not apply to \(4,\)"),
+        ("core.features.layer1.ds_conv.spatial_conv.weight", None, r"spatial_conv\.weight' are absent"),
+        ("core.features.layer1.ds_conv.in_depth_conv.weight", torch.tensor(1.0), r"depth_conv\.weight' are of shape"),
+        ("core.features.layer0.conv.weight", torch.zeros(0, 1, 3, 3), r"weight' are of shape \(0, 1, 3, 3\)"),
+        ("core.features.layer0.conv.weight", torch.zeros(4, 1, 3, 3, device="meta"), r"has a shape and no numbers"),
+        ("readout.0-a.bias", torch.zeros(4) * 1j, r"'readout\.0-a\.bias' is of type torch\.complex64"),
+    ],
+)  # fmt: skip
+def test_a_tensor_that_is_missing_or_of_another_shape_is_named(
+    key: str, value: torch.Tensor | None, message: str
+) -> None:
+    case = FROZEN["sensorium"]
+    assert key in case["state"]
+    state = {name: tensor for name, tensor in case["state"].items() if name != key}
+    with pytest.raises(CheckpointError, match=message):
+        rebuilt({**case, "state": state if value is None else {**state, key: value}})
+
+
+def test_readouts_of_other_sizes_are_refused() -> None:
+    case = FROZEN["many_sessions"]
+    state = {**case["state"], "readout.31-a.sigma": torch.ones(1, 2, 2, 2)}
+    with pytest.raises(
+        CheckpointError, match=r"31-a\.sigma has shape \(1, 2, 2, 2\), the network's readout \(2, 1\)"
+    ):
+        rebuilt({**case, "state": state})
+    state = {**case["state"], "readout.31-a._mu": torch.zeros(1, 2, 1, 1)}
+    with pytest.raises(CheckpointError, match=r"_mu has shape \(1, 2, 1, 1\); positions are"):
+        rebuilt({**case, "state": state})
+
+
+def test_an_image_without_an_end_is_refused() -> None:
+    with pytest.raises(ConfigError, match="should be at most 65535"):
+        rebuilt(FROZEN["sensorium"], image_shape=[1, 2**63, 17])
+
+
 @pytest.mark.real_data
 @pytest.mark.parametrize(
     ("name", "file"),

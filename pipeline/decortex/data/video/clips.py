@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from decortex.data.npy import read_array, read_first_row
+from decortex.data.npy import read_array, read_first_row, single_precision
 from decortex.data.recordings import InMemoryTrials, Trials
 from decortex.errors import DatasetError, InputError
 
@@ -51,7 +51,7 @@ class _Files:
                 f"{path} now has shape {values.shape}, {n_frames} frames when the folder was opened."
                 " Do not change a folder in use; open it again."
             )
-        return values[..., :n_frames].astype(np.float32)
+        return single_precision(values[..., :n_frames])
 
     def length(self, trials: NDArray[np.int64]) -> int:
         """Return the one length of these clips, in frames."""

@@ -20,10 +20,11 @@ from pydantic import Field
 from decortex.config import Config
 from decortex.data.filetree_files import refuse_pickles
 from decortex.data.filetree_meta import UNKNOWN, content_id
-from decortex.data.npy import read_array
+from decortex.data.npy import NUMBERS, read_array, single_precision
 from decortex.data.recordings import Recordings, Session
 from decortex.data.video.clips import InMemoryClips
-from decortex.errors import DatasetError, OperationError
+from decortex.data.video.h5_datasets import dataset_names, h5_module, open_h5, read_dataset
+from decortex.errors import DatasetError
 
 if TYPE_CHECKING:
     import h5py
@@ -69,7 +70,7 @@ def open_h5_folder(path: Path, split: MovieSplit, *, frame_rate: float) -> Recor
     OperationError
         If h5py is not installed.
     """
-    h5 = _h5py()
+    h5_module()  # what lacks is said before the folder is looked at
     path = Path(path)
     sessions = sorted(path.glob("*.h5"))
     if not sessions or not (path / "stimuli").is_dir():
@@ -83,11 +84,8 @@ def open_h5_folder(path: Path, split: MovieSplit, *, frame_rate: float) -> Recor
     }
     opened = []
     for file in sessions:
-        try:
-            with h5.File(file, "r") as content:
-                opened.append(_open_session(file.stem, content, shared, split))
-        except OSError as error:
-            raise DatasetError(f"{file} cannot be read as HDF5: {error}. Copy it again.") from error
+        with open_h5(file) as content:
+            opened.append(_open_session(file.stem, content, shared, split))
     shapes = {session.name: shape for session, shape in opened}
     if len(set(shapes.values())) > 1:
         raise DatasetError(f"movies of all sessions should have frames of one shape, but they have {shapes}.")
@@ -99,20 +97,12 @@ def open_h5_folder(path: Path, split: MovieSplit, *, frame_rate: float) -> Recor
     )
 
 
-def _h5py() -> Any:
-    try:
-        import h5py  # noqa: PLC0415  (an extra)
-    except ImportError as error:
-        raise OperationError(
-            "reading HDF5 files needs h5py: pip install 'decortex[video]' (or pip install h5py)."
-        ) from error
-    return h5py
-
-
 def _open_session(
     name: str, content: h5py.File, shared: Mapping[str, NDArray[np.float32]], split: MovieSplit
 ) -> tuple[Session, tuple[int, int, int]]:
-    names = [key[len("responses_") :] for key in content if key.startswith("responses_")]
+    where = f"session {name!r}"
+    inside = dataset_names(content, where)
+    names = [key[len("responses_") :] for key in inside if key.startswith("responses_")]
     missing = [movie for movie in split.test if movie not in names]
     if missing or set(names) <= set(split.test):
         raise DatasetError(
@@ -124,8 +114,17 @@ def _open_session(
     tiers: list[str] = []
     n_neurons: dict[str, int] = {}
     for movie_name in names:
-        movie = _movie_of(name, content, shared, movie_name)
-        responses = np.asarray(content[f"responses_{movie_name}"])
+        if f"stimulus_{movie_name}" in inside:
+            own = read_dataset(content, f"stimulus_{movie_name}", where)
+            movie = _movie(own, f"stimulus_{movie_name} of {where}")
+        elif movie_name in shared:
+            movie = shared[movie_name]
+        else:
+            raise DatasetError(
+                f"{where} has responses_{movie_name}, but there is neither stimuli/{movie_name}.npy nor a dataset"
+                f" stimulus_{movie_name} in its file."
+            )
+        responses = read_dataset(content, f"responses_{movie_name}", where)
         if responses.ndim != 2 or responses.shape[1] != movie.shape[1]:
             raise DatasetError(
                 f"session {name!r}: responses_{movie_name} should be (n_neurons, {movie.shape[1]}), one value per"
@@ -134,12 +133,13 @@ def _open_session(
         n_neurons[movie_name] = len(responses)
         for number, (begin, end) in enumerate(_cuts(movie_name, movie.shape[1], split)):
             clips.append(movie[:, begin:end])
-            traces.append(np.ascontiguousarray(responses[:, begin:end].T.astype(np.float32)))
+            traces.append(single_precision(responses[:, begin:end].T))
             tiers.append(_tier(movie_name, number, split))
-    if len(set(n_neurons.values())) > 1 or len({clip.shape[2:] for clip in clips}) > 1:
+    frames = {(clip.shape[0], *clip.shape[2:]) for clip in clips}
+    if len(set(n_neurons.values())) > 1 or len(frames) > 1:
         raise DatasetError(
             f"session {name!r}: all movies should have one frame size and the same neurons, but neurons per movie are"
-            f" {n_neurons} and frames are {sorted({clip.shape[2:] for clip in clips})}."
+            f" {n_neurons} and frames (channels, height, width) are {sorted(frames)}."
         )
     if "validation" not in tiers:
         raise DatasetError(
@@ -165,26 +165,13 @@ def _open_session(
     return session, (channels, height, width)
 
 
-def _movie_of(
-    session: str, content: h5py.File, shared: Mapping[str, NDArray[np.float32]], name: str
-) -> NDArray[np.float32]:
-    if f"stimulus_{name}" in content:
-        return _movie(np.asarray(content[f"stimulus_{name}"]), f"stimulus_{name} of session {session!r}")
-    if name not in shared:
-        raise DatasetError(
-            f"session {session!r} has responses_{name}, but there is neither stimuli/{name}.npy nor a dataset"
-            f" stimulus_{name} in its file."
-        )
-    return shared[name]
-
-
 def _movie(values: NDArray[Any], where: str) -> NDArray[np.float32]:
-    if values.ndim != 4 or values.dtype.kind not in "biuf":
+    if values.ndim != 4 or 0 in values.shape or values.dtype.kind not in NUMBERS:
         raise DatasetError(
             f"{where} should be a movie of real numbers, (channels, n_frames, height, width), but is {values.dtype}"
             f" {values.shape}."
         )
-    return values.astype(np.float32)
+    return single_precision(values)
 
 
 def _cuts(name: str, n_frames: int, split: MovieSplit) -> list[tuple[int, int]]:

@@ -45,6 +45,35 @@ _PER_NEURON: dict[str, int | None] = {
 }
 
 
+class NamedTensors(dict[str, Tensor]):
+    """Tensors below a stem, by what follows it; one that is needed and not there is named in full.
+
+    Parameters
+    ----------
+    stem : str
+        What their keys in the checkpoint begin with.
+    tensors : mapping of str to Tensor
+        By the rest of the key.
+    """
+
+    def __init__(self, stem: str, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__(tensors)
+        self.stem = stem
+
+    def __missing__(self, name: str) -> Tensor:
+        """Say which tensor is missing."""
+        raise CheckpointError(
+            f"the checkpoint has no tensor {self.stem + name!r}, which goes with {[*self][:4]} of {self.stem!r}."
+            " Save the whole state dict."
+        )
+
+    def take(self, name: str) -> Tensor:
+        """Give a tensor out and forget it."""
+        value = self[name]
+        del self[name]
+        return value
+
+
 @dataclass(frozen=True)
 class ReadoutTensors:
     """The tensors of one session's readout, as they lie in a checkpoint.
@@ -53,12 +82,12 @@ class ReadoutTensors:
     ----------
     leaf : str
         Name of the features among them.
-    parts : mapping of str to Tensor
+    parts : NamedTensors
         By what comes after ``readout.<session>.``.
     """
 
     leaf: str
-    parts: Mapping[str, Tensor]
+    parts: NamedTensors
 
     @property
     def layout(self) -> Layout:
@@ -136,7 +165,9 @@ def readout_tensors(state: Mapping[str, Tensor]) -> dict[str, ReadoutTensors]:
                 " state dict of one readout for each session."
             )
         stem = key[: -len(match["leaf"])]
-        parts = {name[len(stem) :]: value for name, value in state.items() if name.startswith(stem)}
+        parts = NamedTensors(
+            stem, {name[len(stem) :]: one for name, one in state.items() if name.startswith(stem)}
+        )
         found[session] = ReadoutTensors(leaf=match["leaf"], parts=parts)
     return found
 
@@ -193,7 +224,7 @@ def refuse_grouped_readout(keys: Iterable[str], *, where: str) -> None:
         )
 
 
-def _read_session(session: str, leaf: str, parts: Mapping[str, Tensor], masks: Masks) -> SessionReadout:
+def _read_session(session: str, leaf: str, parts: NamedTensors, masks: Masks) -> SessionReadout:
     where = f"readout.{session}.{leaf}"
     layout = layout_of(leaf, parts)
     features = parts[leaf].T if layout == "openretina_factorised" else _rows(parts[leaf], parts, where)
@@ -281,7 +312,7 @@ def _per_neuron(values: Tensor, n_neurons: int, where: str) -> Tensor:
     return values[:, None]
 
 
-def _positions(parts: Mapping[str, Tensor], n_neurons: int, session: str) -> Tensor | None:
+def _positions(parts: NamedTensors, n_neurons: int, session: str) -> Tensor | None:
     """Learned positions, clamped to the map as the readouts do; None where they cannot be told."""
     if "source_grid" in parts and "mu_transform.0.weight" in parts:
         return _predicted_positions(parts)
@@ -289,25 +320,38 @@ def _positions(parts: Mapping[str, Tensor], n_neurons: int, session: str) -> Ten
         return None  # its mean is in units of a scale that the tensors do not tell
     for name in ("_mu", "mu", "grid"):
         if name in parts:
-            # Gaussian3d's third coordinate is the channel
-            position = parts[name].reshape(-1, parts[name].shape[-1])[:, :2]
-            if (
-                "mu_transform.weight" in parts
-            ):  # a grid shared with another session, and how this one turns it
-                position = functional.linear(
-                    position, parts["mu_transform.weight"], parts["mu_transform.bias"]
-                )
-            if "grid_sharing_index" in parts:
-                position = position[parts["grid_sharing_index"].flatten().long()]
-            if len(position) != n_neurons:
-                raise CheckpointError(
-                    f"readout.{session}.{name} has {len(position)} positions for {n_neurons} neurons."
-                )
-            return position.float().clamp(-1.0, 1.0)
+            return _own_positions(parts, name, n_neurons, session)
     return None
 
 
-def _predicted_positions(parts: Mapping[str, Tensor]) -> Tensor:
+def _own_positions(parts: NamedTensors, name: str, n_neurons: int, session: str) -> Tensor:
+    """Positions that the tensor of this name holds, or that a session with a shared grid takes from it."""
+    held = parts[name]
+    if held.ndim < 2 or held.shape[-1] < 2:
+        raise CheckpointError(
+            f"readout.{session}.{name} has shape {tuple(held.shape)}; positions are (..., 2), x and y of each neuron."
+        )
+    # Gaussian3d's third coordinate is the channel
+    position = held.reshape(-1, held.shape[-1])[:, :2]
+    if "mu_transform.weight" in parts:  # a grid shared with another session, and how this one turns it
+        position = _linear(position.float(), parts, "mu_transform")
+    if "grid_sharing_index" in parts:
+        index = parts["grid_sharing_index"].flatten().long()
+        if len(index) and (int(index.min()) < 0 or int(index.max()) >= len(position)):
+            raise CheckpointError(
+                f"readout.{session}.{name} holds {len(position)} shared positions, but grid_sharing_index asks for"
+                f" number {int(index.max())}."
+            )
+        position = position[index]
+    if position.shape != (n_neurons, 2):
+        raise CheckpointError(
+            f"readout.{session}.{name} has {len(position)} positions for {n_neurons} neurons, of"
+            f" {position.shape[1]} coordinates each; expected 2."
+        )
+    return position.float().clamp(-1.0, 1.0)
+
+
+def _predicted_positions(parts: NamedTensors) -> Tensor:
     """Positions that a small network predicts from cortical ones: linear layers, ELU between, tanh last.
 
     Whether the last tanh was on is not in the tensors; it is in Sensorium's models, and elsewhere positions
@@ -318,12 +362,25 @@ def _predicted_positions(parts: Mapping[str, Tensor]) -> Tensor:
         int(name.split(".")[1]) for name in parts if re.fullmatch(r"mu_transform\.\d+\.weight", name)
     )
     for layer in layers:
-        x = functional.linear(
-            x, parts[f"mu_transform.{layer}.weight"].float(), parts[f"mu_transform.{layer}.bias"].float()
-        )
+        x = _linear(x, parts, f"mu_transform.{layer}")
         if layer != layers[-1]:
             x = functional.elu(x)
+    if x.shape[1] != 2:
+        raise CheckpointError(
+            f"{parts.stem}mu_transform gives {x.shape[1]} coordinates per neuron; expected 2."
+        )
     return torch.tanh(x)
+
+
+def _linear(x: Tensor, parts: NamedTensors, name: str) -> Tensor:
+    """Apply a linear layer of a checkpoint to (n_neurons, n_inputs)."""
+    weight, bias = parts[f"{name}.weight"].float(), parts[f"{name}.bias"].float()
+    if x.ndim != 2 or weight.ndim != 2 or weight.shape[1] != x.shape[1] or bias.shape != weight.shape[:1]:
+        raise CheckpointError(
+            f"{parts.stem}{name} has weights {tuple(weight.shape)} and a bias {tuple(bias.shape)}, which do not apply"
+            f" to {tuple(x.shape)}: expected (n_outputs, n_inputs) and (n_outputs,). Save the state dict again."
+        )
+    return functional.linear(x, weight, bias)
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,8 @@ _FAMILY = (
 # the core when a configuration is silent.
 _LISTED = 8  # rows that a message names
 _SHORTEST_HASH = 4  # characters of a hash that name it
+_LONGEST_SEED = 18  # digits
+_WIDTH = 60  # characters of a value in a message
 _STACKED = "stacked_core_"
 _LEFT = {"pad_input": False, "stack": None, "hidden_padding": None, "momentum": 0.9}
 
@@ -72,13 +75,18 @@ class NnfabrikRow:
         core = {**_LEFT, **{name: config[name] for name in Stacked2dConfig.model_fields if name in config}}
         if "core_bias" in config:
             core["bias"] = config["core_bias"]
-        predictor = config.get("grid_mean_predictor") or {}
+        predictor = config.get("grid_mean_predictor") or None
+        if predictor is not None and not isinstance(predictor, Mapping):
+            raise ConfigError(
+                f"'grid_mean_predictor' of the exported row's model_config should be an object or null, but is"
+                f" {_short(predictor)}."
+            )
         return RebuildConfig.from_params(
             {
                 "core": core,
                 "image_shape": None if image_shape is None else list(image_shape),
-                "elu_offset": float(config.get("elu_offset", 0.0)),
-                "final_tanh": bool(predictor.get("final_tanh", False)) if predictor else True,
+                "elu_offset": config.get("elu_offset", 0.0),
+                "final_tanh": True if predictor is None else predictor.get("final_tanh", False),
             }
         )
 
@@ -109,6 +117,7 @@ def read_row(
     >>> read_row(rows, where={"seed": "2"}).seed
     2
     """
+    _check_text(exported)
     row = _only_row(_rows(exported), where or {})
     missing = [name for name in ("model_fn", "model_config", "seed") if name not in row]
     if missing:
@@ -116,7 +125,11 @@ def read_row(
             f"the exported row lacks {', '.join(missing)}; expected what (TrainedModel * Model & key).fetch1() gives"
             " (docs/how-to/register-your-model.md says how to export it)."
         )
-    if not isinstance(row["model_config"], Mapping) or "." not in str(row["model_fn"]):
+    if (
+        not isinstance(row["model_config"], Mapping)
+        or not isinstance(row["model_fn"], str)
+        or not all(row["model_fn"].rpartition("."))
+    ):
         raise ConfigError("'model_config' of the exported row is an object, and 'model_fn' a dotted path.")
     for kind in ("model", "dataset", "trainer"):
         config, expected = row.get(f"{kind}_config"), row.get(f"{kind}_hash")
@@ -126,11 +139,43 @@ def read_row(
                 f" {config_md5(config)}: the two are not of one row, or the export changed a value."
             )
     return NnfabrikRow(
-        model_fn=str(row["model_fn"]),
+        model_fn=row["model_fn"],
         model_config=row["model_config"],
-        seed=int(row["seed"]),
+        seed=_seed(row["seed"]),
         family={name: row[name] for name in _FAMILY if name in row},
     )
+
+
+def _seed(value: Any) -> int:
+    """A whole number, also as 1.0 or '1', as tables write it in which another row has none."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _LONGEST_SEED:
+        return int(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value % 1 == 0:
+        return int(value)
+    raise ConfigError(f"'seed' of the exported row should be a whole number, but is {_short(value)}.")
+
+
+def _check_text(value: Any) -> None:
+    """Refuse text that has no UTF-8 form, which JSON can hold and no hash is made of."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ConfigError(
+                f"the export holds text that is no Unicode text, {_short(value)}: export it again."
+            ) from None
+    elif isinstance(value, Mapping):
+        for name, one in value.items():
+            _check_text(name)
+            _check_text(one)
+    elif isinstance(value, Iterable):
+        for one in value:
+            _check_text(one)
+
+
+def _short(value: Any) -> str:
+    """A value as a message shows it."""
+    return textwrap.shorten(ascii(value), _WIDTH, placeholder=" ...")
 
 
 def _rows(exported: Any) -> list[Mapping[str, Any]]:
@@ -148,6 +193,11 @@ def _rows(exported: Any) -> list[Mapping[str, Any]]:
             ]
             return [{name: exported[name][number] for name in names} for number in range(len(columns))]
         return [exported]
+    if isinstance(exported, str) or not isinstance(exported, Sequence):
+        raise ConfigError(
+            f"exported rows should be an object or a list of objects, but are {_short(exported)}:"
+            " (TrainedModel * Model & key).fetch(as_dict=True)."
+        )
     wrong = [number for number, row in enumerate(exported) if not isinstance(row, Mapping)]
     if wrong:
         raise ConfigError(

@@ -24,7 +24,7 @@ from decortex.models.checkpoints.layouts import (
     refuse_grouped_readout,
 )
 from decortex.models.checkpoints.load import load_tensors
-from decortex.models.checkpoints.state_dicts import choose_state_dict, flattened, of_network
+from decortex.models.checkpoints.state_dicts import choose_state_dict, flattened, real_tensors
 from decortex.models.network import CHECKPOINT_FORMAT, Network
 
 
@@ -202,7 +202,7 @@ def _read(
         readouts = _own(content)
     else:
         chosen = choose_state_dict(content, state_dict, file=repr(str(path)))
-        readouts = {} if chosen is None else find_readouts(_real(chosen.tensors), masks=masks)
+        readouts = {} if chosen is None else find_readouts(real_tensors(chosen.tensors), masks=masks)
         if not readouts:
             seen = readout_like_keys(keys) or keys[:8]
             raise CheckpointError(
@@ -309,7 +309,7 @@ def tensors_of(content: Mapping[Any, Any], state_dict: str | None = None) -> dic
         (quantised).
     """
     chosen = choose_state_dict(content, state_dict)
-    return {} if chosen is None else _real(chosen.tensors)
+    return {} if chosen is None else real_tensors(chosen.tensors)
 
 
 def saved_tensors(
@@ -342,16 +342,6 @@ def saved_tensors(
             f"the file holds no readout that is known by its keys, and no tensor {embedding_key!r}."
         )
     return chosen.saved
-
-
-def _real(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    for key, value in tensors.items():
-        if of_network(key) and (value.is_complex() or value.is_quantized):
-            raise CheckpointError(
-                f"the tensor {key!r} is of type {value.dtype}: networks here hold real numbers (float or int)."
-                " Save it as a real tensor, or leave it out."
-            )
-    return dict(tensors)
 
 
 def _check(readouts: Mapping[str, SessionReadout], path: Path) -> None:

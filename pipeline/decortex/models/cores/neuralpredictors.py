@@ -300,7 +300,7 @@ def told_by_tensors(state: Mapping[str, Tensor]) -> dict[str, object]:
             "the core is not a stack of convolutions 'core.features.layer<i>.conv' or '.ds_conv'"
             f" (it has {sorted(state)[:6]}). Name a builder that builds it (docs/how-to/register-your-model.md)."
         )
-    first = state["features.layer0.conv.weight"]
+    first = _kernels(state, "features.layer0.conv.weight")
     names = {key.split(".", 2)[2] for key in state if key.startswith("features.layer1.")}
     separable = any(name.startswith("ds_conv.") for name in names)
     if len(places) > 1 and not separable and "conv.weight" not in names:
@@ -310,8 +310,10 @@ def told_by_tensors(state: Mapping[str, Tensor]) -> dict[str, object]:
         )
     leaf = "ds_conv.spatial_conv.weight" if separable else "conv.weight"
     reads = "ds_conv.in_depth_conv.weight" if separable else "conv.weight"
-    kernels = tuple(int(state[f"features.layer{place}.{leaf}"].shape[-1]) for place in places[1:])
-    reach = [int(state[f"features.layer{place}.{reads}"].shape[1]) // len(first) for place in places[1:]]
+    kernels = tuple(int(_kernels(state, f"features.layer{place}.{leaf}").shape[-1]) for place in places[1:])
+    reach = [
+        int(_kernels(state, f"features.layer{place}.{reads}").shape[1]) // len(first) for place in places[1:]
+    ]
     normed = "features.layer0.norm.running_mean" in state
     affine = "features.layer0.norm.weight" in state
     bias_leaf = leaf.removesuffix("weight") + "bias"
@@ -329,5 +331,17 @@ def told_by_tensors(state: Mapping[str, Tensor]) -> dict[str, object]:
         "batch_norm_scale": affine or "features.layer0.scale.scale" in state,
         "depth_separable": separable,
         "n_se_blocks": len(bottlenecks),
-        "se_reduction": len(first) // len(state[bottlenecks[0]]) if bottlenecks else 32,
+        "se_reduction": len(first) // len(_kernels(state, bottlenecks[0], n_axes=2)) if bottlenecks else 32,
     }
+
+
+def _kernels(state: Mapping[str, Tensor], key: str, *, n_axes: int = 4) -> Tensor:
+    """Weights of a layer of the core, which must be there and have so many axes."""
+    found = state.get(key)
+    if found is None or found.ndim != n_axes or not found.numel():
+        what = "absent" if found is None else f"of shape {tuple(found.shape)}"
+        raise CheckpointError(
+            f"the core's weights {key!r} are {what}; a layer that can be rebuilt has some, in {n_axes} axes. Save the"
+            " whole state dict, or name a builder (docs/how-to/register-your-model.md)."
+        )
+    return found

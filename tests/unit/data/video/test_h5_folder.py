@@ -84,9 +84,68 @@ def no_hdf5(folder: Path) -> None:
     (folder / "left.h5").write_bytes(b"nothing")
 
 
+def replaced(folder: Path, name: str, value: object) -> None:
+    with h5py.File(folder / "left.h5", "a") as file:
+        del file[name]
+        file[name] = value
+
+
+def complex_numbers(folder: Path) -> None:
+    replaced(folder, "responses_noise", np.ones((3, 25)) * 1j)
+
+
+def text(folder: Path) -> None:
+    replaced(folder, "responses_noise", np.full((3, 25), b"x"))
+
+
+def nothing_in_it(folder: Path) -> None:
+    replaced(folder, "responses_noise", h5py.Empty("f4"))
+
+
+def broken_link(folder: Path) -> None:
+    replaced(folder, "responses_noise", h5py.SoftLink("/nowhere"))
+
+
+def group(folder: Path) -> None:
+    with h5py.File(folder / "left.h5", "a") as file:
+        del file["responses_noise"]
+        file.create_group("responses_noise")
+
+
+def never_written(folder: Path) -> None:
+    with h5py.File(folder / "left.h5", "a") as file:
+        del file["responses_noise"]
+        file.create_dataset("responses_noise", (3, 10**9), "f8")
+
+
+def cut_short(folder: Path) -> None:
+    data = (folder / "left.h5").read_bytes()
+    (folder / "left.h5").write_bytes(data[: len(data) // 2])
+
+
+def more_channels(folder: Path) -> None:
+    np.save(folder / "stimuli" / "noise.npy", np.zeros((3, 25, 4, 3)))
+
+
+def no_pixels(folder: Path) -> None:
+    np.save(folder / "stimuli" / "noise.npy", np.zeros((2, 25, 0, 3)))
+
+
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
+        (
+            complex_numbers,
+            r"responses_noise of session 'left' should be a dataset of real numbers .* complex128",
+        ),
+        (text, r"real numbers and not empty, but is \|S1 \(3, 25\)"),
+        (nothing_in_it, "real numbers and not empty, but is float32 None"),
+        (broken_link, r"responses_noise of session 'left' cannot be read \(KeyError: "),
+        (group, "but is a group"),
+        (never_written, r"says that it holds 24000000000 bytes.*the file has 0 of it"),
+        (cut_short, r"left\.h5 cannot be read as HDF5"),
+        (more_channels, r"frames \(channels, height, width\) are \[\(2, 4, 3\), \(3, 4, 3\)\]"),
+        (no_pixels, r"noise\.npy should be a movie of real numbers"),
         (wrong_length, r"responses_noise should be \(n_neurons, 25\).*\(3, 24\)"),
         (no_movie, r"neither stimuli/noise\.npy nor a dataset stimulus_noise"),
         (pickled, r"pickled dictionaries \(movies\.pkl\), and unpickling runs code"),

@@ -76,6 +76,25 @@ def test_cores_that_are_not_rebuilt_are_refused_with_the_reason(
         rebuilt({**separable, **change}, video, output="softplus", shape=(2, 12, 10))
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("core.features.layer0.conv.time_conv.weight", None, r"no tensor 'core\.features\.layer0\.conv\.time_conv\.w"),
+        ("core.features.layer0.conv.space_conv.weight", torch.zeros(3), r"space_conv\.weight has shape \(3,\)"),
+        ("core.features.layer0.norm.running_var", torch.zeros(0), "different numbers of channels"),
+        ("readout.s.grid", torch.tensor(0.0), r"have a grid \(\), means \(4, 2\)"),
+        ("readout.s.mask_mean", torch.zeros(4), r"means \(4,\)"),
+    ],
+)  # fmt: skip
+def test_a_tensor_that_is_missing_or_of_another_shape_is_named(
+    separable: dict[str, Tensor], key: str, value: Tensor | None, message: str
+) -> None:
+    assert key in separable, list(separable)
+    state = {name: tensor for name, tensor in separable.items() if name != key}
+    with pytest.raises(CheckpointError, match=message):
+        rebuilt(state if value is None else {**state, key: value}, {}, output="softplus", shape=(2, 12, 10))
+
+
 def test_custom_kernels_need_their_length() -> None:
     core = OpenRetinaCore("custom", 0, torch.Generator().manual_seed(4))
     readout, _ = openretina_mask(torch.zeros(1, 3, 4, 6, 4), torch.Generator().manual_seed(5), 4)

@@ -21,7 +21,7 @@ from decortex.models.checkpoints.rebuilding.rebuild_readouts import (
     tensors_under,
 )
 from decortex.models.checkpoints.rebuilding.rebuild_video import is_video_core, space_time_core
-from decortex.models.checkpoints.state_dicts import choose_state_dict, of_network
+from decortex.models.checkpoints.state_dicts import choose_state_dict, of_network, real_tensors
 from decortex.models.cores import UNTOLD, Stacked2dConfig, told_by_tensors
 from decortex.models.network import Network
 from decortex.models.network_config import Geometry, NetworkConfig, SessionGeometry
@@ -77,7 +77,7 @@ def rebuild_network(
             "there is no readout that could be rebuilt; name a builder (docs/how-to/register-your-model.md)."
         )
     _refuse_other_parts(chosen.tensors)
-    state = {key: value for key, value in chosen.tensors.items() if of_network(key)}
+    state = real_tensors({key: value for key, value in chosen.tensors.items() if of_network(key)})
     tensors = readout_tensors(state)
     _check_finite(state)
     core_state = tensors_under(state, "core.")
@@ -87,8 +87,9 @@ def rebuild_network(
             " could be rebuilt: save the whole network's state dict, or register the readout alone."
         )
     stacked, space_time, n_inputs = None, None, 0
+    core_weights: Mapping[str, Tensor] = core_state
     if config.video is not None:
-        space_time, core_state, n_inputs = space_time_core(core_state, config.video)
+        space_time, core_weights, n_inputs = space_time_core(core_state, config.video)
         n_features = space_time.layers[-1].channels
         if space_time.future:
             warnings.warn(
@@ -134,7 +135,7 @@ def rebuild_network(
     with torch.device("meta"):
         check_extent(Network(network_config, geometry), state)
     network = Network(network_config, geometry)
-    fill_module(network.core, core_state, "core")
+    fill_module(network.core, core_weights, "core")
     for old, new in sessions.items():
         fill_readout(network, new, readouts[old], tensors[old], config)
         if network_config.shifter is not None:
@@ -187,7 +188,7 @@ def _shifter_config(shifters: Mapping[str, Mapping[str, Tensor]]) -> ShifterConf
     found = set()
     for name, state in shifters.items():
         weights = [value for key, value in state.items() if key.endswith(".weight")]
-        if not weights or weights[0].shape[1] != 2:
+        if not weights or weights[0].ndim != 2 or weights[0].shape[1] != 2:
             raise CheckpointError(
                 f"the shifter of session {name!r} is not a perceptron on the pupil's x and y; name a builder."
             )

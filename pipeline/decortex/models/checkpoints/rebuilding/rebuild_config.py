@@ -11,6 +11,7 @@ from decortex.models.checkpoints.layouts import Masks
 from decortex.models.cores import Nonlinearity
 from decortex.models.network_config import Output
 
+_Side = Annotated[int, Field(ge=1, le=65535)]
 _PerLayer = tuple[Annotated[int, Field(ge=0, le=255)], ...]
 
 
@@ -93,7 +94,7 @@ class RebuildConfig(Config):
         description="options of the stacked core by neuralpredictors' names; those that the tensors tell as well"
         " are compared with them",
     )
-    image_shape: tuple[int, int, int] | None = Field(
+    image_shape: tuple[_Side, _Side, _Side] | None = Field(
         default=None, description="(channels, height, width); null: that of the dataset's images"
     )
     output: Output = Field(default="elu", description="from drive to response; 'elu' adds 1")

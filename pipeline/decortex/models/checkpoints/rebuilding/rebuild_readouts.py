@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from decortex.errors import CheckpointError, ConfigError
-from decortex.models.checkpoints.layouts import Masks, ReadoutTensors, SessionReadout, as_rows
+from decortex.models.checkpoints.layouts import Masks, NamedTensors, ReadoutTensors, SessionReadout, as_rows
 from decortex.models.checkpoints.rebuilding.rebuild_config import RebuildConfig
 from decortex.models.network import Network
 from decortex.models.readouts import GridPredictorConfig, ReadoutConfig
@@ -101,6 +101,10 @@ def _predictor_config(parts: Mapping[str, Tensor], config: RebuildConfig) -> Gri
     weights = [parts[name] for name in sorted(parts) if re.fullmatch(r"mu_transform\.\d+\.weight", name)]
     if not weights or "source_grid" not in parts:
         return None
+    if weights[0].ndim != 2:
+        raise CheckpointError(
+            f"the grid predictor's weights have shape {tuple(weights[0].shape)}; expected (n_outputs, n_inputs)."
+        )
     return GridPredictorConfig(
         input_dimensions=weights[0].shape[1],
         hidden_layers=len(weights) - 1,
@@ -132,13 +136,18 @@ def fill_readout(
         )
     readout.features.copy_(features)
     bias = parts.get("bias")
-    readout.bias.copy_(torch.zeros(len(features)) if bias is None else bias.float().flatten())
+    if bias is not None:
+        _put(readout.bias, bias.flatten(), f"readout.{name}.bias")
+    else:
+        readout.bias.zero_()
     readout.bias.add_(config.elu_offset)
     own = dict(readout.named_parameters()) | dict(readout.named_buffers())
     if "sigma" in own:
-        own["sigma"].copy_(parts["sigma"].float().reshape(own["sigma"].shape))
+        sigma, own_sigma = parts["sigma"], own["sigma"]
+        same_size = sigma.numel() == own_sigma.numel()
+        _put(own_sigma, sigma.reshape(own_sigma.shape) if same_size else sigma, f"readout.{name}.sigma")
     if "source_grid" in own:
-        own["source_grid"].copy_(parts["source_grid"].float())
+        _put(own["source_grid"], parts["source_grid"], f"readout.{name}.source_grid")
         predictor = readout.get_submodule("predictor")
         fill_module(predictor, tensors_under(parts, "mu_transform."), f"grid predictor of {name}")
     elif "position" in own:
@@ -146,11 +155,21 @@ def fill_readout(
             raise CheckpointError(
                 f"the readout of session {name!r} holds no positions ('_mu', 'mu' or 'grid')."
             )
-        own["position"].copy_(torch.from_numpy(found.positions))
+        _put(own["position"], torch.from_numpy(found.positions), f"the positions of {name}")
     elif "mask_logits" in own:
         own["mask_logits"].copy_(_gaussian_logits(parts, own["mask_logits"].shape, name, config))
     elif "mask" in own:
         _fill_mask(own["mask"], parts["spatial"].float().flatten(1), name, config)
+
+
+def _put(own: Tensor, values: Tensor, what: str) -> None:
+    """Copy values into a tensor of the network, which must have their shape."""
+    if values.shape != own.shape:
+        raise CheckpointError(
+            f"{what} has shape {tuple(values.shape)}, the network's readout {tuple(own.shape)}: the tensors are of two"
+            " networks, or were changed after training. Save the state dict again."
+        )
+    own.copy_(values.float())
 
 
 def _gaussian_logits(
@@ -158,15 +177,20 @@ def _gaussian_logits(
 ) -> Tensor:
     """Logits of openretina's Gaussian masks: their softmax over cells is the mask, its cut tails included."""
     assert config.video is not None
-    grid = parts["grid"].float()
+    grid, mean, log_var = (parts[key].float() for key in ("grid", "mask_mean", "mask_log_var"))
+    if grid.ndim != 4 or grid.shape[3] != 2 or mean.shape != (len(grid), 2) or log_var.shape != (len(grid),):
+        raise CheckpointError(
+            f"the masks of session {name!r} have a grid {tuple(grid.shape)}, means {tuple(mean.shape)} and variances"
+            f" {tuple(log_var.shape)}; expected (n_neurons, height, width, 2), (n_neurons, 2) and (n_neurons,)."
+        )
     if grid[..., 0].numel() != shape.numel():
         raise CheckpointError(
             f"the masks of session {name!r} are over {tuple(grid.shape[1:3])} cells, the core's maps have {shape[1]}:"
             " give 'image_shape', 'padding' and 'stride' as the network was built; a core that pools is not"
             " rebuilt."
         )
-    away = grid - parts["mask_mean"].float()[:, None, None] * config.video.mean_scale
-    log_var = (parts["mask_log_var"].float() * config.video.var_scale).clamp(-20, 20)
+    away = grid - mean[:, None, None] * config.video.mean_scale
+    log_var = (log_var * config.video.var_scale).clamp(-20, 20)
     distance = away.square().sum(dim=-1) / (torch.exp(log_var)[:, None, None] + 1e-8)
     return (-0.5 * distance.clamp_max(20)).flatten(1)
 
@@ -183,13 +207,16 @@ def _fill_mask(mask: Tensor, spatial: Tensor, name: str, config: RebuildConfig) 
     )
 
 
-def tensors_under(state: Mapping[str, Tensor], stem: str) -> dict[str, Tensor]:
+def tensors_under(state: Mapping[str, Tensor], stem: str) -> NamedTensors:
     """Tensors whose keys begin with a stem, without it, as float32; penalties' and counters' are left out."""
-    return {
-        key[len(stem) :]: value.float() if value.is_floating_point() else value
-        for key, value in state.items()
-        if key.startswith(stem) and not _UNUSED.search(key)
-    }
+    return NamedTensors(
+        getattr(state, "stem", "") + stem,
+        {
+            key[len(stem) :]: value.float() if value.is_floating_point() else value
+            for key, value in state.items()
+            if key.startswith(stem) and not _UNUSED.search(key)
+        },
+    )
 
 
 def fill_module(module: torch.nn.Module, state: Mapping[str, Tensor], what: str) -> None:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from decortex.errors import CheckpointError, ConfigError
+from decortex.models.checkpoints.layouts import NamedTensors
 from decortex.models.checkpoints.rebuilding.rebuild_config import VideoOptions
 from decortex.models.cores import SpaceTimeConfig
 
@@ -70,7 +71,7 @@ def space_time_core(
     weights: dict[str, Tensor] = {}
     n_channels = 0
     for number, tensors in enumerate(layers):
-        left = dict(tensors)
+        left = NamedTensors(f"core.features.layer{number}.", tensors)
         config, found, n_inputs = _convolution(left, number, options)
         n_channels = n_channels or n_inputs
         norm = _norm(left)
@@ -138,7 +139,7 @@ def _layers(state: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
 
 
 def _convolution(
-    left: dict[str, Tensor], number: int, options: VideoOptions
+    left: NamedTensors, number: int, options: VideoOptions
 ) -> tuple[dict[str, Any], dict[str, Tensor], int]:
     """Take a layer's convolution out of its tensors: configuration, weights by our names, channels that it reads."""
     if any(name.startswith("conv.log_speed_") for name in left):
@@ -147,8 +148,13 @@ def _convolution(
             " Register the readout alone."
         )
     speed = left.pop("conv._log_speed_default", torch.zeros(1))
+    if speed.numel() != 1:
+        raise CheckpointError(f"layer {number} of the core has {speed.numel()} speeds; one was expected.")
     if "conv_spatial.weight" in left:
-        space, time = left.pop("conv_spatial.weight")[:, :, 0], left.pop("conv_temporal.weight")[..., 0]
+        space, time = (
+            _weights(left, "conv_spatial.weight")[:, :, 0],
+            _weights(left, "conv_temporal.weight")[..., 0],
+        )
         found = {"space.weight": space, "time.weight": time}
         biases = {
             "space.bias": left.pop("conv_spatial.bias", None),
@@ -157,26 +163,32 @@ def _convolution(
         found |= {name: bias for name, bias in biases.items() if bias is not None}
         return _separable(found, bias="space.bias" in found), found, space.shape[1]
     if "conv.space_conv.weight" in left:
-        space = left.pop("conv.space_conv.weight")[:, :, 0]
+        space = _weights(left, "conv.space_conv.weight")[:, :, 0]
         found = {
             "space.weight": space,
-            "time.weight": torch.exp(speed) * left.pop("conv.time_conv.weight")[..., 0],
+            "time.weight": torch.exp(speed) * _weights(left, "conv.time_conv.weight")[..., 0],
         }
         return _separable(found, bias=False), found, space.shape[1]
     if "conv.sin_weights" in left:
-        space = left.pop("conv.weight_spatial")
+        space = _weights(left, "conv.weight_spatial")
         if options.frames is None:
             raise ConfigError(
                 "the tensors of a 'custom_separable' convolution do not tell how many frames it spans (a third as many"
                 ' sines are kept): give "frames", one number per layer, as temporal_kernel_sizes was.'
             )
-        frames, sines = options.frames[number], left.pop("conv.sin_weights")
+        frames = options.frames[number]
+        sines, cosines = (_weights(left, f"conv.{name}_weights", n_axes=3) for name in ("sin", "cos"))
         if frames // _FRAMES_PER_WAVE != sines.shape[2]:
             raise CheckpointError(
                 f"a kernel over {frames} frames has {frames // _FRAMES_PER_WAVE} sines, layer {number} of the core has"
                 f" {sines.shape[2]}: give the temporal_kernel_sizes that the network was built with."
             )
-        time = temporal_kernel(sines, left.pop("conv.cos_weights"), frames, speed)
+        if cosines.shape != sines.shape or space.shape[:2] != sines.shape[:2]:
+            raise CheckpointError(
+                f"layer {number} of the core has sines {tuple(sines.shape)}, cosines {tuple(cosines.shape)} and spatial"
+                f" kernels {tuple(space.shape)}, which are not of one convolution. Save the state dict again."
+            )
+        time = temporal_kernel(sines, cosines, frames, speed)
         weight = time[:, :, :, None, None] * space
     else:
         name = "conv.conv.weight" if "conv.conv.weight" in left else "conv.weight"
@@ -185,7 +197,7 @@ def _convolution(
                 f"layer {number} of the core holds {sorted(left)[:4]}: no convolution in space and time that is known"
                 " here. Name a builder (docs/how-to/register-your-model.md), or register the readout alone."
             )
-        weight = left.pop(name)
+        weight = left.take(name)
     found = {"both.weight": weight}
     bias = left.pop("conv.bias", None)
     if bias is not None:
@@ -199,6 +211,17 @@ def _convolution(
         "bias": bias is not None,
     }
     return config, found, weight.shape[1]
+
+
+def _weights(left: NamedTensors, name: str, *, n_axes: int = 5) -> Tensor:
+    """Take weights with so many axes, none of them empty, out of a layer's tensors."""
+    found = left.take(name)
+    if found.ndim != n_axes or not found.numel():
+        raise CheckpointError(
+            f"{left.stem}{name} has shape {tuple(found.shape)}; a layer that can be rebuilt has some, in {n_axes} axes."
+            " Name a builder (docs/how-to/register-your-model.md)."
+        )
+    return found
 
 
 def _separable(found: Mapping[str, Tensor], *, bias: bool) -> dict[str, Any]:
@@ -220,15 +243,21 @@ def _check_square(sides: torch.Size) -> None:
         )
 
 
-def _norm(left: dict[str, Tensor]) -> dict[str, Tensor]:
+def _norm(left: NamedTensors) -> dict[str, Tensor]:
     """Take the batch norm, and the bias or scale that a layer of its own adds behind it, out of a layer's tensors."""
     if "norm.running_mean" not in left:
         return {}
-    norm = {f"norm.{name}": left.pop(f"norm.{name}") for name in _NORM if f"norm.{name}" in left}
-    n = len(norm["norm.running_mean"])
+    norm = {f"norm.{name}": left.take(f"norm.{name}") for name in _NORM if f"norm.{name}" in left}
+    n = norm["norm.running_mean"].numel()
     norm.setdefault("norm.weight", torch.ones(n))
-    norm["norm.bias"] = (
-        norm.get("norm.bias", torch.zeros(n)) + left.pop("bias.bias", torch.zeros(n)).flatten()
-    )
+    norm.setdefault("norm.bias", torch.zeros(n))
+    bias = left.pop("bias.bias", torch.zeros(n)).flatten()
     scale = left.pop("scale.scale", torch.ones(n)).flatten()
+    if {len(bias), len(scale), *(one.numel() for one in norm.values())} != {n}:
+        shapes = {name: tuple(one.shape) for name, one in norm.items()}
+        raise CheckpointError(
+            f"{left.stem}norm has values for different numbers of channels: {shapes}, bias {len(bias)}, scale"
+            f" {len(scale)}. Save the state dict again."
+        )
+    norm["norm.bias"] = norm["norm.bias"] + bias
     return norm | {name: scale * norm[name] for name in ("norm.weight", "norm.bias")}

@@ -1,0 +1,119 @@
+"""Datasets of an HDF5 file that may be damaged: real numbers, or an error that says what is there. No recordings."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decortex.data.npy import ALLOWANCE_BYTES, NUMBERS
+from decortex.errors import DatasetError, OperationError
+
+if TYPE_CHECKING:
+    import h5py
+
+# What h5py raises of bytes that are no HDF5 file any more: it hands on whatever the library says.
+_DAMAGED = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError)
+# Values of a dataset take at most so many bytes per byte on the disk: the most that deflate makes of one.
+_MOST_TIMES = 1032
+
+
+def h5_module() -> ModuleType:
+    """The package h5py.
+
+    Raises
+    ------
+    OperationError
+        If it is not installed.
+    """
+    try:
+        return importlib.import_module("h5py")
+    except ImportError as error:
+        raise OperationError(
+            "reading HDF5 files needs h5py: pip install 'decortex[video]' (or pip install h5py)."
+        ) from error
+
+
+def dataset_names(content: h5py.File, where: str) -> tuple[str, ...]:
+    """Names at the top of a file, in its order.
+
+    Raises
+    ------
+    DatasetError
+        If the file is damaged.
+    """
+    with _damage_named(where):
+        names = list(content)
+    if not all(isinstance(name, str) for name in names):
+        raise DatasetError(f"{where} holds names that are no text; it is damaged. Copy it again.")
+    return tuple(names)
+
+
+def read_dataset(content: h5py.File, name: str, where: str) -> NDArray[Any]:
+    """Values of a dataset, as the file holds them.
+
+    Parameters
+    ----------
+    content : h5py.File
+        Open for reading.
+    name : str
+        Of the dataset.
+    where : str
+        The file, for messages.
+
+    Raises
+    ------
+    DatasetError
+        If it is damaged, no dataset, empty, not of real numbers, or holds many times what the file has of it.
+    """
+    with _damage_named(f"{name} of {where}"):
+        found = content[name]
+        dtype, shape = getattr(found, "dtype", None), getattr(found, "shape", None)
+        if dtype is None or not shape or 0 in shape or dtype.kind not in NUMBERS:
+            what = "a group" if dtype is None else f"{dtype} {shape}"
+            raise DatasetError(
+                f"{name} of {where} should be a dataset of real numbers and not empty, but is {what}. Export it again."
+            )
+        n_bytes = int(np.prod([int(side) for side in shape], dtype=object)) * dtype.itemsize
+        stored = int(found.id.get_storage_size())
+        if n_bytes > ALLOWANCE_BYTES + _MOST_TIMES * stored:
+            raise DatasetError(
+                f"{name} of {where} says that it holds {n_bytes} bytes, {shape}, but the file has {stored} of it:"
+                " it is damaged or was never written. Export it again."
+            )
+        return np.asarray(found)
+
+
+@contextmanager
+def _damage_named(where: str) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGED as error:
+        if isinstance(error, DatasetError):
+            raise
+        raise DatasetError(
+            f"{where} cannot be read ({type(error).__name__}: {error}); the file is damaged. Copy it again."
+        ) from error
+
+
+def open_h5(path: Path) -> h5py.File:
+    """Open a file for reading.
+
+    Raises
+    ------
+    DatasetError
+        If it is no HDF5 file.
+    OperationError
+        If h5py is not installed.
+    """
+    h5 = h5_module()
+    try:
+        return h5.File(path, "r")
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        raise DatasetError(f"{path} cannot be read as HDF5: {error}. Copy it again.") from error
