@@ -7,7 +7,9 @@ import sys
 import anndata
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
+from pyarrow import parquet
 from scipy import sparse
 
 from decortex.data import TableColumns, neuron_table, read_table
@@ -138,6 +140,20 @@ def test_a_file_that_is_no_parquet_is_told(tmp_path):
         path.write_bytes(content)
         with pytest.raises(InputError, match="is no parquet file"):
             read_table(path, COLUMNS)
+
+
+def test_a_damaged_parquet_file_is_told(tmp_path):
+    path, table = tmp_path / "cells.parquet", frame()
+    table.to_parquet(path, index=False, compression=None)
+    content = path.read_bytes()
+    assert b"m1 s1" in content
+    path.write_bytes(content.replace(b"m1 s1", b"m1 \xad1"))  # no UTF-8
+    with pytest.raises(InputError, match=r"or damaged \(ArrowInvalid: .* Copy it again"):
+        read_table(path, COLUMNS)
+    columns = {b"pandas": b'{"columns": [{"name": "depth"}], "index_columns": [], "column_indexes": []}'}
+    parquet.write_table(pyarrow.Table.from_pandas(table).replace_schema_metadata(columns), path)
+    with pytest.raises(InputError, match=r"or damaged \(KeyError: .* Copy it again"):
+        read_table(path, COLUMNS)
 
 
 def test_parquet_needs_its_package_and_says_so(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -145,11 +146,16 @@ def _text(path: Path) -> tuple[pd.DataFrame, None]:
 
 def _parquet(path: Path) -> tuple[pd.DataFrame, None]:
     try:
+        importlib.import_module("pyarrow")  # an extra
+        parquet = importlib.import_module("pyarrow.parquet")
+        parquet.read_table(path).validate(full=True)  # text is decoded when it is asked for, and not before
         frame = pd.read_parquet(path)
     except ImportError:
         raise OperationError("reading parquet needs pyarrow: pip install 'decortex[parquet]'.") from None
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path} is no parquet file ({error}).") from None
+    except Exception as error:  # noqa: BLE001  (of damaged files pyarrow hands on whatever its metadata makes fail)
+        raise InputError(
+            f"{path} is no parquet file, or damaged ({type(error).__name__}: {error}). Copy it again."
+        ) from None
     check_named_once(frame.columns, path)
     for level, name in enumerate(frame.index.names):  # set_index('cell') before it was written
         if name is not None and name not in frame.columns:
