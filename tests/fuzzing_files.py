@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from support.foreign_folders import jpeg, scene, write_fnn, write_zip
 from video_files import Skeleton, write_h5_folder, write_video_session
 
 from decortex.data import (
@@ -21,6 +23,7 @@ from decortex.data import (
     TableColumns,
     check_images,
     check_responses,
+    import_cowley_v4,
     open_filetree,
     open_h5_folder,
     read_table,
@@ -29,7 +32,8 @@ from decortex.data import (
     write_filetree,
 )
 from decortex.evaluation.labels import read_label_rows
-from decortex.models.checkpoints import config_md5, read_row
+from decortex.models.checkpoints import config_md5, read_fnn, read_row
+from decortex_ops.cli.registering.register_model import read_map
 
 Target = Callable[[random.Random], None]
 Mutation = Callable[[Any, random.Random], Any]
@@ -85,6 +89,9 @@ def file_targets(folder: Path, mutated: Mutation) -> dict[str, Target]:
         "movies": _movies(folder / "movies"),
         "h5": _h5(folder / "retina"),
         "table": _tables(folder),
+        "twin": _twin(folder / "twin"),
+        "archives": _archives(folder / "archives"),
+        "map": _map(folder / "map.csv"),
     }
 
 
@@ -239,6 +246,52 @@ def _other_dataset(path: Path, chance: random.Random) -> None:
         else:
             other = _other_array(values, chance)
             file[name] = other.astype("S") if other.dtype.kind in "UOM" else other
+
+
+def _twin(folder: Path) -> Target:
+    """Reads the folder of a digital twin, fnn's, of which one file is damaged or its tensors are others."""
+    write_fnn(folder, gains=True)
+
+    def run(chance: random.Random) -> None:
+        with _one_file_changed(folder, chance):
+            read_fnn(folder)
+
+    return run
+
+
+def _archives(folder: Path) -> Target:
+    """Expands published archives of macaque V4 of which one file is damaged."""
+    folder.mkdir()
+    write_zip(folder / "images_190923.zip", [jpeg(scene(number)) for number in range(6)])
+    np.save(folder / "resp_avg_190923.npy", np.random.default_rng(0).gamma(2.0, size=(3, 6)))
+
+    def run(chance: random.Random) -> None:
+        out = folder.parent / "expanded"
+        try:
+            with _one_file_changed(folder, chance):
+                import_cowley_v4(folder, out, size=8)
+        finally:
+            left = sorted(out.glob("*")) if out.exists() else []
+            shutil.rmtree(out, ignore_errors=True)
+        assert left, "nothing was refused, and nothing written"
+
+    return run
+
+
+def _map(path: Path) -> Target:
+    """Reads which neuron of a checkpoint is which of a dataset."""
+    whole = pd.DataFrame({"neuron": range(8), "dataset_neuron": [3, 1, 2, 0, 4, -1, 6, 7]}).to_csv(
+        index=False
+    )
+
+    def run(chance: random.Random) -> None:
+        if chance.random() < 0.6:
+            path.write_text(_other_text(whole, "csv", chance), encoding="utf-8")
+        else:
+            path.write_bytes(damaged(whole.encode(), chance))
+        read_map(path)
+
+    return run
 
 
 def _tables(folder: Path) -> Target:

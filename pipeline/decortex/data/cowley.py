@@ -11,6 +11,7 @@ import hashlib
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from decortex.data.filetree_writer import new_folder, write_session
-from decortex.data.npy import read_array
+from decortex.data.npy import NUMBERS, read_array, single_precision
 from decortex.data.recordings import InMemoryTrials, Session
 from decortex.errors import DatasetError, InputError
 
@@ -155,7 +156,7 @@ def read_jpegs(session: SourceSession) -> list[bytes]:
         with zipfile.ZipFile(session.images) as archive:
             names = [name for name in archive.namelist() if name.lower().endswith(".jpg")]
             return [archive.read(name) for name in sorted(names) if "__MACOSX" not in name]
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError, OSError) as error:
         raise DatasetError(
             f"{session.images} should be a zip archive of JPEG images, but: {error}. Fetch it again."
         ) from error
@@ -201,17 +202,27 @@ def expand_session(session: SourceSession, tiers: Mapping[int, str], *, size: in
     """
     responses = read_array(session.responses)
     raws = read_jpegs(session)
+    if not raws:
+        raise DatasetError(f"session {session.name}: {session.images} holds no .jpg image. Fetch it again.")
+    if responses.dtype.kind not in NUMBERS:
+        raise DatasetError(
+            f"session {session.name}: {session.responses} should hold real numbers, but holds {responses.dtype}."
+        )
     if responses.ndim != 2 or responses.shape[1] != len(raws):
         raise DatasetError(
             f"session {session.name}: {session.responses} should have shape (neurons, {len(raws)}), one"
             f" column for each image of {session.images.name}, but has {responses.shape}."
+        )
+    if not np.isfinite(responses).all():
+        raise DatasetError(
+            f"session {session.name}: {session.responses} holds numbers that are NaN or infinite. Fetch it again."
         )
     n_neurons = len(responses)
     ids = np.array([image_id(raw) for raw in raws], dtype=np.int64)
     return Session(
         name=session.name,
         images=InMemoryTrials(np.stack([_decode(raw, size, rgb=rgb) for raw in raws])),
-        responses=InMemoryTrials(np.ascontiguousarray(responses.T, dtype=np.float32)),
+        responses=InMemoryTrials(single_precision(responses.T)),
         tiers=np.array([tiers[one] for one in ids.tolist()]),
         image_ids=ids,
         neurons=pd.DataFrame(
@@ -259,7 +270,7 @@ def _decode(raw: bytes, size: int, *, rgb: bool) -> NDArray[np.float32]:
     """Decode a JPEG to (channels, size, size), values 0 to 255."""
     try:
         picture = Image.open(io.BytesIO(raw)).convert("RGB" if rgb else "L")
-    except (UnidentifiedImageError, OSError) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DatasetError(
             f"an image of {len(raw)} bytes cannot be decoded: {error}. Fetch it again."
         ) from error

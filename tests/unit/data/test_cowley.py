@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 from PIL import Image
+from support.foreign_folders import jpeg, scene, write_zip
 
 from decortex.data import REFERENCE_SESSIONS, animal_of, draw_tiers, image_id, import_cowley_v4, open_filetree
 from decortex.errors import DatasetError, InputError
@@ -16,28 +17,8 @@ from decortex.errors import DatasetError, InputError
 SIZE = 112
 
 
-def scene(seed: int) -> np.ndarray:
-    """Colour image with coarse structure, (112, 112, 3) uint8."""
-    coarse = np.random.default_rng(seed).uniform(30, 220, size=(14, 14, 3))
-    return np.kron(coarse, np.ones((8, 8, 1))).astype(np.uint8)
-
-
-def jpeg(pixels: np.ndarray) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "JPEG", quality=95)
-    return stream.getvalue()
-
-
 def brighter(pixels: np.ndarray) -> np.ndarray:
     return np.clip(pixels.astype(int) + 3, 0, 255).astype(np.uint8)
-
-
-def write_zip(path: Path, raws: list[bytes]) -> None:
-    with zipfile.ZipFile(path, "w") as archive:
-        # out of order on purpose: presentation order is that of the names
-        for place in reversed(range(len(raws))):
-            archive.writestr(f"image{place + 1:04d}.jpg", raws[place])
-        archive.writestr("__MACOSX/._image0001.jpg", b"left by a copy tool")
 
 
 RAWS = {
@@ -183,6 +164,33 @@ def test_faults_are_named_and_leave_nothing(flat: Path, tmp_path: Path) -> None:
     refuse(flat, out, "an image of 10 bytes cannot be decoded")
     (flat / "images_201025.zip").unlink()
     refuse(flat, out, r"images_201025\.zip is missing")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (RESPONSES["201025"] * 1j, "should hold real numbers, but holds complex128"),
+        (np.full((3, 4), "many"), "should hold real numbers, but holds <U4"),
+        (np.full((3, 4), np.nan), "NaN or infinite"),
+    ],
+    ids=["complex", "text", "nan"],
+)
+def test_responses_that_are_no_numbers_are_refused(
+    flat: Path, tmp_path: Path, values: np.ndarray, message: str
+) -> None:
+    np.save(flat / "resp_avg_201025.npy", values)
+    refuse(flat, tmp_path / "out", message)
+
+
+def test_an_archive_without_images_or_with_damaged_ones_is_refused(flat: Path, tmp_path: Path) -> None:
+    write_zip(flat / "images_201025.zip", [])
+    refuse(flat, tmp_path / "out", r"images_201025\.zip holds no \.jpg image")
+    with zipfile.ZipFile(flat / "images_201025.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("image0001.jpg", bytes(10_000))
+    content = bytearray((flat / "images_201025.zip").read_bytes())
+    content[45] ^= 0xFF  # within what is deflated
+    (flat / "images_201025.zip").write_bytes(content)
+    refuse(flat, tmp_path / "out", r"images_201025\.zip should be a zip archive of JPEG images, but: ")
 
 
 def test_a_session_twice_is_refused(flat: Path, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from decortex.errors import CheckpointError
+from decortex.data.tables import read_text_table
+from decortex.errors import CheckpointError, InputError
 from decortex.models.checkpoints.load import load_tensors
 from decortex.models.checkpoints.read import CheckpointReadout
 from decortex.models.checkpoints.state_dicts import flattened
@@ -75,19 +76,13 @@ def read_fnn(folder: str | Path) -> FnnReadout:
             f"{folder} should hold units.csv and params_<session>_<scan>.pt, but it holds"
             f" {', '.join(sorted(path.name for path in folder.glob('*'))[:8]) or 'nothing'}."
         )
-    table = pd.read_csv(folder / "units.csv")
-    missing = [name for name in _UNIT_COLUMNS if name not in table]
-    if missing:
-        raise CheckpointError(
-            f"{folder / 'units.csv'} lacks the columns {missing}; it needs {list(_UNIT_COLUMNS)}."
-        )
+    table = _units(folder / "units.csv")
     digest = hashlib.sha256((folder / "units.csv").read_bytes())
     features, units = [], []
     for (session, scan), path in scans:
+        content = load_tensors(path)
         digest.update(path.read_bytes())
-        tensors = {
-            ".".join((*holder, key)): one for (holder, key), one in flattened(load_tensors(path)).items()
-        }
+        tensors = {".".join((*holder, key)): one for (holder, key), one in flattened(content).items()}
         rows = _features(tensors, path)
         own = table[(table["session"] == session) & (table["scan_idx"] == scan)].sort_values("readout_id")
         if own["readout_id"].tolist() != list(range(len(rows))):
@@ -116,6 +111,26 @@ def read_fnn(folder: str | Path) -> FnnReadout:
         is_video=True,
     )
     return FnnReadout(readout, pd.concat(units, ignore_index=True))
+
+
+def _units(path: Path) -> pd.DataFrame:
+    """The four columns that say which unit a row is; whole numbers."""
+    try:
+        table = read_text_table(path)
+    except InputError as error:
+        raise CheckpointError(f"the units cannot be read: {error}") from error
+    missing = [name for name in _UNIT_COLUMNS if name not in table]
+    if missing:
+        raise CheckpointError(f"{path} lacks the columns {missing}; it needs {list(_UNIT_COLUMNS)}.")
+    for name in _UNIT_COLUMNS:
+        numbers = table[name].str.fullmatch(r"\s*-?\d{1,18}(\.0+)?\s*")
+        if not numbers.all():
+            row = int(np.flatnonzero(~numbers)[0])
+            raise CheckpointError(
+                f"{path} holds {table[name].iloc[row]!r} under {name!r} in row {row + 1}; expected a whole number."
+            )
+    texts = table[list(_UNIT_COLUMNS)].apply(lambda column: column.str.strip().str.partition(".")[0])
+    return table.assign(**texts.astype(np.int64))
 
 
 def save_readout(readout: CheckpointReadout, path: Path) -> None:
@@ -152,14 +167,27 @@ def _features(state: dict[str, Tensor], path: Path) -> Tensor:
             f"{path} holds no readout.feature.weights.<stream>: it has {list(state)[:4]}. It should be the file of a"
             " scan, not params_core.pt."
         )
-    found = []
+    found: list[Tensor] = []
     for stream in range(len(streams)):
         key = streams[stream]
-        weights, gains = state[key].double(), state.get(key.replace(".weights.", ".gains."))
+        weights, gains = state[key], state.get(key.replace(".weights.", ".gains."))
+        for one in (weights, gains):
+            if one is not None and (one.is_complex() or one.is_meta or one.layout is not torch.strided):
+                raise CheckpointError(
+                    f"{key} of {path} is {one.dtype}, {one.layout}; expected real numbers, dense."
+                )
+        weights = weights.double()
         if weights.ndim != (3 if gains is None else 4):
             raise CheckpointError(
                 f"{key} of {path} has shape {tuple(weights.shape)}: features are (U, R, C), or (U, R, G, C / G) beside"
                 " gains (U, R, G)."
+            )
+        if (gains is not None and gains.shape != weights.shape[:3]) or (
+            found and len(weights) != len(found[0])
+        ):
+            raise CheckpointError(
+                f"{key} of {path} has shape {tuple(weights.shape)}, which does not go with"
+                f" {f'gains {tuple(gains.shape)}' if gains is not None else f'{len(found[0])} units of stream 0'}."
             )
         if gains is not None:
             variance, mean = torch.var_mean(weights, dim=3, unbiased=False, keepdim=True)

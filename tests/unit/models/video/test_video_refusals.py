@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from support.foreign_folders import write_fnn
 from support.literal_movies import OpenRetinaCore, openretina_mask, rebuilt, with_gaussian_readout
 from torch import Tensor
 
@@ -168,27 +169,6 @@ def test_python_objects_are_refused_with_the_line_that_converts(tmp_path: Path) 
 # fnn's two files
 
 
-def write_fnn(folder: Path, *, gains: bool) -> dict[str, Tensor]:
-    folder.mkdir(parents=True)
-    g = torch.Generator().manual_seed(6)
-    torch.save({"core.weights": torch.zeros(3)}, folder / "params_core.pt")
-    weights, rows = {}, []
-    for session, scan, n in ((4, 7, 3), (10, 2, 5)):
-        shape = (n, 1, 2, 4) if gains else (n, 1, 8)
-        state = {f"readout.feature.weights.{s}": torch.randn(shape, generator=g) for s in range(2)}
-        if gains:
-            state |= {f"readout.feature.gains.{s}": torch.randn(n, 1, 2, generator=g) for s in range(2)}
-        state["readout.position.mu"] = torch.randn(n, 2, generator=g)
-        torch.save(state, folder / f"params_{session}_{scan}.pt")
-        weights[f"{session}-{scan}"] = state
-        rows += [
-            {"session": session, "scan_idx": scan, "unit_id": 100 * session + i, "readout_id": i}
-            for i in range(n)
-        ]
-    pd.DataFrame(rows[::-1]).to_csv(folder / "units.csv", index=False)
-    return weights
-
-
 def literal(state: dict[str, Tensor], *, gains: bool) -> np.ndarray:
     streams = []
     for s in range(2):
@@ -216,6 +196,39 @@ def test_the_digital_twins_features_come_with_their_units(tmp_path: Path, gains:
     assert again.sessions == found.readout.sessions
     with pytest.raises(CheckpointError, match="exists"):
         save_readout(found.readout, tmp_path / "twin.pt")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("session,scan_idx,unit_id,readout_id\n4,7,400,0.5\n", r"holds '0\.5' under 'readout_id' in row 1"),
+        ("session,scan_idx,unit_id,readout_id\n4,7,,0\n", r"holds '' under 'unit_id' in row 1"),
+        ("session,scan_idx,unit_id,readout_id\n4,7,400,0,1,2\n", "line 2 has 6 fields"),
+        ("\xff\xfe", "units cannot be read"),
+    ],
+)
+def test_units_that_are_no_whole_numbers_are_told(tmp_path: Path, text: str, message: str) -> None:
+    write_fnn(tmp_path / "twin", gains=False)
+    (tmp_path / "twin" / "units.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(CheckpointError, match=message):
+        read_fnn(tmp_path / "twin")
+
+
+@pytest.mark.parametrize(
+    ("stream", "value", "message"),
+    [
+        ("weights.0", torch.zeros(3, 1, 2, 4) * 1j, "is torch.complex64"),
+        ("weights.1", torch.zeros(2, 1, 2, 4), r"\(2, 1, 2, 4\), which does not go with gains \(3, 1, 2\)"),
+        ("gains.1", torch.zeros(3, 2), r"does not go with gains \(3, 2\)"),
+    ],
+)
+def test_streams_that_do_not_go_together_are_told(
+    tmp_path: Path, stream: str, value: Tensor, message: str
+) -> None:
+    state = write_fnn(tmp_path / "twin", gains=True)["4-7"]
+    torch.save({**state, f"readout.feature.{stream}": value}, tmp_path / "twin" / "params_4_7.pt")
+    with pytest.raises(CheckpointError, match=message):
+        read_fnn(tmp_path / "twin")
 
 
 def test_units_and_rows_must_belong_together(tmp_path: Path) -> None:
