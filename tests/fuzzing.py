@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from fuzzing_files import damaged, file_targets
+from fuzzing_files import damaged, file_targets, other_tensor
 from small_lab import plan_for
 from support.literal_movies import (
     OpenRetinaCore,
@@ -154,7 +154,9 @@ def checkpoint_target(folder: Path) -> Callable[[random.Random], None]:
 
 def rebuild_target() -> Callable[[random.Random], None]:
     """Builds published networks from options or tensors that are not theirs; what is built has an embedding."""
-    cases = [*_published_networks(), *_networks_of_movies()]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # layers draw their first weights
+        cases = [*_published_networks(), *_networks_of_movies()]
 
     def run(chance: random.Random) -> None:
         state, options = chance.choice(cases)
@@ -232,26 +234,7 @@ def _mutate_tensors(value: Any, chance: random.Random) -> Any:
             return {**{key: one for key, one in value.items() if key != name}, other: value[name]}
         return {**value, name: _mutate_tensors(value[name], chance)}
     if isinstance(value, torch.Tensor) and value.ndim and chance.random() < 0.8:
-        flat = value.flatten()
-        return chance.choice(
-            [
-                flat,
-                flat[:0],
-                value[:0],
-                value.unsqueeze(0),
-                value.double(),
-                value.half(),
-                value.to(torch.complex64),
-                value.long(),
-                value > 0,
-                value * float("nan"),
-                value * float("inf"),
-                value.expand(3, *value.shape),
-                value.to_sparse(),
-                value.to("meta"),
-                torch.tensor(1.0),
-            ]
-        )
+        return other_tensor(value, chance)
     return copy.deepcopy(
         chance.choice([one for one in HOSTILE if not isinstance(one, str) or len(one) < 10**5])
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from support.foreign_folders import jpeg, scene, write_fnn, write_zip
 from video_files import Skeleton, write_h5_folder, write_video_session
 
@@ -31,6 +32,7 @@ from decortex.data import (
     write_anndata,
     write_filetree,
 )
+from decortex.errors import DecortexError
 from decortex.evaluation.labels import read_label_rows
 from decortex.models.checkpoints import config_md5, read_fnn, read_row
 from decortex_ops.cli.registering.register_model import read_map
@@ -181,6 +183,31 @@ def _read_all(recordings: Recordings) -> None:
                 session.responses.read(trials)
 
 
+def other_tensor(value: torch.Tensor, chance: random.Random) -> torch.Tensor:
+    """The same tensor of another shape, type or kind."""
+    flat = value.flatten()
+    return chance.choice(
+        [
+            flat,
+            flat[:0],
+            value[:0],
+            value[:1],
+            value.unsqueeze(0),
+            value.double(),
+            value.half(),
+            value.to(torch.complex64),
+            value.long(),
+            value > 0,
+            value * float("nan"),
+            value * float("inf"),
+            value.expand(3, *value.shape),
+            value.to_sparse(),
+            value.to("meta"),
+            torch.tensor(1.0),
+        ]
+    )
+
+
 def _images(folder: Path) -> Target:
     """Opens a folder of sessions of images of which one file is damaged."""
     made = simulate_cortex(SimulationConfig.from_params(IMAGES), 0)
@@ -209,12 +236,12 @@ def _h5(folder: Path) -> Target:
     rng = np.random.default_rng(0)
     movies = {"nature": rng.normal(size=(2, 130, 4, 3)), "noise": rng.normal(size=(2, 25, 4, 3))}
     write_h5_folder(folder, ["left", "right"], movies)
-    rate = [30.0, 30.0, 30.0, 0.0, -1.0, float("nan"), float("inf")]
+    rates = [30.0] * 16 + [0.0, -1.0, float("nan"), float("inf")]
 
     def run(chance: random.Random) -> None:
         if chance.random() < 0.5:
             with _one_file_changed(folder, chance):
-                _read_all(open_h5_folder(folder, SPLIT, frame_rate=chance.choice(rate)))
+                _read_all(open_h5_folder(folder, SPLIT, frame_rate=chance.choice(rates)))
             return
         path = folder / "left.h5"
         before = path.read_bytes()
@@ -250,11 +277,21 @@ def _other_dataset(path: Path, chance: random.Random) -> None:
 
 def _twin(folder: Path) -> Target:
     """Reads the folder of a digital twin, fnn's, of which one file is damaged or its tensors are others."""
-    write_fnn(folder, gains=True)
+    whole = write_fnn(folder, gains=True)["4-7"]
+    path = folder / "params_4_7.pt"
+    before = path.read_bytes()
 
     def run(chance: random.Random) -> None:
-        with _one_file_changed(folder, chance):
+        if chance.random() < 0.5:
+            with _one_file_changed(folder, chance):
+                read_fnn(folder)
+            return
+        key = chance.choice(list(whole))
+        try:
+            torch.save({**whole, key: other_tensor(whole[key], chance)}, path)
             read_fnn(folder)
+        finally:
+            path.write_bytes(before)
 
     return run
 
@@ -270,10 +307,11 @@ def _archives(folder: Path) -> Target:
         try:
             with _one_file_changed(folder, chance):
                 import_cowley_v4(folder, out, size=8)
+        except DecortexError:
+            assert not out.exists()
+            raise
         finally:
-            left = sorted(out.glob("*")) if out.exists() else []
             shutil.rmtree(out, ignore_errors=True)
-        assert left, "nothing was refused, and nothing written"
 
     return run
 

@@ -93,6 +93,8 @@ def read_anndata(path: Path, *, layer: str | None = None, view: str | None = Non
         raise InputError("features come from a layer or from obsm, not from both; name one.")
     try:
         data = anndata.read_h5ad(path)
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001  (of damaged files anndata hands on what h5py and its registry raise)
         raise InputError(
             f"{path} is no AnnData file that can be read ({type(error).__name__}: {error})."

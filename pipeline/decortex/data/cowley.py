@@ -11,7 +11,6 @@ import hashlib
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from decortex.data.filetree_writer import new_folder, write_session
-from decortex.data.npy import NUMBERS, read_array, single_precision
+from decortex.data.npy import NUMBERS, ZIP_ERRORS, read_array, single_precision
 from decortex.data.recordings import InMemoryTrials, Session
 from decortex.errors import DatasetError, InputError
 
@@ -156,7 +155,7 @@ def read_jpegs(session: SourceSession) -> list[bytes]:
         with zipfile.ZipFile(session.images) as archive:
             names = [name for name in archive.namelist() if name.lower().endswith(".jpg")]
             return [archive.read(name) for name in sorted(names) if "__MACOSX" not in name]
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError, OSError) as error:
+    except (*ZIP_ERRORS, OSError) as error:
         raise DatasetError(
             f"{session.images} should be a zip archive of JPEG images, but: {error}. Fetch it again."
         ) from error
@@ -213,16 +212,18 @@ def expand_session(session: SourceSession, tiers: Mapping[int, str], *, size: in
             f"session {session.name}: {session.responses} should have shape (neurons, {len(raws)}), one"
             f" column for each image of {session.images.name}, but has {responses.shape}."
         )
-    if not np.isfinite(responses).all():
+    rates = single_precision(responses.T)
+    if not (np.isfinite(rates) & (rates >= 0)).all():
         raise DatasetError(
-            f"session {session.name}: {session.responses} holds numbers that are NaN or infinite. Fetch it again."
+            f"session {session.name}: {session.responses} should hold averaged responses, finite and not negative as"
+            f" float32, but {int((~np.isfinite(rates) | (rates < 0)).sum())} are not. Fetch it again."
         )
     n_neurons = len(responses)
     ids = np.array([image_id(raw) for raw in raws], dtype=np.int64)
     return Session(
         name=session.name,
         images=InMemoryTrials(np.stack([_decode(raw, size, rgb=rgb) for raw in raws])),
-        responses=InMemoryTrials(single_precision(responses.T)),
+        responses=InMemoryTrials(rates),
         tiers=np.array([tiers[one] for one in ids.tolist()]),
         image_ids=ids,
         neurons=pd.DataFrame(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import lzma
 import math
 import os
 import tokenize
@@ -31,6 +32,16 @@ _LAST_CHARACTER = 0x10FFFF  # of Unicode, whose surrogates are halves of charact
 _SURROGATES = (0xD800, 0xDFFF)
 # What numpy raises of a header: it hands the text to Python's own parser.
 _NO_HEADER = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError)
+# What `zipfile` raises of an archive that is damaged: its own error, and those of what it unpacks with.
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    NotImplementedError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+)
 # A file may have holes, or a .npz compressed arrays: what is read beyond the bytes on the disk.
 ALLOWANCE_BYTES = 256 * 2**20
 
@@ -128,7 +139,9 @@ def read_npz(path: Path) -> Iterator[tuple[str, NDArray[np.generic]]]:
                 )
     except OSError as error:
         raise _unreadable(path, error) from error
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError) as error:
+    except DatasetError:
+        raise
+    except ZIP_ERRORS as error:
         raise DatasetError(f"{path} is damaged, or no .npz file ({error}). Copy it again.") from error
 
 

@@ -171,9 +171,11 @@ def test_faults_are_named_and_leave_nothing(flat: Path, tmp_path: Path) -> None:
     [
         (RESPONSES["201025"] * 1j, "should hold real numbers, but holds complex128"),
         (np.full((3, 4), "many"), "should hold real numbers, but holds <U4"),
-        (np.full((3, 4), np.nan), "NaN or infinite"),
+        (np.full((3, 4), np.nan), "finite and not negative as float32, but 12 are not"),
+        (np.full((3, 4), 1e39), "finite and not negative as float32, but 12 are not"),
+        (np.full((3, 4), -1.0), "finite and not negative as float32, but 12 are not"),
     ],
-    ids=["complex", "text", "nan"],
+    ids=["complex", "text", "nan", "beyond float32", "negative"],
 )
 def test_responses_that_are_no_numbers_are_refused(
     flat: Path, tmp_path: Path, values: np.ndarray, message: str

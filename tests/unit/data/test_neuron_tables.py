@@ -154,6 +154,10 @@ def test_a_damaged_parquet_file_is_told(tmp_path):
     parquet.write_table(pyarrow.Table.from_pandas(table).replace_schema_metadata(columns), path)
     with pytest.raises(InputError, match=r"or damaged \(KeyError: .* Copy it again"):
         read_table(path, COLUMNS)
+    twice = pyarrow.Table.from_arrays([pyarrow.array([1.0, 2.0])] * 2, names=["depth", "depth"])
+    parquet.write_table(twice, path)
+    with pytest.raises(InputError, match=r"names 1 columns more than once .*depth"):
+        read_table(path, COLUMNS)
 
 
 def test_parquet_needs_its_package_and_says_so(tmp_path, monkeypatch):

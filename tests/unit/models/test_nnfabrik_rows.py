@@ -1,9 +1,12 @@
 """Rows of an nnfabrik table: several are several candidates, of which one is named."""
 
 import json
+from decimal import Decimal
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from decortex.errors import ConfigError
 from decortex.models.checkpoints import config_md5, read_row
@@ -65,6 +68,7 @@ def test_what_is_named_must_be_there_once():
         ({"seed": 1.5}, r"'seed' of the exported row should be a whole number, but is 1\.5"),
         ({"seed": None}, "whole number, but is None"),
         ({"seed": True}, "whole number, but is True"),
+        ({"seed": float("nan")}, "whole number, but is nan"),
         ({"seed": "first"}, "whole number, but is 'first'"),
         ({"seed": float("inf")}, "whole number, but is inf"),
         ({"model_fn": "build"}, "'model_fn' a dotted path"),
@@ -77,9 +81,25 @@ def test_values_that_a_row_does_not_have_are_refused(changed, message):
         read_row({**rows()[0], **changed})
 
 
-@pytest.mark.parametrize("seed", [1, 1.0, "1"])
+@pytest.mark.parametrize("seed", [1, 1.0, "1", "1.0", " 1 ", np.int64(1), np.float32(1), Decimal(1)])
 def test_a_seed_is_read_as_tables_write_it(seed):
     assert read_row({**rows()[0], "seed": seed}).seed == 1
+    assert read_row({**rows()[0], "seed": "-1"}).seed == -1
+
+
+def test_values_that_nobody_reads_may_be_anything():
+    row = {**rows()[0], "score": np.array(0.3), "model_state": {"weight": torch.tensor(1.0)}}
+    assert read_row(row).seed == 1
+    assert read_row(np.array([row], dtype=object)).seed == 1
+    assert read_row({0: row}.values()).seed == 1
+
+
+@pytest.mark.parametrize(("given", "read"), [(True, True), (1, True), (0, False), (None, False)])
+def test_numbers_as_text_and_truth_values_as_numbers_are_read(given, read):
+    config = {**CONFIG, "elu_offset": "0.5", "grid_mean_predictor": {"final_tanh": given}}
+    row = read_row({"model_fn": "lab.stacked_core_gauss", "model_config": config, "seed": 1})
+    rebuilt = row.rebuild_config((1, 36, 64))
+    assert (rebuilt.elu_offset, rebuilt.final_tanh) == (0.5, read)
 
 
 @pytest.mark.parametrize("exported", [5, None, "rows"])

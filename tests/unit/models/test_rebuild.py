@@ -199,8 +199,37 @@ def test_readouts_of_other_sizes_are_refused() -> None:
         CheckpointError, match=r"31-a\.sigma has shape \(1, 2, 2, 2\), the network's readout \(2, 1\)"
     ):
         rebuilt({**case, "state": state})
+    state = {**case["state"], "readout.31-a._mu": torch.zeros(1, 3, 1, 2)}
+    with pytest.raises(CheckpointError, match=r"_mu has 3 positions for 2 neurons\. Save"):
+        rebuilt({**case, "state": state})
     state = {**case["state"], "readout.31-a._mu": torch.zeros(1, 2, 1, 1)}
     with pytest.raises(CheckpointError, match=r"_mu has shape \(1, 2, 1, 1\); positions are"):
+        rebuilt({**case, "state": state})
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "message"),
+    [
+        ("normalised_masks", "readout.1-a.spatial", r"masks of session '1-a' have shape \(1,\); expected"),
+        ("free_masks", "readout.0-a.spatial", r"readout\.0-a\.spatial has shape \(2,\); masks are"),
+    ],
+)
+def test_masks_without_cells_are_refused(name: str, key: str, message: str) -> None:
+    case = FROZEN[name]
+    state = {**case["state"], key: torch.ones(len(case["state"][key]))}
+    with pytest.raises(CheckpointError, match=message):
+        rebuilt({**case, "state": state})
+
+
+@pytest.mark.parametrize(
+    ("index", "asked"), [([0, 1, 2, 0, -1], "-1"), ([0, 1, 2, 0, 3], "3"), ([0, 1, 2, 0, 1.5], "1.5")]
+)
+def test_an_index_of_features_that_are_not_there_is_refused(index: list[float], asked: str) -> None:
+    case = FROZEN["shared_features"]
+    state = {**case["state"], "readout.0-a.feature_sharing_index": torch.tensor(index)}
+    with pytest.raises(
+        CheckpointError, match=rf"asks for number {asked}, but there are 3 shared feature vectors"
+    ):
         rebuilt({**case, "state": state})
 
 

@@ -148,10 +148,17 @@ def _parquet(path: Path) -> tuple[pd.DataFrame, None]:
     try:
         importlib.import_module("pyarrow")  # an extra
         parquet = importlib.import_module("pyarrow.parquet")
+        check_named_once(parquet.read_schema(path).names, path)
         parquet.read_table(path).validate(full=True)  # text is decoded when it is asked for, and not before
         frame = pd.read_parquet(path)
     except ImportError:
         raise OperationError("reading parquet needs pyarrow: pip install 'decortex[parquet]'.") from None
+    except (InputError, MemoryError):
+        raise
+    except NotImplementedError as error:
+        raise InputError(
+            f"{path} is packed in a way that this pyarrow does not read ({error}). Write it again."
+        ) from None
     except Exception as error:  # noqa: BLE001  (of damaged files pyarrow hands on whatever its metadata makes fail)
         raise InputError(
             f"{path} is no parquet file, or damaged ({type(error).__name__}: {error}). Copy it again."

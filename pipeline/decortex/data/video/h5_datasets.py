@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     import h5py
 
 # What h5py raises of bytes that are no HDF5 file any more: it hands on whatever the library says.
-_DAMAGED = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError)
-# Values of a dataset take at most so many bytes per byte on the disk: the most that deflate makes of one.
+_DAMAGED = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError)
+# What deflate makes at most of one byte; what is packed otherwise may hold more.
 _MOST_TIMES = 1032
+_PLAIN = (None, "gzip", "lzf")
 
 
 def h5_module() -> ModuleType:
@@ -70,7 +72,8 @@ def read_dataset(content: h5py.File, name: str, where: str) -> NDArray[Any]:
     Raises
     ------
     DatasetError
-        If it is damaged, no dataset, empty, not of real numbers, or holds many times what the file has of it.
+        If it is damaged, no dataset, empty, not of real numbers, packed in a way that is not known here, not written
+        whole, or holds many times what the file has of it.
     """
     with _damage_named(f"{name} of {where}"):
         found = content[name]
@@ -80,14 +83,53 @@ def read_dataset(content: h5py.File, name: str, where: str) -> NDArray[Any]:
             raise DatasetError(
                 f"{name} of {where} should be a dataset of real numbers and not empty, but is {what}. Export it again."
             )
-        n_bytes = int(np.prod([int(side) for side in shape], dtype=object)) * dtype.itemsize
-        stored = int(found.id.get_storage_size())
-        if n_bytes > ALLOWANCE_BYTES + _MOST_TIMES * stored:
-            raise DatasetError(
-                f"{name} of {where} says that it holds {n_bytes} bytes, {shape}, but the file has {stored} of it:"
-                " it is damaged or was never written. Export it again."
-            )
+        _check_written(found, name, where)
         return np.asarray(found)
+
+
+def _check_written(found: h5py.Dataset, name: str, where: str) -> None:
+    """Refuse what HDF5 would read as zeros or not at all: parts that were never written, or are elsewhere."""
+    if found.is_virtual:
+        here = Path(found.file.filename).parent
+        gone = [one.file_name for one in found.virtual_sources() if not (here / one.file_name).exists()]
+        gone = [file for file in gone if file != "."]
+        if gone:
+            raise DatasetError(
+                f"{name} of {where} is made of other files, of which {gone[0]!r} is not there. Copy it too."
+            )
+        return
+    packed = found.id.get_create_plist()
+    for number in range(packed.get_nfilters()):
+        code, *_, words = packed.get_filter(number)
+        if not h5_module().h5z.filter_avail(code):
+            raise DatasetError(
+                f"{name} of {where} is packed by {words.decode(errors='replace') or code!r}, which this installation of"
+                " HDF5 lacks. Write it again with gzip or without packing."
+            )
+    shape, stored = found.shape, int(found.id.get_storage_size())
+    n_bytes = math.prod(shape) * found.dtype.itemsize
+    if found.external is None and (not stored or _n_chunks_missing(found)):
+        raise DatasetError(
+            f"{name} of {where} was not written whole: of {n_bytes} bytes, {shape}, the file has {stored} of it. What"
+            " lacks would be read as zeros. Export it again."
+        )
+    if (
+        found.external is None
+        and found.compression in _PLAIN
+        and n_bytes > ALLOWANCE_BYTES + _MOST_TIMES * stored
+    ):
+        raise DatasetError(
+            f"{name} of {where} says that it holds {n_bytes} bytes, {shape}, but the file has {stored} of it: it is"
+            " damaged. Export it again."
+        )
+
+
+def _n_chunks_missing(found: h5py.Dataset) -> int:
+    if found.chunks is None:
+        return 0
+    expected = math.prod(-(-side // chunk) for side, chunk in zip(found.shape, found.chunks, strict=True))
+    missing: int = expected - int(found.id.get_num_chunks())
+    return missing
 
 
 @contextmanager

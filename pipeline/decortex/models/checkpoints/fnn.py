@@ -84,7 +84,7 @@ def read_fnn(folder: str | Path) -> FnnReadout:
         digest.update(path.read_bytes())
         tensors = {".".join((*holder, key)): one for (holder, key), one in flattened(content).items()}
         rows = _features(tensors, path)
-        own = table[(table["session"] == session) & (table["scan_idx"] == scan)].sort_values("readout_id")
+        own = _ids(table[(table["session"] == session) & (table["scan_idx"] == scan)], folder / "units.csv")
         if own["readout_id"].tolist() != list(range(len(rows))):
             raise CheckpointError(
                 f"{path.name} holds {len(rows)} units, but units.csv names {len(own)} of session {session}, scan"
@@ -122,15 +122,23 @@ def _units(path: Path) -> pd.DataFrame:
     missing = [name for name in _UNIT_COLUMNS if name not in table]
     if missing:
         raise CheckpointError(f"{path} lacks the columns {missing}; it needs {list(_UNIT_COLUMNS)}.")
+    scans = {name: pd.to_numeric(table[name], errors="coerce") for name in _UNIT_COLUMNS[:2]}
+    return table.assign(**scans)
+
+
+def _ids(own: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Units of one scan in the order of its rows, ids as whole numbers."""
+    ids = {}
     for name in _UNIT_COLUMNS:
-        numbers = table[name].str.fullmatch(r"\s*-?\d{1,18}(\.0+)?\s*")
-        if not numbers.all():
-            row = int(np.flatnonzero(~numbers)[0])
+        texts = own[name].astype(str).str.strip()
+        wrong = np.flatnonzero(~texts.str.fullmatch(r"[+-]?[0-9]{1,18}(\.0*)?"))
+        if len(wrong):
             raise CheckpointError(
-                f"{path} holds {table[name].iloc[row]!r} under {name!r} in row {row + 1}; expected a whole number."
+                f"{path} holds {texts.iloc[wrong[0]]!r} under {name!r} in row {own.index[wrong[0]] + 1}; expected a"
+                " whole number."
             )
-    texts = table[list(_UNIT_COLUMNS)].apply(lambda column: column.str.strip().str.partition(".")[0])
-    return table.assign(**texts.astype(np.int64))
+        ids[name] = np.array([int(text.partition(".")[0]) for text in texts], dtype=np.int64)
+    return own.assign(**ids).sort_values("readout_id")
 
 
 def save_readout(readout: CheckpointReadout, path: Path) -> None:
@@ -170,34 +178,41 @@ def _features(state: dict[str, Tensor], path: Path) -> Tensor:
     found: list[Tensor] = []
     for stream in range(len(streams)):
         key = streams[stream]
-        weights, gains = state[key], state.get(key.replace(".weights.", ".gains."))
-        for one in (weights, gains):
-            if one is not None and (one.is_complex() or one.is_meta or one.layout is not torch.strided):
-                raise CheckpointError(
-                    f"{key} of {path} is {one.dtype}, {one.layout}; expected real numbers, dense."
-                )
-        weights = weights.double()
+        gains_key = key.replace(".weights.", ".gains.")
+        weights = _real_numbers(state[key], f"{key} of {path}")
+        gains = _real_numbers(state[gains_key], f"{gains_key} of {path}") if gains_key in state else None
         if weights.ndim != (3 if gains is None else 4):
             raise CheckpointError(
                 f"{key} of {path} has shape {tuple(weights.shape)}: features are (U, R, C), or (U, R, G, C / G) beside"
                 " gains (U, R, G)."
             )
-        if (gains is not None and gains.shape != weights.shape[:3]) or (
-            found and len(weights) != len(found[0])
-        ):
+        if found and len(weights) != len(found[0]):
             raise CheckpointError(
-                f"{key} of {path} has shape {tuple(weights.shape)}, which does not go with"
-                f" {f'gains {tuple(gains.shape)}' if gains is not None else f'{len(found[0])} units of stream 0'}."
+                f"{key} of {path} has {len(weights)} units, the stream before {len(found[0])}. Export the scan again."
+            )
+        if gains is not None and gains.shape != weights.shape[:3]:
+            raise CheckpointError(
+                f"{gains_key} of {path} has shape {tuple(gains.shape)}; weights {tuple(weights.shape)} go with"
+                f" {tuple(weights.shape[:3])}. Export the scan again."
             )
         if gains is not None:
             variance, mean = torch.var_mean(weights, dim=3, unbiased=False, keepdim=True)
             n_inputs = weights.shape[2] * weights.shape[3]
-            weights = (
-                (weights - mean) * (variance * n_inputs + _EPSILON).pow(-0.5) * gains.double()[..., None]
-            )
+            weights = (weights - mean) * (variance * n_inputs + _EPSILON).pow(-0.5) * gains[..., None]
         found.append(weights.flatten(1).float())
     rows = torch.cat(found, dim=1)
     broken = int((~torch.isfinite(rows).all(dim=1)).sum())
     if broken:
         raise CheckpointError(f"the features of {broken} of {len(rows)} units in {path} are NaN or infinite.")
     return rows
+
+
+def _real_numbers(tensor: Tensor, what: str) -> Tensor:
+    """Dense real numbers in double precision, without what training kept beside them."""
+    if tensor.is_meta:
+        raise CheckpointError(f"{what} has a shape and no numbers (device 'meta'). Export the scan again.")
+    if tensor.is_complex() or tensor.is_quantized or tensor.layout is not torch.strided:
+        raise CheckpointError(
+            f"{what} is {tensor.dtype} ({tensor.layout}); expected real numbers, dense. Export the scan again."
+        )
+    return tensor.detach().double()

@@ -233,7 +233,12 @@ def _read_session(session: str, leaf: str, parts: NamedTensors, masks: Masks) ->
     n_neurons = len(features)
     _check_counts(parts, n_neurons, f"readout.{session}", leaf)
     if layout == "factorised_2d" and masks == "free":
-        norm = parts["spatial"].float().flatten(1).norm(dim=1)
+        spatial = parts["spatial"].float()
+        if spatial.ndim < 2:
+            raise CheckpointError(
+                f"readout.{session}.spatial has shape {tuple(spatial.shape)}; masks are (n_neurons, height, width)."
+            )
+        norm = spatial.flatten(1).norm(dim=1)
         features = features * _per_neuron(norm, n_neurons, f"readout.{session}.spatial")
     if layout == "openretina_factorised" and masks == "free":
         norm = parts["mask_weights"].float().norm(dim=0)
@@ -272,18 +277,26 @@ def layout_of(leaf: str, parts: Mapping[str, Tensor]) -> Layout:
     return "full_gaussian_2d" if leaf == "_features" else "gaussian_2d"
 
 
-def _shared(features: Tensor, parts: Mapping[str, Tensor], where: str) -> Tensor:
+def _shared(features: Tensor, parts: NamedTensors, where: str) -> Tensor:
     """Features of matched neurons, times each neuron's own scale: ``scales * _features[sharing_index]``."""
-    index = parts["feature_sharing_index"].flatten().long()
-    if len(index) and (int(index.min()) < 0 or int(index.max()) >= len(features)):
-        raise CheckpointError(
-            f"{where} holds {len(features)} shared feature vectors, but feature_sharing_index asks for number"
-            f" {int(index.max())}."
-        )
+    index = _index(parts, "feature_sharing_index", len(features), "feature vectors")
     gathered = features[index]
     if "scales" not in parts:
         return gathered
     return gathered * _per_neuron(parts["scales"].flatten(), len(index), where.rpartition(".")[0] + ".scales")
+
+
+def _index(parts: NamedTensors, name: str, n: int, what: str) -> Tensor:
+    """Which of the shared ones each neuron has."""
+    given = parts[name].flatten()
+    index = given.long()
+    wrong = given[(index != given) | (index < 0) | (index >= n)]
+    if len(wrong):
+        raise CheckpointError(
+            f"{parts.stem}{name} asks for number {wrong[0].item():g}, but there are {n} shared {what}, numbered from 0."
+            " Save the state dict again."
+        )
+    return index
 
 
 def _check_counts(parts: Mapping[str, Tensor], n_neurons: int, stem: str, leaf: str) -> None:
@@ -309,7 +322,7 @@ def _check_counts(parts: Mapping[str, Tensor], n_neurons: int, stem: str, leaf: 
 def _per_neuron(values: Tensor, n_neurons: int, where: str) -> Tensor:
     if values.numel() != n_neurons:
         raise CheckpointError(f"{where} has {values.numel()} values for {n_neurons} neurons.")
-    return values[:, None]
+    return values.reshape(-1, 1)
 
 
 def _positions(parts: NamedTensors, n_neurons: int, session: str) -> Tensor | None:
@@ -336,17 +349,15 @@ def _own_positions(parts: NamedTensors, name: str, n_neurons: int, session: str)
     if "mu_transform.weight" in parts:  # a grid shared with another session, and how this one turns it
         position = _linear(position.float(), parts, "mu_transform")
     if "grid_sharing_index" in parts:
-        index = parts["grid_sharing_index"].flatten().long()
-        if len(index) and (int(index.min()) < 0 or int(index.max()) >= len(position)):
-            raise CheckpointError(
-                f"readout.{session}.{name} holds {len(position)} shared positions, but grid_sharing_index asks for"
-                f" number {int(index.max())}."
-            )
-        position = position[index]
-    if position.shape != (n_neurons, 2):
+        position = position[_index(parts, "grid_sharing_index", len(position), "positions")]
+    if len(position) != n_neurons:
         raise CheckpointError(
-            f"readout.{session}.{name} has {len(position)} positions for {n_neurons} neurons, of"
-            f" {position.shape[1]} coordinates each; expected 2."
+            f"readout.{session}.{name} has {len(position)} positions for {n_neurons} neurons. Save the state dict"
+            " again."
+        )
+    if position.shape[1] != 2:
+        raise CheckpointError(
+            f"{parts.stem}mu_transform gives {position.shape[1]} coordinates per neuron; expected 2."
         )
     return position.float().clamp(-1.0, 1.0)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import numbers
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from decortex.errors import ConfigError
@@ -29,7 +33,7 @@ _FAMILY = (
 # the core when a configuration is silent.
 _LISTED = 8  # rows that a message names
 _SHORTEST_HASH = 4  # characters of a hash that name it
-_LONGEST_SEED = 18  # digits
+_WHOLE = re.compile(r"\s*-?[0-9]{1,18}(\.0+)?\s*")
 _WIDTH = 60  # characters of a value in a message
 _STACKED = "stacked_core_"
 _LEFT = {"pad_input": False, "stack": None, "hidden_padding": None, "momentum": 0.9}
@@ -81,12 +85,13 @@ class NnfabrikRow:
                 f"'grid_mean_predictor' of the exported row's model_config should be an object or null, but is"
                 f" {_short(predictor)}."
             )
+        tanh = True if predictor is None else predictor.get("final_tanh", False)
         return RebuildConfig.from_params(
             {
                 "core": core,
                 "image_shape": None if image_shape is None else list(image_shape),
-                "elu_offset": config.get("elu_offset", 0.0),
-                "final_tanh": True if predictor is None else predictor.get("final_tanh", False),
+                "elu_offset": _number(config.get("elu_offset", 0.0)),
+                "final_tanh": bool(tanh) if tanh in (None, 0, 1) else tanh,
             }
         )
 
@@ -147,12 +152,21 @@ def read_row(
 
 
 def _seed(value: Any) -> int:
-    """A whole number, also as 1.0 or '1', as tables write it in which another row has none."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _LONGEST_SEED:
-        return int(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value % 1 == 0:
+    """A whole number, also as 1.0, '1' or '1.0', as tables write it in which another row has none."""
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        return int(value.partition(".")[0])
+    is_number = isinstance(value, (numbers.Real, Decimal)) and not isinstance(value, bool)
+    if is_number and value % 1 == 0:  # neither for nan nor for inf
         return int(value)
     raise ConfigError(f"'seed' of the exported row should be a whole number, but is {_short(value)}.")
+
+
+def _number(value: Any) -> Any:
+    """A number that ``json.dumps(..., default=str)`` wrote as text; anything else as it is."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
 
 
 def _check_text(value: Any) -> None:
@@ -168,7 +182,7 @@ def _check_text(value: Any) -> None:
         for name, one in value.items():
             _check_text(name)
             _check_text(one)
-    elif isinstance(value, Iterable):
+    elif isinstance(value, (list, tuple)):
         for one in value:
             _check_text(one)
 
@@ -193,18 +207,19 @@ def _rows(exported: Any) -> list[Mapping[str, Any]]:
             ]
             return [{name: exported[name][number] for name in names} for number in range(len(columns))]
         return [exported]
-    if isinstance(exported, str) or not isinstance(exported, Sequence):
+    if isinstance(exported, (str, bytes)) or not isinstance(exported, Iterable):
         raise ConfigError(
             f"exported rows should be an object or a list of objects, but are {_short(exported)}:"
             " (TrainedModel * Model & key).fetch(as_dict=True)."
         )
-    wrong = [number for number, row in enumerate(exported) if not isinstance(row, Mapping)]
+    rows: list[Any] = list(exported)
+    wrong = [number for number, row in enumerate(rows) if not isinstance(row, Mapping)]
     if wrong:
         raise ConfigError(
-            f"member {wrong[0]} of the exported rows is a {type(exported[wrong[0]]).__name__}; expected objects"
+            f"member {wrong[0]} of the exported rows is a {type(rows[wrong[0]]).__name__}; expected objects"
             " that name their columns: (TrainedModel * Model & key).fetch(as_dict=True)."
         )
-    return list(exported)
+    return rows
 
 
 def _only_row(rows: list[Mapping[str, Any]], where: Mapping[str, str]) -> Mapping[str, Any]:

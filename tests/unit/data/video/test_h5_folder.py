@@ -115,7 +115,31 @@ def group(folder: Path) -> None:
 def never_written(folder: Path) -> None:
     with h5py.File(folder / "left.h5", "a") as file:
         del file["responses_noise"]
-        file.create_dataset("responses_noise", (3, 10**9), "f8")
+        file.create_dataset("responses_noise", (3, 25), "f8", fillvalue=7.0)
+
+
+def written_in_part(folder: Path) -> None:
+    with h5py.File(folder / "left.h5", "a") as file:
+        del file["responses_noise"]
+        file.create_dataset("responses_noise", (3, 25), "f8", chunks=(3, 5))[:, :10] = 1.0
+
+
+def mostly_packed(folder: Path) -> None:
+    with h5py.File(folder / "left.h5", "a") as file:
+        del file["responses_noise"]
+        made = file.create_dataset(
+            "responses_noise", (3, 12 * 10**6), "f8", chunks=(3, 6 * 10**6), compression="gzip"
+        )
+        made.id.write_direct_chunk((0, 0), b"x")
+        made.id.write_direct_chunk((0, 6 * 10**6), b"x")
+
+
+def of_another_file(folder: Path) -> None:
+    layout = h5py.VirtualLayout((3, 25), "f8")
+    layout[:] = h5py.VirtualSource("elsewhere.hdf5", "responses", (3, 25))
+    with h5py.File(folder / "left.h5", "a") as file:
+        del file["responses_noise"]
+        file.create_virtual_dataset("responses_noise", layout)
 
 
 def cut_short(folder: Path) -> None:
@@ -142,7 +166,10 @@ def no_pixels(folder: Path) -> None:
         (nothing_in_it, "real numbers and not empty, but is float32 None"),
         (broken_link, r"responses_noise of session 'left' cannot be read \(KeyError: "),
         (group, "but is a group"),
-        (never_written, r"says that it holds 24000000000 bytes.*the file has 0 of it"),
+        (never_written, r"was not written whole: of 600 bytes, \(3, 25\), the file has 0 of it"),
+        (written_in_part, r"was not written whole: of 600 bytes, \(3, 25\), the file has 240 of it"),
+        (mostly_packed, r"says that it holds 288000000 bytes, .*the file has 2 of it: it is damaged"),
+        (of_another_file, r"made of other files, of which 'elsewhere\.hdf5' is not there"),
         (cut_short, r"left\.h5 cannot be read as HDF5"),
         (more_channels, r"frames \(channels, height, width\) are \[\(2, 4, 3\), \(3, 4, 3\)\]"),
         (no_pixels, r"noise\.npy should be a movie of real numbers"),
@@ -157,6 +184,29 @@ def test_a_fault_is_named(folder: Path, fault: Callable[[Path], None], message: 
     fault(folder)
     with pytest.raises(DatasetError, match=message):
         open_h5_folder(folder, SPLIT, frame_rate=30.0)
+
+
+@pytest.mark.parametrize("way", ["chunked", "gzip", "virtual", "linked", "big-endian"])
+def test_responses_are_read_however_they_are_kept(folder: Path, way: str) -> None:
+    values = np.arange(75.0).reshape(3, 25)
+    with h5py.File(folder / "parts.hdf5", "w") as file:
+        file["responses"] = values
+    layout = h5py.VirtualLayout((3, 25), "f8")
+    layout[:] = h5py.VirtualSource("parts.hdf5", "responses", (3, 25))
+    with h5py.File(folder / "left.h5", "a") as file:
+        del file["responses_noise"]
+        if way == "virtual":
+            file.create_virtual_dataset("responses_noise", layout)
+        elif way == "linked":
+            file["responses_noise"] = h5py.ExternalLink("parts.hdf5", "responses")
+        elif way == "big-endian":
+            file["responses_noise"] = values.astype(">f8")
+        else:
+            packing = {"compression": "gzip"} if way == "gzip" else {}
+            file.create_dataset("responses_noise", data=values, chunks=(2, 10), **packing)
+    session = open_h5_folder(folder, SPLIT, frame_rate=30.0).sessions[0]
+    test = np.flatnonzero(session.tiers == "test")
+    np.testing.assert_array_equal(session.responses.read(test)[0], values.T.astype(np.float32))
 
 
 def test_an_unknown_test_movie_and_too_few_clips_are_refused(folder: Path) -> None:

@@ -159,7 +159,7 @@ def fill_readout(
     elif "mask_logits" in own:
         own["mask_logits"].copy_(_gaussian_logits(parts, own["mask_logits"].shape, name, config))
     elif "mask" in own:
-        _fill_mask(own["mask"], parts["spatial"].float().flatten(1), name, config)
+        _fill_mask(own["mask"], parts["spatial"].float(), name, config)
 
 
 def _put(own: Tensor, values: Tensor, what: str) -> None:
@@ -196,6 +196,11 @@ def _gaussian_logits(
 
 
 def _fill_mask(mask: Tensor, spatial: Tensor, name: str, config: RebuildConfig) -> None:
+    if spatial.ndim < 2:
+        raise CheckpointError(
+            f"the masks of session {name!r} have shape {tuple(spatial.shape)}; expected (n_neurons, height, width)."
+        )
+    spatial = spatial.flatten(1)
     if spatial.shape != mask.shape:
         raise CheckpointError(
             f"the masks of session {name!r} have {spatial.shape[1]} cells, the core's maps {mask.shape[1]}: give"
