@@ -154,11 +154,14 @@ def read_jpegs(session: SourceSession) -> list[bytes]:
     try:
         with zipfile.ZipFile(session.images) as archive:
             names = [name for name in archive.namelist() if name.lower().endswith(".jpg")]
-            return [archive.read(name) for name in sorted(names) if "__MACOSX" not in name]
+            raws = [archive.read(name) for name in sorted(names) if "__MACOSX" not in name]
     except (*ZIP_ERRORS, OSError) as error:
         raise DatasetError(
             f"{session.images} should be a zip archive of JPEG images, but: {error}. Fetch it again."
         ) from error
+    if not raws:
+        raise DatasetError(f"session {session.name}: {session.images} holds no .jpg image. Fetch it again.")
+    return raws
 
 
 def image_id(raw: bytes) -> int:
@@ -201,8 +204,6 @@ def expand_session(session: SourceSession, tiers: Mapping[int, str], *, size: in
     """
     responses = read_array(session.responses)
     raws = read_jpegs(session)
-    if not raws:
-        raise DatasetError(f"session {session.name}: {session.images} holds no .jpg image. Fetch it again.")
     if responses.dtype.kind not in NUMBERS:
         raise DatasetError(
             f"session {session.name}: {session.responses} should hold real numbers, but holds {responses.dtype}."

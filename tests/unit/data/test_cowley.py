@@ -187,6 +187,10 @@ def test_responses_that_are_no_numbers_are_refused(
 def test_an_archive_without_images_or_with_damaged_ones_is_refused(flat: Path, tmp_path: Path) -> None:
     write_zip(flat / "images_201025.zip", [])
     refuse(flat, tmp_path / "out", r"images_201025\.zip holds no \.jpg image")
+    refuse(flat, tmp_path / "out", r"images_201025\.zip holds no \.jpg image", sessions=["201025"])
+    write_zip(flat / "images_190923.zip", [])
+    refuse(flat, tmp_path / "out", r"images_190923\.zip holds no \.jpg image")
+    write_zip(flat / "images_190923.zip", RAWS["190923"])
     with zipfile.ZipFile(flat / "images_201025.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("image0001.jpg", bytes(10_000))
     content = bytearray((flat / "images_201025.zip").read_bytes())
