@@ -214,10 +214,11 @@ def expand_session(session: SourceSession, tiers: Mapping[int, str], *, size: in
             f" column for each image of {session.images.name}, but has {responses.shape}."
         )
     rates = single_precision(responses.T)
-    if not (np.isfinite(rates) & (rates >= 0)).all():
+    wrong = ~(np.isfinite(rates) & (rates >= 0))
+    if wrong.any():
         raise DatasetError(
             f"session {session.name}: {session.responses} should hold averaged responses, finite and not negative as"
-            f" float32, but {int((~np.isfinite(rates) | (rates < 0)).sum())} are not. Fetch it again."
+            f" float32, but {int(wrong.sum())} are not. Fetch it again."
         )
     n_neurons = len(responses)
     ids = np.array([image_id(raw) for raw in raws], dtype=np.int64)

@@ -91,8 +91,8 @@ def _check_written(found: h5py.Dataset, name: str, where: str) -> None:
     """Refuse what HDF5 would read as zeros or not at all: parts that were never written, or are elsewhere."""
     if found.is_virtual:
         here = Path(found.file.filename).parent
+        # A source in the file itself is called '.'.
         gone = [one.file_name for one in found.virtual_sources() if not (here / one.file_name).exists()]
-        gone = [file for file in gone if file != "."]
         if gone:
             raise DatasetError(
                 f"{name} of {where} is made of other files, of which {gone[0]!r} is not there. Copy it too."
@@ -106,18 +106,16 @@ def _check_written(found: h5py.Dataset, name: str, where: str) -> None:
                 f"{name} of {where} is packed by {words.decode(errors='replace') or code!r}, which this installation of"
                 " HDF5 lacks. Write it again with gzip or without packing."
             )
+    if found.external is not None:
+        return
     shape, stored = found.shape, int(found.id.get_storage_size())
     n_bytes = math.prod(shape) * found.dtype.itemsize
-    if found.external is None and (not stored or _n_chunks_missing(found)):
+    if not stored or _n_chunks_missing(found):
         raise DatasetError(
             f"{name} of {where} was not written whole: of {n_bytes} bytes, {shape}, the file has {stored} of it. What"
             " lacks would be read as zeros. Export it again."
         )
-    if (
-        found.external is None
-        and found.compression in _PLAIN
-        and n_bytes > ALLOWANCE_BYTES + _MOST_TIMES * stored
-    ):
+    if found.compression in _PLAIN and n_bytes > ALLOWANCE_BYTES + _MOST_TIMES * stored:
         raise DatasetError(
             f"{name} of {where} says that it holds {n_bytes} bytes, {shape}, but the file has {stored} of it: it is"
             " damaged. Export it again."
