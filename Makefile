@@ -31,9 +31,11 @@ help:
 
 setup: $(READY)
 
+# pip compiles on one processor, the tests of packages too: half of its time. Here all processors compile what is imported.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,dash]'
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev,dash]'
+	-$(BIN)/python -m compileall -qq -j 0 -x '/(tests|testing)/' $(VENV)/lib
 	$(BIN)/python -m compileall -q pipeline schemas populate_scripts
 	@touch $(READY)
 
