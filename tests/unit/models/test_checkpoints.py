@@ -320,8 +320,13 @@ def test_complex_tensors_are_refused(read, dtype: torch.dtype) -> None:
         CheckpointError, match=r"is of type torch\.complex\d+: networks here hold real numbers"
     ):
         read(state)
-    with pytest.raises(CheckpointError, match="features are real numbers"):
+    with pytest.raises(CheckpointError, match=r"'feat' of .* is of type .*: networks here hold real numbers"):
         read({"feat": drawn(3, 2).to(dtype)}, embedding_key="feat")
+
+
+def test_a_named_tensor_without_numbers_is_refused(read) -> None:
+    with pytest.raises(CheckpointError, match=r"'feat' of .* has a shape and no numbers"):
+        read({"feat": drawn(3, 2).to("meta")}, embedding_key="feat")
 
 
 def test_a_zip_that_points_out_of_its_folder_is_refused_and_writes_nothing(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from decortex.data.tables import read_text_table
 from decortex.errors import CheckpointError, InputError
 from decortex.models.checkpoints.load import load_tensors
 from decortex.models.checkpoints.read import CheckpointReadout
+from decortex.models.checkpoints.real_numbers import refuse_unusable
 from decortex.models.checkpoints.state_dicts import flattened
 
 _SCAN = re.compile(r"^params_(?P<session>\d+)_(?P<scan>\d+)\.pt$")
@@ -208,11 +209,6 @@ def _features(state: dict[str, Tensor], path: Path) -> Tensor:
 
 
 def _real_numbers(tensor: Tensor, what: str) -> Tensor:
-    """Dense real numbers in double precision, without what training kept beside them."""
-    if tensor.is_meta:
-        raise CheckpointError(f"{what} has a shape and no numbers (device 'meta'). Export the scan again.")
-    if tensor.is_complex() or tensor.is_quantized or tensor.layout is not torch.strided:
-        raise CheckpointError(
-            f"{what} is {tensor.dtype} ({tensor.layout}); expected real numbers, dense. Export the scan again."
-        )
+    """Numbers in double precision, without what training kept beside them."""
+    refuse_unusable(tensor, what, advice="Export the scan again.")
     return tensor.detach().double()

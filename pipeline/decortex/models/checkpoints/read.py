@@ -24,7 +24,8 @@ from decortex.models.checkpoints.layouts import (
     refuse_grouped_readout,
 )
 from decortex.models.checkpoints.load import load_tensors
-from decortex.models.checkpoints.state_dicts import choose_state_dict, flattened, real_tensors
+from decortex.models.checkpoints.real_numbers import refuse_unusable
+from decortex.models.checkpoints.state_dicts import choose_state_dict, flattened
 from decortex.models.network import CHECKPOINT_FORMAT, Network
 
 
@@ -202,7 +203,7 @@ def _read(
         readouts = _own(content)
     else:
         chosen = choose_state_dict(content, state_dict, file=repr(str(path)))
-        readouts = {} if chosen is None else find_readouts(real_tensors(chosen.tensors), masks=masks)
+        readouts = {} if chosen is None else find_readouts(chosen.tensors, masks=masks)
         if not readouts:
             seen = readout_like_keys(keys) or keys[:8]
             raise CheckpointError(
@@ -252,11 +253,9 @@ def _real_tensor(content: Mapping[str, Any], key: str, option: str, path: Path) 
             f"{str(path)!r} has no tensor under {option} {key!r}; at its top are"
             f" {[str(name) for name in content][:8]}. Give the full dotted path."
         )
-    if tensor.is_complex() or tensor.is_quantized:
-        raise CheckpointError(
-            f"{key!r} of {str(path)!r} is of type {tensor.dtype}; features are real numbers."
-        )
-    return (tensor if tensor.layout is torch.strided else tensor.to_dense()).detach()
+    tensor = tensor if tensor.layout is torch.strided else tensor.to_dense()
+    refuse_unusable(tensor, f"{key!r} of {str(path)!r}")
+    return tensor.detach()
 
 
 def _tensor_under(value: object, path: str) -> Tensor | None:
@@ -305,11 +304,10 @@ def tensors_of(content: Mapping[Any, Any], state_dict: str | None = None) -> dic
     Raises
     ------
     CheckpointError
-        If there are several and none is named, or a tensor holds complex numbers, or numbers that are no numbers
-        (quantised).
+        If there are several and none is named, or a tensor of a network holds no dense real numbers.
     """
     chosen = choose_state_dict(content, state_dict)
-    return {} if chosen is None else real_tensors(chosen.tensors)
+    return {} if chosen is None else dict(chosen.tensors)
 
 
 def saved_tensors(

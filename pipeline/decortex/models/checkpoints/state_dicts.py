@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from decortex.errors import CheckpointError
+from decortex.models.checkpoints.real_numbers import refuse_unusable
 
 # Names that DistributedDataParallel, torch.compile, FSDP and activation checkpointing put into every key.
 WRAPPERS = frozenset(
@@ -125,7 +126,7 @@ def state_dicts(content: Mapping[Any, Any]) -> list[StateDict]:
     Raises
     ------
     CheckpointError
-        If one of them names a session twice.
+        If one of them names a session twice, or holds tensors without dense real numbers.
     """
     tensors = flattened(content)
     by_key = {".".join((*path, key)): (path, key) for path, key in tensors}
@@ -161,16 +162,8 @@ def _state_dict(
     holder: tuple[str, ...] | None = None
     for key, where in by_key.items():
         short = _without_wrappers(key[len(prefix) :])
-        if of_network(short) and tensors[where].is_meta:
-            raise CheckpointError(
-                f"the tensor {key!r} has a shape and no numbers (device 'meta'): the network was saved before it was"
-                " filled. Load its weights where it was built, then save its state dict."
-            )
-        if of_network(short) and tensors[where].layout is not torch.strided:
-            raise CheckpointError(
-                f"the tensor {key!r} is sparse ({tensors[where].layout}): networks here hold dense tensors. Save it as"
-                " tensor.to_dense()."
-            )
+        if of_network(short):
+            refuse_unusable(tensors[where], f"the tensor {key!r}")
         if short in named and of_network(short):
             raise CheckpointError(
                 f"{key!r} names {short!r} a second time: the file holds two copies of one network in one dict. Save"
@@ -202,23 +195,6 @@ def _without_wrappers(key: str) -> str:
 def of_network(key: str) -> bool:
     """Whether a key without prefix is of a part that predictions need."""
     return key.partition(".")[0] in ("core", "readout", "shifter")
-
-
-def real_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Refuse what predictions need where it is not real numbers.
-
-    Raises
-    ------
-    CheckpointError
-        If a tensor of the network holds complex numbers, or numbers that are no numbers (quantised).
-    """
-    for key, value in tensors.items():
-        if of_network(key) and (value.is_complex() or value.is_quantized):
-            raise CheckpointError(
-                f"the tensor {key!r} is of type {value.dtype}: networks here hold real numbers (float or int)."
-                " Save it as a real tensor, or leave it out."
-            )
-    return dict(tensors)
 
 
 def _equal_tensors(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:

@@ -217,7 +217,7 @@ def test_units_that_are_no_whole_numbers_are_told(tmp_path: Path, text: str, mes
 @pytest.mark.parametrize(
     ("stream", "value", "message"),
     [
-        ("weights.0", torch.zeros(3, 1, 2, 4) * 1j, "is torch.complex64"),
+        ("weights.0", torch.zeros(3, 1, 2, 4) * 1j, "is of type torch.complex64"),
         ("gains.1", torch.zeros(3, 1, 2, device="meta"), r"gains\.1 of .* has a shape and no numbers"),
         ("weights.1", torch.zeros(2, 1, 2, 4), r"weights\.1 of .* has 2 units, the stream before 3"),
         ("gains.1", torch.zeros(3, 2), r"gains\.1 of .* has shape \(3, 2\); weights \(3, 1, 2, 4\) go with"),

@@ -21,7 +21,7 @@ from decortex.models.checkpoints.rebuilding.rebuild_readouts import (
     tensors_under,
 )
 from decortex.models.checkpoints.rebuilding.rebuild_video import is_video_core, space_time_core
-from decortex.models.checkpoints.state_dicts import choose_state_dict, of_network, real_tensors
+from decortex.models.checkpoints.state_dicts import choose_state_dict, of_network
 from decortex.models.cores import UNTOLD, Stacked2dConfig, told_by_tensors
 from decortex.models.network import Network
 from decortex.models.network_config import Geometry, NetworkConfig, SessionGeometry
@@ -77,7 +77,7 @@ def rebuild_network(
             "there is no readout that could be rebuilt; name a builder (docs/how-to/register-your-model.md)."
         )
     _refuse_other_parts(chosen.tensors)
-    state = real_tensors({key: value for key, value in chosen.tensors.items() if of_network(key)})
+    state = {key: value for key, value in chosen.tensors.items() if of_network(key)}
     tensors = readout_tensors(state)
     _check_finite(state)
     core_state = tensors_under(state, "core.")
