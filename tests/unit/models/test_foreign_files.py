@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from decortex.errors import CheckpointError
+from decortex.errors import CheckpointError, ConfigError
 from decortex.models.checkpoints import CheckpointReadout, read_checkpoint
 from decortex.models.checkpoints.plain_values import NumpyArray, NumpyType
 
@@ -100,6 +100,64 @@ def test_sparse_tensors_of_a_network_are_told(read, key: str) -> None:
     tensors = state(1)
     with pytest.raises(CheckpointError, match=rf"'{key}' is sparse .*to_dense"):
         read({**tensors, key: tensors[key].to_sparse()})
+
+
+def test_tensors_of_another_network_in_the_file_do_not_matter(read) -> None:
+    tensors = state(1)
+    for other in (
+        {key: value * 1j for key, value in tensors.items()},
+        {key: value.to_sparse() for key, value in tensors.items()},
+        {key: value.to("meta") for key, value in tensors.items()},
+    ):
+        found = read({"model": tensors, "spectrum": other}, state_dict="model")
+        np.testing.assert_array_equal(found.embedding, read(tensors).embedding)
+        with pytest.raises(CheckpointError, match="2 state dicts with readouts"):
+            read({"model": tensors, "spectrum": other})
+
+
+def test_types_that_torch_hardly_computes_with_are_read(read) -> None:
+    tensors = {"readout.a._features": torch.ones(1, C, 1, 2), "readout.a.bias": torch.zeros(3)}
+    index = torch.tensor([0, 1, 1])
+    expected = read({**tensors, "readout.a.feature_sharing_index": index})
+    small = {key: value.to(torch.float8_e4m3fn) for key, value in tensors.items()}
+    found = read({**small, "readout.a.feature_sharing_index": index.to(torch.uint16)})
+    np.testing.assert_array_equal(found.embedding, expected.embedding)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("_mu", torch.full((1, N, 1, 2), torch.nan), f"the positions of 'a': {N} of {N} neurons have NaN"),
+        ("_mu", torch.zeros(1, N, 1, 5), r"_mu has shape .*; positions are \(\.\.\., 2\)"),
+        ("source_grid", torch.zeros(N), r"source_grid has shape .*; where neurons lie in cortex"),
+        ("source_grid", torch.zeros(N, 2, 7), r"source_grid has shape .*; where neurons lie in cortex"),
+        ("source_grid", torch.full((N, 2), torch.inf), r"source_grid: .* NaN or infinite"),
+    ],
+)
+def test_positions_that_are_none_are_refused(read, name: str, value: torch.Tensor, says: str) -> None:
+    tensors = {"readout.a._features": torch.ones(1, C, 1, N), "readout.a.bias": torch.zeros(N)}
+    with pytest.raises(CheckpointError, match=says):
+        read({**tensors, f"readout.a.{name}": value})
+
+
+def test_sessions_lie_in_one_space_of_cortex(read) -> None:
+    tensors = {}
+    for session, dimensions in (("a", 2), ("b", 3)):
+        tensors[f"readout.{session}._features"] = torch.ones(1, C, 1, N)
+        tensors[f"readout.{session}.source_grid"] = torch.zeros(N, dimensions)
+    with pytest.raises(CheckpointError, match=r"different numbers of dimensions, \{'a': 2, 'b': 3\}"):
+        read(tensors)
+
+
+def test_masks_are_free_or_normalised(read) -> None:
+    tensors = {"readout.a.features": torch.ones(N, C), "readout.a.spatial": torch.ones(N, 5, 5)}
+    with pytest.raises(ConfigError, match="masks should be one of free, normalised, but is 'normalized'"):
+        read(tensors, masks="normalized")
+    for masks in ("free", "normalised"):
+        with pytest.raises(CheckpointError, match=r"spatial has shape .*; masks are"):
+            read({**tensors, "readout.a.spatial": torch.ones(N)}, masks=masks)
+    with pytest.raises(CheckpointError, match=r"features of this readout are \(n_features, n_neurons\)"):
+        read({"readout.a.feature_weights": torch.ones(C, N, 3)}, masks="normalised")
 
 
 def test_readouts_in_three_dimensions(read) -> None:

@@ -68,9 +68,11 @@ def test_what_is_named_must_be_there_once():
         ({"seed": 1.5}, r"'seed' of the exported row should be a whole number, but is 1\.5"),
         ({"seed": None}, "whole number, but is None"),
         ({"seed": True}, "whole number, but is True"),
-        ({"seed": float("nan")}, "whole number, but is nan"),
+        ({"seed": float("nan")}, "whole number, but is None"),
         ({"seed": "first"}, "whole number, but is 'first'"),
         ({"seed": float("inf")}, "whole number, but is inf"),
+        ({"seed": Decimal("Infinity")}, "whole number, but is Decimal"),
+        ({"seed": Decimal("sNaN")}, "whole number, but is Decimal"),
         ({"model_fn": "build"}, "'model_fn' a dotted path"),
         ({"model_fn": ".build"}, "'model_fn' a dotted path"),
         ({"dataset_fn": "\ud800"}, r"no Unicode text, '\\ud800'"),
@@ -116,6 +118,7 @@ def test_what_holds_no_rows_is_refused(exported):
             "'grid_mean_predictor' .* should be an object or null, but is 'cortex'",
         ),
         ({"grid_mean_predictor": {"final_tanh": "no"}}, "final_tanh"),
+        ({"grid_mean_predictor": {"final_tanh": np.ones(2)}}, "final_tanh"),
         ({"elu_offset": "%"}, "elu_offset"),
     ],
 )
@@ -143,3 +146,31 @@ def test_the_command_takes_a_file_of_rows(tmp_path, monkeypatch):
     assert (taken["seed"], taken["family"]["score"]) == (2, 0.33)
     wrong = CliRunner().invoke(app, [*words, "--where", "seed"])
     assert wrong.exit_code != 0
+
+
+@pytest.mark.parametrize(
+    "exported",
+    [
+        {"model_fn": ["a.b", "a.c"], "model_config": [{}, {}], "seed": [1, 2], "model_hash": ["x"]},
+        {"model_fn": {"0": "a.b"}, "model_config": {"0": {}}, "seed": {"0": 1}, "model_hash": {"1": "x"}},
+        {"model_fn": {"0": "a.b"}, "model_config": {"0": {}}, "seed": {"0": 1}, "model_hash": "x"},
+    ],
+)
+def test_columns_of_other_rows_are_refused(exported):
+    with pytest.raises(ConfigError, match=r"column 'model_hash' of the export is .* the same rows"):
+        read_row(exported, where={"seed": "1"})
+
+
+def test_rows_are_told_apart_as_tables_write_them():
+    assert read_row([{**row, "seed": float(row["seed"])} for row in rows()], where={"seed": "2"}).seed == 2
+    assert read_row(rows(), where={"seed": 2}).seed == 2
+    assert read_row([rows()[1], rows()[1]]).seed == 2  # an export twice
+    with pytest.raises(ConfigError, match="none of the 3 exported rows has model_hash=1"):
+        read_row(rows(), where={"model_hash": 1})
+    without = {**rows()[0], "trainer_config": {}, "trainer_hash": float("nan")}
+    assert read_row(without).family["trainer_hash"] is None
+
+
+def test_rows_of_a_generator_are_checked_like_others():
+    with pytest.raises(ConfigError, match="no Unicode text"):
+        read_row({**row, "dataset_fn": "\ud800"} for row in rows()[:1])

@@ -210,7 +210,7 @@ def test_readouts_of_other_sizes_are_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "key", "message"),
     [
-        ("normalised_masks", "readout.1-a.spatial", r"masks of session '1-a' have shape \(1,\); expected"),
+        ("normalised_masks", "readout.1-a.spatial", r"readout\.1-a\.spatial has shape \(1,\); masks are"),
         ("free_masks", "readout.0-a.spatial", r"readout\.0-a\.spatial has shape \(2,\); masks are"),
     ],
 )
@@ -236,6 +236,12 @@ def test_an_index_of_features_that_are_not_there_is_refused(index: list[float], 
 def test_an_image_without_an_end_is_refused() -> None:
     with pytest.raises(ConfigError, match="should be at most 65535"):
         rebuilt(FROZEN["sensorium"], image_shape=[1, 2**63, 17])
+    case = FROZEN["sensorium"]
+    config = RebuildConfig.from_params({"core": case["core"]})
+    with pytest.raises(ConfigError, match="each from 1 to 65535"):
+        rebuild_network(case["state"], config, neuron_order_sha256=ORDER, image_shape=(1, 2**63, 17))
+    with pytest.raises(ConfigError, match=r"pixel_std.*above 0"):
+        RebuildConfig.from_params({"pixel_std": [0.0]})
 
 
 @pytest.mark.real_data

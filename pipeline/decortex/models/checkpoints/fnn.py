@@ -21,11 +21,10 @@ from decortex.data.tables import read_text_table
 from decortex.errors import CheckpointError, InputError
 from decortex.models.checkpoints.load import load_tensors
 from decortex.models.checkpoints.read import CheckpointReadout
-from decortex.models.checkpoints.real_numbers import refuse_unusable
-from decortex.models.checkpoints.state_dicts import flattened
+from decortex.models.checkpoints.state_dicts import flattened, refuse_unusable
 
 _SCAN = re.compile(r"^params_(?P<session>\d+)_(?P<scan>\d+)\.pt$")
-_WEIGHTS = re.compile(r"^(?:.*\.)?readout\.feature\.weights\.(?P<stream>\d+)$")
+_WEIGHTS = re.compile(r"^(?P<stem>(?:.*\.)?readout\.feature\.)weights\.(?P<stream>\d{1,4})$")
 _UNIT_COLUMNS = ("session", "scan_idx", "unit_id", "readout_id")
 # Added to the variance before fnn divides by its root.
 _EPSILON = 1e-5
@@ -77,6 +76,9 @@ def read_fnn(folder: str | Path) -> FnnReadout:
             f"{folder} should hold units.csv and params_<session>_<scan>.pt, but it holds"
             f" {', '.join(sorted(path.name for path in folder.glob('*'))[:8]) or 'nothing'}."
         )
+    if len(dict(scans)) < len(scans):
+        named = [path.name for _, path in scans]
+        raise CheckpointError(f"{folder} holds two files of one scan among {named[:8]}. Leave one of them.")
     table = _units(folder / "units.csv")
     digest = hashlib.sha256((folder / "units.csv").read_bytes())
     features, units = [], []
@@ -91,6 +93,12 @@ def read_fnn(folder: str | Path) -> FnnReadout:
                 f"{path.name} holds {len(rows)} units, but units.csv names {len(own)} of session {session}, scan"
                 f" {scan}: readout_id should count them from 0. Take units.csv and parameters of one export."
             )
+        twice = own["unit_id"][own["unit_id"].duplicated()]
+        if len(twice):
+            raise CheckpointError(
+                f"units.csv names unit {twice.iloc[0]} twice in session {session}, scan {scan}: unit_id should tell"
+                " units apart. Export it again."
+            )
         features.append(rows)
         units.append(own[list(_UNIT_COLUMNS)])
     widths = {rows.shape[1] for rows in features}
@@ -98,6 +106,8 @@ def read_fnn(folder: str | Path) -> FnnReadout:
         raise CheckpointError(
             f"scans of {folder} have {sorted(widths)} features per unit: they do not read one core."
         )
+    if not sum(map(len, features)) or not min(widths):
+        raise CheckpointError(f"the scans of {folder} hold no units, or no features. Export them again.")
     names = [f"{session}-{scan}" for (session, scan), _ in scans]
     counts = [len(rows) for rows in features]
     readout = CheckpointReadout(
@@ -124,6 +134,13 @@ def _units(path: Path) -> pd.DataFrame:
     if missing:
         raise CheckpointError(f"{path} lacks the columns {missing}; it needs {list(_UNIT_COLUMNS)}.")
     scans = {name: pd.to_numeric(table[name], errors="coerce") for name in _UNIT_COLUMNS[:2]}
+    for name, numbers in scans.items():
+        wrong = np.flatnonzero(numbers.isna())
+        if len(wrong):
+            raise CheckpointError(
+                f"{path} holds {table[name].iloc[wrong[0]]!r} under {name!r} in row {wrong[0] + 1}; expected a whole"
+                " number."
+            )
     return table.assign(**scans)
 
 
@@ -170,16 +187,28 @@ def save_readout(readout: CheckpointReadout, path: Path) -> None:
 
 def _features(state: dict[str, Tensor], path: Path) -> Tensor:
     """Features of one scan's units, (U, streams * R * C)."""
-    streams = {int(m["stream"]): key for key in state if (m := _WEIGHTS.match(key))}
-    if sorted(streams) != list(range(len(streams))) or not streams:
+    matches = [match for key in state if (match := _WEIGHTS.match(key))]
+    stems = list(dict.fromkeys(match["stem"] for match in matches))
+    if not stems:
         raise CheckpointError(
             f"{path} holds no readout.feature.weights.<stream>: it has {list(state)[:4]}. It should be the file of a"
             " scan, not params_core.pt."
         )
+    if len(stems) > 1:
+        raise CheckpointError(
+            f"{path} holds features of {len(stems)} networks, {stems[:4]}; expected those of one. Which one was"
+            " trained, the file does not tell: save that one alone."
+        )
+    streams = {int(match["stream"]): match[0] for match in matches}
+    if sorted(streams) != list(range(len(matches))):
+        raise CheckpointError(
+            f"{path} holds features of the streams {sorted(int(match['stream']) for match in matches)}; expected each"
+            " once, counted from 0. Export the scan again."
+        )
     found: list[Tensor] = []
     for stream in range(len(streams)):
         key = streams[stream]
-        gains_key = key.replace(".weights.", ".gains.")
+        gains_key = f"{stems[0]}gains.{stream}"
         weights = _real_numbers(state[key], f"{key} of {path}")
         gains = _real_numbers(state[gains_key], f"{gains_key} of {path}") if gains_key in state else None
         if weights.ndim != (3 if gains is None else 4):

@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-from decortex.errors import CheckpointError
+from decortex.errors import CheckpointError, ConfigError
+from decortex.models.checkpoints.positions import (
+    NamedTensors,
+    cortical_of,
+    positions_of,
+    shared_index,
+)
 
 Layout = Literal[
     "full_gaussian_2d",
@@ -43,35 +47,6 @@ _PER_NEURON: dict[str, int | None] = {
     "mask_weights": 1,
     "sigma": 1,
 }
-
-
-class NamedTensors(dict[str, Tensor]):
-    """Tensors below a stem, by what follows it; one that is needed and not there is named in full.
-
-    Parameters
-    ----------
-    stem : str
-        What their keys in the checkpoint begin with.
-    tensors : mapping of str to Tensor
-        By the rest of the key.
-    """
-
-    def __init__(self, stem: str, tensors: Mapping[str, Tensor]) -> None:
-        super().__init__(tensors)
-        self.stem = stem
-
-    def __missing__(self, name: str) -> Tensor:
-        """Say which tensor is missing."""
-        raise CheckpointError(
-            f"the checkpoint has no tensor {self.stem + name!r}, which goes with {[*self][:4]} of {self.stem!r}."
-            " Save the whole state dict."
-        )
-
-    def take(self, name: str) -> Tensor:
-        """Give a tensor out and forget it."""
-        value = self[name]
-        del self[name]
-        return value
 
 
 @dataclass(frozen=True)
@@ -136,9 +111,13 @@ def find_readouts(state: Mapping[str, Tensor], *, masks: Masks) -> dict[str, Ses
     Raises
     ------
     CheckpointError
-        If a session has features twice, or tensors have shapes that fit no known readout or contradict each other
-        on how many neurons there are.
+        If a session has features twice, or tensors have shapes that fit no known readout, contradict each other
+        on how many neurons there are, or are not finite.
+    ConfigError
+        If ``masks`` is another word.
     """
+    if masks not in get_args(Masks):
+        raise ConfigError(f"masks should be one of {', '.join(get_args(Masks))}, but is {masks!r}.")
     return {
         session: _read_session(session, tensors.leaf, tensors.parts, masks)
         for session, tensors in readout_tensors(state).items()
@@ -227,26 +206,22 @@ def refuse_grouped_readout(keys: Iterable[str], *, where: str) -> None:
 def _read_session(session: str, leaf: str, parts: NamedTensors, masks: Masks) -> SessionReadout:
     where = f"readout.{session}.{leaf}"
     layout = layout_of(leaf, parts)
-    features = parts[leaf].T if layout == "openretina_factorised" else _rows(parts[leaf], parts, where)
+    features = _rows(parts[leaf], parts, where, layout)
     if "feature_sharing_index" in parts:
         features = _shared(features, parts, where)
     n_neurons = len(features)
     _check_counts(parts, n_neurons, f"readout.{session}", leaf)
-    if layout == "factorised_2d" and masks == "free":
-        spatial = parts["spatial"].float()
-        if spatial.ndim < 2:
-            raise CheckpointError(
-                f"readout.{session}.spatial has shape {tuple(spatial.shape)}; masks are (n_neurons, height, width)."
-            )
-        norm = spatial.flatten(1).norm(dim=1)
-        features = features * _per_neuron(norm, n_neurons, f"readout.{session}.spatial")
+    if layout == "factorised_2d":
+        spatial = spatial_masks(parts)
+        if masks == "free":
+            features = features * _per_neuron(spatial.norm(dim=1), n_neurons, f"readout.{session}.spatial")
     if layout == "openretina_factorised" and masks == "free":
         norm = parts["mask_weights"].float().norm(dim=0)
         features = features * _per_neuron(norm, n_neurons, f"readout.{session}.mask_weights")
     if layout == "openretina_gaussian_mask" and "scale_param" in parts:
         scale = parts["scale_param"].flatten()
         features = features * _per_neuron(scale, n_neurons, f"readout.{session}.scale_param")
-    positions, cortical = _positions(parts, n_neurons, session), parts.get("source_grid")
+    positions, cortical = positions_of(parts, n_neurons, session), cortical_of(parts, session)
     return SessionReadout(
         layout=layout,
         features=_array(features),
@@ -255,13 +230,35 @@ def _read_session(session: str, leaf: str, parts: NamedTensors, masks: Masks) ->
     )
 
 
-def _rows(features: Tensor, parts: Mapping[str, Tensor], where: str) -> Tensor:
+def _rows(features: Tensor, parts: Mapping[str, Tensor], where: str, layout: Layout) -> Tensor:
     """Features as (n_neurons, n_features); neuralpredictors' attention readout keeps (1, n_features, n_neurons)."""
+    if layout == "openretina_factorised":
+        if features.ndim != 2:
+            raise CheckpointError(
+                f"{where} has shape {tuple(features.shape)}; features of this readout are (n_features, n_neurons)."
+            )
+        return features.T
     counted = [parts[name].numel() for name in ("bias", "scales") if name in parts]
     attention = any(name.startswith("neuron_query") for name in parts)
     if features.ndim == 3 and features.shape[0] == 1 and (attention or features.shape[2] in counted):
         return features[0].T
     return as_rows(features, where=where)
+
+
+def spatial_masks(parts: NamedTensors) -> Tensor:
+    """Masks of a factorised readout, (n_neurons, height * width).
+
+    Raises
+    ------
+    CheckpointError
+        If they are not (n_neurons, height, width).
+    """
+    spatial = parts["spatial"].float()
+    if spatial.ndim < 2:
+        raise CheckpointError(
+            f"{parts.stem}spatial has shape {tuple(spatial.shape)}; masks are (n_neurons, height, width)."
+        )
+    return spatial.flatten(1)
 
 
 def layout_of(leaf: str, parts: Mapping[str, Tensor]) -> Layout:
@@ -279,24 +276,11 @@ def layout_of(leaf: str, parts: Mapping[str, Tensor]) -> Layout:
 
 def _shared(features: Tensor, parts: NamedTensors, where: str) -> Tensor:
     """Features of matched neurons, times each neuron's own scale: ``scales * _features[sharing_index]``."""
-    index = _index(parts, "feature_sharing_index", len(features), "feature vectors")
+    index = shared_index(parts, "feature_sharing_index", len(features), "feature vectors")
     gathered = features[index]
     if "scales" not in parts:
         return gathered
     return gathered * _per_neuron(parts["scales"].flatten(), len(index), where.rpartition(".")[0] + ".scales")
-
-
-def _index(parts: NamedTensors, name: str, n: int, what: str) -> Tensor:
-    """Which of the shared ones each neuron has."""
-    given = parts[name].flatten()
-    index = given.long()
-    wrong = given[(index != given) | (index < 0) | (index >= n)]
-    if len(wrong):
-        raise CheckpointError(
-            f"{parts.stem}{name} asks for number {wrong[0].item():g}, but there are {n} shared {what}, numbered from 0."
-            " Save the state dict again."
-        )
-    return index
 
 
 def _check_counts(parts: Mapping[str, Tensor], n_neurons: int, stem: str, leaf: str) -> None:
@@ -321,77 +305,11 @@ def _check_counts(parts: Mapping[str, Tensor], n_neurons: int, stem: str, leaf: 
 
 def _per_neuron(values: Tensor, n_neurons: int, where: str) -> Tensor:
     if values.numel() != n_neurons:
-        raise CheckpointError(f"{where} has {values.numel()} values for {n_neurons} neurons.")
-    return values.reshape(-1, 1)
-
-
-def _positions(parts: NamedTensors, n_neurons: int, session: str) -> Tensor | None:
-    """Learned positions, clamped to the map as the readouts do; None where they cannot be told."""
-    if "source_grid" in parts and "mu_transform.0.weight" in parts:
-        return _predicted_positions(parts)
-    if "mask_log_var" in parts:
-        return None  # its mean is in units of a scale that the tensors do not tell
-    for name in ("_mu", "mu", "grid"):
-        if name in parts:
-            return _own_positions(parts, name, n_neurons, session)
-    return None
-
-
-def _own_positions(parts: NamedTensors, name: str, n_neurons: int, session: str) -> Tensor:
-    """Positions that the tensor of this name holds, or that a session with a shared grid takes from it."""
-    held = parts[name]
-    if held.ndim < 2 or held.shape[-1] < 2:
         raise CheckpointError(
-            f"readout.{session}.{name} has shape {tuple(held.shape)}; positions are (..., 2), x and y of each neuron."
-        )
-    # Gaussian3d's third coordinate is the channel
-    position = held.reshape(-1, held.shape[-1])[:, :2]
-    if "mu_transform.weight" in parts:  # a grid shared with another session, and how this one turns it
-        position = _linear(position.float(), parts, "mu_transform")
-    if "grid_sharing_index" in parts:
-        position = position[_index(parts, "grid_sharing_index", len(position), "positions")]
-    if len(position) != n_neurons:
-        raise CheckpointError(
-            f"readout.{session}.{name} has {len(position)} positions for {n_neurons} neurons. Save the state dict"
+            f"{where} has {values.numel()} values for {n_neurons} neurons; expected one each. Save the state dict"
             " again."
         )
-    if position.shape[1] != 2:
-        raise CheckpointError(
-            f"{parts.stem}mu_transform gives {position.shape[1]} coordinates per neuron; expected 2."
-        )
-    return position.float().clamp(-1.0, 1.0)
-
-
-def _predicted_positions(parts: NamedTensors) -> Tensor:
-    """Positions that a small network predicts from cortical ones: linear layers, ELU between, tanh last.
-
-    Whether the last tanh was on is not in the tensors; it is in Sensorium's models, and elsewhere positions
-    are clamped to -1..1.
-    """
-    x = parts["source_grid"].float()
-    layers = sorted(
-        int(name.split(".")[1]) for name in parts if re.fullmatch(r"mu_transform\.\d+\.weight", name)
-    )
-    for layer in layers:
-        x = _linear(x, parts, f"mu_transform.{layer}")
-        if layer != layers[-1]:
-            x = functional.elu(x)
-    if x.shape[1] != 2:
-        raise CheckpointError(
-            f"{parts.stem}mu_transform gives {x.shape[1]} coordinates per neuron; expected 2."
-        )
-    return torch.tanh(x)
-
-
-def _linear(x: Tensor, parts: NamedTensors, name: str) -> Tensor:
-    """Apply a linear layer of a checkpoint to (n_neurons, n_inputs)."""
-    weight, bias = parts[f"{name}.weight"].float(), parts[f"{name}.bias"].float()
-    if x.ndim != 2 or weight.ndim != 2 or weight.shape[1] != x.shape[1] or bias.shape != weight.shape[:1]:
-        raise CheckpointError(
-            f"{parts.stem}{name} has weights {tuple(weight.shape)} and a bias {tuple(bias.shape)}, which do not apply"
-            f" to {tuple(x.shape)}: expected (n_outputs, n_inputs) and (n_outputs,). Save the state dict again."
-        )
-    return functional.linear(x, weight, bias)
+    return values.reshape(-1, 1)
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:

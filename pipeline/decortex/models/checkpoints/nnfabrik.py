@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import numbers
 import re
 import textwrap
@@ -29,12 +30,12 @@ _FAMILY = (
     "seed",
     "score",
 )
-# Model functions that build a stacked core with one of the readouts that are rebuilt here, and what they leave to
-# the core when a configuration is silent.
 _LISTED = 8  # rows that a message names
 _SHORTEST_HASH = 4  # characters of a hash that name it
 _WHOLE = re.compile(r"\s*-?[0-9]{1,18}(\.0+)?\s*")
 _WIDTH = 60  # characters of a value in a message
+# Model functions that build a stacked core with one of the readouts that are rebuilt here, and what they leave to
+# the core when a configuration is silent.
 _STACKED = "stacked_core_"
 _LEFT = {"pad_input": False, "stack": None, "hidden_padding": None, "momentum": 0.9}
 
@@ -91,7 +92,7 @@ class NnfabrikRow:
                 "core": core,
                 "image_shape": None if image_shape is None else list(image_shape),
                 "elu_offset": _number(config.get("elu_offset", 0.0)),
-                "final_tanh": bool(tanh) if tanh in (None, 0, 1) else tanh,
+                "final_tanh": bool(tanh) if tanh is None or _is_flag(tanh) else tanh,
             }
         )
 
@@ -113,8 +114,8 @@ def read_row(
     Raises
     ------
     ConfigError
-        If there is no such row or more than one (they are listed), something is missing, or a hash is not that of
-        its configuration.
+        If there is no such row or more than one (they are listed; equal ones count once), something is missing,
+        columns are of different rows, or a hash is not that of its configuration.
 
     Examples
     --------
@@ -122,8 +123,9 @@ def read_row(
     >>> read_row(rows, where={"seed": "2"}).seed
     2
     """
-    _check_text(exported)
-    row = _only_row(_rows(exported), where or {})
+    rows = _rows(exported)
+    _check_text(rows)
+    row = _only_row(_different(rows), where or {})
     missing = [name for name in ("model_fn", "model_config", "seed") if name not in row]
     if missing:
         raise ConfigError(
@@ -156,9 +158,15 @@ def _seed(value: Any) -> int:
     if isinstance(value, str) and _WHOLE.fullmatch(value):
         return int(value.partition(".")[0])
     is_number = isinstance(value, (numbers.Real, Decimal)) and not isinstance(value, bool)
-    if is_number and value % 1 == 0:  # neither for nan nor for inf
-        return int(value)
+    with contextlib.suppress(ValueError, OverflowError):  # of nan and inf
+        if is_number and int(value) == value:
+            return int(value)
     raise ConfigError(f"'seed' of the exported row should be a whole number, but is {_short(value)}.")
+
+
+def _is_flag(value: Any) -> bool:
+    """Whether a value is a truth value, also as 0 or 1."""
+    return isinstance(value, numbers.Real) and value in (0, 1)
 
 
 def _number(value: Any) -> Any:
@@ -197,15 +205,15 @@ def _rows(exported: Any) -> list[Mapping[str, Any]]:
     if isinstance(exported, Mapping):
         columns = exported.get("model_fn")
         if isinstance(columns, Mapping):
-            names = [name for name, column in exported.items() if isinstance(column, Mapping)]
-            return [{name: exported[name].get(number) for name in names} for number in columns]
+            for name, column in exported.items():
+                if not isinstance(column, Mapping) or set(column) != set(columns):
+                    raise ConfigError(_other_rows(name, column, f"rows {_short(list(columns))}"))
+            return [{name: exported[name][number] for name in exported} for number in columns]
         if isinstance(columns, Sequence) and not isinstance(columns, str):
-            names = [
-                name
-                for name, column in exported.items()
-                if isinstance(column, Sequence) and len(column) == len(columns)
-            ]
-            return [{name: exported[name][number] for name in names} for number in range(len(columns))]
+            for name, column in exported.items():
+                if not isinstance(column, Sequence) or isinstance(column, str) or len(column) != len(columns):
+                    raise ConfigError(_other_rows(name, column, f"{len(columns)} rows"))
+            return [{name: exported[name][number] for name in exported} for number in range(len(columns))]
         return [exported]
     if isinstance(exported, (str, bytes)) or not isinstance(exported, Iterable):
         raise ConfigError(
@@ -220,6 +228,34 @@ def _rows(exported: Any) -> list[Mapping[str, Any]]:
             " that name their columns: (TrainedModel * Model & key).fetch(as_dict=True)."
         )
     return rows
+
+
+def _other_rows(name: Any, column: Any, expected: str) -> str:
+    return (
+        f"column {_short(name)} of the export is {_short(column)}, but 'model_fn' has {expected}: all columns should"
+        " hold the same rows. Export them again, or one row alone."
+    )
+
+
+def _different(rows: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows without what they lack (NaN, as tables write it), each once."""
+    found: list[Mapping[str, Any]] = []
+    for row in rows:
+        one = {name: None if _is_nan(value) else value for name, value in row.items()}
+        if not any(_are_equal(one, other) for other in found):
+            found.append(one)
+    return found
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _are_equal(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    try:
+        return bool(one == other)
+    except ValueError:  # arrays, which are not compared as one value
+        return False
 
 
 def _only_row(rows: list[Mapping[str, Any]], where: Mapping[str, str]) -> Mapping[str, Any]:
@@ -243,9 +279,14 @@ def _only_row(rows: list[Mapping[str, Any]], where: Mapping[str, str]) -> Mappin
     )
 
 
-def _agrees(column: str, value: Any, asked: str) -> bool:
-    return str(value) == asked or (
-        column.endswith("_hash") and len(asked) >= _SHORTEST_HASH and str(value).startswith(asked)
+def _agrees(column: str, value: Any, asked: Any) -> bool:
+    """Whether a row's value is the one asked for: seeds as numbers, of hashes the beginning, the rest as text."""
+    if column == "seed":
+        with contextlib.suppress(ConfigError):
+            return _seed(value) == _seed(asked)
+    text = str(asked)
+    return str(value) == text or (
+        column.endswith("_hash") and len(text) >= _SHORTEST_HASH and str(value).startswith(text)
     )
 
 

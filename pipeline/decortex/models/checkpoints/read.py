@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from decortex.errors import CheckpointError
+from decortex.errors import CheckpointError, ConfigError
 from decortex.models.checkpoints.layouts import (
     Masks,
     SessionReadout,
@@ -24,8 +24,7 @@ from decortex.models.checkpoints.layouts import (
     refuse_grouped_readout,
 )
 from decortex.models.checkpoints.load import load_tensors
-from decortex.models.checkpoints.real_numbers import refuse_unusable
-from decortex.models.checkpoints.state_dicts import choose_state_dict, flattened
+from decortex.models.checkpoints.state_dicts import choose_state_dict, flattened, refuse_unusable
 from decortex.models.network import CHECKPOINT_FORMAT, Network
 
 
@@ -159,7 +158,7 @@ def read_checkpoint(
         return _read(
             content, path, state_dict=state_dict, embedding_key=embedding_key, mask_key=mask_key, masks=masks
         )
-    except CheckpointError:
+    except (CheckpointError, ConfigError):
         raise
     except (TypeError, ValueError, LookupError, RuntimeError, NotImplementedError, AttributeError) as error:
         first = (str(error).strip().splitlines() or [""])[0]
@@ -356,8 +355,17 @@ def _check(readouts: Mapping[str, SessionReadout], path: Path) -> None:
                 f"{str(path)!r}: the features of {len(bad)} of {len(one.features)} neurons of {name!r} are NaN or"
                 f" infinite (first: neuron {bad[0]}). The training that wrote it diverged; take an earlier state."
             )
+    dimensions = {name: one.cortical.shape[1] for name, one in readouts.items() if one.cortical is not None}
+    if len(set(dimensions.values())) > 1:
+        raise CheckpointError(
+            f"sessions of {str(path)!r} give positions in cortex (source_grid) in different numbers of dimensions,"
+            f" {dimensions}. Register them one by one."
+        )
     if not any(one.features.size for one in readouts.values()):
-        raise CheckpointError(f"the readouts of {str(path)!r} hold no neurons.")
+        raise CheckpointError(
+            f"the readouts of {str(path)!r} hold no neurons, or no features:"
+            f" {[one.features.shape for one in readouts.values()][:8]}."
+        )
 
 
 def _concatenate(readouts: Mapping[str, SessionReadout], sha256: str, *, is_video: bool) -> CheckpointReadout:

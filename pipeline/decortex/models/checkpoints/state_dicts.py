@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from decortex.errors import CheckpointError
-from decortex.models.checkpoints.real_numbers import refuse_unusable
 
 # Names that DistributedDataParallel, torch.compile, FSDP and activation checkpointing put into every key.
 WRAPPERS = frozenset(
@@ -30,6 +29,13 @@ TOP = "."
 # A file can hold itself (a list that is its own member); no real one nests as deep.
 _DEEPEST = 24
 _LISTED = 8
+# Types that torch stores and hardly computes with.
+_COMPUTED_AS = {
+    **dict.fromkeys((torch.uint16, torch.uint32, torch.uint64), torch.int64),
+    **dict.fromkeys(
+        (torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz), torch.float32
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,11 @@ class StateDict:
     def described(self) -> str:
         """Its name, and by what a person tells it from others: sessions, shape and size of its features."""
         features = [value for key, value in self.tensors.items() if is_features(key)]
-        sizes = [float(value.detach().abs().float().mean()) for value in features if value.numel()]
+        sizes = [
+            float(value.detach().double().abs().mean())
+            for value in features
+            if value.numel() and _flaw_of(value) is None
+        ]
         size = f"mean |feature| {sum(sizes) / len(sizes):.3g}" if sizes else "empty"
         shapes = ", ".join(str(tuple(value.shape)) for value in features[:_LISTED])
         return f"{self.name!r} (sessions {self.sessions[:_LISTED]}, features {shapes}, {size})"
@@ -126,7 +136,7 @@ def state_dicts(content: Mapping[Any, Any]) -> list[StateDict]:
     Raises
     ------
     CheckpointError
-        If one of them names a session twice, or holds tensors without dense real numbers.
+        If one of them names a session twice.
     """
     tensors = flattened(content)
     by_key = {".".join((*path, key)): (path, key) for path, key in tensors}
@@ -142,7 +152,7 @@ def state_dicts(content: Mapping[Any, Any]) -> list[StateDict]:
         }
         one = _state_dict(prefix, below, tensors)
         tensors_in_memory = tuple(
-            (key, value.data_ptr(), tuple(value.shape))
+            (key, _memory(value), tuple(value.shape))
             for key, value in sorted(one.tensors.items())
             if of_network(key)
         )
@@ -162,8 +172,6 @@ def _state_dict(
     holder: tuple[str, ...] | None = None
     for key, where in by_key.items():
         short = _without_wrappers(key[len(prefix) :])
-        if of_network(short):
-            refuse_unusable(tensors[where], f"the tensor {key!r}")
         if short in named and of_network(short):
             raise CheckpointError(
                 f"{key!r} names {short!r} a second time: the file holds two copies of one network in one dict. Save"
@@ -206,6 +214,67 @@ def _equal_tensors(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bo
     )
 
 
+def _memory(tensor: Tensor) -> int:
+    """What tells whether two tensors are the very same numbers."""
+    return tensor.data_ptr() if tensor.layout is torch.strided else id(tensor)
+
+
+def _flaw_of(tensor: Tensor) -> tuple[str, str] | None:
+    """Why a tensor holds no dense real numbers, and what to do; None where it does."""
+    if tensor.is_meta:
+        return (
+            "has a shape and no numbers (device 'meta'): the network was saved before it was filled",
+            "Load its weights where it was built, then save its state dict.",
+        )
+    if tensor.layout is not torch.strided:
+        return (
+            f"is sparse ({tensor.layout}): networks here hold dense tensors",
+            "Save it as tensor.to_dense().",
+        )
+    if tensor.is_complex() or tensor.is_quantized:
+        return (
+            f"is of type {tensor.dtype}: networks here hold real numbers (float or int)",
+            "Save it as a real tensor, or leave it out.",
+        )
+    return None
+
+
+def refuse_unusable(tensor: Tensor, what: str, *, advice: str = "") -> None:
+    """Refuse a tensor without dense real numbers.
+
+    Parameters
+    ----------
+    tensor : Tensor
+    what : str
+        How the message calls it.
+    advice : str
+        What to do, where that is not to save the tensor otherwise.
+
+    Raises
+    ------
+    CheckpointError
+        If it has a shape and no numbers (device 'meta'), is sparse, or holds complex or quantised numbers.
+
+    Examples
+    --------
+    >>> refuse_unusable(torch.zeros(2), "the tensor 'core.weight'")
+    """
+    flaw = _flaw_of(tensor)
+    if flaw is not None:
+        raise CheckpointError(f"{what} {flaw[0]}. {advice or flaw[1]}")
+
+
+def _usable(one: StateDict) -> StateDict:
+    """The network with its numbers in types that are computed with; refused where a tensor holds none."""
+    prefix = "" if one.name == TOP else f"{one.name}."
+    tensors = {}
+    for key, value in one.tensors.items():
+        if of_network(key):
+            refuse_unusable(value, f"the tensor {prefix + key!r}")
+        tensors[key] = value.to(_COMPUTED_AS.get(value.dtype, value.dtype))
+    return replace(one, tensors=tensors)
+
+
 def choose_state_dict(
     content: Mapping[Any, Any], state_dict: str | None = None, *, file: str = "the file"
 ) -> StateDict | None:
@@ -228,8 +297,8 @@ def choose_state_dict(
     Raises
     ------
     CheckpointError
-        If there are several and none is named (they are listed), the named one is not there, or networks of
-        different sessions have different cores.
+        If there are several and none is named (they are listed), the named one is not there, networks of
+        different sessions have different cores, or a tensor of the network holds no dense real numbers.
     """
     found = state_dicts(content)
     if state_dict is not None:
@@ -257,6 +326,7 @@ def choose_state_dict(
             f" {'; '.join(one.described() for one in found[:_LISTED])}. Name the one to take by"
             f" state_dict={found[0].name!r} (--state-dict), or save the weights alone."
         )
+    found = [_usable(one) for one in found]
     return found[0] if len(found) == 1 else _together(found, file)
 
 

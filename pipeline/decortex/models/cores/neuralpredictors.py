@@ -294,7 +294,9 @@ def told_by_tensors(state: Mapping[str, Tensor]) -> dict[str, object]:
     CheckpointError
         If the tensors are not those of a stacked core of convolutions.
     """
-    places = sorted({int(found[1]) for key in state if (found := re.match(r"features\.layer(\d+)\.", key))})
+    places = sorted(
+        {int(found[1]) for key in state if (found := re.match(r"features\.layer(\d{1,4})\.", key))}
+    )
     if places != list(range(len(places))) or "features.layer0.conv.weight" not in state:
         raise CheckpointError(
             "the core is not a stack of convolutions 'core.features.layer<i>.conv' or '.ds_conv'"

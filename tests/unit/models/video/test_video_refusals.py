@@ -83,6 +83,8 @@ def test_cores_that_are_not_rebuilt_are_refused_with_the_reason(
         ("core.features.layer0.conv.time_conv.weight", None, r"no tensor 'core\.features\.layer0\.conv\.time_conv\.w"),
         ("core.features.layer0.conv.space_conv.weight", torch.zeros(3), r"space_conv\.weight has shape \(3,\)"),
         ("core.features.layer0.norm.running_var", torch.zeros(0), "different numbers of channels"),
+        ("core.features.layer0.conv.space_conv.weight", torch.zeros(4, 2, 3, 5, 5), r"\(4, 2, 3, 5, 5\); .* one frame"),
+        ("core.features.layer0.conv.time_conv.weight", torch.zeros(4, 4, 7, 1, 3), r"\(4, 4, 7, 1, 3\); .* one pixel"),
         ("readout.s.grid", torch.tensor(0.0), r"have a grid \(\), means \(4, 2\)"),
         ("readout.s.mask_mean", torch.zeros(4), r"means \(4,\)"),
     ],
@@ -100,6 +102,11 @@ def test_custom_kernels_need_their_length() -> None:
     core = OpenRetinaCore("custom", 0, torch.Generator().manual_seed(4))
     readout, _ = openretina_mask(torch.zeros(1, 3, 4, 6, 4), torch.Generator().manual_seed(5), 4)
     state = {**core.tensors, **readout}
+    key = "core.features.layer0.conv.weight_spatial"
+    for frames in (2, 7):
+        wide = {**state, key: state[key].expand(-1, -1, frames, -1, -1)}
+        with pytest.raises(CheckpointError, match=r"weight_spatial has shape .* of one frame"):
+            rebuilt(wide, {"frames": [7, 5]}, output="softplus", shape=(2, 12, 10))
     with pytest.raises(ConfigError, match=r'do not tell how many frames it spans .*give "frames"'):
         rebuilt(state, {}, output="softplus", shape=(2, 12, 10))
     with pytest.raises(
@@ -203,6 +210,14 @@ def test_the_digital_twins_features_come_with_their_units(tmp_path: Path, gains:
     [
         ("session,scan_idx,unit_id,readout_id\n4,7,400,0.5\n", r"holds '0\.5' under 'readout_id' in row 1"),
         ("session,scan_idx,unit_id,readout_id\n9,9,,\n4,7,,0\n", r"holds '' under 'unit_id' in row 2"),
+        (
+            "session,scan_idx,unit_id,readout_id\n4,7,400,0\nx,7,401,1\n",
+            r"holds 'x' under 'session' in row 2",
+        ),
+        (
+            "session,scan_idx,unit_id,readout_id\n4,7,5,0\n4,7,5,1\n4,7,6,2\n",
+            "names unit 5 twice in session 4, scan 7",
+        ),
         ("session,scan_idx,unit_id,readout_id\n4,7,400,0,1,2\n", "line 2 has 6 fields"),
         ("\xff\xfe", "units cannot be read"),
     ],
@@ -243,4 +258,20 @@ def test_units_and_rows_must_belong_together(tmp_path: Path) -> None:
         read_fnn(tmp_path / "twin")
     table.drop(columns="unit_id").to_csv(tmp_path / "twin" / "units.csv", index=False)
     with pytest.raises(CheckpointError, match=r"lacks the columns \['unit_id'\]"):
+        read_fnn(tmp_path / "twin")
+
+
+def test_a_file_of_two_networks_is_not_read_as_one(tmp_path: Path) -> None:
+    state = write_fnn(tmp_path / "twin", gains=True)["4-7"]
+    path = tmp_path / "twin" / "params_4_7.pt"
+    torch.save({"model": state, "ema": {key: value * 0 + 7 for key, value in state.items()}}, path)
+    with pytest.raises(CheckpointError, match=r"features of 2 networks, \['model\.readout"):
+        read_fnn(tmp_path / "twin")
+    torch.save({key.replace("weights.1", "weights.2"): value for key, value in state.items()}, path)
+    with pytest.raises(CheckpointError, match=r"streams \[0, 2\]; expected each once, counted from 0"):
+        read_fnn(tmp_path / "twin")
+    torch.save({"weights": {"weights": state}}, path)  # gains lie beside weights, whatever the prefix
+    assert read_fnn(tmp_path / "twin").readout.embedding.shape == (8, 16)
+    torch.save(state, tmp_path / "twin" / "params_04_7.pt")
+    with pytest.raises(CheckpointError, match="two files of one scan"):
         read_fnn(tmp_path / "twin")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from decortex.errors import CheckpointError, ConfigError
 from decortex.models.checkpoints.bounded import check_extent
 from decortex.models.checkpoints.layouts import find_readouts, readout_tensors
-from decortex.models.checkpoints.rebuilding.rebuild_config import RebuildConfig
+from decortex.models.checkpoints.rebuilding.rebuild_config import LARGEST_SIDE, RebuildConfig
 from decortex.models.checkpoints.rebuilding.rebuild_readouts import (
     fill_module,
     fill_readout,
@@ -61,7 +62,8 @@ def rebuild_network(
     Returns
     -------
     Network
-        On the CPU, evaluating; ``embedding()`` is bit for bit `read_checkpoint`'s. What neurons shared is each's own.
+        On the CPU, evaluating; ``embedding()`` is bit for bit `read_checkpoint`'s, but with
+        ``video.positive_features``, whose features count from 0. What neurons shared is each's own.
 
     Raises
     ------
@@ -208,6 +210,10 @@ def _image_shape(
     if shape is None:
         raise ConfigError(
             'the tensors do not tell the size of the images: give "image_shape": [channels, h, w].'
+        )
+    if not all(isinstance(side, Integral) and 1 <= side <= LARGEST_SIDE for side in shape):
+        raise ConfigError(
+            f"image_shape should be (channels, height, width), each from 1 to {LARGEST_SIDE}, but is {tuple(shape)}."
         )
     wanted = n_inputs + (0 if network.shifter is None else 2)
     if shape[0] != wanted:

@@ -11,7 +11,8 @@ from decortex.models.checkpoints.layouts import Masks
 from decortex.models.cores import Nonlinearity
 from decortex.models.network_config import Output
 
-_Side = Annotated[int, Field(ge=1, le=65535)]
+LARGEST_SIDE = 65535
+_Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
 _PerLayer = tuple[Annotated[int, Field(ge=0, le=255)], ...]
 
 
@@ -102,7 +103,7 @@ class RebuildConfig(Config):
     pixel_mean: tuple[float, ...] | None = Field(
         default=None, description="subtracted from each image channel; null: nothing"
     )
-    pixel_std: tuple[float, ...] | None = Field(
+    pixel_std: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
         default=None, description="divides each image channel; null: nothing"
     )
     final_tanh: bool = Field(default=True, description="whether a grid predictor ends in a tanh")

@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from decortex.errors import CheckpointError, ConfigError
-from decortex.models.checkpoints.layouts import Masks, NamedTensors, ReadoutTensors, SessionReadout, as_rows
+from decortex.models.checkpoints.layouts import (
+    Masks,
+    ReadoutTensors,
+    SessionReadout,
+    as_rows,
+    spatial_masks,
+)
+from decortex.models.checkpoints.positions import NamedTensors
 from decortex.models.checkpoints.rebuilding.rebuild_config import RebuildConfig
 from decortex.models.network import Network
 from decortex.models.readouts import GridPredictorConfig, ReadoutConfig
@@ -98,7 +105,7 @@ def readout_config_of(
 
 
 def _predictor_config(parts: Mapping[str, Tensor], config: RebuildConfig) -> GridPredictorConfig | None:
-    weights = [parts[name] for name in sorted(parts) if re.fullmatch(r"mu_transform\.\d+\.weight", name)]
+    weights = [parts[name] for name in sorted(parts) if re.fullmatch(r"mu_transform\.\d{1,4}\.weight", name)]
     if not weights or "source_grid" not in parts:
         return None
     if weights[0].ndim != 2:
@@ -159,7 +166,7 @@ def fill_readout(
     elif "mask_logits" in own:
         own["mask_logits"].copy_(_gaussian_logits(parts, own["mask_logits"].shape, name, config))
     elif "mask" in own:
-        _fill_mask(own["mask"], parts["spatial"].float(), name, config)
+        _fill_mask(own["mask"], spatial_masks(parts), name, config)
 
 
 def _put(own: Tensor, values: Tensor, what: str) -> None:
@@ -196,11 +203,6 @@ def _gaussian_logits(
 
 
 def _fill_mask(mask: Tensor, spatial: Tensor, name: str, config: RebuildConfig) -> None:
-    if spatial.ndim < 2:
-        raise CheckpointError(
-            f"the masks of session {name!r} have shape {tuple(spatial.shape)}; expected (n_neurons, height, width)."
-        )
-    spatial = spatial.flatten(1)
     if spatial.shape != mask.shape:
         raise CheckpointError(
             f"the masks of session {name!r} have {spatial.shape[1]} cells, the core's maps {mask.shape[1]}: give"

@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 from decortex.errors import CheckpointError, ConfigError
-from decortex.models.checkpoints.layouts import NamedTensors
+from decortex.models.checkpoints.positions import NamedTensors
 from decortex.models.checkpoints.rebuilding.rebuild_config import VideoOptions
 from decortex.models.cores import SpaceTimeConfig
 
 # openretina's temporal kernels are sums of a third as many sines and cosines as they have frames.
 _FRAMES_PER_WAVE = 3
-_LAYER = re.compile(r"^features\.layer(?P<layer>\d+)\.(?P<name>.+)$")
+_LAYER = re.compile(r"^features\.layer(?P<layer>\d{1,4})\.(?P<name>.+)$")
 _NORM = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -130,7 +130,12 @@ def _layers(state: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
             )
         number = int(match["layer"])
         name = re.sub(rf"^(conv\w*?)_{number}(?=\.)", r"\1", match["name"])
-        found.setdefault(number, {})[name] = value
+        if name in found.setdefault(number, {}):
+            raise CheckpointError(
+                f"layer {number} of the core holds {name!r} twice, with its number and without. Save the state dict"
+                " again."
+            )
+        found[number][name] = value
     if sorted(found) != list(range(len(found))):
         raise CheckpointError(
             f"the core's layers should be numbered from 0 without gaps, they are {sorted(found)}."
@@ -151,10 +156,7 @@ def _convolution(
     if speed.numel() != 1:
         raise CheckpointError(f"layer {number} of the core has {speed.numel()} speeds; one was expected.")
     if "conv_spatial.weight" in left:
-        space, time = (
-            _weights(left, "conv_spatial.weight")[:, :, 0],
-            _weights(left, "conv_temporal.weight")[..., 0],
-        )
+        space, time = _space(left, "conv_spatial.weight")[:, :, 0], _time(left, "conv_temporal.weight")
         found = {"space.weight": space, "time.weight": time}
         biases = {
             "space.bias": left.pop("conv_spatial.bias", None),
@@ -163,14 +165,14 @@ def _convolution(
         found |= {name: bias for name, bias in biases.items() if bias is not None}
         return _separable(found, bias="space.bias" in found), found, space.shape[1]
     if "conv.space_conv.weight" in left:
-        space = _weights(left, "conv.space_conv.weight")[:, :, 0]
+        space = _space(left, "conv.space_conv.weight")[:, :, 0]
         found = {
             "space.weight": space,
-            "time.weight": torch.exp(speed) * _weights(left, "conv.time_conv.weight")[..., 0],
+            "time.weight": torch.exp(speed) * _time(left, "conv.time_conv.weight"),
         }
         return _separable(found, bias=False), found, space.shape[1]
     if "conv.sin_weights" in left:
-        space = _weights(left, "conv.weight_spatial")
+        space = _space(left, "conv.weight_spatial")
         if options.frames is None:
             raise ConfigError(
                 "the tensors of a 'custom_separable' convolution do not tell how many frames it spans (a third as many"
@@ -211,6 +213,31 @@ def _convolution(
         "bias": bias is not None,
     }
     return config, found, weight.shape[1]
+
+
+def _space(left: NamedTensors, name: str) -> Tensor:
+    """Take kernels over height and width of one frame, (n_outputs, n_inputs, 1, height, width)."""
+    found = _weights(left, name)
+    return _one_wide(
+        found, (2,), f"{left.stem}{name}", "of one frame: (n_outputs, n_inputs, 1, height, width)"
+    )
+
+
+def _time(left: NamedTensors, name: str) -> Tensor:
+    """Take kernels over frames of one pixel, as (n_outputs, n_inputs, frames, 1)."""
+    found = _weights(left, name)
+    return _one_wide(
+        found, (3, 4), f"{left.stem}{name}", "of one pixel: (n_outputs, n_inputs, frames, 1, 1)"
+    )[..., 0]
+
+
+def _one_wide(found: Tensor, axes: tuple[int, ...], name: str, expected: str) -> Tensor:
+    if any(found.shape[axis] != 1 for axis in axes):
+        raise CheckpointError(
+            f"{name} has shape {tuple(found.shape)}; expected kernels {expected}. Its architecture is another; name a"
+            " builder (docs/how-to/register-your-model.md)."
+        )
+    return found
 
 
 def _weights(left: NamedTensors, name: str, *, n_axes: int = 5) -> Tensor:
