@@ -48,10 +48,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from dec_joint_carried import without_loss
 from dec_joint_cases import CORES, EMBEDDINGS, NETWORKS, RECORDED, Case, Labels, Trained, population, recorded
 from dec_joint_summary import (
     ANIMALS,
     BY_CONSTRUCTION,
+    CARRIED,
     CHOOSE,
     CONSENSUS,
     EPOCHS,
@@ -85,10 +87,12 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "sec": ("sec", {"n_neighbors": 15}),
     "ldmgi": ("ldmgi", {"n_neighbors": 15}),
 }
+# Methods whose early partition is carried on without a loss: those that variants start from.
+BEGINNINGS = (START[0], *STARTS.values())
 JOINT = {"kind": "dec_joint", "kernel": "scaled", "beta_rule": "balanced", "tolerance": 0.0}
 DECEMBER = {"kind": "december", "beta_rule": "balanced"}
 VARIANTS: dict[str, dict[str, Any]] = {
-    **{f"december {b:g}": {**DECEMBER, "beta": b} for b in (0.01, 0.1, 1.0, 10.0)},
+    **{f"december {b:g}": {**DECEMBER, "beta": b} for b in (1e-9, 0.01, 0.1, 1.0, 10.0)},
     **{f"restarts {b:g}": {**DECEMBER, "beta": b, "restart_every": 3} for b in (0.1, 1.0, 10.0)},
     "rise 1": {**DECEMBER, "beta": 1.0, "beta_rise": 10},
     "dec_joint 1": {**JOINT, "beta": 1.0},
@@ -152,6 +156,25 @@ def state_rows(
     ]
 
 
+def rows_without_loss(
+    case: Case, points: NDArray[np.float64], control: Network, start: list[Row], end: list[Row]
+) -> Iterator[Row]:
+    """Rows of the partitions that begin from the start's and need no clustering loss."""
+    early = {
+        row["method"]: np.array(row["labels"], dtype=np.int16) for row in start if row["method"] in BEGINNINGS
+    }
+    found = without_loss(points, embed(control, EMBEDDINGS[case.core]), early)
+    truth = case.recordings.truth
+    for (state, method), labels in found.items():
+        yield {
+            **(end if state == CARRIED else start)[0],
+            "state": state,
+            "method": method,
+            "labels": labels.tolist(),
+            "truth": None if truth is None else float(adjusted_rand_score(truth, labels)),
+        }
+
+
 def starts_of(points: NDArray[np.float64], k: int, variants: Sequence[str]) -> dict[str, Labels]:
     """Cluster one network's embedding by the methods that variants start from, k-means first among them."""
     asked = {START[0], *(STARTS.get(variant, START[0]) for variant in variants)}
@@ -204,7 +227,8 @@ def rows_of(case: Case, asked: argparse.Namespace, kept: set[str]) -> Iterator[l
                     if (seed, k) not in controls:
                         controls[seed, k] = state_rows(case, one.control, names, state="control", k=k)
                     afresh = state_rows(case, one.start(m), names, state="start", k=k)
-                    yield [*afresh, *({**row, "m": m} for row in controls[seed, k])]
+                    end = [{**row, "m": m} for row in controls[seed, k]]
+                    yield [*afresh, *end, *rows_without_loss(case, points[seed], one.control, afresh, end)]
                     continue
                 labels = first_labels(variant, k, starts[seed], peers)
                 began = time.perf_counter()

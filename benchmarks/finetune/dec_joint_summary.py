@@ -25,6 +25,9 @@ ANIMALS = 3
 # Networks that share a start or learn from each other agree by construction: types alone judge them.
 CONSENSUS, SHARED, MUTUAL = "consensus start", "shared start", "mutual 1"
 BY_CONSTRUCTION = (CONSENSUS, SHARED, MUTUAL)
+# Partitions that begin from the start's and need no loss: k-means on the control from it; the mixture of DECEMber by
+# EM on the start's embedding. And the mixture that follows a training, with a loss that leaves the network alone.
+CARRIED, MIXTURE, FOLLOWED = "control_carried", "start_mixture", "december 1e-09"
 # Share of the control's validation correlation that a variant has to keep.
 KEEP = 0.99
 
@@ -42,6 +45,10 @@ AGAINST = tuple(
         ("control", "kmeans"),
         ("control", "gmm"),
         ("control", "sec"),
+        (CARRIED, "kmeans"),
+        (CARRIED, "sec"),
+        (MIXTURE, "kmeans"),
+        (MIXTURE, "sec"),
     )
 )
 
@@ -87,6 +94,7 @@ def per_generator(rows: Iterable[Row]) -> list[Row]:
                 "partitions": partitions,
                 "truth": _mean([row["truth"] for _, row in members]),
                 "moved": _mean([row.get("moved") for _, row in members]),
+                "betas": [row["beta"] for _, row in members if row.get("beta") is not None],
                 "retained_validation": _mean(retained["validation"]),
                 "retained": _mean(retained["test"]),
                 "statuses": sorted({row.get("status", "ok") for _, row in members}),
@@ -130,6 +138,7 @@ def summarise(rows: Iterable[Row]) -> list[Row]:
                 for name in (*MEASURES, "moved", "retained_validation")
             },
             "statuses": sorted({status for one in found for status in one["statuses"]}),
+            "betas": sorted(beta for one in found for beta in one["betas"]),
             "n_networks": min(one["n_networks"] for one in found),
             "n_generators": len(found),
         }
@@ -163,7 +172,9 @@ def gains(rows: Iterable[Row]) -> list[Row]:
                             **dict(zip(WHERE, where, strict=True)),
                             "variant": state[0],
                             "of": _name(state[1], state[2]),
-                            "against": f"{against[1]} {against[2]}",
+                            "against": _name(against[1], against[2])
+                            if against[2] != OWN_LABELS
+                            else f"{against[0]} own labels",
                             "n_generators": len(pairs),
                             "interval_over": "generators" if len(pairs) > 1 else "neurons",
                             **{k: v for name in MEASURES for k, v in _difference(name, pairs).items()},
@@ -176,6 +187,12 @@ def _comparators(variant: str, state: str, method: str) -> tuple[tuple[str, str,
     """States without fine-tuning that a state is compared with."""
     if state == "fine_tuned_afresh":
         return (("none", "control", method),)
+    if state == CARRIED:
+        return (("none", "start", method), ("none", "control", method))
+    if state == MIXTURE:
+        return (("none", "start", method),)
+    if method == OWN_LABELS and variant != FOLLOWED:
+        return (*AGAINST, (FOLLOWED, "fine_tuned", OWN_LABELS))
     compared = method == OWN_LABELS or (variant, state, method) == ("none", "control", "kmeans")
     return AGAINST if compared else ()
 

@@ -57,13 +57,14 @@ def test_the_study_goes_on_where_it_stopped_and_shares_one_training(study, monke
     chosen = ["--variants", "december 1", "consensus start"]
     run(study, monkeypatch, out, "--variants", "december 1", networks=["0"])
     first = study.read(out)
-    assert len(first) == 2 * (2 + 2)  # start and control, own labels and afresh, of two start epochs
+    # start, control, and what begins from the start without a loss; own labels and afresh; of two start epochs
+    assert len(first) == 2 * (4 + 2)
     made = []
     monkeypatch.setattr(study, "Trained", lambda *a, whole=study.Trained: made.append(a[1]) or whole(*a))
     run(study, monkeypatch, out, *chosen)
     rows = study.read(out)
     assert rows[: len(first)] == first
-    assert len(rows) == 2 * 2 * (2 + 2 + 2)
+    assert len(rows) == 2 * 2 * (4 + 2 + 2)
     assert made == [0, 1]
     made.clear()
     run(study, monkeypatch, out, *chosen)
@@ -79,7 +80,8 @@ def test_the_study_goes_on_where_it_stopped_and_shares_one_training(study, monke
     run(study, monkeypatch, out, "--summary")
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     summary = [row for row in said if row["part"] == "summary"]
-    assert {row["state"] for row in summary} == {"start", "control", "fine_tuned", "fine_tuned_afresh"}
+    plain = {"start", "control", "control_carried", "start_mixture"}
+    assert {row["state"] for row in summary} == {*plain, "fine_tuned", "fine_tuned_afresh"}
     assert all(row["n_networks"] == 2 for row in summary)
     assert [row["retained"] for row in summary if row["state"] == "control"] == [1.0, 1.0]
 
@@ -115,7 +117,7 @@ def test_recordings_stand_in_the_place_of_the_cortex(study, monkeypatch, tmp_pat
     monkeypatch.setattr("sys.argv", asked)
     study.main()
     rows = study.read(out)
-    assert len(rows) == 2 * 4
+    assert len(rows) == 2 * 6
     assert {(row["core"], row["spread"], row["generator"]) for row in rows} == {("v4", None, None)}
     assert all(np.isfinite(row["test"]) for row in rows)
     (gain, *_) = study.gains(rows)
