@@ -11,6 +11,10 @@ optimiser, rates and batches going on. Each state is clustered by every method a
 readouts, of the equivariant core their Fourier magnitudes over orientation, inside which agreement does not follow
 orientation.
 
+Two more states need no clustering loss and begin from the partition of the state after epoch m: 'control_carried',
+k-means on the control from the means, there, of that partition's clusters; 'start_mixture', DECEMber's mixture by EM on
+the embedding after epoch m. Variant 'december 1e-09' is the mixture that follows a training which its loss leaves alone.
+
 One JSON object per line, appended to --out; what stands there is not computed again. Rows of docs/results/rows are
 packed (.jsonl.gz): they are read as they are, and unpacked before others are added. `part` is
 
@@ -23,10 +27,12 @@ packed (.jsonl.gz): they are read as they are, and unpacked before others are ad
   (TURTLE) and 'mutual 1' are not among them: their networks agree by construction;
 - 'gain' (also of --summary): own labels of a variant, and the control clustered afresh by k-means, against the start
   (k-means, mixture, SEC) and the control (the same) of the same generator, and the fine-tuned network clustered afresh
-  against the control by the same method: mean difference over generators of agreement, truth and retained share, 95 %
+  against the control by the same method, own labels also against the states that need no loss: mean difference over generators of agreement, truth and retained share, 95 %
   (t over generators), and the difference that such an interval would have left above zero with probability .8. Of one
   population (recordings) the agreement's interval is over neurons, by a jackknife of 50 blocks.
 
+--beside FILE reads further rows with those of --out. Where there are populations with types and without of the same
+generators, --brief ends with the differences of the former less those of the latter.
 --surrogates N repeats all of it on N recordings without types, drawn from a network with surrogate readout features
 (--only-surrogates: on these alone).
 --data FOLDER takes recordings (`decortex import cowley-v4 ... FOLDER`) in the place of the simulated cortex, their
@@ -268,6 +274,9 @@ def main() -> None:
     reading.add_argument("--summary", action="store_true", help="compute nothing; say what the file holds")
     reading.add_argument("--table", action="store_true", help="the same as Markdown, to be read")
     reading.add_argument("--brief", action="store_true", help="a line for each condition and variant")
+    parser.add_argument(
+        "--beside", nargs="+", type=Path, default=[], help="further files of rows that are read together"
+    )
     parser.add_argument("--data", type=Path, help="folder of recordings in the place of the simulated cortex")
     parser.add_argument("--cores", nargs="+", choices=(*CORES, *RECORDED))
     parser.add_argument("--spreads", nargs="+", type=float, default=list(SPREADS))
@@ -301,7 +310,9 @@ def main() -> None:
     if asked.only_surrogates and asked.surrogates < 1:
         parser.error("--only-surrogates leaves nothing to compute: give --surrogates 1 or more")
     torch.set_num_threads(1)
-    rows = read(asked.out)
+    if asked.beside and not (asked.brief or asked.table or asked.summary):
+        parser.error("--beside is for reading: give --brief, --table or --summary, or leave it out")
+    rows = [row for path in (asked.out, *asked.beside) for row in read(path)]
     if asked.table or asked.brief:
         print(brief(rows) if asked.brief else tables(rows))
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
@@ -146,8 +146,10 @@ def summarise(rows: Iterable[Row]) -> list[Row]:
     ]
 
 
-def gains(rows: Iterable[Row]) -> list[Row]:
-    """Differences within generators: own labels and the control afresh from `AGAINST`, afresh from the control's."""
+def differences(
+    rows: Iterable[Row],
+) -> Iterator[tuple[tuple[Any, ...], tuple[str, str, str], list[tuple[Row, Row]]]]:
+    """Pairs of states of one population, by `WHERE` and by variant, what is compared and with what."""
     found: dict[tuple[Any, ...], dict[Any, dict[tuple[str, str, str], Row]]] = defaultdict(
         lambda: defaultdict(dict)
     )
@@ -155,10 +157,8 @@ def gains(rows: Iterable[Row]) -> list[Row]:
         found[_where(one)][one["generator"], one["surrogate"]][
             one["variant"], one["state"], one["method"]
         ] = one
-    out = []
     for where, populations in sorted(found.items(), key=lambda item: json.dumps(item[0])):
-        compared = sorted({state for states in populations.values() for state in states})
-        for state in compared:
+        for state in sorted({state for states in populations.values() for state in states}):
             for against in _comparators(*state):
                 pairs = [
                     (states[state], states[against])
@@ -166,21 +166,22 @@ def gains(rows: Iterable[Row]) -> list[Row]:
                     if state in states and against in states
                 ]
                 if state != against and pairs:
-                    out.append(
-                        {
-                            "part": "gain",
-                            **dict(zip(WHERE, where, strict=True)),
-                            "variant": state[0],
-                            "of": _name(state[1], state[2]),
-                            "against": _name(against[1], against[2])
-                            if against[2] != OWN_LABELS
-                            else f"{against[0]} own labels",
-                            "n_generators": len(pairs),
-                            "interval_over": "generators" if len(pairs) > 1 else "neurons",
-                            **{k: v for name in MEASURES for k, v in _difference(name, pairs).items()},
-                        }
-                    )
-    return out
+                    yield where, (state[0], _name(*state), _name(*against)), pairs
+
+
+def gains(rows: Iterable[Row]) -> list[Row]:
+    """Differences within generators: own labels and the control afresh from `AGAINST`, afresh from the control's."""
+    return [
+        {
+            "part": "gain",
+            **dict(zip(WHERE, where, strict=True)),
+            **dict(zip(("variant", "of", "against"), compared, strict=True)),
+            "n_generators": len(pairs),
+            "interval_over": "generators" if len(pairs) > 1 else "neurons",
+            **{k: v for name in MEASURES for k, v in _difference(name, pairs).items()},
+        }
+        for where, compared, pairs in differences(rows)
+    ]
 
 
 def _comparators(variant: str, state: str, method: str) -> tuple[tuple[str, str, str], ...]:
@@ -197,9 +198,11 @@ def _comparators(variant: str, state: str, method: str) -> tuple[tuple[str, str,
     return AGAINST if compared else ()
 
 
-def _name(state: str, method: str) -> str:
+def _name(variant: str, state: str, method: str) -> str:
     """What `gains` calls a state: own labels, control kmeans, afresh sec."""
-    return "own labels" if method == OWN_LABELS else f"{state.removeprefix('fine_tuned_')} {method}"
+    if method == OWN_LABELS:
+        return "own labels" if variant != FOLLOWED else f"own labels of {variant}"
+    return f"{state.removeprefix('fine_tuned_')} {method}"
 
 
 def _difference(name: str, pairs: list[tuple[Row, Row]]) -> Row:

@@ -5,7 +5,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dec_joint_summary import MEASURES, STARTS, WHERE, Row, choose, gains, summarise
+from dec_joint_contrast import CONDITION as OF_BOTH
+from dec_joint_contrast import contrasts
+from dec_joint_summary import (
+    CARRIED,
+    FOLLOWED,
+    MEASURES,
+    MIXTURE,
+    STARTS,
+    WHERE,
+    Row,
+    choose,
+    gains,
+    summarise,
+)
 
 from decortex.finetune import OWN_LABELS
 
@@ -64,6 +77,7 @@ def brief(rows: list[Row]) -> str:
             variants.append({**row, **gained})
     measures = [f"{name}{of}" for name in SHOWN for of in ("", " (control k-means)", " (start)")]
     lines += _markdown((*WHERE, "variant", "n_generators", *measures, "retained", "moved"), variants)
+    lines += _without_loss(variants, found)
     lines += ["", "Plain methods: agreement of networks, ARI with the types", ""]
     plain: dict[tuple[Any, ...], Row] = {}
     for row in summary:
@@ -73,7 +87,9 @@ def brief(rows: list[Row]) -> str:
             )
             one[row["method"]] = f"{_cell(row['agreement'])}, {_cell(row['truth'])}"
     methods = list(dict.fromkeys(row["method"] for row in summary if row["variant"] == "none"))
-    lines += _markdown((*WHERE, "state", *methods, "retained"), list(plain.values()))
+    lines += _markdown(
+        (*WHERE, "state", *methods, "retained"), [{**dict.fromkeys(methods), **one} for one in plain.values()]
+    )
     lines += ["", "Clustered afresh, against the control by the same method", ""]
     afresh = [row for row in differences if row["of"].startswith("afresh")]
     shown = [{**row, **{name: _with_interval(row, name) for name in SHOWN}} for row in afresh]
@@ -83,7 +99,40 @@ def brief(rows: list[Row]) -> str:
         "The same over spreads, m, K and variants: mean (least, most); intervals above 0, below 0",
         "",
     ]
-    return "\n".join([*lines, *_over_conditions(afresh)])
+    lines += _over_conditions(afresh)
+    both = [{**row, "agreement": _with_interval(row, "agreement")} for row in contrasts(rows)]
+    if both:
+        lines += ["", "Differences of agreement with types, less the same without (95 % over generators)", ""]
+        lines += _markdown((*OF_BOTH, "variant", "of", "against", "n_generators", "agreement"), both)
+    return "\n".join(lines)
+
+
+def _without_loss(variants: list[Row], found: dict[tuple[Any, ...], Row]) -> list[str]:
+    """Own labels against the control by the method of their start, and against what begins there without a loss."""
+    lines = []
+    for row in variants:
+        start = STARTS.get(row["variant"], "kmeans")
+        against = {
+            "control by the start's method": f"control {start}",
+            "carried to the control": f"{CARRIED} {start}",
+            "mixture at the start": f"{MIXTURE} {start}",
+            "mixture that follows": f"own labels of {FOLLOWED}",
+        }
+        gained = {
+            f"{name} ({column})": _with_interval(found.get((*_group(row), row["variant"], which)), name)
+            for name in SHOWN
+            for column, which in against.items()
+        }
+        betas = row["betas"]
+        weights = f"{betas[len(betas) // 2]:.3g} ({betas[0]:.3g} to {betas[-1]:.3g})" if betas else None
+        lines.append({**row, **gained, "weight: median (range)": weights})
+    columns = [name for name in (lines[0] if lines else ()) if "(" in name and name not in variants[0]]
+    return [
+        "",
+        "Own labels against partitions that need no loss (95 %; seen with probability .8)",
+        "",
+        *_markdown((*WHERE, "variant", *columns), lines),
+    ]
 
 
 def _over_conditions(afresh: list[Row]) -> list[str]:
@@ -130,7 +179,7 @@ def _cell(value: Any) -> str:
 def _with_interval(row: Row | None, name: str) -> str:
     if row is None:
         return _cell(None)
-    low, high, seen = (row[f"{name}_{end}"] for end in ("low", "high", "detectable"))
+    low, high, seen = (row.get(f"{name}_{end}") for end in ("low", "high", "detectable"))
     if row[name] is None or low is None:
         return _cell(row[name])
-    return f"{row[name]:+.3f} ({low:+.3f} to {high:+.3f}; {seen:.3f})"
+    return f"{row[name]:+.3f} ({low:+.3f} to {high:+.3f}{'' if seen is None else f'; {seen:.3f}'})"

@@ -174,13 +174,104 @@ def test_what_is_clustered_afresh_is_compared_with_the_control_by_the_same_metho
     # At another m the same with +0, +1, +1: .667 in the mean. Populations without types stand apart.
     same = [{**row, "m": 3, "truth": 0.5 + (row["truth"] > 0.5)} for row in rows]
     without_types = [{**row, "surrogate": 0, "truth": None} for row in rows]
-    *_, over, null = study.brief([*rows, *same, *without_types]).splitlines()
+    text = study.brief([*rows, *same, *without_types]).split("intervals above 0, below 0")[1]
+    over, null = text.split("Differences of agreement")[0].strip().splitlines()[2:]
     nothing = "| +0.000 (+0.000, +0.000) | 0, 0 |"
     assert (
         over
         == f"| 30 | 3 | plain | False | judge | control kmeans | 2 {nothing} +0.383 (+0.100, +0.667) | 0, 0 |"
     )
     assert null == f"| 30 | 3 | plain | True | judge | control kmeans | 1 {nothing} – | 0, 0 |"
+
+
+def test_own_labels_are_compared_with_what_begins_from_their_start_and_needs_no_loss(study):
+    rows = []
+    for generator, rise in ((100, 0.0), (101, 0.1), (102, 0.2)):
+        for row in rows_of("sec start 1", 0.5, generator=generator):
+            rows.append(row)
+            if row["state"] == "control":
+                others = (("control_carried", "sec"), ("control_carried", "kmeans"), ("start_mixture", "sec"))
+                for state, method in others:
+                    below = rise if method == "sec" else 0.4
+                    rows.append({**row, "state": state, "method": method, "truth": 0.5 - below})
+            else:
+                followed = {"variant": "december 1e-09", "truth": 0.5 - 2 * rise}
+                rows[-1]["beta"] = 10.0 ** (generator - 100)
+                rows.append({**row, **followed})
+    gained = {
+        (row["variant"], row["against"]): row["truth"]
+        for row in study.gains(rows)
+        if row["of"].startswith("own labels")
+    }
+    assert gained["sec start 1", "control_carried sec"] == pytest.approx(0.1)
+    assert gained["sec start 1", "start_mixture sec"] == pytest.approx(0.1)
+    assert gained["sec start 1", "own labels of december 1e-09"] == pytest.approx(0.2)
+    text = study.brief(rows).split("Own labels against partitions that need no loss")[1]
+    line = next(line for line in text.splitlines() if "| sec start 1 |" in line)
+    half_width = 4.30265 * 0.1 / 3**0.5
+    interval = f"+0.100 ({0.1 - half_width:+.3f} to {0.1 + half_width:+.3f}; "
+    assert (
+        line.count(interval) == 2
+    )  # with the types: carried and the start's mixture; k-means' start does not count
+    assert line.endswith("| 10 (1 to 100) |")
+
+
+def test_an_early_partition_is_carried_to_other_points(study):
+    carried = sys.modules["dec_joint_carried"]
+    rng = np.random.default_rng(0)
+    types = np.repeat([0, 1, 2], 40)
+    points = np.array([[0, 0, 3], [0, 3, 0], [3, 0, 0]])[types] + rng.normal(0, 0.3, (120, 3))
+    wrong = np.where(rng.random(120) < 0.2, (types + 1) % 3, types)
+    centres = np.stack([points[wrong == label].mean(axis=0) for label in range(3)])
+    for _ in range(20):  # Lloyd's iterations, written out
+        nearest = ((points[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
+        centres = np.stack([points[nearest == label].mean(axis=0) for label in range(3)])
+    assert (carried.carried(points, wrong) == nearest).all()
+    assert (carried.carried(points, wrong) == types).all()
+    assert (carried.mixture(points, wrong) == types).all()
+    gone = np.where(wrong == 1, 2, wrong)  # a label that no neuron has
+    assert set(carried.carried(points, gone)) == {0, 1}
+    found = carried.without_loss(points, points[::-1], {"kmeans": wrong})
+    assert list(found) == [("control_carried", "kmeans"), ("start_mixture", "kmeans")]
+    assert (found["start_mixture", "kmeans"] == types).all()
+
+
+def test_gains_with_types_are_compared_with_those_without_by_generator(study, monkeypatch, tmp_path, capsys):
+    rows = []
+    for generator, agreement in ((100, 0.1), (101, 0.2), (102, 0.3)):
+        with_types = rows_of("december 1", agreement, generator=generator)
+        own = [{**row, "labels": np.arange(200) % 4} for row in with_types if row["state"] == "fine_tuned"]
+        controls = [row for row in with_types if row["state"] == "control"]
+        rows += [*controls, *own, *({**row, "surrogate": 0, "truth": None} for row in with_types)]
+    (contrast,) = study_contrasts(rows)
+    assert (contrast["of"], contrast["against"], contrast["n_generators"]) == (
+        "own labels",
+        "control kmeans",
+        3,
+    )
+    gain = next(
+        row for row in study.gains(rows) if row["surrogate"] is False and row["against"] == "control kmeans"
+    )
+    assert contrast["agreement"] == pytest.approx(gain["agreement"])  # without types nothing is gained
+    assert contrast["agreement_low"] == pytest.approx(gain["agreement_low"])
+    files = [tmp_path / "with.jsonl", tmp_path / "without.jsonl"]
+    for path, drawn in zip(files, (False, True), strict=True):
+        kept = [row for row in rows if (row["surrogate"] is not None) == drawn]
+        path.write_text(
+            "".join(json.dumps({**row, "labels": list(map(int, row["labels"]))}) + "\n" for row in kept)
+        )
+    words = ["dec_joint", "--out", str(files[0]), "--beside", str(files[1])]
+    monkeypatch.setattr("sys.argv", [*words, "--brief"])
+    study.main()
+    assert f"own labels | control kmeans | 3 | {contrast['agreement']:+.3f} (" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit):
+        study.main()
+    assert "--beside is for reading" in capsys.readouterr().err
+
+
+def study_contrasts(rows):
+    return sys.modules["dec_joint_contrast"].contrasts(rows)
 
 
 def test_of_one_population_the_interval_is_over_neurons(study):
