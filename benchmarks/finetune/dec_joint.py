@@ -12,8 +12,9 @@ readouts, of the equivariant core their Fourier magnitudes over orientation, ins
 orientation.
 
 Two more states need no clustering loss and begin from the partition of the state after epoch m: 'control_carried',
-k-means on the control from the means, there, of that partition's clusters; 'start_mixture', DECEMber's mixture by EM on
-the embedding after epoch m. Variant 'december 1e-09' is the mixture that follows a training which its loss leaves alone.
+k-means on the control from the means, there, of that partition's clusters; 'start_mixture', DECEMber's mixture by EM
+on the embedding after epoch m. Variant 'december 1e-09' is the mixture that follows a training which its loss leaves
+alone.
 
 One JSON object per line, appended to --out; what stands there is not computed again. Rows of docs/results/rows are
 packed (.jsonl.gz): they are read as they are, and unpacked before others are added. `part` is
@@ -26,10 +27,11 @@ packed (.jsonl.gz): they are read as they are, and unpacked before others are ad
   control's validation correlation and never collapse. No type is read for it. 'consensus start', 'shared start'
   (TURTLE) and 'mutual 1' are not among them: their networks agree by construction;
 - 'gain' (also of --summary): own labels of a variant, and the control clustered afresh by k-means, against the start
-  (k-means, mixture, SEC) and the control (the same) of the same generator, and the fine-tuned network clustered afresh
-  against the control by the same method, own labels also against the states that need no loss: mean difference over generators of agreement, truth and retained share, 95 %
-  (t over generators), and the difference that such an interval would have left above zero with probability .8. Of one
-  population (recordings) the agreement's interval is over neurons, by a jackknife of 50 blocks.
+  (k-means, mixture, SEC) and the control (the same) of the same generator; the fine-tuned network clustered afresh
+  against the control by the same method; own labels against the states that need no loss. Mean difference over
+  generators of agreement, truth and retained share, 95 % (t over generators), and the difference that such an interval
+  would have left above zero with probability .8. Of one population (recordings) the agreement's interval is over
+  neurons, by a jackknife of 50 blocks.
 
 --beside FILE reads further rows with those of --out. Where there are populations with types and without of the same
 generators, --brief ends with the differences of the former less those of the latter.
