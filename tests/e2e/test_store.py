@@ -143,6 +143,36 @@ def test_only_old_orphans_are_collected(tiny: ForkedLab, array: Path) -> None:
     assert verify(tiny)[0] == 0
 
 
+def test_gc_deletes_nothing_of_a_store_to_which_other_servers_write(tiny: ForkedLab) -> None:
+    """To the database of one server, the files of another's of the same name are orphans."""
+    environment = tiny.environment
+    tiny.python("schemas.connect()")
+    notes = Path(environment["DECORTEX_STORE"]) / "_owners" / environment["DECORTEX_DATABASE"]
+    ((own,),) = tiny.query("SELECT @@server_uuid")
+    assert [path.name for path in notes.iterdir()] == [own]
+    assert verify(tiny)[0] == 0
+    other = notes / str(uuid.uuid4())
+    other.write_bytes(b"")
+    old = (
+        Path(environment["DECORTEX_STORE"])
+        / "_schema"
+        / environment["DECORTEX_DATABASE"]
+        / "__embedding/array_b.npy"
+    )
+    old.parent.mkdir(parents=True, exist_ok=True)
+    old.write_bytes(b"another database's")
+    os.utime(old, (time.time() - 30 * 3600,) * 2)
+    assert "1 file, 0.0 MB to delete" in tiny.run("gc").stdout
+    refused = tiny.run("gc", "--delete", check=False)
+    assert refused.returncode == 1
+    assert "of 2 servers write to this store" in refused.stderr
+    assert other.name in refused.stderr.replace("\n", "")
+    assert old.exists()
+    other.unlink()
+    tiny.run("gc", "--delete")
+    assert not old.exists()
+
+
 def test_gc_leaves_what_may_be_on_its_way(tiny: ForkedLab) -> None:
     assert tiny.run("gc", "--older-than", "0.5", "--delete", check=False).returncode == 2
 

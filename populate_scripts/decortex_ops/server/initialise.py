@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from decortex.errors import DatabaseError
 from decortex_ops.server import diagnosis, process
-from decortex_ops.server.home import ServerHome
+from decortex_ops.server.home import ServerHome, default_home
 from decortex_ops.server.program import Mysqld
 from decortex_ops.server.settings import common_options
 
@@ -63,6 +64,9 @@ def initialise(home: ServerHome, program: Mysqld) -> None:
             )  # fmt: skip
         if done.returncode != 0:
             raise DatabaseError(diagnosis.explain(home.log, start=start, doing="initialise", secret=""))
+        # Arrays lie beside the server that refers to them: this folder says so (`store_folder`).
+        if home.folder == default_home() and not os.environ.get("DECORTEX_STORE"):
+            (home.folder.parent / "store").mkdir(mode=0o700, exist_ok=True)
         (fresh / "data").rename(home.data)
     except subprocess.TimeoutExpired as error:
         msg = f"The embedded MySQL was not initialised within {_TIMEOUT_S:.0f} s; see {home.log}."

@@ -15,6 +15,7 @@ from decortex.errors import DatabaseError
 from decortex_schemas.database.environment import register_environment
 from decortex_schemas.database.schema import activate, declare_everything, open_connection, schema
 from decortex_schemas.database.server import database_name, read_settings, store_folder
+from decortex_schemas.database.store import claim
 from decortex_schemas.database.versions import declared_version
 from decortex_schemas.database.work import start_heartbeat
 
@@ -65,6 +66,7 @@ def connect(*, threads: int = 1, must_write: bool = False) -> dj.Connection:
         _go_on_reading()
         return schema.connection
     prepare_store(store_folder())
+    claim()
     pin_threads(threads)
     register_environment(threads=threads)
     start_heartbeat()

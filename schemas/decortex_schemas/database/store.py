@@ -26,6 +26,8 @@ from decortex_schemas.database.work import connection_info
 GRACE_HOURS = 24.0
 LEAST_HOURS = 1.0
 _BLOCK = 2**22
+# Folder of the store with one file per server whose database wrote to it: _owners/<database>/<server_uuid>.
+_OWNERS = "_owners"
 
 OnFile = Callable[[int, int], None]
 
@@ -201,12 +203,21 @@ def collect(*, older_than_hours: float = GRACE_HOURS, delete: bool = False) -> l
     ConfigError
         If the age is less than an hour.
     OperationError
-        If a backup, or another collection, is under way.
+        If a backup, or another collection, is under way; or, where files are to be deleted, databases of other servers
+        write to the same store, whose files would all be orphans here.
     """
     if not older_than_hours >= LEAST_HOURS:
         raise ConfigError(
             f"files younger than {LEAST_HOURS:g} h may belong to a worker that has not committed yet; "
             f"got an age of {older_than_hours:g} h."
+        )
+    others = other_owners()
+    if delete and others:
+        raise OperationError(
+            f"databases {database_name()!r} of {len(others) + 1} servers write to this store, and a file that no row"
+            " here refers to may be another's: nothing was deleted. Give each server a store of its own"
+            f" (DECORTEX_STORE); if the others are gone, remove {', '.join(others)} from the store, then run this"
+            " again."
         )
     with store_lock(to_read=False) if delete else nullcontext():
         found = [orphan for orphan in orphans(_clock_of(backend())) if orphan.age_hours > older_than_hours]
@@ -215,6 +226,31 @@ def collect(*, older_than_hours: float = GRACE_HOURS, delete: bool = False) -> l
             for orphan in found:
                 store.remove(check_store_path(orphan.path, folder_of(store)))
         return found
+
+
+def claim() -> None:
+    """Note in the store that the database of this server writes to it (`other_owners` reads it)."""
+    store, path = backend(), f"{_OWNERS}/{database_name()}/{_server_uuid()}"
+    if not store.exists(path):
+        store.put_buffer(b"This server's database writes to the store; `decortex gc` looks at it.\n", path)
+
+
+def other_owners() -> list[str]:
+    """Paths within the store of the notes of other servers whose databases of this name wrote to it, sorted.
+
+    A database that was restored on another server has two notes, its own and that of the server before.
+    """
+    store = backend()
+    folder = f"{_OWNERS}/{database_name()}"
+    if not store.fs.isdir(store._full_path(folder)):
+        return []
+    names = {path.rsplit("/", 1)[-1] for path in store.fs.find(store._full_path(folder))}
+    return [f"{folder}/{name}" for name in sorted(names - {_server_uuid()})]
+
+
+def _server_uuid() -> str:
+    ((found,),) = schema.connection.query("SELECT @@server_uuid").fetchall()
+    return str(found)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from datajoint.storage import StorageBackend
 from decortex.errors import InputError
 from decortex_schemas.database import LONGEST, check_store_path, stored_file, write_object
 from decortex_schemas.database.codecs import read_object
+from decortex_schemas.database.server import store_folder
 from decortex_schemas.database.store import digest_of
 
 GOOD = "_schema/decortex/__embedding/dataset=v4/k=3/array_x.npy"
@@ -142,3 +143,27 @@ def test_what_a_row_keeps_is_read_as_json_or_parsed() -> None:
 def test_a_record_that_decortex_did_not_write_is_refused(stored: object) -> None:
     with pytest.raises(InputError, match="decortex did not write this row"):
         stored_file(stored)
+
+
+def test_each_home_has_a_store_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside its server, so that one folder is the whole of a database; one of before goes on where its arrays lie."""
+    for name in ("DECORTEX_STORE", "DECORTEX_HOME", "DJ_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("platformdirs.user_data_dir", lambda *_: str(tmp_path / "user"))
+    assert store_folder() == tmp_path / "user" / "store"
+    for name in ("a", "b"):
+        monkeypatch.setenv("DECORTEX_HOME", str(tmp_path / name))
+        assert store_folder() == tmp_path / name / "store"
+    (tmp_path / "user" / "store").mkdir(parents=True)
+    assert store_folder() == tmp_path / "b" / "store"
+    (tmp_path / "b" / "mysql" / "data").mkdir(
+        parents=True
+    )  # initialised before stores lay beside their servers
+    assert store_folder() == tmp_path / "user" / "store"
+    (tmp_path / "b" / "store").mkdir()
+    assert store_folder() == tmp_path / "b" / "store"
+    monkeypatch.setenv("DECORTEX_STORE", str(tmp_path / "named"))
+    assert store_folder() == tmp_path / "named"
+    monkeypatch.delenv("DECORTEX_STORE")
+    monkeypatch.setenv("DJ_HOST", "mysql.lab")  # a home says nothing about another server's arrays
+    assert store_folder() == tmp_path / "user" / "store"

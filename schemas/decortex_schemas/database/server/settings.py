@@ -68,10 +68,19 @@ def database_name() -> str:
 
 
 def store_folder() -> Path:
-    """Folder of the arrays and checkpoints; with an object store, of what runs keep while they compute."""
-    default = Path(platformdirs.user_data_dir("decortex")) / "store"
+    """Folder of the arrays and checkpoints; with an object store, of what runs keep while they compute.
+
+    ``DECORTEX_STORE``, else ``store`` beside the embedded server's folder: in ``DECORTEX_HOME``, by default in the
+    user's data folder. A ``DECORTEX_HOME`` of before goes on with the store in the data folder, where its arrays lie.
+    """
+    shared = Path(platformdirs.user_data_dir("decortex")) / "store"
     named = "" if object_store() else os.environ.get("DECORTEX_STORE")
-    return Path(named or default).expanduser().resolve()
+    home = "" if os.environ.get("DJ_HOST") else os.environ.get("DECORTEX_HOME", "").strip()
+    if not named and home:
+        beside = Path(home).expanduser() / "store"
+        is_of_before = (beside.parent / "mysql" / "data").is_dir() and shared.is_dir()
+        named = str(shared if is_of_before and not beside.is_dir() else beside)
+    return Path(named or shared).expanduser().resolve()
 
 
 def object_store() -> dict[str, Any] | None:
