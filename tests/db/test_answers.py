@@ -149,6 +149,10 @@ def test_a_study_that_is_not_frozen_says_how_it_gets_there(lab: str) -> None:
     assert "`decortex study freeze unfrozen`" in told[1]["missing"]
     with pytest.raises(ConfigError, match="there is no study 'unheard'"):
         queries.answers("unheard")
+    for asked in ("unfro", "unfrosen"):  # how its name begins, as of the demo's; nearly its name
+        for ask in (queries.answers, queries.study_rows, queries.study_facts):
+            with pytest.raises(ConfigError, match=f"no study '{asked}'.*Did you mean 'unfrozen'"):
+                ask(asked)
 
 
 def test_the_command(lab: str, told: list[dict[str, Any]], monkeypatch: Any, capsys: Any) -> None:

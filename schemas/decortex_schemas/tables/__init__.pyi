@@ -122,6 +122,7 @@ from .studies.studies import (
     StudyPlan,
     declare_study,
     methods_named,
+    no_such_study,
     require_study,
 )
 from .studies.study_tags import (
@@ -224,6 +225,7 @@ __all__ = [
     "looking_once",
     "members_of",
     "methods_named",
+    "no_such_study",
     "partition_labels",
     "raw_embedding",
     "rebuild_task",

@@ -18,6 +18,7 @@ from decortex_schemas.tables import (
     FrozenStudy,
     ModelSpec,
     Study,
+    no_such_study,
 )
 from decortex_schemas.tables.evaluation import (
     MAIN_METRIC,
@@ -106,7 +107,7 @@ def study_facts(study: str) -> Row:
         (study,),
     )
     if not found:
-        raise ConfigError(f"there is no study {study!r}; `decortex study list` lists them.")
+        raise no_such_study(study, (row["study"] for row in rows(f"SELECT study FROM {name_of(Study)}")))
     inside = f"dataset IN (SELECT dataset FROM {name_of(Study.Model)} WHERE study = %s)"
     counted = rows(
         "SELECT COUNT(*) AS n_neurons, COUNT(DISTINCT dataset, NULLIF(animal, '')) AS n_animals, "

@@ -6,7 +6,6 @@ from typing import Any
 
 import datajoint as dj
 
-from decortex.errors import ConfigError
 from decortex_schemas.database import SealedCodec, computed_tables, database_name
 from decortex_schemas.queries.basis import name_of, rows
 from decortex_schemas.queries.operation import Row
@@ -19,6 +18,7 @@ from decortex_schemas.tables import (
     ModelSpec,
     Study,
     StudyTag,
+    no_such_study,
 )
 
 
@@ -31,7 +31,7 @@ def need(study: str) -> None:
         If it does not.
     """
     if not rows(f"SELECT 1 FROM {name_of(Study)} WHERE study = %s", (study,)):
-        raise ConfigError(f"there is no study {study!r}; `decortex study list` lists them.")
+        raise no_such_study(study, (row["study"] for row in rows(f"SELECT study FROM {name_of(Study)}")))
 
 
 def study_rows(study: str) -> list[Row]:

@@ -34,6 +34,7 @@ from .studies import (
     StudyPlan,
     declare_study,
     methods_named,
+    no_such_study,
     require_study,
 )
 from .study_tags import (
@@ -67,6 +68,7 @@ __all__ = [
     "looking_once",
     "members_of",
     "methods_named",
+    "no_such_study",
     "recompute_frozen",
     "require_study",
     "rows_of_study",

@@ -15,7 +15,7 @@ from decortex_schemas.tables.datasets import Dataset
 from decortex_schemas.tables.specs import ClusteringMethod, Fitting
 from decortex_schemas.tables.studies.frozen import asked_members
 from decortex_schemas.tables.studies.frozen_state import frozen_members_of
-from decortex_schemas.tables.studies.studies import Study
+from decortex_schemas.tables.studies.studies import Study, no_such_study
 
 Row = dict[str, Any]
 # Keys a statement, and rows a deletion.
@@ -202,5 +202,5 @@ def current_version(table: type[dj.Computed]) -> int:
 def _studies(study: str | None) -> list[str]:
     names = [str(name) for name in Study.to_arrays("study")]
     if study is not None and study not in names:
-        raise ConfigError(f"there is no study {study!r}; there are {', '.join(sorted(names)) or 'none'}.")
+        raise no_such_study(study, names)
     return sorted(names) if study is None else [study]

@@ -7,6 +7,7 @@ trained, and a recomputed row cannot shrink it. Computed tables fill what the st
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from typing import Any
 
 import datajoint as dj
@@ -346,9 +347,24 @@ def require_study(study: str) -> None:
     """
     if len(Study & {"study": study}):
         return
-    near = difflib.get_close_matches(study, sorted(str(name) for name in Study().to_arrays("study")), n=1)
+    raise no_such_study(study, Study().to_arrays("study"))
+
+
+def no_such_study(study: str, names: Iterable[object]) -> ConfigError:
+    """Return the error that says which study was probably meant, if one of these was.
+
+    Parameters
+    ----------
+    study : str
+        What no study is called.
+    names : iterable of str
+        The studies that there are.
+    """
+    known = sorted(map(str, names))
+    begun = [name for name in known if study and name.startswith(study)]
+    near = begun[:1] if len(begun) == 1 else difflib.get_close_matches(study, known, n=1)
     meant = f" Did you mean {near[0]!r}?" if near else ""
-    raise ConfigError(f"there is no study {study!r}; `decortex study list` lists them.{meant}")
+    return ConfigError(f"there is no study {study!r}; `decortex study list` lists them.{meant}")
 
 
 def methods_named(study: str) -> dict[str, dict[str, Any]]:
