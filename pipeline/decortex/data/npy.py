@@ -207,7 +207,7 @@ def _array(header: Header, raw: bytes | memoryview, name: str) -> NDArray[np.gen
 
 def single_precision(values: NDArray[Any]) -> NDArray[np.float32]:
     """Return real numbers as float32; what it cannot hold becomes infinite, which checks of recordings refuse."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return np.ascontiguousarray(values, dtype=np.float32)
 
 
