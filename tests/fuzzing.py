@@ -1,9 +1,10 @@
 """Throws damaged configurations and files at the loaders: each must give a result or one of our errors.
 
-`make fuzz` (MINUTES=10) runs it for long; tests/unit/test_fuzzing.py a few rounds of it. A failure prints the seed of
+`make fuzz` (MINUTES=10) runs it for long; tests/unit/test_fuzzing.py a few rounds of it. A failure prints the number of
 its round, with which the round can be repeated:
 
     python tests/fuzzing.py [--minutes 10] [--seed 0] [--rounds N]
+    python tests/fuzzing.py --round NUMBER
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from fuzzing_files import damaged, file_targets, other_tensor
+from fuzzing_files import file_targets
 from small_lab import plan_for
+from support.damage import Target, check_embedding, damaged, other_tensor
 from support.literal_movies import (
     OpenRetinaCore,
     basic,
@@ -53,6 +55,7 @@ TEXTS = (
     "\0", "a\nb", "Zürich\u202e\U0001f9e0", "\ud800", "x" * 1_000_000, "nan", "1e999", "__class__", "[bold]",
 )  # fmt: skip
 NUMBERS = (0, -1, 1, 2, 2**31, 2**63, -(2**63), 10**400, 0.0, -0.0, 1e-320, 1e308, float("nan"), float("inf"))
+ROUNDS = 10**9  # of a seed, whose rounds are numbered from this many times the seed
 HOSTILE: tuple[Any, ...] = (*TEXTS, *NUMBERS, None, True, False, [], {}, [[]], {"": {}}, [None])
 
 
@@ -61,7 +64,7 @@ class Failure:
     """A round that ended in something else than a result or an error of ours."""
 
     target: str
-    seed: int
+    round: int
     trace: str
 
 
@@ -100,42 +103,73 @@ def _mutate(value: Any, chance: random.Random) -> Any:  # noqa: PLR0911
     return copy.deepcopy(chance.choice(HOSTILE))
 
 
-def config_target(
-    cls: type[Config] | Callable[[Any], Any], starts: list[Any]
-) -> Callable[[random.Random], None]:
+def config_target(cls: type[Config] | Callable[[Any], Any], starts: list[Any]) -> Target:
     """Loads mutations of valid parameters; what is accepted must have a hash."""
     load = cls.from_params if isinstance(cls, type) else cls
+
+    def whole() -> None:
+        for start in starts:
+            config_hash(load(start).resolved())
 
     def run(chance: random.Random) -> None:
         config_hash(load(mutated(chance.choice(starts), chance)).resolved())
 
-    return run
+    return Target(whole, run)
 
 
-def method_target(chance: random.Random) -> None:
+def method_target() -> Target:
     """Loads the parameters of a clustering method."""
-    name = chance.choice(methods())
-    params = mutated(method_config(name).resolved(), chance)
-    if chance.random() < 0.25:
-        name = str(chance.choice(TEXTS))
-    config_hash(method_config(name, params).resolved())
+
+    def whole() -> None:
+        for name in methods():
+            config_hash(method_config(name, method_config(name).resolved()).resolved())
+
+    def run(chance: random.Random) -> None:
+        name = chance.choice(methods())
+        params = mutated(method_config(name).resolved(), chance)
+        if chance.random() < 0.25:
+            name = str(chance.choice(TEXTS))
+        config_hash(method_config(name, params).resolved())
+
+    return Target(whole, run)
 
 
-def key_target(chance: random.Random) -> None:
+def key_target() -> Target:
     """Reads the key of a row from a command line."""
     start = {"dataset": "v4", "k": 8, "method": "kmeans"}
-    changed = mutated(start, chance)
-    if chance.random() < 0.5:
-        parse_key(json.dumps(changed)[: chance.choice([None, 5, 20])])
-    else:
-        pairs = changed.items() if isinstance(changed, dict) else [("", changed)]
-        parse_key(",".join(f"{name}={value}" for name, value in pairs))
+
+    def pairs(key: dict[Any, Any]) -> str:
+        return ",".join(f"{name}={value}" for name, value in key.items())
+
+    def whole() -> None:
+        assert parse_key(json.dumps(start)) == start
+        assert parse_key(pairs(start)) == {name: str(value) for name, value in start.items()}
+
+    def run(chance: random.Random) -> None:
+        changed = mutated(start, chance)
+        if chance.random() < 0.5:
+            parse_key(json.dumps(changed)[: chance.choice([None, 5, 20])])
+        else:
+            parse_key(pairs(changed if isinstance(changed, dict) else {"": changed}))
+
+    return Target(whole, run)
 
 
-def checkpoint_target(folder: Path) -> Callable[[random.Random], None]:
+def checkpoint_target(folder: Path) -> Target:
     """Reads checkpoints with damaged bytes, and whole ones that hold something else than is expected."""
     path = folder / "checkpoint.pth"
     starts = [_saved(content) for content in _contents()]
+
+    def read(key: str | None) -> None:
+        found = read_checkpoint(path, embedding_key=key)
+        check_embedding(found.embedding, found.positions)
+        if found.cortical is not None:
+            check_embedding(found.cortical, None)
+
+    def whole() -> None:
+        for number, start in enumerate(starts):
+            path.write_bytes(start)
+            read("readout.weight" if number == 0 else None)
 
     def run(chance: random.Random) -> None:
         kind = chance.random()
@@ -147,16 +181,24 @@ def checkpoint_target(folder: Path) -> Callable[[random.Random], None]:
             except (RuntimeError, TypeError, AttributeError, UnicodeError):
                 return  # torch does not write it: no file can hold it
         key = chance.choice([None, None, "readout.weight", "readout", "", "../x", "a" * 10000, "\0"])
-        read_checkpoint(path, embedding_key=key)
+        read(key)
 
-    return run
+    return Target(whole, run)
 
 
-def rebuild_target() -> Callable[[random.Random], None]:
+def rebuild_target() -> Target:
     """Builds published networks from options or tensors that are not theirs; what is built has an embedding."""
     with torch.random.fork_rng():
         torch.manual_seed(0)  # layers draw their first weights
         cases = [*_published_networks(), *_networks_of_movies()]
+
+    def build(state: dict[str, torch.Tensor], options: Any) -> None:
+        network = rebuild_network(state, RebuildConfig.from_params(options), neuron_order_sha256="0" * 64)
+        check_embedding(network.embedding().detach().numpy(), None)
+
+    def whole() -> None:
+        for case in cases:
+            build(*case)
 
     def run(chance: random.Random) -> None:
         state, options = chance.choice(cases)
@@ -166,10 +208,9 @@ def rebuild_target() -> Callable[[random.Random], None]:
             state = _mutate_tensors(state, chance)
         if not isinstance(state, dict):
             return  # nobody asks for a network of it
-        network = rebuild_network(state, RebuildConfig.from_params(options), neuron_order_sha256="0" * 64)
-        assert network.embedding().ndim == 2
+        build(state, options)
 
-    return run
+    return Target(whole, run)
 
 
 def _published_networks() -> list[tuple[dict[str, torch.Tensor], dict[str, Any]]]:
@@ -201,16 +242,24 @@ def _networks_of_movies() -> list[tuple[dict[str, torch.Tensor], dict[str, Any]]
 
 
 def _contents() -> list[Any]:
-    weights = torch.randn(12, 4, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator)
+
+    def uniform(*shape: int) -> torch.Tensor:
+        return torch.rand(shape, generator=generator)
+
+    weights = normal(12, 4)
     gaussian = {
-        "readout.data_1._mu": torch.rand(1, 12, 1, 2),
-        "readout.data_1._features": torch.randn(1, 4, 1, 12),
+        "readout.data_1._mu": uniform(1, 12, 1, 2),
+        "readout.data_1._features": normal(1, 4, 1, 12),
         "readout.data_1.bias": torch.zeros(12),
-        "core.weight": torch.randn(4, 1, 3, 3),
+        "core.weight": normal(4, 1, 3, 3),
     }
     factorised = {
-        "readout.a.spatial": torch.rand(12, 5, 5),
-        "readout.a.features": torch.randn(12, 4),
+        "readout.a.spatial": uniform(12, 5, 5),
+        "readout.a.features": normal(12, 4),
         "readout.a.bias": torch.zeros(12),
     }
     nested = [{"state_dict": gaussian}, {"model": {"state_dict": factorised}}]
@@ -246,7 +295,7 @@ def _saved(content: Any) -> bytes:
     return buffer.getvalue()
 
 
-def targets(folder: Path) -> dict[str, Callable[[random.Random], None]]:
+def targets(folder: Path) -> dict[str, Target]:
     """Every loader by name."""
     recipes = [recipe() for recipe in RECIPES.values()]
     plan = plan_for("v4").model_dump(mode="json", exclude_none=True)
@@ -258,8 +307,8 @@ def targets(folder: Path) -> dict[str, Callable[[random.Random], None]]:
         "covariates": config_target(CovariateConfig, [CovariateConfig(names=("norm",)).resolved()]),
         "simulation": config_target(SimulationConfig, [SimulationConfig().resolved()]),
         "plan": config_target(PlanFile, [plan]),
-        "method": method_target,
-        "key": key_target,
+        "method": method_target(),
+        "key": key_target(),
         "checkpoint": checkpoint_target(folder),
         "rebuild": rebuild_target(),
         **file_targets(folder, mutated),
@@ -269,44 +318,59 @@ def targets(folder: Path) -> dict[str, Callable[[random.Random], None]]:
 def fuzz(
     *, seed: int, rounds: int | None = None, seconds: float | None = None
 ) -> Iterable[tuple[int, Failure | None]]:
-    """Run rounds until there were enough or the time is over; gives each round's number and failure."""
+    """Run rounds until there were enough or the time is over; gives how many there were and each one's failure."""
     ends = None if seconds is None else time.monotonic() + seconds
     with tempfile.TemporaryDirectory() as temporary:
         every = targets(Path(temporary))
-        number = 0
-        while (rounds is None or number < rounds) and (ends is None or time.monotonic() < ends):
-            name = list(every)[number % len(every)]
-            own = seed * 10**9 + number
-            failure = None
-            try:
-                every[name](random.Random(own))
-            except DecortexError as error:
-                if not str(error).strip() or len(str(error)) > 20_000:
-                    failure = Failure(name, own, f"a message of {len(str(error))} characters")
-            except Exception:  # noqa: BLE001  (what is looked for)
-                failure = Failure(name, own, traceback.format_exc())
-            number += 1
-            yield number, failure
+        done = 0
+        while (rounds is None or done < rounds) and (ends is None or time.monotonic() < ends):
+            failure = _round(every, seed * ROUNDS + done)
+            done += 1
+            yield done, failure
+
+
+def repeat(number: int) -> Failure | None:
+    """Run the round again that a failure named."""
+    with tempfile.TemporaryDirectory() as temporary:
+        return _round(targets(Path(temporary)), number)
+
+
+def _round(every: Mapping[str, Target], number: int) -> Failure | None:
+    name = list(every)[number % ROUNDS % len(every)]
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(number)  # networks that a loader builds draw their first weights
+            every[name].damaged(random.Random(number))
+    except DecortexError as error:
+        if not str(error).strip() or len(str(error)) > 20_000:
+            return Failure(name, number, f"a message of {len(str(error))} characters")
+    except Exception:  # noqa: BLE001  (what is looked for)
+        return Failure(name, number, traceback.format_exc())
+    return None
 
 
 def main() -> None:
-    """Run for minutes; one line per kind of failure, exit status 1 if there is one."""
+    """Run for minutes, or one round; one line per kind of failure, exit status 1 if there is one."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rounds", type=int)
+    parser.add_argument("--round", type=int, help="repeat the round of this number, and no other")
     asked = parser.parse_args()
-    number, seen = 0, set()
-    for number, failure in fuzz(seed=asked.seed, rounds=asked.rounds, seconds=60 * asked.minutes):  # noqa: B007
+    done, seen = 0, set()
+    every = fuzz(seed=asked.seed, rounds=asked.rounds, seconds=60 * asked.minutes)
+    for done, failure in every if asked.round is None else [(1, repeat(asked.round))]:  # noqa: B007
         if failure is not None:
             last = failure.trace.strip().splitlines()[-1][:200]
             if (failure.target, last[:60]) not in seen:
                 seen.add((failure.target, last[:60]))
-                sys.stdout.write(f"{failure.target} (seed {failure.seed}): {last}\n{failure.trace[-1500:]}\n")
+                sys.stdout.write(
+                    f"{failure.target} (--round {failure.round}): {last}\n{failure.trace[-1500:]}\n"
+                )
                 sys.stdout.flush()
-    sys.stdout.write(f"{number} rounds, {len(seen)} kinds of failure\n")
+    sys.stdout.write(f"{done} rounds, {len(seen)} kinds of failure\n")
     sys.exit(1 if seen else 0)
 
 

@@ -31,8 +31,9 @@ def write_zip(path: Path, raws: list[bytes]) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         # out of order on purpose: presentation order is that of the names
         for place in reversed(range(len(raws))):
-            archive.writestr(f"image{place + 1:04d}.jpg", raws[place])
-        archive.writestr("__MACOSX/._image0001.jpg", b"left by a copy tool")
+            # A member of its own date: archives of the same images are the same bytes.
+            archive.writestr(zipfile.ZipInfo(f"image{place + 1:04d}.jpg"), raws[place])
+        archive.writestr(zipfile.ZipInfo("__MACOSX/._image0001.jpg"), b"left by a copy tool")
 
 
 def write_fnn(folder: Path, *, gains: bool) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from .checks import (
 )
 from .cowley import (
     REFERENCE_SESSIONS,
+    StoredImage,
     animal_of,
     draw_tiers,
     expand_session,
@@ -80,6 +81,7 @@ __all__ = [
     "SimulatedCortex",
     "SimulatedVideo",
     "SimulationConfig",
+    "StoredImage",
     "TableColumns",
     "Trials",
     "VideoSimulationConfig",

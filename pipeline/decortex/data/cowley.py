@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import struct
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from decortex.data.filetree_writer import new_folder, write_session
-from decortex.data.npy import NUMBERS, ZIP_ERRORS, read_array, single_precision
+from decortex.data.npy import NUMBERS, ZIP_ERRORS, members, read_array, read_member, single_precision
 from decortex.data.recordings import InMemoryTrials, Session
 from decortex.errors import DatasetError, InputError
 
@@ -48,6 +49,19 @@ _RESPONSES = re.compile(r"resp_avg_(\d{6})\.npy")
 _UPSTREAM_RESPONSES = re.compile(r"responses_(\d{6})\.npy")  # the raw ones beside them have the same name
 _BLOCK = 1000
 MIN_SIZE = 8  # pixels
+# What Pillow raises of a damaged JPEG: its own errors, and those of the parsers that it uses.
+_UNDECODABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 Progress = Callable[[str], None]
 
 
@@ -58,6 +72,14 @@ class SourceSession:
     name: str
     images: Path
     responses: Path
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """A JPEG file in an archive, undecoded, and what messages call it."""
+
+    where: str
+    raw: bytes
 
 
 def import_cowley_v4(
@@ -94,7 +116,8 @@ def import_cowley_v4(
     Raises
     ------
     DatasetError
-        If a file is missing, unreadable or double, counts disagree, or ``out`` is not empty.
+        If a file is missing, unreadable or double, counts disagree, an image is no JPEG of 112 x 112 pixels, there are
+        no neurons, or ``out`` is not empty.
     InputError
         If the size is out of range.
     """
@@ -104,7 +127,7 @@ def import_cowley_v4(
         )
     chosen, pool = find_sessions(source, sessions)
     with new_folder(out) as folder:
-        tiers = draw_tiers(raw for session in pool for raw in read_jpegs(session))
+        tiers = draw_tiers(image for session in pool for image in read_jpegs(session))
         for done, session in enumerate(chosen, start=1):
             expanded = expand_session(session, tiers, size=size, rgb=rgb)
             write_session(expanded, folder / session.name)
@@ -149,19 +172,33 @@ def find_sessions(
     return [found[name] for name in names], [found[name] for name in pool]
 
 
-def read_jpegs(session: SourceSession) -> list[bytes]:
-    """Return the session's JPEG files, undecoded, in presentation order (that of their names)."""
+def read_jpegs(session: SourceSession) -> list[StoredImage]:
+    """Return the session's JPEG files, undecoded, in presentation order (that of their names).
+
+    Raises
+    ------
+    DatasetError
+        If the archive is damaged, holds no image or a name twice, or unpacks to far more than its size.
+    """
+    images: list[StoredImage] = []
+    held = 0
     try:
         with zipfile.ZipFile(session.images) as archive:
-            names = [name for name in archive.namelist() if name.lower().endswith(".jpg")]
-            raws = [archive.read(name) for name in sorted(names) if "__MACOSX" not in name]
+            for record in sorted(members(archive, session.images), key=lambda record: record.filename):
+                if record.filename.lower().endswith(".jpg") and "__MACOSX" not in record.filename:
+                    raw = read_member(archive, record, session.images, held=held)
+                    held += len(raw)
+                    where = f"session {session.name}: {record.filename!r} of {session.images}"
+                    images.append(StoredImage(where, raw))
+    except DatasetError:
+        raise
     except (*ZIP_ERRORS, OSError) as error:
         raise DatasetError(
             f"{session.images} should be a zip archive of JPEG images, but: {error}. Fetch it again."
         ) from error
-    if not raws:
+    if not images:
         raise DatasetError(f"session {session.name}: {session.images} holds no .jpg image. Fetch it again.")
-    return raws
+    return images
 
 
 def image_id(raw: bytes) -> int:
@@ -169,13 +206,20 @@ def image_id(raw: bytes) -> int:
     return int(hashlib.sha256(raw).hexdigest()[:12], 16)
 
 
-def draw_tiers(raws: Iterable[bytes]) -> dict[int, str]:
+def draw_tiers(images: Iterable[StoredImage]) -> dict[int, str]:
     """Draw the tier of every distinct image, one draw for a group of near-identical images.
 
     Two images are near-identical if their 28 x 28 grey thumbnails correlate above .95; a group is a connected
     component of that relation. Its smallest image id decides by its last digit: 0 test, 1 validation.
+
+    Raises
+    ------
+    DatasetError
+        If an image cannot be decoded or is not 112 x 112 pixels.
     """
-    distinct = {image_id(raw): raw for raw in raws}
+    distinct: dict[int, StoredImage] = {}
+    for image in images:
+        distinct.setdefault(image_id(image.raw), image)
     ids = sorted(distinct)
     thumbnails = np.stack([_decode(distinct[one], THUMBNAIL, rgb=False).ravel() for one in ids])
     thumbnails -= thumbnails.mean(axis=1, keepdims=True)
@@ -200,18 +244,23 @@ def expand_session(session: SourceSession, tiers: Mapping[int, str], *, size: in
     Raises
     ------
     DatasetError
-        If images and responses differ in number, or a file cannot be decoded.
+        If images and responses differ in number, there are no neurons, or a file cannot be decoded.
     """
     responses = read_array(session.responses)
-    raws = read_jpegs(session)
+    images = read_jpegs(session)
     if responses.dtype.kind not in NUMBERS:
         raise DatasetError(
             f"session {session.name}: {session.responses} should hold real numbers, but holds {responses.dtype}."
         )
-    if responses.ndim != 2 or responses.shape[1] != len(raws):
+    if responses.ndim != 2 or responses.shape[1] != len(images):
         raise DatasetError(
-            f"session {session.name}: {session.responses} should have shape (neurons, {len(raws)}), one"
+            f"session {session.name}: {session.responses} should have shape (neurons, {len(images)}), one"
             f" column for each image of {session.images.name}, but has {responses.shape}."
+        )
+    if not len(responses):
+        raise DatasetError(
+            f"session {session.name}: {session.responses} should hold one neuron or more, but has shape"
+            f" {responses.shape}. Fetch it again."
         )
     rates = single_precision(responses.T)
     wrong = ~(np.isfinite(rates) & (rates >= 0))
@@ -221,10 +270,10 @@ def expand_session(session: SourceSession, tiers: Mapping[int, str], *, size: in
             f" float32, but {int(wrong.sum())} are not. Fetch it again."
         )
     n_neurons = len(responses)
-    ids = np.array([image_id(raw) for raw in raws], dtype=np.int64)
+    ids = np.array([image_id(image.raw) for image in images], dtype=np.int64)
     return Session(
         name=session.name,
-        images=InMemoryTrials(np.stack([_decode(raw, size, rgb=rgb) for raw in raws])),
+        images=InMemoryTrials(np.stack([_decode(image, size, rgb=rgb) for image in images])),
         responses=InMemoryTrials(rates),
         tiers=np.array([tiers[one] for one in ids.tolist()]),
         image_ids=ids,
@@ -269,15 +318,29 @@ def _source_files(source: Path) -> tuple[dict[str, Path], dict[str, Path]]:
     return images, responses
 
 
-def _decode(raw: bytes, size: int, *, rgb: bool) -> NDArray[np.float32]:
+def _decode(image: StoredImage, size: int, *, rgb: bool) -> NDArray[np.float32]:
     """Decode a JPEG to (channels, size, size), values 0 to 255."""
     try:
-        picture = Image.open(io.BytesIO(raw)).convert("RGB" if rgb else "L")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        # Pillow would take any format that it knows, and has programs run for some.
+        stored = Image.open(io.BytesIO(image.raw), formats=("JPEG",))
+        if stored.size != (STORED_SIZE, STORED_SIZE):
+            raise DatasetError(
+                f"{image.where} should be {STORED_SIZE} x {STORED_SIZE} pixels, but is {stored.width} x"
+                f" {stored.height}. Fetch the archive as it was published."
+            )
+        picture = stored.convert("RGB" if rgb else "L")
+    except DatasetError:
+        raise
+    except UnidentifiedImageError as error:  # whose message names an object in memory
         raise DatasetError(
-            f"an image of {len(raw)} bytes cannot be decoded: {error}. Fetch it again."
+            f"{image.where} should be a JPEG image, but starts with {image.raw[:8]!r} ({len(image.raw)} bytes)."
+            " Fetch the archive again."
         ) from error
-    if picture.size != (size, size):
+    except _UNDECODABLE as error:
+        raise DatasetError(
+            f"{image.where} cannot be decoded ({type(error).__name__}: {error}). Fetch the archive again."
+        ) from error
+    if size != STORED_SIZE:
         picture = picture.resize((size, size), Image.Resampling.BOX)
     values = np.asarray(picture, dtype=np.float32)
     return np.ascontiguousarray(values.transpose(2, 0, 1)) if rgb else values[None]

@@ -1,14 +1,14 @@
-"""Reading .npy and .npz data with exact faults: headers cheaply, arrays without pickle, none larger than its bytes."""
+"""Reading .npy files and zip archives with exact faults: headers cheaply, no pickle, none larger than its bytes."""
 
 from __future__ import annotations
 
 import io
-import lzma
 import math
 import os
 import tokenize
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -36,7 +36,6 @@ _NO_HEADER = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, t
 ZIP_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
-    lzma.LZMAError,
     NotImplementedError,
     EOFError,
     RuntimeError,
@@ -120,19 +119,13 @@ def read_npz(path: Path) -> Iterator[tuple[str, NDArray[np.generic]]]:
     Raises
     ------
     DatasetError
-        If the file cannot be read, or an array is not what `read_header` takes or unpacks to more than
-        `ALLOWANCE_BYTES` above the file's size.
+        If the file cannot be read, or an array is there twice, is not what `read_header` takes or is not what
+        `read_member` takes.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            limit = path.stat().st_size + ALLOWANCE_BYTES
-            for record in archive.infolist():
-                if record.file_size > limit:
-                    raise DatasetError(
-                        f"{path} is refused: its array {record.filename!r} unpacks to {record.file_size:,} bytes, the"
-                        f" limit for a file of this size is {limit:,}. Save it without compression (np.savez)."
-                    )
-                data = archive.read(record)
+            for record in members(archive, path):
+                data = read_member(archive, record, path)
                 yield (
                     record.filename.removesuffix(".npy"),
                     array_from_bytes(data, f"{path}: {record.filename}"),
@@ -143,6 +136,62 @@ def read_npz(path: Path) -> Iterator[tuple[str, NDArray[np.generic]]]:
         raise
     except ZIP_ERRORS as error:
         raise DatasetError(f"{path} is damaged, or no .npz file ({error}). Copy it again.") from error
+
+
+def members(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
+    """Members of a zip archive, in its order.
+
+    Raises
+    ------
+    DatasetError
+        If two have one name: which of them a program reads depends on the program.
+    """
+    records = archive.infolist()
+    counts = Counter(record.filename for record in records)
+    twice = [name for name, count in counts.items() if count > 1]
+    if twice:
+        raise DatasetError(
+            f"{path} holds {twice[0]!r} more than once ({len(twice)} such names); every name should be there once."
+            " Pack it again, or fetch it again."
+        )
+    return records
+
+
+def read_member(archive: zipfile.ZipFile, record: zipfile.ZipInfo, path: Path, *, held: int = 0) -> bytes:
+    """Unpack a member of a zip archive, within limits.
+
+    Parameters
+    ----------
+    archive : zipfile.ZipFile
+        Open for reading.
+    record : zipfile.ZipInfo
+        The member.
+    path : Path
+        The archive's file.
+    held : int
+        Bytes unpacked from the archive before that are still held, which count towards the limit.
+
+    Raises
+    ------
+    DatasetError
+        If what is held comes to more than `ALLOWANCE_BYTES` above the file's size, or the member is packed otherwise
+        than by deflate, whose output alone can be bounded.
+    """
+    asked, limit = held + record.file_size, path.stat().st_size + ALLOWANCE_BYTES
+    if asked > limit:
+        raise DatasetError(
+            f"{path} is refused: up to its member {record.filename!r} it unpacks to {asked:,} bytes, the limit for a"
+            f" file of this size is {limit:,}. Pack it again without compression (zip -0, np.savez)."
+        )
+    if record.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DatasetError(
+            f"{path} is refused: its member {record.filename!r} is packed by method {record.compress_type}, but should"
+            " be packed by deflate (8) or not at all (0). Pack it again (zip, np.savez)."
+        )
+    with archive.open(record) as file:
+        return file.read(
+            record.file_size
+        )  # `ZipFile.read` first unpacks all, whatever the size that the member has
 
 
 def _array(header: Header, raw: bytes | memoryview, name: str) -> NDArray[np.generic]:
@@ -158,7 +207,7 @@ def _array(header: Header, raw: bytes | memoryview, name: str) -> NDArray[np.gen
 
 def single_precision(values: NDArray[Any]) -> NDArray[np.float32]:
     """Return real numbers as float32; what it cannot hold becomes infinite, which checks of recordings refuse."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return np.ascontiguousarray(values, dtype=np.float32)
 
 

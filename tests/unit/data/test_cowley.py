@@ -11,7 +11,16 @@ import pytest
 from PIL import Image
 from support.foreign_folders import jpeg, scene, write_zip
 
-from decortex.data import REFERENCE_SESSIONS, animal_of, draw_tiers, image_id, import_cowley_v4, open_filetree
+from decortex.data import (
+    REFERENCE_SESSIONS,
+    StoredImage,
+    animal_of,
+    draw_tiers,
+    image_id,
+    import_cowley_v4,
+    open_filetree,
+)
+from decortex.data import npy as reading
 from decortex.errors import DatasetError, InputError
 
 SIZE = 112
@@ -104,13 +113,13 @@ def test_tiers_of_chains_follow_the_smallest_id_of_the_group() -> None:
     rng = np.random.default_rng(0)
     raws = [jpeg(scene(n)) for n in range(120)]
     twins = {raws[n]: jpeg(brighter(scene(n))) for n in range(0, 120, 3)}
-    tiers = draw_tiers([*raws, *twins.values()])
+    tiers = draw_tiers(StoredImage("", raw) for raw in [*raws, *twins.values()])
     for raw, twin in twins.items():
         word = {0: "test", 1: "validation"}.get(min(image_id(raw), image_id(twin)) % 10, "train")
         assert tiers[image_id(raw)] == tiers[image_id(twin)] == word
     assert {tiers[image_id(raw)] for raw in raws} == {"train", "validation", "test"}
     shuffled = [raws[n] for n in rng.permutation(len(raws))]
-    assert draw_tiers([*twins.values(), *shuffled]) == tiers
+    assert draw_tiers(StoredImage("", raw) for raw in [*twins.values(), *shuffled]) == tiers
 
 
 def test_fewer_sessions_keep_their_tiers(flat: Path, tmp_path: Path) -> None:
@@ -161,7 +170,11 @@ def test_faults_are_named_and_leave_nothing(flat: Path, tmp_path: Path) -> None:
     (flat / "images_201025.zip").write_text("version https://git-lfs.github.com/spec/v1")
     refuse(flat, out, r"images_201025\.zip should be a zip archive of JPEG images")
     write_zip(flat / "images_201025.zip", [b"no picture"] * 4)
-    refuse(flat, out, "an image of 10 bytes cannot be decoded")
+    refuse(
+        flat,
+        out,
+        r"session 201025: 'image0001\.jpg' of .*images_201025\.zip should be a JPEG image, .*no pictu'",
+    )
     (flat / "images_201025.zip").unlink()
     refuse(flat, out, r"images_201025\.zip is missing")
 
@@ -169,13 +182,14 @@ def test_faults_are_named_and_leave_nothing(flat: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        (np.zeros((0, 4)), r"resp_avg_201025\.npy should hold one neuron or more, but has shape \(0, 4\)"),
         (RESPONSES["201025"] * 1j, "should hold real numbers, but holds complex128"),
         (np.full((3, 4), "many"), "should hold real numbers, but holds <U4"),
         (np.full((3, 4), np.nan), "finite and not negative as float32, but 12 are not"),
         (np.full((3, 4), 1e39), "finite and not negative as float32, but 12 are not"),
         (np.full((3, 4), -1.0), "finite and not negative as float32, but 12 are not"),
     ],
-    ids=["complex", "text", "nan", "beyond float32", "negative"],
+    ids=["no neuron", "complex", "text", "nan", "beyond float32", "negative"],
 )
 def test_responses_that_are_no_numbers_are_refused(
     flat: Path, tmp_path: Path, values: np.ndarray, message: str
@@ -197,6 +211,55 @@ def test_an_archive_without_images_or_with_damaged_ones_is_refused(flat: Path, t
     content[45] ^= 0xFF  # within what is deflated
     (flat / "images_201025.zip").write_bytes(content)
     refuse(flat, tmp_path / "out", r"images_201025\.zip should be a zip archive of JPEG images, but: ")
+
+
+def as_format(name: str) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(scene(4)).save(stream, name)
+    return stream.getvalue()
+
+
+# A damaged DDS raised NotImplementedError, and for a picture in PostScript (EPS) Pillow starts the program gs.
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (as_format("PNG"), r"should be a JPEG image, but starts with b'.x89PNG"),
+        (as_format("DDS"), "should be a JPEG image, but starts with b'DDS "),
+        (as_format("EPS"), "should be a JPEG image, but starts with b'%!PS-Ado'"),
+        (RAWS["201025"][3][:900], r"cannot be decoded \(OSError: image file is truncated"),
+        (b"", r"should be a JPEG image, but starts with b'' \(0 bytes\)"),
+        (jpeg(scene(4)[:56]), "should be 112 x 112 pixels, but is 112 x 56"),
+        (jpeg(scene(4)[:56, :56]), "should be 112 x 112 pixels, but is 56 x 56"),
+    ],
+    ids=["PNG", "DDS", "PostScript", "cut short", "empty", "not square", "smaller"],
+)
+def test_an_image_that_is_not_what_was_published_is_named(
+    flat: Path, tmp_path: Path, raw: bytes, message: str
+) -> None:
+    write_zip(flat / "images_201025.zip", [*RAWS["201025"][:3], raw])
+    refuse(
+        flat,
+        tmp_path / "out",
+        rf"^session 201025: 'image0004\.jpg' of \S*images_201025\.zip {message}(?!.* at 0x)",
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_image_that_is_there_twice_is_refused(flat: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(flat / "images_201025.zip", "a") as archive:
+        archive.writestr("image0002.jpg", RAWS["201025"][0])
+    refuse(flat, tmp_path / "out", r"images_201025\.zip holds 'image0002\.jpg' more than once")
+
+
+def test_images_that_unpack_to_far_more_than_their_archive_are_refused(
+    flat: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "ALLOWANCE_BYTES", 10**6)
+    import_cowley_v4(flat, tmp_path / "whole")
+    with zipfile.ZipFile(flat / "images_201025.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(4):  # each of them is within the limit
+            archive.writestr(f"image{number}.jpg", bytes(300_000))
+    refuse(flat, tmp_path / "out", r"up to its member 'image3\.jpg' it unpacks to 1,200,000 bytes, the limit")
 
 
 def test_a_session_twice_is_refused(flat: Path, tmp_path: Path) -> None:

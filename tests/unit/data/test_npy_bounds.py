@@ -113,7 +113,7 @@ def test_an_archive_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None
         for _ in range(size // 2**22):
             file.write(bytes(2**22))
     assert path.stat().st_size < 10**6
-    with pytest.raises(DatasetError, match=r"'a\.npy' unpacks to .* the limit for a file of this size is"):
+    with pytest.raises(DatasetError, match=r"'a\.npy' it unpacks to .* the limit for a file of this size is"):
         list(read_npz(path))
 
 
@@ -121,4 +121,35 @@ def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     path.write_bytes(b"PK\3\4 and nothing of the kind")
     with pytest.raises(DatasetError, match=r"x\.npz is damaged, or no \.npz file"):
+        list(read_npz(path))
+
+
+def test_a_size_that_an_archive_understates_bounds_what_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.npy", head((2**23,)) + bytes(2**26))
+    content = path.read_bytes()
+    directory = content.rindex(b"PK\1\2")
+    path.write_bytes(content[: directory + 24] + (200).to_bytes(4, "little") + content[directory + 28 :])
+    tracemalloc.start()
+    try:
+        with pytest.raises(DatasetError, match=r"x\.npz is damaged"):
+            list(read_npz(path))
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_array_that_is_there_twice_or_packed_otherwise_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, a=np.ones(3))
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("a.npy", head((1,)) + bytes(8))
+    with pytest.raises(DatasetError, match=r"holds 'a\.npy' more than once"):
+        list(read_npz(path))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("a.npy", head((1,)) + bytes(8))
+    with pytest.raises(
+        DatasetError, match=r"'a\.npy' is packed by method 12, but should be packed by deflate"
+    ):
         list(read_npz(path))

@@ -72,11 +72,14 @@ def read_dataset(content: h5py.File, name: str, where: str) -> NDArray[Any]:
     Raises
     ------
     DatasetError
-        If it is damaged, no dataset, empty, not of real numbers, packed in a way that is not known here, not written
-        whole, or holds many times what the file has of it.
+        If it is damaged, no dataset, empty, not of real numbers, of a virtual or external layout, packed in a way that
+        is not known here, not written whole, or holds many times what the file has of it.
     """
     with _damage_named(f"{name} of {where}"):
-        found = content[name]
+        found = _found(content, name, where)
+        if isinstance(found, h5_module().Dataset):
+            # Before its shape is asked for: HDF5 may look at a virtual dataset's sources for it.
+            _check_layout(found, name, where)
         dtype, shape = getattr(found, "dtype", None), getattr(found, "shape", None)
         if dtype is None or not shape or 0 in shape or dtype.kind not in NUMBERS:
             what = "a group" if dtype is None else f"{dtype} {shape}"
@@ -87,17 +90,54 @@ def read_dataset(content: h5py.File, name: str, where: str) -> NDArray[Any]:
         return np.asarray(found)
 
 
+def is_linked(content: h5py.File, name: str, where: str) -> bool:
+    """Whether a link leads from a file to a dataset of another file.
+
+    Parameters
+    ----------
+    content : h5py.File
+        Open for reading.
+    name : str
+        Of the dataset.
+    where : str
+        The file, for messages.
+
+    Raises
+    ------
+    DatasetError
+        If the file is damaged or the link leads nowhere.
+    """
+    with _damage_named(f"{name} of {where}"):
+        # Not by its path, which a link spells in its own way.
+        return not Path(_found(content, name, where).file.filename).samefile(content.filename)
+
+
+def _found(content: h5py.File, name: str, where: str) -> Any:
+    try:
+        return content[name]
+    except KeyError as error:
+        link = content.get(name, getlink=True)
+        if not isinstance(link, h5_module().ExternalLink):
+            raise
+        raise DatasetError(
+            f"{name} of {where} is a link to {link.path!r} of the file {link.filename!r}, which cannot be opened"
+            f" ({error}). Copy that file too, whole."
+        ) from error
+
+
+def _check_layout(found: h5py.Dataset, name: str, where: str) -> None:
+    """Refuse values that are kept elsewhere: HDF5 reads as zeros what lacks there, and does not tell."""
+    if found.is_virtual or found.external is not None:
+        kind = "a virtual" if found.is_virtual else "an external"
+        raise DatasetError(
+            f"{name} of {where} has {kind} layout: its values are kept elsewhere, and HDF5 reads zeros where they lack."
+            " Write it as a plain dataset; where all of its sources are: values = file[name][()]; del file[name];"
+            " file[name] = values."
+        )
+
+
 def _check_written(found: h5py.Dataset, name: str, where: str) -> None:
-    """Refuse what HDF5 would read as zeros or not at all: parts that were never written, or are elsewhere."""
-    if found.is_virtual:
-        here = Path(found.file.filename).parent
-        # A source in the file itself is called '.'.
-        gone = [one.file_name for one in found.virtual_sources() if not (here / one.file_name).exists()]
-        if gone:
-            raise DatasetError(
-                f"{name} of {where} is made of other files, of which {gone[0]!r} is not there. Copy it too."
-            )
-        return
+    """Refuse what HDF5 would read as zeros or not at all: parts that were never written or cannot be unpacked."""
     packed = found.id.get_create_plist()
     for number in range(packed.get_nfilters()):
         code, *_, words = packed.get_filter(number)
@@ -106,8 +146,6 @@ def _check_written(found: h5py.Dataset, name: str, where: str) -> None:
                 f"{name} of {where} is packed by {words.decode(errors='replace') or code!r}, which this installation of"
                 " HDF5 lacks. Write it again with gzip or without packing."
             )
-    if found.external is not None:
-        return
     shape, stored = found.shape, int(found.id.get_storage_size())
     n_bytes = math.prod(shape) * found.dtype.itemsize
     if not stored or _n_chunks_missing(found):

@@ -23,7 +23,7 @@ from decortex.data.filetree_meta import UNKNOWN, content_id
 from decortex.data.npy import NUMBERS, read_array, single_precision
 from decortex.data.recordings import Recordings, Session
 from decortex.data.video.clips import InMemoryClips
-from decortex.data.video.h5_datasets import dataset_names, h5_module, open_h5, read_dataset
+from decortex.data.video.h5_datasets import dataset_names, h5_module, is_linked, open_h5, read_dataset
 from decortex.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -194,4 +194,19 @@ def _content(path: Path, sessions: Sequence[Path], split: MovieSplit, frame_rate
         with file.open("rb") as stream:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)
+    for file in sessions:
+        where = f"session {file.stem!r}"
+        with open_h5(file) as content:
+            # A file has links to other files, but not the values there; it has all others.
+            for name in _names_read(dataset_names(content, where)):
+                if is_linked(content, name, where):
+                    values = read_dataset(content, name, where)
+                    digest.update(f"{file.name}:{name}:{values.dtype.str}:{values.shape}:".encode())
+                    digest.update(values.tobytes())
     return digest.hexdigest()
+
+
+def _names_read(inside: Sequence[str]) -> list[str]:
+    movies = [name.removeprefix("responses_") for name in inside if name.startswith("responses_")]
+    named = [f"{kind}_{movie}" for movie in movies for kind in ("responses", "stimulus")]
+    return [name for name in named if name in inside]
