@@ -33,6 +33,8 @@ KEEP = 0.99
 
 # What rows of one group share, and what is measured of each.
 WHERE = ("epochs", "animals", "core", "spread", "surrogate", "m", "k", "role")
+# What populations with types and without are paired by.
+OF_BOTH = tuple(name for name in WHERE if name != "surrogate")
 CHOICE = ("epochs", "animals", "core", "spread", "m", "k")
 MEASURES = ("agreement", "truth", "retained")
 # What own labels are compared with, without fine-tuning: state and method.
@@ -182,6 +184,51 @@ def gains(rows: Iterable[Row]) -> list[Row]:
         }
         for where, compared, pairs in differences(rows)
     ]
+
+
+def contrasts(rows: Iterable[Row]) -> list[Row]:
+    """Differences of `gains` of populations with types, less those of populations without drawn from them.
+
+    Pairs are of one generator; of several populations without types the mean. The interval is t over generators.
+    """
+    found: dict[tuple[object, ...], dict[bool, dict[int, list[Row]]]] = defaultdict(
+        lambda: {False: defaultdict(list), True: defaultdict(list)}
+    )
+    for where, compared, pairs in differences(rows):
+        if compared[0] == "none":
+            continue
+        condition = dict(zip(WHERE, where, strict=True))
+        key = (*(condition[name] for name in OF_BOTH), *compared)
+        for one, other in pairs:
+            gain = {
+                name: None if one[name] is None or other[name] is None else one[name] - other[name]
+                for name in MEASURES
+            }
+            found[key][one["surrogate"] is not None][one["generator"]].append(gain)
+    out = []
+    for key, (with_types, without) in sorted(
+        ((key, (value[False], value[True])) for key, value in found.items()),
+        key=lambda item: json.dumps(item[0]),
+    ):
+        generators = sorted(set(with_types) & set(without))
+        if len(generators) < 2:
+            continue
+        known = [
+            np.mean([one["agreement"] for one in with_types[generator]])
+            - np.mean([one["agreement"] for one in without[generator]])
+            for generator in generators
+        ]
+        low, high = t_interval(np.array(known))
+        out.append(
+            {
+                **dict(zip((*OF_BOTH, "variant", "of", "against"), key, strict=True)),
+                "n_generators": len(generators),
+                "agreement": float(np.mean(known)),
+                "agreement_low": low,
+                "agreement_high": high,
+            }
+        )
+    return out
 
 
 def _comparators(variant: str, state: str, method: str) -> tuple[tuple[str, str, str], ...]:

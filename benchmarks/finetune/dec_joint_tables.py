@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dec_joint_contrast import CONDITION as OF_BOTH
-from dec_joint_contrast import contrasts
 from dec_joint_summary import (
     CARRIED,
     FOLLOWED,
     MEASURES,
     MIXTURE,
+    OF_BOTH,
     STARTS,
     WHERE,
     Row,
     choose,
+    contrasts,
     gains,
     summarise,
 )

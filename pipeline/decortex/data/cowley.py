@@ -178,9 +178,11 @@ def read_jpegs(session: SourceSession) -> list[StoredImage]:
     Raises
     ------
     DatasetError
-        If the archive is damaged, holds no image or a name twice, or unpacks to far more than its size.
+        If the archive is damaged, holds no image or a name twice, unpacks to far more than its size, or names images
+        by numbers without leading zeros.
     """
     images: list[StoredImage] = []
+    numbers: list[int] = []
     held = 0
     try:
         with zipfile.ZipFile(session.images) as archive:
@@ -190,6 +192,7 @@ def read_jpegs(session: SourceSession) -> list[StoredImage]:
                     held += len(raw)
                     where = f"session {session.name}: {record.filename!r} of {session.images}"
                     images.append(StoredImage(where, raw))
+                    numbers += [int(one) for one in re.findall(r"(\d{1,18})\.jpg$", record.filename.lower())]
     except DatasetError:
         raise
     except (*ZIP_ERRORS, OSError) as error:
@@ -198,6 +201,12 @@ def read_jpegs(session: SourceSession) -> list[StoredImage]:
         ) from error
     if not images:
         raise DatasetError(f"session {session.name}: {session.images} holds no .jpg image. Fetch it again.")
+    if numbers != sorted(numbers):
+        raise DatasetError(
+            f"session {session.name}: the numbers in the names of {session.images} count otherwise than the names"
+            f" follow each other ({', '.join(map(str, numbers[:4]))}, ...), so which image a response belongs to is not"
+            " told. Name the images in presentation order with leading zeros (image0001.jpg)."
+        )
     return images
 
 

@@ -262,6 +262,18 @@ def test_images_that_unpack_to_far_more_than_their_archive_are_refused(
     refuse(flat, tmp_path / "out", r"up to its member 'image3\.jpg' it unpacks to 1,200,000 bytes, the limit")
 
 
+@pytest.mark.parametrize("names", [("image2.jpg", "image10.jpg"), ("9.JPG", "10.JPG")])
+def test_numbers_without_leading_zeros_do_not_tell_the_order(
+    flat: Path, tmp_path: Path, names: tuple[str, str]
+) -> None:
+    with zipfile.ZipFile(flat / "images_201025.zip") as archive:
+        pictures = [archive.read(name) for name in sorted(archive.namelist())]
+    with zipfile.ZipFile(flat / "images_201025.zip", "w") as archive:
+        for name, picture in zip(("image0.jpg", "image1.jpg", *names), pictures, strict=False):
+            archive.writestr(name, picture)
+    refuse(flat, tmp_path / "out", r"session 201025: the numbers in the names .* with leading zeros")
+
+
 def test_a_session_twice_is_refused(flat: Path, tmp_path: Path) -> None:
     (flat / "copy").mkdir()
     write_zip(flat / "copy" / "images_190923.zip", RAWS["190923"])

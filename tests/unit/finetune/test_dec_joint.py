@@ -271,7 +271,7 @@ def test_gains_with_types_are_compared_with_those_without_by_generator(study, mo
 
 
 def study_contrasts(rows):
-    return sys.modules["dec_joint_contrast"].contrasts(rows)
+    return sys.modules["dec_joint_summary"].contrasts(rows)
 
 
 def test_of_one_population_the_interval_is_over_neurons(study):
