@@ -35,6 +35,8 @@ KEEP = 0.99
 WHERE = ("epochs", "animals", "core", "spread", "surrogate", "m", "k", "role")
 # What populations with types and without are paired by.
 OF_BOTH = tuple(name for name in WHERE if name != "surrogate")
+# What `over_conditions` takes together.
+CONDITION = ("spread", "m", "k")
 CHOICE = ("epochs", "animals", "core", "spread", "m", "k")
 MEASURES = ("agreement", "truth", "retained")
 # What own labels are compared with, without fine-tuning: state and method.
@@ -228,6 +230,45 @@ def contrasts(rows: Iterable[Row]) -> list[Row]:
                 "agreement_high": high,
             }
         )
+    return out
+
+
+def over_conditions(rows: Iterable[Row]) -> list[Row]:
+    """Differences of `gains`, averaged over spreads, m and K within each generator that has all of them.
+
+    Conditions share generators, so that their intervals do not count as so many: this one is t over generators.
+    """
+    found: dict[tuple[Any, ...], dict[tuple[Any, ...], dict[Any, tuple[Row, Row]]]] = defaultdict(dict)
+    for where, compared, pairs in differences(rows):
+        condition = dict(zip(WHERE, where, strict=True))
+        kind = (*(condition[name] for name in WHERE if name not in CONDITION), *compared)
+        by_generator = {(one["generator"], one["surrogate"]): (one, other) for one, other in pairs}
+        found[kind][tuple(condition[name] for name in CONDITION)] = by_generator
+    out = []
+    for kind, conditions in sorted(found.items(), key=lambda item: json.dumps(item[0])):
+        generators = set.intersection(*(set(pairs) for pairs in conditions.values()))
+        if len(conditions) < 2 or len(generators) < 2 or kind[-3] == "none":
+            continue
+        line: Row = dict(
+            zip(
+                (*(name for name in WHERE if name not in CONDITION), "variant", "of", "against"),
+                kind,
+                strict=True,
+            )
+        )
+        line |= {"n_conditions": len(conditions), "n_generators": len(generators)}
+        for name in ("agreement", "truth"):
+            means = [
+                _mean(
+                    None if one[name] is None or other[name] is None else one[name] - other[name]
+                    for one, other in (pairs[generator] for pairs in conditions.values())
+                )
+                for generator in sorted(generators, key=str)
+            ]
+            known = np.array([mean for mean in means if mean is not None])
+            low, high = t_interval(known)
+            line |= {name: _mean(known), f"{name}_low": low, f"{name}_high": high}
+        out.append(line)
     return out
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from dec_joint_summary import (
     CARRIED,
+    CONDITION,
     FOLLOWED,
     MEASURES,
     MIXTURE,
@@ -17,14 +18,14 @@ from dec_joint_summary import (
     choose,
     contrasts,
     gains,
+    over_conditions,
     summarise,
 )
 
 from decortex.finetune import OWN_LABELS
 
-# Measures of `brief`, and what its last table takes together.
+# Measures of `brief`.
 SHOWN = ("agreement", "truth")
-CONDITION = ("spread", "m", "k")
 
 
 def tables(rows: list[Row]) -> str:
@@ -100,6 +101,14 @@ def brief(rows: list[Row]) -> str:
         "",
     ]
     lines += _over_conditions(afresh)
+    over = over_conditions(rows)
+    if over:
+        kind = tuple(name for name in WHERE if name not in CONDITION)
+        lines += ["", "Means over conditions within generators (95 % over generators that have all)", ""]
+        lines += _markdown(
+            (*kind, "variant", "of", "against", "n_conditions", "n_generators", *SHOWN),
+            [{**row, **{name: _with_interval(row, name) for name in SHOWN}} for row in over],
+        )
     both = [{**row, "agreement": _with_interval(row, "agreement")} for row in contrasts(rows)]
     if both:
         lines += ["", "Differences of agreement with types, less the same without (95 % over generators)", ""]

@@ -175,7 +175,14 @@ def test_what_is_clustered_afresh_is_compared_with_the_control_by_the_same_metho
     same = [{**row, "m": 3, "truth": 0.5 + (row["truth"] > 0.5)} for row in rows]
     without_types = [{**row, "surrogate": 0, "truth": None} for row in rows]
     text = study.brief([*rows, *same, *without_types]).split("intervals above 0, below 0")[1]
-    over, null = text.split("Differences of agreement")[0].strip().splitlines()[2:]
+    over, null = text.split("Means over conditions")[0].strip().splitlines()[2:]
+    # Within generators that is 0, .55 and .6: t of two degrees of freedom, standard error of these.
+    half_width = 4.30265 * np.std([0, 0.55, 0.6], ddof=1) / 3**0.5
+    mean = f"{1.15 / 3:+.3f} ({1.15 / 3 - half_width:+.3f} to {1.15 / 3 + half_width:+.3f})"
+    assert f"| afresh kmeans | control kmeans | 2 | 3 | +0.000 (+0.000 to +0.000) | {mean} |" in text
+    assert (
+        text.count("afresh kmeans | control kmeans | 2 | 3") == 1
+    )  # those without types are of one condition
     nothing = "| +0.000 (+0.000, +0.000) | 0, 0 |"
     assert (
         over
