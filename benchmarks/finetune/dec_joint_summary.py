@@ -280,7 +280,7 @@ def _comparators(variant: str, state: str, method: str) -> tuple[tuple[str, str,
         return (("none", "start", method), ("none", "control", method))
     if state == MIXTURE:
         return (("none", "start", method),)
-    if method == OWN_LABELS and variant != FOLLOWED:
+    if method == OWN_LABELS and variant not in (FOLLOWED, *STARTS):  # which begins from k-means' partition
         return (*AGAINST, (FOLLOWED, "fine_tuned", OWN_LABELS))
     compared = method == OWN_LABELS or (variant, state, method) == ("none", "control", "kmeans")
     return AGAINST if compared else ()

@@ -79,6 +79,17 @@ def brief(rows: list[Row]) -> str:
     measures = [f"{name}{of}" for name in SHOWN for of in ("", " (control k-means)", " (start)")]
     lines += _markdown((*WHERE, "variant", "n_generators", *measures, "retained", "moved"), variants)
     lines += _without_loss(variants, found)
+    begun = [row for row in differences if row["of"].startswith((CARRIED, MIXTURE))]
+    if begun:
+        lines += [
+            "",
+            "What begins from the start's partition and needs no loss, against start and control",
+            "",
+        ]
+        lines += _markdown(
+            (*WHERE, "of", "against", "n_generators", *SHOWN),
+            [{**row, **{name: _with_interval(row, name) for name in SHOWN}} for row in begun],
+        )
     lines += ["", "Plain methods: agreement of networks, ARI with the types", ""]
     plain: dict[tuple[Any, ...], Row] = {}
     for row in summary:
