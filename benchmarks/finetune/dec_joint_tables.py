@@ -104,8 +104,21 @@ def brief(rows: list[Row]) -> str:
     )
     lines += ["", "Clustered afresh, against the control by the same method", ""]
     afresh = [row for row in differences if row["of"].startswith("afresh")]
-    shown = [{**row, **{name: _with_interval(row, name) for name in SHOWN}} for row in afresh]
-    lines += _markdown((*WHERE, "variant", "against", "n_generators", *SHOWN), shown)
+    levels = {
+        (*_group(row), row["variant"], row["method"]): {f"{name} itself": row[name] for name in SHOWN}
+        for row in summary
+        if row["state"] == "fine_tuned_afresh"
+    }
+    shown = [
+        {
+            **row,
+            **{name: _with_interval(row, name) for name in SHOWN},
+            **levels[(*_group(row), row["variant"], row["of"].removeprefix("afresh "))],
+        }
+        for row in afresh
+    ]
+    itself = [f"{name} itself" for name in SHOWN]
+    lines += _markdown((*WHERE, "variant", "against", "n_generators", *SHOWN, *itself), shown)
     lines += [
         "",
         "The same over spreads, m, K and variants: mean (least, most); intervals above 0, below 0",
