@@ -52,6 +52,9 @@ def work(
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
 ) -> None:
     """Work on queued keys until interrupted; start any number, on any machine.
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", hidden=True, help="End when standard input ends.")
+    ] = False,
 
     SIGTERM and Ctrl-C hand the key in work back. Example: decortex work --tables Clustering --max-memory 8G
     """
@@ -62,6 +65,10 @@ def work(
     form = _form(log)
     memory_and_device = _limits(device, max_memory)
     from decortex_ops.workers import Log, worker
+    if with_parent:
+        from decortex_ops.workers import end_with_parent
+
+        end_with_parent()  # before all that takes long
 
     tell = Log(_nothing if quiet and form == "text" else _say, form)
     open_tables_patiently(tell, threads=threads, patience=patience)
@@ -93,24 +100,29 @@ def work(
 
 
 def _until_done(work_once: Callable[[], WorkSummary]) -> WorkSummary:
-    """Queue and work in turns until a round queues nothing, computes nothing and leaves nothing in others' hands."""
+    """Queue and work in turns until a round changes nothing and leaves nothing in others' hands."""
     from decortex_ops.workers import WorkSummary, sweep
     from decortex_schemas import queries
 
     total = WorkSummary()
     while True:
-        added = sweep().added
+        before = queries.progress()
+        swept = sweep()
         one = work_once()
         total.done += one.done
         total.failed += one.failed
         total.gone += one.gone
         total.left = one.left
         total.handed_back += one.handed_back
-        held = any(row["reserved"] for row in queries.progress())
-        if one.interrupted or not (added or one.done or held):
+        total.interrupted = one.interrupted
+        after = queries.progress()
+        held = any(row["reserved"] for row in after)
+        # What others queued or computed meanwhile shows in the rows; what rests on it comes in another round.
+        if one.interrupted or not (swept.added or swept.locked or held or after != before):
             return total
-        if held and not one.done:
-            time.sleep(2.0)  # what rests on the keys that others hold comes after them
+        if not (swept.added or one.done):
+            time.sleep(2.0)
+
 
 
 def what_waits() -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from decortex.errors import ConfigError
-from decortex_ops.cli.demo import Bars, progress_bars
+from decortex_ops.cli.demo import Bars, progress_bars, told_what_stays
 from decortex_ops.cli.output import JsonFlag, err, out, print_json
 from decortex_ops.cli.session import open_tables, server_opening
 
@@ -98,7 +98,7 @@ def analyse(
 
     open_tables(declare=True)
     register_defaults()
-    with progress_bars() as bars:
+    with told_what_stays(), progress_bars() as bars:
         made = analyse_file(
             file,
             columns,
