@@ -119,7 +119,7 @@ def test_from_a_file(tmp_path, planted):
     table.insert(0, "cell", np.arange(240))
     table["type"] = planted["names"]
     table.to_csv(tmp_path / "cells.csv", index=False)
-    found = decortex.analyse(tmp_path / "cells.csv", ids="cell", labels=("type",), n_clusters=3)
+    found = decortex.analyse(tmp_path / "cells.csv", ids="cell", labels="type", n_clusters=3)
     assert found.k_from == "asked"
     assert found.label_sets["type"].ari == 1.0
     with pytest.raises(InputError, match="'type' should hold numbers"):
@@ -139,3 +139,5 @@ def test_what_is_refused(planted):
         decortex.analyse(neuron_table(planted["x"]), ids=np.arange(240))
     with pytest.raises(InputError, match="missing or not finite"):
         decortex.analyse(np.where(np.arange(960).reshape(240, 4) == 7, np.nan, planted["x"]))
+    with pytest.raises(InputError, match="labels of arrays are a dict of arrays by name, but are a str"):
+        decortex.analyse(planted["x"], labels="type")
