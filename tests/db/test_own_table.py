@@ -17,6 +17,7 @@ from decortex.analysis import analyse
 from decortex.data import TableColumns, read_table
 from decortex.errors import ConfigError, DatasetError, InputError
 from decortex.evaluation.splits import SplitConfig
+from decortex_ops.cli.registering import own_table
 from decortex_ops.table_study import TableStudy, analyse_file
 from decortex_schemas import queries
 from decortex_schemas.database import computed_tables, queue_of, schema
@@ -64,6 +65,20 @@ def test_partition_types_and_answers_are_those_of_the_notebook(made: TableStudy,
     assert written["id"].tolist() == [f"c{i}" for i in range(150)]
     assert written["cluster"].tolist() == alone.labels.tolist()
     assert made.picture.read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    ("k", "said"),
+    [(500, r"n_clusters = 500 is larger than the number of neurons \(150\)"), (1, "Ask for 2 to 150")],
+)
+def test_a_number_of_clusters_that_cannot_be_shown_is_refused(
+    file: Path, monkeypatch: pytest.MonkeyPatch, k: int, said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        analyse_file(file, COLUMNS, n_clusters=k)
+    monkeypatch.delenv("DJ_HOST", raising=False)  # by the command too, before a server starts
+    with pytest.raises(InputError, match=said):
+        own_table.analyse(file, ids="cell", animal="donor", score=["score"], label=["type"], k=k)
 
 
 def test_the_rows_say_where_the_table_came_from(made: TableStudy, file: Path) -> None:

@@ -126,7 +126,22 @@ def test_from_a_file(tmp_path, planted):
         decortex.analyse(tmp_path / "cells.csv", TableColumns("cell"))
 
 
+@pytest.mark.parametrize(
+    ("k", "said"),
+    [
+        (1, "n_clusters = 1: one cluster holds all 240 neurons.*Ask for 2 to 240"),
+        (0, "at least 1, but is 0"),
+        (500, r"n_clusters = 500 is larger than the number of neurons \(240\)"),
+    ],
+)
+def test_a_number_of_clusters_that_cannot_be_shown_is_refused(planted, k, said):
+    with pytest.raises(InputError, match=said):
+        decortex.analyse(planted["x"], n_clusters=k)
+
+
 def test_what_is_refused(planted):
+    with pytest.raises(InputError, match="labels of arrays are a dict of arrays by name, but are a str"):
+        decortex.analyse(planted["x"], labels="type")
     with pytest.raises(
         InputError, match=r"animals should hold one value for each of 240 neurons, got \(3,\)"
     ):
@@ -139,5 +154,3 @@ def test_what_is_refused(planted):
         decortex.analyse(neuron_table(planted["x"]), ids=np.arange(240))
     with pytest.raises(InputError, match="missing or not finite"):
         decortex.analyse(np.where(np.arange(960).reshape(240, 4) == 7, np.nan, planted["x"]))
-    with pytest.raises(InputError, match="labels of arrays are a dict of arrays by name, but are a str"):
-        decortex.analyse(planted["x"], labels="type")
