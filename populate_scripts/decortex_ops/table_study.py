@@ -110,7 +110,7 @@ def analyse_file(
     study = name if counts == tuple(k for k in COUNTS if k <= len(table)) else f"{name}-k{n_clusters}"
     declare_plan(study, plan)
     fleet = workers or os.cpu_count() or 1
-    run_until_empty(workers=fleet, on_round=on_round, then=lambda: freeze_study(study))
+    run_until_empty(workers=fleet, on_round=on_round, then=lambda: freeze_study(study), studies=[study])
     found = _summary(key, table, n_clusters, max(counts))
     folder = folder or path.with_name(f"{path.stem}-decortex")
     folder.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from decortex.errors import ConfigError, DatasetError, InputError
 from decortex.evaluation.splits import SplitConfig
 from decortex_ops.cli.registering import own_table
 from decortex_ops.table_study import TableStudy, analyse_file
+from decortex_ops.workers import sweep
 from decortex_schemas import queries
 from decortex_schemas.database import computed_tables, queue_of, schema
 from decortex_schemas.register import PlanFile, declare_plan, register_table, table_of
@@ -249,6 +250,33 @@ def test_progress_of_all_tables_is_two_statements(made: TableStudy, monkeypatch:
     assert queries.progress() == expected
     assert len(asked) == 2
     assert any(row["done"] for row in expected)
+
+
+def test_progress_of_a_study_leaves_others_out(made: TableStudy, file: Path) -> None:
+    """Beside it lies a study of the same table with other K, whose partitions are no part of it."""
+    counted = {row["table"]: row["done"] for row in queries.study_progress([made.study])}
+    asked = queries.asked_rows(made.study)
+    assert (counted["Embedding"], counted["Clustering"]) == (1, asked["Clustering"]) == (1, 36)
+    assert counted["TableScoreAssociation"] == asked["TableScoreAssociation"]
+    register_table(file, COLUMNS, name="beside")
+    plan = {
+        "networks": [{"dataset": "beside", "imported": "beside"}],
+        "embeddings": [{"name": "zscore", "params": {"kind": "zscore"}}],
+        "methods": [{"method": "kmeans"}],
+        "counts": [2, 3],
+    }
+    declare_plan("beside", PlanFile.from_params(plan))
+    try:
+        sweep()
+        jobs = {row["table"]: row["pending"] for row in queries.study_progress(["beside"])}
+        assert jobs["TrainedModel"] == 1
+        assert not any(row["pending"] for row in queries.study_progress([made.study]))
+        both = {row["table"]: row for row in queries.study_progress([made.study, "beside"])}
+        assert (both["TrainedModel"]["done"], both["TrainedModel"]["pending"]) == (1, 1)
+    finally:
+        (schemas.Study & {"study": "beside"}).delete(prompt=False)
+        (Dataset & {"dataset": "beside"}).delete(prompt=False)
+        sweep()
 
 
 def test_neurons_are_read_once_and_anew_where_their_dataset_is(

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ from decortex.errors import OperationError
 from decortex_ops.workers.scheduler import nothing_left, sweep
 from decortex_ops.workers.signals import STOP_SECONDS
 from decortex_schemas.database import KeySources, computed_tables, queue_of, schema
-from decortex_schemas.queries import progress
+from decortex_schemas.queries import progress, study_progress
 
 # A round lasts at most so long; whether workers have run out of keys is looked at so often within it.
 ROUND_SECONDS, LOOK_SECONDS = 2.0, 0.2
@@ -30,6 +30,7 @@ def run_until_empty(
     threads: int = 1,
     on_round: OnRound = lambda rows: None,
     then: Callable[[], object] | None = None,
+    studies: Sequence[str] = (),
 ) -> None:
     """Queue what is asked for and compute it with local workers until nothing is pending or in work.
 
@@ -47,25 +48,27 @@ def run_until_empty(
     then : callable, optional
         Called once when all is computed; what is asked for afterwards is computed by the same workers, which need
         not start again. `freeze_study` of a study for example.
+    studies : sequence of str
+        Whose progress is told, while there is any: what others ask for is computed and waited for too. Default: all.
 
     Raises
     ------
     OperationError
         If workers keep dying.
     """
-    on_round(progress())
+    on_round(_told(studies))
     if nothing_left():
         if then is None:
             return
         then()
         then = None
-        on_round(progress())
+        on_round(_told(studies))
         if nothing_left():
             return
     with _fleet(workers, threads) as fleet:
         sources = KeySources(computed_tables())
         while True:
-            on_round(progress())
+            on_round(_told(studies))
             # Only queues whose keys can have changed are looked at; all of them before anything is said to be done.
             if not sweep(sources).added and nothing_left():
                 if then is None:
@@ -74,6 +77,12 @@ def run_until_empty(
                 then = None
             fleet.keep_running()
             _pause()
+
+
+def _told(studies: Sequence[str]) -> list[dict[str, Any]]:
+    """Progress of some studies, or of all where these have nothing left that waits."""
+    own = study_progress(studies) if studies else []
+    return own if any(row["pending"] or row["reserved"] for row in own) else progress()
 
 
 def _pause() -> None:
