@@ -10,7 +10,7 @@ import datajoint as dj
 from decortex.errors import ConfigError
 from decortex_schemas.database import SealedCodec, computed_tables, database_name, queue_of, schema
 from decortex_schemas.queries.basis import name_of, rows
-from decortex_schemas.queries.catalogue.overview import JOB_STATES, one_at_a_time
+from decortex_schemas.queries.catalogue.overview import JOB_STATES, one_at_a_time, progress
 from decortex_schemas.queries.operation import Row
 from decortex_schemas.register import asked_by, own_condition, parts_of, unused_condition
 from decortex_schemas.tables import (
@@ -46,14 +46,18 @@ def study_progress(studies: Sequence[str]) -> list[Row]:
     """
     found: list[Row] = []
     parts, args = [], []
-    for i, table in enumerate(computed_tables()):
+    for i, (table, row) in enumerate(zip(computed_tables(), progress(), strict=True)):
         found.append({"table": table.__name__, "done": 0, **dict.fromkeys(JOB_STATES, 0)})
+        if not any(row[name] for name in ("done", *JOB_STATES)):
+            continue  # of a table without rows and jobs nothing is to be told apart
         where, n_named = asked_by(table().primary_key)
         asked = " OR ".join([f"({where})"] * len(studies)) or "FALSE"
         parts.append(f"SELECT {i}, 'done', COUNT(*) FROM {name_of(table)} AS q WHERE {asked}")
         queue = queue_of(table).full_table_name
         parts.append(f"SELECT {i}, status, COUNT(*) FROM {queue} AS q WHERE {asked} GROUP BY status")
         args += [study for study in studies for _ in range(n_named)] * 2
+    if not parts:
+        return found
     # The connection of workers, as `progress`: they have none to read.
     for i, state, n in schema.connection.query(" UNION ALL ".join(parts), args=args):
         if state in ("done", *JOB_STATES):
