@@ -101,9 +101,9 @@ def run_demo(
         if plan.states != "none":
             freeze_study(states_study_of(study))
 
-    run_until_empty(
-        workers=fleet_size, on_round=on_round, then=freeze
-    )  # the rest compares across a frozen study
+    # What comes after the freeze compares across the frozen study.
+    own = [study] if plan.states == "none" else [study, states_study_of(study)]
+    run_until_empty(workers=fleet_size, on_round=on_round, then=freeze, studies=own)
     return {
         "study": study,
         "failed": [row for row in queries.failed_jobs() if row["key"].get("dataset") == dataset],

@@ -36,7 +36,7 @@ def read_plan(named: str) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        If there is no such example, or the file cannot be read as a JSON object.
+        If there is no such example or file, or the file cannot be read as a JSON object.
     """
     path = Path(named)
     if named.startswith(EXAMPLE):
@@ -48,6 +48,11 @@ def read_plan(named: str) -> dict[str, Any]:
                 f" {EXAMPLE}{next(iter(examples), 'NAME')})."
             )
         path = examples[name]
+    if not path.is_file():
+        raise ConfigError(
+            f"there is no file {path}. A plan is a JSON file, which `decortex plan -o {path.name or 'plan.json'}`"
+            f" writes from flags, or an example: {', '.join(EXAMPLE + one for one in example_plans())}."
+        )
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:

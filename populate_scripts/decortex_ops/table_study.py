@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from decortex.analysis import METHODS, Analysis, chosen_k, summarise
+from decortex.analysis import METHODS, Analysis, check_asked_k, chosen_k, summarise
 from decortex.config import config_hash
 from decortex.data import NeuronTable, TableColumns, read_table
 from decortex.embeddings import EmbeddingConfig
@@ -87,11 +87,13 @@ def analyse_file(
     Raises
     ------
     InputError
-        If the table is bad.
+        If the table is bad, or does not have so many neurons as clusters are asked for.
     OperationError
         If rows of the study could not be computed.
     """
     table = read_table(path, columns, wide=wide)
+    if n_clusters is not None:
+        check_asked_k(n_clusters, len(table))
     counts = COUNTS if n_clusters is None else tuple(sorted({*COUNTS, n_clusters}))
     counts = tuple(k for k in counts if k <= len(table))
     stem = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")[:40] or "table"
@@ -108,7 +110,7 @@ def analyse_file(
     study = name if counts == tuple(k for k in COUNTS if k <= len(table)) else f"{name}-k{n_clusters}"
     declare_plan(study, plan)
     fleet = workers or os.cpu_count() or 1
-    run_until_empty(workers=fleet, on_round=on_round, then=lambda: freeze_study(study))
+    run_until_empty(workers=fleet, on_round=on_round, then=lambda: freeze_study(study), studies=[study])
     found = _summary(key, table, n_clusters, max(counts))
     folder = folder or path.with_name(f"{path.stem}-decortex")
     folder.mkdir(parents=True, exist_ok=True)

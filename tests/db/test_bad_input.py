@@ -176,8 +176,13 @@ def test_a_name_is_not_taken_twice(lab: str) -> None:
 def test_an_unknown_dataset_is_named(database: dict[str, str]) -> None:
     with pytest.raises(DatasetError, match="no dataset 'nowhere' is registered"):
         load_recordings("nowhere")
-    with pytest.raises(ConfigError, match="no dataset 'nowhere' is registered"):
+    with pytest.raises(
+        ConfigError, match="no dataset 'nowhere' is registered; `decortex register dataset` does"
+    ):
         declare_plan("study of nothing", plan_for("nowhere"))
+    imported = plan_for("nowhere", networks=[{"dataset": "nowhere", "imported": "nowhere"}], finetunings=[])
+    with pytest.raises(ConfigError, match=r"`decortex register table` .* `decortex register model`"):
+        declare_plan("study of nothing", imported)
 
 
 def test_more_clusters_than_neurons_are_refused(lab: str) -> None:

@@ -17,7 +17,9 @@ from decortex.analysis import analyse
 from decortex.data import TableColumns, read_table
 from decortex.errors import ConfigError, DatasetError, InputError
 from decortex.evaluation.splits import SplitConfig
+from decortex_ops.cli.registering import own_table
 from decortex_ops.table_study import TableStudy, analyse_file
+from decortex_ops.workers import sweep
 from decortex_schemas import queries
 from decortex_schemas.database import computed_tables, queue_of, schema
 from decortex_schemas.register import PlanFile, declare_plan, register_table, table_of
@@ -64,6 +66,20 @@ def test_partition_types_and_answers_are_those_of_the_notebook(made: TableStudy,
     assert written["id"].tolist() == [f"c{i}" for i in range(150)]
     assert written["cluster"].tolist() == alone.labels.tolist()
     assert made.picture.read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    ("k", "said"),
+    [(500, r"n_clusters = 500 is larger than the number of neurons \(150\)"), (1, "Ask for 2 to 150")],
+)
+def test_a_number_of_clusters_that_cannot_be_shown_is_refused(
+    file: Path, monkeypatch: pytest.MonkeyPatch, k: int, said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        analyse_file(file, COLUMNS, n_clusters=k)
+    monkeypatch.delenv("DJ_HOST", raising=False)  # by the command too, before a server starts
+    with pytest.raises(InputError, match=said):
+        own_table.analyse(file, ids="cell", animal="donor", score=["score"], label=["type"], k=k)
 
 
 def test_the_rows_say_where_the_table_came_from(made: TableStudy, file: Path) -> None:
@@ -234,6 +250,33 @@ def test_progress_of_all_tables_is_two_statements(made: TableStudy, monkeypatch:
     assert queries.progress() == expected
     assert len(asked) == 2
     assert any(row["done"] for row in expected)
+
+
+def test_progress_of_a_study_leaves_others_out(made: TableStudy, file: Path) -> None:
+    """Beside it lies a study of the same table with other K, whose partitions are no part of it."""
+    counted = {row["table"]: row["done"] for row in queries.study_progress([made.study])}
+    asked = queries.asked_rows(made.study)
+    assert (counted["Embedding"], counted["Clustering"]) == (1, asked["Clustering"]) == (1, 36)
+    assert counted["TableScoreAssociation"] == asked["TableScoreAssociation"]
+    register_table(file, COLUMNS, name="beside")
+    plan = {
+        "networks": [{"dataset": "beside", "imported": "beside"}],
+        "embeddings": [{"name": "zscore", "params": {"kind": "zscore"}}],
+        "methods": [{"method": "kmeans"}],
+        "counts": [2, 3],
+    }
+    declare_plan("beside", PlanFile.from_params(plan))
+    try:
+        sweep()
+        jobs = {row["table"]: row["pending"] for row in queries.study_progress(["beside"])}
+        assert jobs["TrainedModel"] == 1
+        assert not any(row["pending"] for row in queries.study_progress([made.study]))
+        both = {row["table"]: row for row in queries.study_progress([made.study, "beside"])}
+        assert (both["TrainedModel"]["done"], both["TrainedModel"]["pending"]) == (1, 1)
+    finally:
+        (schemas.Study & {"study": "beside"}).delete(prompt=False)
+        (Dataset & {"dataset": "beside"}).delete(prompt=False)
+        sweep()
 
 
 def test_neurons_are_read_once_and_anew_where_their_dataset_is(

@@ -25,7 +25,11 @@ from decortex_ops.cli import main
         (["provenance", "Clustering", "blue"], 1, "is not name=value"),
         (["work", "--tables", "Nonsense"], 1, "no computed table Nonsense"),
         (["work", "--max-calls", "0"], 2, "max-calls"),
-        (["study", "create", "x", "/nowhere.json"], 1, "cannot be read as JSON"),
+        (
+            ["study", "create", "x", "/nowhere.json"],
+            1,
+            "there is no file /nowhere.json. A plan is a JSON file",
+        ),
         (["import", "cowley-v4", "/nowhere", "/tmp/never"], 1, "/nowhere"),
         (["nonsense"], 2, "nonsense"),
         (["db", "stop"], 2, "DJ_HOST is set"),

@@ -34,7 +34,7 @@ def test_a_study_is_removed_with_what_only_it_needs(
     plan = tmp_path / "plan.json"
     plan.write_text(json.dumps(PLAN))
     said = administrator.run("study", "create", "trial", str(plan), "--dry-run").stdout
-    assert re.search(r"study trial would take \d+ jobs, about .* hours of one worker, .* in the store", said)
+    assert re.search(r"study trial would take \d+ jobs, about .* of one worker, .* in the store", said)
     assert "trial" not in administrator.run("study", "list").stdout
     said = administrator.run("study", "create", "trial", str(plan)).stdout
     assert "4 partitions asked for, 2 done" in said  # of K = 2

@@ -107,6 +107,10 @@ SITUATIONS: dict[str, Case] = {
         lambda: types_answer(THREE, TypeFacts((TWO, NONE, NONE))),
         "undecided", ("stand apart in one of three networks (2) and in the others not",), "networks that agree",
     ),
+    "types in all networks but one": (
+        lambda: types_answer(THREE, TypeFacts((TWO, TWO, NONE))),
+        "undecided", ("stand apart in two of three networks (2 and 2) and in the other not",), "networks that agree",
+    ),
     "too few neurons": (
         lambda: types_answer(THREE, TypeFacts((FEW, FEW))), "undecided", ("too few neurons",), "more neurons",
     ),

@@ -119,14 +119,29 @@ def test_from_a_file(tmp_path, planted):
     table.insert(0, "cell", np.arange(240))
     table["type"] = planted["names"]
     table.to_csv(tmp_path / "cells.csv", index=False)
-    found = decortex.analyse(tmp_path / "cells.csv", ids="cell", labels=("type",), n_clusters=3)
+    found = decortex.analyse(tmp_path / "cells.csv", ids="cell", labels="type", n_clusters=3)
     assert found.k_from == "asked"
     assert found.label_sets["type"].ari == 1.0
     with pytest.raises(InputError, match="'type' should hold numbers"):
         decortex.analyse(tmp_path / "cells.csv", TableColumns("cell"))
 
 
+@pytest.mark.parametrize(
+    ("k", "said"),
+    [
+        (1, "n_clusters = 1: one cluster holds all 240 neurons.*Ask for 2 to 240"),
+        (0, "at least 1, but is 0"),
+        (500, r"n_clusters = 500 is larger than the number of neurons \(240\)"),
+    ],
+)
+def test_a_number_of_clusters_that_cannot_be_shown_is_refused(planted, k, said):
+    with pytest.raises(InputError, match=said):
+        decortex.analyse(planted["x"], n_clusters=k)
+
+
 def test_what_is_refused(planted):
+    with pytest.raises(InputError, match="labels of arrays are a dict of arrays by name, but are a str"):
+        decortex.analyse(planted["x"], labels="type")
     with pytest.raises(
         InputError, match=r"animals should hold one value for each of 240 neurons, got \(3,\)"
     ):

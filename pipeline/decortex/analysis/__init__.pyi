@@ -1,4 +1,14 @@
-from .run import DEFAULT_K, METHODS, SEEDS, Analysis, analyse, animals_to_hold_out, chosen_k, summarise
+from .asked_k import check_asked_k
+from .run import (
+    DEFAULT_K,
+    METHODS,
+    SEEDS,
+    Analysis,
+    analyse,
+    animals_to_hold_out,
+    chosen_k,
+    summarise,
+)
 from .sentences import Answer
 
 __all__ = [
@@ -9,6 +19,7 @@ __all__ = [
     "Answer",
     "analyse",
     "animals_to_hold_out",
+    "check_asked_k",
     "chosen_k",
     "summarise",
 ]

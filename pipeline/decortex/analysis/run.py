@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from decortex.analysis.asked_k import check_asked_k
 from decortex.analysis.sentences import (
     Answer,
     association_in_words,
@@ -184,6 +185,8 @@ def analyse(
     3
     """
     table = _table(source, columns, wide, given)
+    if n_clusters is not None:
+        check_asked_k(n_clusters, len(table))
     fitted = fit_map(table.features, EmbeddingConfig.from_params({"kind": embedding}))
     if len(fitted.excluded):
         first = str(table.ids[fitted.excluded.indices[0]])

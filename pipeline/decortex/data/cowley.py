@@ -26,6 +26,7 @@ from scipy.sparse.csgraph import connected_components
 from decortex.data.filetree_writer import new_folder, write_session
 from decortex.data.npy import NUMBERS, ZIP_ERRORS, members, read_array, read_member, single_precision
 from decortex.data.recordings import InMemoryTrials, Session
+from decortex.data.tables import names_of
 from decortex.errors import DatasetError, InputError
 
 UPSTREAM = "https://github.com/cowleygroup/V4_compact_models"
@@ -154,7 +155,7 @@ def find_sessions(
         )
     images, responses = _source_files(source)
     known = [name for name in REFERENCE_SESSIONS if name in images or name in responses]
-    names = known if sessions is None else list(dict.fromkeys(sessions))
+    names = known if sessions is None else list(dict.fromkeys(names_of(sessions, "sessions")))
     if not names:
         raise DatasetError(
             f"{source} should hold images_<session>.zip and averaged responses (a clone of {UPSTREAM}, commit"

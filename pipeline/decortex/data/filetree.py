@@ -23,6 +23,7 @@ from decortex.data.filetree_meta import read_neurons, read_tiers, read_truth
 from decortex.data.image_ids import read_image_ids
 from decortex.data.npy import NUMBERS, read_array, read_header, single_precision
 from decortex.data.recordings import TIERS, Recordings, Session
+from decortex.data.tables import names_of
 from decortex.data.video import open_video_session, read_frame_rate
 from decortex.errors import DatasetError
 
@@ -140,7 +141,7 @@ def open_filetree(
         If the folder is not what it should be; the message names the folder, the fault and the remedy.
     """
     path = Path(os.path.abspath(path))  # the current directory may change before the trials are read
-    behaviour = (behaviour,) if isinstance(behaviour, str) else behaviour
+    behaviour = names_of(behaviour, "behaviour")
     folders = session_folders(path)
     shows_clips = {(folder / "data" / "videos").is_dir() for folder in folders}
     if len(shows_clips) > 1:
@@ -150,14 +151,14 @@ def open_filetree(
         )
     if shows_clips == {True}:
         rate = read_frame_rate(folders, frame_rate)
-        opened = [open_video_session(folder, tuple(behaviour)) for folder in folders]
+        opened = [open_video_session(folder, behaviour) for folder in folders]
     else:
         if frame_rate is not None and any((folder / "data" / "images").is_dir() for folder in folders):
             raise DatasetError(
                 f"{path} shows images, which have no frame rate, but {frame_rate} Hz was given."
             )
         rate = None
-        opened = [_open_session(folder, tuple(behaviour)) for folder in folders]
+        opened = [_open_session(folder, behaviour) for folder in folders]
     shape = opened[0][1]
     for session, session_shape in opened:
         if session_shape != shape:
@@ -172,7 +173,7 @@ def open_filetree(
     return Recordings(
         sessions=[session for session, _ in opened],
         image_shape=shape,
-        content_sha256=partial(_content, path, tuple(behaviour), rate),
+        content_sha256=partial(_content, path, behaviour, rate),
         truth=np.concatenate(known) if len(known) == len(truths) else None,
         frame_rate=rate,
     )

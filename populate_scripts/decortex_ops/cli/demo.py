@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -46,7 +49,7 @@ def demo(
 
     open_tables(declare=True)
     register_defaults()
-    with progress_bars() as bars:
+    with told_what_stays(), progress_bars() as bars:
         found = run_demo(data=data, video=video, workers=workers, on_round=Bars(bars))
     if json:
         print_json(found)
@@ -55,6 +58,41 @@ def demo(
     if found["failed"]:
         err.print(f"{len(found['failed'])} keys failed; `decortex errors` shows them", style="red")
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+@contextmanager
+def told_what_stays() -> Iterator[None]:
+    """At Ctrl-C or SIGTERM say what stays, and end in order: workers hand back what they have in work.
+
+    The exit status is that of a shell: 128 and the signal's number. A second signal ends the process at once.
+    """
+    from decortex_ops.workers import INTERRUPTIONS, whole_statements
+    from decortex_schemas.database import schema
+
+    before = {name: signal.getsignal(name) for name in INTERRUPTIONS}
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        restore()
+        err.print(
+            "interrupted: workers hand back what they have in work. What is computed stays in the database, and the "
+            "same command goes on from there.",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+        raise SystemExit(128 + number)
+
+    def restore() -> None:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+    for name in before:
+        signal.signal(name, leave)
+    try:
+        with whole_statements(schema.connection):
+            yield
+    finally:
+        restore()
 
 
 def progress_bars() -> Progress:

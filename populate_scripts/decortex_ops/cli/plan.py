@@ -46,11 +46,14 @@ def plan(
         Path | None, typer.Option("--output", "-o", help="File to write; default: print it.")
     ] = None,
 ) -> None:
-    """Write a plan from flags; it is checked, and nothing is declared. Without a file, it is printed.
+    """Write a plan from flags, or print it; nothing is declared.
+
+    Recipe, methods, embeddings, fine-tunings and K are checked without a database; whether the dataset and imported
+    networks are registered, `decortex study create` says.
 
     Example: decortex plan --dataset v4 --recipe macaque_v4 --method kmeans --method gmm --counts 2..20 -o plan.json
     """
-    from decortex_schemas.register import PlanFile
+    from decortex_schemas.register import PlanFile, check_plan
 
     if schema:
         text: Any = {
@@ -78,7 +81,8 @@ def plan(
         if finetune:
             start = {"counts": [min(parsed.counts)], "seeds": [min(parsed.seeds)]}
             text["finetunings"] = [{"name": kind, "params": {"kind": kind}, **start} for kind in finetune]
-            PlanFile.from_params(text)
+            parsed = PlanFile.from_params(text)
+        check_plan(parsed)
     if output is None:
         print_json(text)
         return

@@ -15,6 +15,8 @@ from decortex_ops.cli.session import open_tables, open_tables_patiently, why_ser
 if TYPE_CHECKING:
     from decortex_ops.workers import WorkSummary
 
+_SHOWN = 5  # studies that a line names
+
 LogOption = Annotated[
     str, typer.Option(help="text: lines for people; json: one JSON object per line for a log collector.")
 ]
@@ -50,6 +52,9 @@ def work(
     ] = 3600.0,
     log: LogOption = "text",
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", hidden=True, help="End when standard input ends.")
+    ] = False,
 ) -> None:
     """Work on queued keys until interrupted; start any number, on any machine.
 
@@ -60,6 +65,10 @@ def work(
             "--until-done ends by itself: it takes neither --max-calls nor --stop-when-idle."
         )
     form = _form(log)
+    if with_parent:
+        from decortex_ops.workers import end_with_parent
+
+        end_with_parent()  # before all that takes long
     memory_and_device = _limits(device, max_memory)
     from decortex_ops.workers import Log, worker
 
@@ -87,42 +96,66 @@ def work(
         left = f", {summary.left} left to others" if summary.left else ""
         out.print(f"{summary.done} done, {len(summary.failed)} failed{gone}{back}{left}", highlight=False)
         if until_done or (stop_when_idle is not None and max_calls is None):
-            out.print(what_waits(), highlight=False, markup=False, soft_wrap=True)
+            whole = until_done and not summary.interrupted
+            out.print(what_waits(until_done=whole), highlight=False, markup=False, soft_wrap=True)
     if summary.failed:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
 def _until_done(work_once: Callable[[], WorkSummary]) -> WorkSummary:
-    """Queue and work in turns until a round queues nothing, computes nothing and leaves nothing in others' hands."""
+    """Queue and work in turns until a round changes nothing and leaves nothing in others' hands."""
     from decortex_ops.workers import WorkSummary, sweep
     from decortex_schemas import queries
 
     total = WorkSummary()
     while True:
-        added = sweep().added
+        before = queries.progress()
+        swept = sweep()
         one = work_once()
         total.done += one.done
         total.failed += one.failed
         total.gone += one.gone
         total.left = one.left
         total.handed_back += one.handed_back
-        held = any(row["reserved"] for row in queries.progress())
-        if one.interrupted or not (added or one.done or held):
+        total.interrupted = one.interrupted
+        after = queries.progress()
+        held = any(row["reserved"] for row in after)
+        # What others queued or computed meanwhile shows in the rows; what rests on it comes in another round.
+        if one.interrupted or not (swept.added or swept.locked or held or after != before):
             return total
-        if held and not one.done:
-            time.sleep(2.0)  # what rests on the keys that others hold comes after them
+        if not (swept.added or one.done):
+            time.sleep(2.0)
 
 
-def what_waits() -> str:
-    """What the queues still hold, and that what rests on rows just computed is queued by a scheduler."""
+def what_waits(*, until_done: bool = False) -> str:
+    """What the queues still hold, and what somebody has to do next.
+
+    Parameters
+    ----------
+    until_done : bool
+        Whether all that rests on these rows was queued and computed too.
+    """
     from decortex_schemas import queries
 
     waiting = [row for row in queries.progress() if row["pending"] or row["reserved"]]
     held = ", ".join(f"{row['table']} {row['pending'] + row['reserved']}" for row in waiting)
     said = f"waiting: {held}" if held else "nothing is queued"
+    if not until_done:
+        return (
+            f"{said}; what rests on these rows is queued by `decortex schedule` (once, or --every 5 beside the workers)"
+            " or by `decortex work --until-done`, and `decortex study list` says which studies are done"
+        )
+    if held:
+        return f"{said}; left to workers with more memory, another device or other --tables"
+    open_ones = [str(row["study"]) for row in queries.studies() if row["frozen_at"] is None]
+    if not open_ones:
+        return "nothing is left to compute; `decortex answers STUDY` says what each study found"
+    shown = ", ".join(open_ones[:_SHOWN]) + (
+        f" and {len(open_ones) - _SHOWN} more" if open_ones[_SHOWN:] else ""
+    )
     return (
-        f"{said}; what rests on these rows is queued by `decortex schedule` (once, or --every 5 beside the workers) or "
-        "by `decortex work --until-done`, and `decortex study list` says which studies are done"
+        f"nothing is left to compute until a study is frozen. Not frozen: {shown}. `decortex study freeze NAME`, then"
+        " `decortex work --until-done` computes what compares across its members"
     )
 
 

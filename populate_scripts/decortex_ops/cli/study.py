@@ -114,7 +114,6 @@ def _say_forecasts(found: list[dict[str, Any]], *, json: bool, tense: str, table
 
 def _forecast_said(one: dict[str, Any], tense: str) -> str:
     unknown = f"; not known before some exist: {', '.join(one['unknown'])}" if one["unknown"] else ""
-    about = "at least" if one["unknown"] else "about"
     left = [
         f"{size_of(free)} free for the {what}"
         for what, free in (("database", one["server_free"]), ("store", one["store_free"]))
@@ -122,12 +121,23 @@ def _forecast_said(one: dict[str, Any], tense: str) -> str:
     ]
     if one["server_free"] is None:
         left.append("the server's disk is not seen from here")
+    if one["unknown"] and not one["seconds"]:
+        time = "an unknown time"
+    else:
+        time = f"{'at least' if one['unknown'] else 'about'} {_duration(one['seconds'])}"
     word = {True: "the disks hold it", False: "THE DISKS DO NOT HOLD IT", None: "not all is known"}
     return (
-        f"study {one['study']} {tense} {several(one['jobs'], 'job')}, {about} {one['seconds'] / 3600:,.1f} hours of "
-        f"one worker, {size_of(one['bytes'])} in the database and {size_of(one['file_bytes'])} in the store{unknown}; "
+        f"study {one['study']} {tense} {several(one['jobs'], 'job')}, {time} of one worker, "
+        f"{size_of(one['bytes'])} in the database and {size_of(one['file_bytes'])} in the store{unknown}; "
         f"{', '.join(left)}: {word[one['holds']]}"
     )
+
+
+def _duration(seconds: float) -> str:
+    """Hours, or minutes or seconds where it is less than one."""
+    if seconds >= 3600:
+        return f"{seconds / 3600:,.1f} hours"
+    return several(round(seconds / 60), "minute") if seconds >= 60 else f"{seconds:.0f} s"
 
 
 def _print_null_cost(rows: list[dict[str, Any]]) -> None:
@@ -185,7 +195,7 @@ def _say_cost(name: str) -> None:
 
 
 def _time(seconds: float | None) -> str:
-    return "unknown until some are done" if seconds is None else f"{seconds:,.0f} s on one core"
+    return "unknown until some of this study are done" if seconds is None else f"{seconds:,.0f} s on one core"
 
 
 @app.command()

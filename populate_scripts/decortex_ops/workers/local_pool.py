@@ -7,18 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from decortex.errors import OperationError
-from decortex_ops.workers.scheduler import queues_empty, sweep
+from decortex_ops.workers.scheduler import nothing_left, sweep
+from decortex_ops.workers.signals import STOP_SECONDS
 from decortex_schemas.database import KeySources, computed_tables, queue_of, schema
-from decortex_schemas.queries import progress
+from decortex_schemas.queries import progress, study_progress
+from decortex_schemas.tables import Study
 
 # A round lasts at most so long; whether workers have run out of keys is looked at so often within it.
 ROUND_SECONDS, LOOK_SECONDS = 2.0, 0.2
-STOP_SECONDS = 20.0
 RESTARTS = 3
 
 OnRound = Callable[[list[dict[str, Any]]], None]
@@ -30,10 +31,12 @@ def run_until_empty(
     threads: int = 1,
     on_round: OnRound = lambda rows: None,
     then: Callable[[], object] | None = None,
+    studies: Sequence[str] = (),
 ) -> None:
     """Queue what is asked for and compute it with local workers until nothing is pending or in work.
 
-    Keys that end in an error stay as they are, with their traceback (`decortex errors`).
+    Workers and schedulers of others may run beside: what they have in work is waited for. Keys that end in an error
+    stay as they are, with their traceback (`decortex errors`).
 
     Parameters
     ----------
@@ -46,41 +49,43 @@ def run_until_empty(
     then : callable, optional
         Called once when all is computed; what is asked for afterwards is computed by the same workers, which need
         not start again. `freeze_study` of a study for example.
+    studies : sequence of str
+        Whose progress is told, while there is any: what others ask for is computed and waited for too. Default: all.
 
     Raises
     ------
     OperationError
         If workers keep dying.
     """
-    sweep()
-    on_round(progress())
-    if queues_empty():
+    on_round(_told(studies))
+    if nothing_left():
         if then is None:
             return
         then()
         then = None
-        sweep()
-        on_round(progress())
-        if queues_empty():
+        on_round(_told(studies))
+        if nothing_left():
             return
     with _fleet(workers, threads) as fleet:
         sources = KeySources(computed_tables())
         while True:
-            rows = progress()
-            on_round(rows)
-            was_empty = all(row["pending"] == 0 and row["reserved"] == 0 for row in rows)
+            on_round(_told(studies))
             # Only queues whose keys can have changed are looked at; all of them before anything is said to be done.
-            added = sweep(sources).added
-            if was_empty and not added:
-                added = sweep().added
-            # Empty before a sweep of all queues that queued nothing: no key can appear any more.
-            if was_empty and not added:
+            if not sweep(sources).added and nothing_left():
                 if then is None:
                     return
                 then()
                 then = None
             fleet.keep_running()
             _pause()
+
+
+def _told(studies: Sequence[str]) -> list[dict[str, Any]]:
+    """Progress of some studies, or of all where these have nothing left that waits."""
+    if not studies or set(Study.to_arrays("study")) <= set(studies):
+        return progress()  # nothing is to be told apart, which takes longer
+    own = study_progress(studies)
+    return own if any(row["pending"] or row["reserved"] for row in own) else progress()
 
 
 def _pause() -> None:
@@ -111,19 +116,25 @@ def _open_keys(queues: list[str]) -> list[tuple[str, str]]:
     return [(queues[int(i)], str(status)) for i, status in schema.connection.query(asked)]
 
 
+def _command(threads: int) -> list[str]:
+    """The words that start a worker which ends with this process."""
+    return [
+        sys.executable,
+        "-m",
+        "decortex_ops",
+        "work",
+        "--quiet",
+        "--with-parent",
+        "--threads",
+        str(threads),
+    ]
+
+
 class _Fleet:
-    """Worker processes; one that dies is replaced, a few times."""
+    """Worker processes; one that dies is replaced, a few times. They end with this process, however it ends."""
 
     def __init__(self, workers: int, threads: int) -> None:
-        self._command = [
-            sys.executable,
-            "-m",
-            "decortex_ops",
-            "work",
-            "--quiet",
-            "--threads",
-            str(threads),
-        ]
+        self._command = _command(threads)
         # Threads are pinned before numpy is loaded; a worker pins them again for what is loaded later.
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
         self._environment = {**os.environ, **dict.fromkeys(names, str(threads))}
@@ -131,9 +142,14 @@ class _Fleet:
         self.processes = [self._start() for _ in range(workers)]
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # A session of its own: Ctrl-C reaches the parent alone, which then stops its workers in order.
+        # A session of its own: Ctrl-C reaches the parent alone, which then stops its workers in order. Of the pipe
+        # to standard input nothing is read but its end, which comes when the parent is gone (`end_with_parent`).
         return subprocess.Popen(
-            self._command, env=self._environment, stdout=subprocess.DEVNULL, start_new_session=True
+            self._command,
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
         )
 
     def keep_running(self) -> None:
@@ -146,6 +162,7 @@ class _Fleet:
                     f"workers ended {self._restarts} times (last exit status {process.returncode}); their messages "
                     "are above. `decortex work` runs one by hand."
                 )
+            _close(process)
             self.processes[i] = self._start()
 
     def stop(self) -> None:
@@ -159,6 +176,12 @@ class _Fleet:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            _close(process)
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 @contextmanager

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import datajoint as dj
 import pymysql
@@ -51,11 +52,14 @@ class Sweep:
         Queue entries whose key is no longer asked for.
     freed : int
         Keys taken back from dead workers, and keys whose process was interrupted.
+    locked : int
+        Tables that were left to the next round, because somebody held a row that the round needed.
     """
 
     added: int
     removed: int
     freed: int
+    locked: int = 0
 
 
 def sweep(sources: KeySources | None = None) -> Sweep:
@@ -68,23 +72,23 @@ def sweep(sources: KeySources | None = None) -> Sweep:
     """
     freed = _free()
     due = computed_tables() if sources is None else sources.look()
-    seconds = dict.fromkeys(due, 0.0)
-    early = {} if sources is None else _queue_new_studies(sources, seconds)
+    seconds, locked = dict.fromkeys(due, 0.0), set[type[dj.Computed]]()
+    early = {} if sources is None else _queue_new_studies(sources, seconds, locked)
     # What is asked for first: workers wait for it, and for nothing that is no longer.
-    added = _over(seconds, lambda table: queue_missing(table, priority=PRIORITY))
+    added = _over(seconds, locked, lambda table: queue_missing(table, priority=PRIORITY))
     anew = sources is None or sources.studies_changed
     apply_priorities(
         computed_tables() if anew else [table for table in due if added.get(table)], usual=PRIORITY
     )
-    removed = _over(seconds, drop_gone)
+    removed = _over(seconds, locked, drop_gone)
     if sources is not None:
         for table in seconds:
             sources.refreshed(table, seconds[table])
-    return Sweep(sum(early.values()) + sum(added.values()), sum(removed.values()), freed)
+    return Sweep(sum(early.values()) + sum(added.values()), sum(removed.values()), freed, len(locked))
 
 
 def _queue_new_studies(
-    sources: KeySources, seconds: dict[type[dj.Computed], float]
+    sources: KeySources, seconds: dict[type[dj.Computed], float], locked: set[type[dj.Computed]]
 ) -> dict[type[dj.Computed], int]:
     """Queue what new studies ask for; tables whose queues are then up to date are taken out of the round."""
     took = dict.fromkeys(seconds, 0.0)
@@ -93,7 +97,7 @@ def _queue_new_studies(
         new = sources.new_studies(table)
         return queue_missing(table, priority=PRIORITY, studies=new) if new else 0
 
-    added = _over(took, queue)
+    added = _over(took, locked, queue)
     for table in [table for table in took if sources.is_enlarged(table)]:
         sources.refreshed(table, took[table])
         del seconds[table]
@@ -101,7 +105,9 @@ def _queue_new_studies(
 
 
 def _over(
-    seconds: dict[type[dj.Computed], float], step: Callable[[type[dj.Computed]], int]
+    seconds: dict[type[dj.Computed], float],
+    locked: set[type[dj.Computed]],
+    step: Callable[[type[dj.Computed]], int],
 ) -> dict[type[dj.Computed], int]:
     """Do one step of a round for every table; one of which a row is locked is left to the next round.
 
@@ -109,6 +115,8 @@ def _over(
     ----------
     seconds : dict
         What each table has taken so far; what this step takes is added, and tables that are left are taken out.
+    locked : set
+        Takes the tables that are left.
     step : callable
         Returns how many keys it changed.
     """
@@ -121,6 +129,7 @@ def _over(
             if trouble_of(error) != "busy":
                 raise
             del seconds[table]
+            locked.add(table)
             continue
         seconds[table] += time.monotonic() - began
     return changed
@@ -205,7 +214,24 @@ def _pause(every: float, sources: KeySources) -> None:
 
 def queues_empty() -> bool:
     """Whether no key is pending or reserved."""
-    return all(row["pending"] == 0 and row["reserved"] == 0 for row in progress())
+    return _are_empty(progress())
+
+
+def _are_empty(rows: Sequence[Mapping[str, Any]]) -> bool:
+    return all(row["pending"] == 0 and row["reserved"] == 0 for row in rows)
+
+
+def nothing_left() -> bool:
+    """Refresh all queues; returns whether nothing waits, nothing is in work and no key can appear any more.
+
+    Other workers and schedulers may run beside: a key that one of them queued or computed while the queues were
+    refreshed shows in the rows, and what rests on it is still to be queued.
+    """
+    before = progress()
+    if not _are_empty(before):
+        return False
+    found = sweep()
+    return not (found.added or found.locked) and progress() == before
 
 
 def retry_failed(tables: Sequence[type[dj.Computed]], *, match: str = "") -> int:

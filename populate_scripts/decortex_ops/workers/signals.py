@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from types import FrameType
 from typing import Any
@@ -19,6 +20,8 @@ INTERRUPTIONS = (signal.SIGTERM, signal.SIGINT)
 
 # After a signal, so long may statements and the hand-back of a key take: a server that hangs answers neither.
 LONGEST_FAREWELL = 8.0
+# Seconds that a worker which was told to stop has to end, also where it is inside a library that takes no signal.
+STOP_SECONDS = 20.0
 
 
 class Farewell:
@@ -45,6 +48,29 @@ def _leave() -> None:
     )
     sys.stderr.flush()
     os._exit(1)
+
+
+def end_with_parent(pipe: int = 0) -> None:
+    """Have this process told to stop (SIGTERM) when its parent ends, however that ends; returns at once.
+
+    The parent alone holds the other end of a pipe, which the system closes as it ends. A parent that ended before is
+    noticed at once.
+
+    Parameters
+    ----------
+    pipe : int
+        File descriptor of the end to read; default: standard input.
+    """
+
+    def watch() -> None:
+        with suppress(OSError):
+            while os.read(pipe, 1):
+                pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(STOP_SECONDS)
+        os._exit(1)  # its lease runs out, as of one that was killed
+
+    threading.Thread(target=watch, name="decortex-parent", daemon=True).start()
 
 
 def nothing() -> None:

@@ -55,6 +55,7 @@ from .catalogue.overview import (
 )
 from .catalogue.study_size import (
     about_declared,
+    study_progress,
     study_rows,
     unused_rows,
 )
@@ -284,6 +285,7 @@ __all__ = [
     "studies",
     "study_counts",
     "study_facts",
+    "study_progress",
     "study_rows",
     "surrogates",
     "table_scores",

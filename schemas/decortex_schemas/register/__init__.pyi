@@ -20,6 +20,9 @@ from .plans.asked_plans import (
     TuningPlan,
     ViewPlan,
 )
+from .plans.check import (
+    check_plan,
+)
 from .plans.defaults import (
     register_defaults,
 )
@@ -64,6 +67,7 @@ __all__ = [
     "ViewPlan",
     "apply_priorities",
     "asked_by",
+    "check_plan",
     "declare_plan",
     "own_condition",
     "parts_of",

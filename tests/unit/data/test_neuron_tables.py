@@ -243,6 +243,8 @@ def test_files_that_are_no_tables(tmp_path):
             read_table(tmp_path / name, COLUMNS)
     with pytest.raises(InputError, match=r"say which column .* holds the neurons' ids"):
         read_table(written(tmp_path, frame()))
+    with pytest.raises(InputError, match=r"labels should be a name or several.* holds 3 \(int\)"):
+        TableColumns(ids="cell", labels=("type", 3))
     with pytest.raises(InputError, match="'type' is named for two purposes"):
         read_table(written(tmp_path, frame()), TableColumns("cell", labels=("type",), ignore=("type",)))
 

@@ -89,6 +89,14 @@ REFUSED = {
     "a feature without a name": (CSV.replace("depth", ""), "no name .first: 'Unnamed: 1'"),
     "semicolons": (frame().to_csv(index=False, sep=";"), "separated by semicolons.*sep=';'"),
     "decimal commas": (frame().to_csv(index=False, sep=";", decimal=","), "separated by semicolons"),
+    "a comma in a header among semicolons": (
+        frame().rename(columns={"rate": "DSI, deg"}).to_csv(index=False, sep=";", decimal=","),
+        "separated by semicolons.*sep=';'",
+    ),
+    "the same with decimal points": (
+        frame().rename(columns={"rate": "DSI, deg"}).to_csv(index=False, sep=";"),
+        "separated by semicolons.*sep=';'",
+    ),
     "tabs": (frame().to_csv(index=False, sep="\t"), "separated by tabs.*Call it cells.tsv"),
     "a title": ("# recorded in May\n" + CSV, "line 2 has 3 fields, its header 1 .'# recorded in May'"),
     "spreadsheet's own line": ("sep=,\n" + CSV, "line 2 has 3 fields, its header 2"),
@@ -239,3 +247,10 @@ def test_numbers_are_the_same_at_once_and_one_by_one(kind):
     )
     found = numbers_of(column, "x", np.array(words))
     np.testing.assert_array_equal(found, [1, 2.5, -300, np.nan, np.nan, 0.1, np.inf])
+
+
+def test_semicolons_within_fields_are_no_separator(tmp_path):
+    table = frame()
+    table["range (lo;hi)"] = "1;2"
+    found = read(tmp_path, table.to_csv(index=False), TableColumns(ids="cell", ignore="range (lo;hi)"))
+    assert found.feature_names == ("depth", "rate")

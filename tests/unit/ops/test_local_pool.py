@@ -8,19 +8,20 @@ from types import SimpleNamespace
 
 import pytest
 
-from decortex_ops.workers import local_pool
+from decortex_ops.workers import local_pool, scheduler
 
 
 class Queue:
     """Keys that sweeps find, and a fleet that computes all of them between two looks."""
 
     def __init__(self, patch: pytest.MonkeyPatch, waiting: int) -> None:
-        self.waiting, self.queued, self.events = waiting, 0, []
-        patch.setattr(local_pool, "sweep", self.sweep)
-        patch.setattr(local_pool, "progress", lambda: [{"pending": self.queued, "reserved": 0}])
+        self.waiting, self.queued, self.done, self.events = waiting, 0, 0, []
+        self.others = False  # whether a worker of somebody else takes all that is queued at once
+        for module in (local_pool, scheduler):
+            patch.setattr(module, "sweep", self.sweep)
+            patch.setattr(module, "progress", self.progress)
         patch.setattr(local_pool, "KeySources", lambda tables: object())
         patch.setattr(local_pool, "computed_tables", list)
-        patch.setattr(local_pool, "queues_empty", lambda: self.queued == 0)
         patch.setattr(local_pool, "_fleet", self.fleet)
         patch.setattr(local_pool, "_open_keys", lambda queues: [("queue", "pending")] * bool(self.queued))
         patch.setattr(local_pool.time, "sleep", lambda seconds: self.work())
@@ -31,10 +32,16 @@ class Queue:
             assert sources is not None  # with work in the queues, not every queue is refreshed
         added, self.waiting = self.waiting, 0
         self.queued += added
-        return SimpleNamespace(added=added)
+        if self.others:
+            self.work()
+        return SimpleNamespace(added=added, locked=0)
+
+    def progress(self) -> list[dict[str, int]]:
+        return [{"done": self.done, "pending": self.queued, "reserved": 0}]
 
     def work(self) -> None:
         self.events.append(f"computed {self.queued}")
+        self.done += self.queued
         self.queued = 0
 
     @contextmanager
@@ -72,6 +79,40 @@ def test_where_nothing_waits_no_worker_starts_for_the_first_part_but_for_the_las
     queue.events.clear()
     local_pool.run_until_empty(workers=2, then=lambda: queue.ask(2))
     assert told(queue) == ["frozen", "fleet starts", "computed 2", "fleet ends"]
+
+
+def test_what_others_computed_while_queues_were_refreshed_is_not_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker beside takes a key as soon as it is queued: the queues are empty again, and half is still to come."""
+    queue = Queue(monkeypatch, waiting=3)
+    queue.others, rests_on_these = True, [2]
+
+    def sweep(sources: object = None) -> SimpleNamespace:
+        found = queue.sweep(sources)
+        queue.waiting = rests_on_these.pop() if rests_on_these else 0
+        return found
+
+    for module in (local_pool, scheduler):
+        monkeypatch.setattr(module, "sweep", sweep)
+    local_pool.run_until_empty(workers=1, then=lambda: queue.ask(0))
+    computed = [event for event in told(queue) if not event.startswith("fleet")]
+    assert computed == ["computed 3", "computed 2", "frozen"]
+
+
+@pytest.mark.parametrize("meanwhile", ["queued", "computed", "locked"])
+def test_nothing_is_left_only_where_nothing_changed_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    """Another scheduler queues, or another worker computes, between the two looks; or a queue could not be read."""
+    queue = Queue(monkeypatch, waiting=0)
+    assert scheduler.nothing_left()
+
+    def sweep() -> SimpleNamespace:
+        queue.queued += meanwhile == "queued"
+        queue.done += meanwhile == "computed"
+        return SimpleNamespace(added=0, locked=int(meanwhile == "locked"))
+
+    monkeypatch.setattr(scheduler, "sweep", sweep)
+    assert not scheduler.nothing_left()
 
 
 def test_all_queues_are_refreshed_before_anything_is_said_to_be_done(monkeypatch: pytest.MonkeyPatch) -> None:

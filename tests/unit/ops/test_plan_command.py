@@ -10,7 +10,7 @@ import pytest
 from decortex.errors import ConfigError
 from decortex_ops.cli import main
 from decortex_ops.plan_files import example_plans, read_plan
-from decortex_schemas.register import PlanFile
+from decortex_schemas.register import PlanFile, check_plan
 
 PLAN = {
     "networks": [{"dataset": "v4", "recipe": "macaque_v4", "seeds": "0..2"}],
@@ -74,6 +74,48 @@ def test_a_plan_is_written_from_flags(
     assert "is not written over" in capsys.readouterr().err
     assert run(monkeypatch, "plan", "--dataset", "v4") == 1
     assert "either --recipe or --imported" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (["--recipe", "nope"], "no recipe 'nope'; there are"),
+        (["--method", "kmean"], "kmean"),
+        (["--embedding", "l3"], "l3"),
+        (["--finetune", "dek"], "dek"),
+        (["--finetune", "rotation_dec"], "only clusterings by rotation_tmixture"),
+    ],
+)
+def test_a_plan_that_no_study_could_be_declared_by_is_not_written(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    changed: list[str],
+    said: str,
+) -> None:
+    """As `study create` refuses it, with no database."""
+    words = ["plan", "--dataset", "nodata", "--recipe", "macaque_v4", "--counts", "2..3", *changed]
+    assert run(monkeypatch, *words, "-o", str(tmp_path / "plan.json")) == 1
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "plan.json").exists()
+
+
+def test_a_plan_that_is_no_file_or_no_json_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no file .*`decortex plan -o nofile.json`.*example:"):
+        read_plan(str(tmp_path / "nofile.json"))
+    (tmp_path / "plan.json").write_text("{")
+    with pytest.raises(ConfigError, match="cannot be read as JSON"):
+        read_plan(str(tmp_path / "plan.json"))
+
+
+def test_one_specification_in_two_parts_of_a_plan_is_one_family() -> None:
+    """Mutual learning needs seeds that every family has: those of one recipe count together."""
+    parts = [{**PLAN["networks"][0], "seeds": [seed]} for seed in (0, 1)]
+    mutual = {"name": "mutual", "params": {"kind": "mutual"}, "counts": [2], "seeds": [0]}
+    check_plan(PlanFile.from_params({**PLAN, "networks": parts, "counts": [2], "finetunings": [mutual]}))
+    parts[1]["training"] = {"max_epochs": 3}
+    with pytest.raises(ConfigError, match="'mutual'"):
+        check_plan(PlanFile.from_params({**PLAN, "networks": parts, "counts": [2], "finetunings": [mutual]}))
 
 
 def test_the_schema_names_what_a_plan_has_and_examples_are_plans(

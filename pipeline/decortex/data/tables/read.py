@@ -18,6 +18,7 @@ from decortex.arrays import real_array
 from decortex.data.anndata_file import read_anndata
 from decortex.data.npy import read_array
 from decortex.data.tables.cells import numbers_of, same_number, scores_of, word_of
+from decortex.data.tables.names import names_of
 from decortex.data.tables.text import (
     check_features_named,
     check_labels,
@@ -43,11 +44,22 @@ class TableColumns:
     animal, session : str, optional
         Animal and session of each neuron.
     scores : tuple of str
-        Numbers that are asked about and not clustered; empty where undefined.
+        Numbers that are asked about and not clustered; empty where undefined. One name may be given as it is, here and
+        below.
     labels : tuple of str
         External labels (a type, a Cre line); empty where unknown. Never clustered.
     ignore : tuple of str
         Columns that are left out.
+
+    Raises
+    ------
+    InputError
+        If scores, labels or ignore hold something else than names.
+
+    Examples
+    --------
+    >>> TableColumns(ids="cell", labels="Cre line").labels
+    ('Cre line',)
     """
 
     ids: str | None = None
@@ -56,6 +68,11 @@ class TableColumns:
     scores: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Take one name for a tuple of one."""
+        for several in ("scores", "labels", "ignore"):
+            object.__setattr__(self, several, names_of(getattr(self, several), several))
 
     def named(self) -> list[str]:
         """Every column that is no feature."""
@@ -351,6 +368,11 @@ def neuron_table(
         raise InputError(
             f"features are real numbers of shape (n_neurons, n_features), got {values.dtype} {values.shape}."
         )
+    for what, given in (("scores", scores), ("labels", labels)):
+        if given is not None and not isinstance(given, Mapping):
+            raise InputError(
+                f"{what} of arrays are a dict of arrays by name, but are a {type(given).__name__}."
+            )
     parts = {"ids": ids, "animals": animals, "sessions": sessions, **(scores or {}), **(labels or {})}
     for name, part in parts.items():
         if part is not None and np.shape(part) != (len(values),):

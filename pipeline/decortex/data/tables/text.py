@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from decortex.errors import InputError
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_SEPARATOR_WORDS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars", " ": "blanks"}
+_LOOKED_AT = 6  # lines that are looked at for another separator
 # Fields that say "no value", beside the empty one: how pandas, R and spreadsheets write it, in any case of letters.
 MISSING_WORDS = ("NA", "N/A", "NaN", "NaT", "None", "null", "<NA>", "#N/A", "#NA", "#N/A N/A")
 _MISSING = frozenset(("", *(word.casefold() for word in MISSING_WORDS)))
@@ -82,6 +85,9 @@ def read_text_table(path: Path) -> pd.DataFrame:
     header = [str(name).strip() for name in rows.iloc[0]]
     if len(header) == 1:
         _check_separator(path, separator, header[0])
+    other = _other_separator(path, separator)
+    if other is not None:
+        raise InputError(_separated(path, separator, other))
     table = rows.iloc[1:].reset_index(drop=True)
     table.columns = pd.Index([name or f"Unnamed: {place}" for place, name in enumerate(header)])
     check_named_once(table.columns, path)
@@ -133,20 +139,36 @@ def check_features_named(names: Sequence[str], path: Path) -> None:
 
 
 def _check_separator(path: Path, separator: str, header: str) -> None:
-    words = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars", " ": "blanks"}
-    for other, name in words.items():
+    for other in _SEPARATOR_WORDS:
         if other != separator and other in header:
-            raise InputError(
-                f"{path} is separated by {name}, but a {path.suffix} is read as separated by {words[separator]}. "
-                + (
-                    f"Call it {path.stem}.tsv."
-                    if other == "\t"
-                    else f"Call it {path.stem}.csv."
-                    if other == ","
-                    else f"Save it again with commas and decimal points: pd.read_csv(file, {_PANDAS[other]})"
-                    ".to_csv('cells.csv', index=False)."
-                )
-            )
+            raise InputError(_separated(path, separator, other))
+
+
+def _other_separator(path: Path, separator: str) -> str | None:
+    """What separates a file's fields, where it is not what its name says: as often in every line, and oftener."""
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        lines = [line for line in itertools.islice(file, _LOOKED_AT) if line.strip()]
+    for other in set(_SEPARATOR_WORDS) - {separator, " "}:
+        counts = [line.count(other) for line in lines]
+        if len(lines) > 1 and len(set(counts)) == 1 and counts[0] > lines[0].count(separator):
+            return other
+    return None
+
+
+def _separated(path: Path, separator: str, other: str) -> str:
+    words = _SEPARATOR_WORDS
+    if other in SEPARATORS.values():
+        suffix = next(suffix for suffix, one in SEPARATORS.items() if one == other)
+        todo = f"Call it {path.stem}{suffix}."
+    else:
+        todo = (
+            f"Save it again with commas and decimal points: pd.read_csv(file, {_PANDAS[other]})"
+            ".to_csv('cells.csv', index=False)."
+        )
+    return (
+        f"{path} is separated by {words[other]}, but a {path.suffix} is read as separated by {words[separator]}."
+        f" {todo}"
+    )
 
 
 def _misfit(path: Path, separator: str, message: str) -> str:
@@ -154,10 +176,11 @@ def _misfit(path: Path, separator: str, message: str) -> str:
     if counts is None:
         return f"{path} is no table of text in UTF-8 ({message})."
     expected, line, seen = counts.groups()
+    other = _other_separator(path, separator)
+    if other is not None:
+        return _separated(path, separator, other)
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         first = file.readline().strip()
-    if ";" in first and separator not in first:
-        _check_separator(path, separator, first)
     return (
         f"{path} is no table of text: line {line} has {seen} fields, its header {expected}"
         f" ({first[:60]!r}), so that values would stand under the wrong names. R's write.table gives row names no name"

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from decortex.errors import ConfigError
-from decortex_ops.cli.demo import Bars, progress_bars
+from decortex_ops.cli.demo import Bars, progress_bars, told_what_stays
 from decortex_ops.cli.output import JsonFlag, err, out, print_json
 from decortex_ops.cli.session import open_tables, server_opening
 
@@ -67,7 +67,7 @@ def analyse(
     ignore: IgnoreFlag = None,
     k: Annotated[
         int | None,
-        typer.Option("--k", min=1, help="Number of clusters (default: that of the types, else 8)."),
+        typer.Option("--k", help="Number of clusters, 2 or more (default: that of the types, else 8)."),
     ] = None,
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="Folder of partition and picture (default: FILE-decortex).")
@@ -82,6 +82,7 @@ def analyse(
 
     Example: decortex analyse cells.csv --id cell --animal donor --label type --score score
     """
+    from decortex.analysis import check_asked_k
     from decortex.data import TableColumns, read_table
 
     columns = TableColumns(ids, animal, session, tuple(score or ()), tuple(label or ()), tuple(ignore or ()))
@@ -90,7 +91,9 @@ def analyse(
             "analyse makes a private study on the embedded server, but DJ_HOST names another one: unset it, or use"
             " `decortex register table` and a plan there."
         )
-    read_table(file, columns, wide=wide)  # a bad table is told before a server starts
+    table = read_table(file, columns, wide=wide)  # a bad table is told before a server starts
+    if k is not None:
+        check_asked_k(k, len(table))
     with server_opening():
         from decortex_ops.table_study import analyse_file
         from decortex_schemas.queries.answering import MARKS
@@ -98,7 +101,7 @@ def analyse(
 
     open_tables(declare=True)
     register_defaults()
-    with progress_bars() as bars:
+    with told_what_stays(), progress_bars() as bars:
         made = analyse_file(
             file,
             columns,

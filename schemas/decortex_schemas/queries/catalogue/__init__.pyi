@@ -44,6 +44,7 @@ from .overview import (
 )
 from .study_size import (
     about_declared,
+    study_progress,
     study_rows,
     unused_rows,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "studies",
     "study_counts",
     "study_facts",
+    "study_progress",
     "study_rows",
     "surrogates",
     "test_performance",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import datajoint as dj
 
-from decortex_schemas.database import SealedCodec, computed_tables, database_name
+from decortex_schemas.database import SealedCodec, computed_tables, database_name, queue_of, schema
 from decortex_schemas.queries.basis import name_of, rows
+from decortex_schemas.queries.catalogue.overview import JOB_STATES, one_at_a_time, progress
 from decortex_schemas.queries.operation import Row
 from decortex_schemas.register import asked_by, own_condition, parts_of, unused_condition
 from decortex_schemas.tables import (
@@ -32,6 +34,35 @@ def need(study: str) -> None:
     """
     if not rows(f"SELECT 1 FROM {name_of(Study)} WHERE study = %s", (study,)):
         raise no_such_study(study, (row["study"] for row in rows(f"SELECT study FROM {name_of(Study)}")))
+
+
+@one_at_a_time
+def study_progress(studies: Sequence[str]) -> list[Row]:
+    """Rows done and jobs by state as `progress` gives them, of what some studies ask for alone.
+
+    Examples
+    --------
+    >>> [(row["table"], row["done"]) for row in study_progress(["v4-sweep"])]    # doctest: +SKIP
+    """
+    found: list[Row] = []
+    parts, args = [], []
+    for i, (table, row) in enumerate(zip(computed_tables(), progress(), strict=True)):
+        found.append({"table": table.__name__, "done": 0, **dict.fromkeys(JOB_STATES, 0)})
+        if not any(row[name] for name in ("done", *JOB_STATES)):
+            continue  # of a table without rows and jobs nothing is to be told apart
+        where, n_named = asked_by(table().primary_key)
+        asked = " OR ".join([f"({where})"] * len(studies)) or "FALSE"
+        parts.append(f"SELECT {i}, 'done', COUNT(*) FROM {name_of(table)} AS q WHERE {asked}")
+        queue = queue_of(table).full_table_name
+        parts.append(f"SELECT {i}, status, COUNT(*) FROM {queue} AS q WHERE {asked} GROUP BY status")
+        args += [study for study in studies for _ in range(n_named)] * 2
+    if not parts:
+        return found
+    # The connection of workers, as `progress`: they have none to read.
+    for i, state, n in schema.connection.query(" UNION ALL ".join(parts), args=args):
+        if state in ("done", *JOB_STATES):
+            found[int(i)][str(state)] = int(n)
+    return found
 
 
 def study_rows(study: str) -> list[Row]:

@@ -4,6 +4,9 @@ from .asked_plans import (
     TuningPlan,
     ViewPlan,
 )
+from .check import (
+    check_plan,
+)
 from .defaults import (
     register_defaults,
 )
@@ -36,6 +39,7 @@ __all__ = [
     "StimuliPlan",
     "TuningPlan",
     "ViewPlan",
+    "check_plan",
     "declare_plan",
     "plan_cost",
     "register_defaults",

@@ -41,7 +41,11 @@ def network_keys(plan: NetworksPlan) -> list[dict[str, Any]]:
         If the dataset, recipe or imported family is unknown, or an imported one should go on from an epoch.
     """
     if not len(Dataset & {"dataset": plan.dataset}):
-        raise ConfigError(f"no dataset {plan.dataset!r} is registered; `decortex register dataset` does.")
+        imports = (
+            "`decortex register table` registers a table of neurons, and `decortex register model` networks"
+        )
+        does = "`decortex register dataset` does" if plan.imported is None else f"{imports} of other projects"
+        raise ConfigError(f"no dataset {plan.dataset!r} is registered; {does}.")
     if plan.imported is not None:
         if plan.joint_from is not None:
             raise ConfigError(

@@ -12,8 +12,7 @@ from decortex import embeddings as embedding_maps
 from decortex.config import Config
 from decortex.errors import ConfigError
 from decortex.evaluation.nulls import NULL_KINDS, NullKind
-from decortex.finetune import ROTATION_KINDS, FinetuneConfig
-from decortex.models.training import TrainingConfig
+from decortex.finetune import FinetuneConfig
 from decortex.tuning import TuningConfig
 from decortex_schemas.database import one_transaction, schema, tried_only
 from decortex_schemas.register.plans.asked_plans import (
@@ -23,9 +22,10 @@ from decortex_schemas.register.plans.asked_plans import (
     TuningPlan,
     ViewPlan,
 )
-from decortex_schemas.register.plans.network_plans import NetworksPlan, network_configs, network_keys
+from decortex_schemas.register.plans.check import check_plan, finetuning_configs
+from decortex_schemas.register.plans.network_plans import NetworksPlan, network_keys
 from decortex_schemas.register.plans.null_plans import FinetunedNullPlan, check_null, declare_null, null_cost
-from decortex_schemas.register.plans.peer_plans import check_rounds, with_peer_seeds
+from decortex_schemas.register.plans.peer_plans import check_rounds
 from decortex_schemas.register.plans.ranges import Numbers
 from decortex_schemas.register.plans.state_plans import States, check_states, declare_states
 from decortex_schemas.tables import (
@@ -223,15 +223,6 @@ def _selection(plan: PlanFile, selection: SelectionPlan, resolved: StudyPlan) ->
     """The part of a plan whose methods and K are judged, with the surrogates for that and without fine-tunings."""
     names = [name for one in plan.methods for name in one.variants()]
     ids = dict(zip(names, resolved.method_ids, strict=True))
-    for what, asked, known in (
-        ("methods", selection.methods, names),
-        ("counts", selection.counts, plan.counts),
-    ):
-        unknown = [one for one in asked if one not in known]
-        if unknown:
-            raise ConfigError(
-                f"the selection judges {what} {unknown}, which the plan does not have ({list(known)})."
-            )
     return resolved.model_copy(
         update={
             "method_ids": tuple(ids[name] for name in selection.methods or names),
@@ -281,10 +272,12 @@ def resolve_plan(plan: PlanFile) -> StudyPlan:
     ConfigError
         If a dataset, recipe, method or parameter is unknown.
     """
-    variants = [(one, *variant) for one in plan.methods for variant in one.variants().items()]
-    methods = {name: register_method(one.method, params, name=name) for one, name, params in variants}
-    if len(methods) != len(variants):
-        raise ConfigError('two methods of the plan have the same name; give each its own "name".')
+    check_plan(plan)
+    methods = {
+        name: register_method(one.method, params, name=name)
+        for one in plan.methods
+        for name, params in one.variants().items()
+    }
     finetunings = [FinetunePlan(finetune_id=register_none(), methods=(), counts=(), seeds=())]
     models = tuple(key for networks in plan.networks for key in network_keys(networks))
     finetunings += [_finetuning(one, methods, plan, models=models) for one in plan.finetunings]
@@ -318,36 +311,10 @@ def _finetuning(
     *,
     models: Sequence[Mapping[str, Any]],
 ) -> FinetunePlan:
-    networks, counts, seeds = whole.networks[0], whole.counts, whole.seeds
-    unknown = sorted(set(plan.methods) - set(methods))
-    if unknown:
-        raise ConfigError(
-            f"fine-tuning {plan.name!r} starts from {unknown}; the plan's methods are {list(methods)}."
-        )
-    own = None if networks.imported is not None else network_configs(networks)[2].resolved()
-    carried = {} if networks.joint_from is None else {"optimiser_state": "carried"}
-    schedule = TrainingConfig.from_params({**(own or networks.training or {}), **carried, **plan.schedule})
-    config = FinetuneConfig.from_params(with_peer_seeds(plan.name, plan.params, models))
-    started = {name: methods[name]["method"] for name in plan.methods or methods}
-    unfit = sorted(name for name, method in started.items() if method != "rotation_tmixture")
-    if config.kind in ROTATION_KINDS and unfit:
-        raise ConfigError(
-            f"fine-tuning {plan.name!r} of kind {config.kind!r} would start from {unfit}, but only clusterings by "
-            'rotation_tmixture hold the shifts it needs: name such methods under its "methods".'
-        )
+    configured = {name: str(key["method"]) for name, key in methods.items()}
+    config, schedule = finetuning_configs(plan, configured, whole, models=models)
     if config.has_shared_start:
         require_study(config.start_study)
-        if len(plan.seeds or seeds) != 1:
-            raise ConfigError(
-                f"fine-tuning {plan.name!r} starts from one partition, whatever the clustering seed, and would be "
-                'computed once for each: say "seeds": [0].'
-            )
-    doubled = sorted(set(config.heads) & set(plan.counts or counts))
-    if doubled:
-        raise ConfigError(
-            f"fine-tuning {plan.name!r} has heads at {doubled}, which are K of its starts too: heads stand beside a "
-            'partition\'s own K; name other heads, or other "counts".'
-        )
     finetune_id = register_finetune(
         plan.name,
         config,

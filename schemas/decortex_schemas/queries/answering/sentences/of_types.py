@@ -77,9 +77,10 @@ def _none(judged: Sequence[NetworkTypes]) -> str:
 
 def _some(seen: Sequence[NetworkTypes], judged: Sequence[NetworkTypes], against: str) -> str:
     told = listed([f"{number:.0f}" for number in _numbers(seen)])
+    others = "the other" if len(judged) - len(seen) == 1 else "the others"
     return (
         f"Groups of neurons stand apart in {number_word(len(seen))} of {count(len(judged), 'network')} ({told}) "
-        f"and in the others not, against {against}"
+        f"and in {others} not, against {against}"
     )
 
 
