@@ -284,7 +284,8 @@ def test_association_without_scores_names_what_computes_them() -> None:
 def typed(**changed: Any) -> dict[str, Any]:
     return {
         "dataset": "v4", "model_spec_id": 1, "model_seed": 0, "embedding_spec_id": 2, "model": "cnn",
-        "embedding": "l2", "spec": "default", "status": "types", "n_types": 3, "at_least": False, "p_two": 0.00001,
+        "embedding": "l2", "spec": "default", "level": 0.05, "status": "types", "n_types": 3,
+        "at_least": False, "p_two": 0.00001,
         "p_smallest": 0.00001, "n_neurons": 60, "n_deciding": 59, "n_set_aside": 1, "n_animals": 2,
         "levels": [
             {"n_groups": 2, "p": 0.00001, "passed": True}, {"n_groups": 3, "p": 0.01, "passed": True},
@@ -316,6 +317,9 @@ def test_types_shows_every_level_and_the_tree_of_splits() -> None:
     ):
         assert words in text
     assert "network 9" not in text
+    assert "dotted: 0.05, the largest p that stands" in text
+    strict = text_of(router.show("/types", "", Lab(types=[typed(level=0.001)])).main)
+    assert "dotted: 0.001, the largest p that stands" in strict
     table = pd.read_csv(io.StringIO(router.csv_of("types", "levels", "", asked) or ""))
     assert list(table["n_groups"]) == [2, 3, 4]
     assert list(table["passed"]) == [True, True, False]
