@@ -33,13 +33,22 @@ from .indices import (
     table_agreement,
 )
 from .mutual_information import expected_mutual_information, mutual_information
-from .networks import means_interval, pairs_interval, pseudo_values
+from .networks import (
+    ARI_BOUNDS,
+    CORRELATION_BOUNDS,
+    cut_interval,
+    means_interval,
+    pairs_interval,
+    pseudo_values,
+)
 from .rand_matrix import rand_matrix
 from .shared_labelling import SharedLabelling, turtle
 from .stability import Stability, draw_subsample, stability
 from .subsamples import Clusterer, adjusted_rand, subsample_stability, subsamples
 
 __all__ = [
+    "ARI_BOUNDS",
+    "CORRELATION_BOUNDS",
     "N_LANDMARKS",
     "POWER",
     "SETTINGS",
@@ -59,6 +68,7 @@ __all__ = [
     "communities",
     "consensus",
     "contingency",
+    "cut_interval",
     "detectable_effect",
     "draw_subsample",
     "expected_mutual_information",
