@@ -35,6 +35,7 @@ from .catalogue.figure_rows import (
     figure_neurons,
     finetuned_nulls,
     partitions,
+    score_names,
     specifications,
     surrogates,
 )
@@ -160,6 +161,12 @@ from .population.new_neurons import (
     NewNeurons,
     assign_new,
 )
+from .population.own_tables import (
+    TableNames,
+    feature_names,
+    study_tables,
+    table_names,
+)
 from .population.points import (
     EMBEDDED,
     Points,
@@ -201,6 +208,7 @@ __all__ = [
     "NewNeurons",
     "Points",
     "Row",
+    "TableNames",
     "about_declared",
     "about_study",
     "against_labels",
@@ -234,6 +242,7 @@ __all__ = [
     "exists",
     "failed_jobs",
     "failures",
+    "feature_names",
     "figure_neurons",
     "finetuned_nulls",
     "finetuning",
@@ -274,6 +283,7 @@ __all__ = [
     "run_groups",
     "runs",
     "schema_version",
+    "score_names",
     "scores",
     "selection_cost",
     "shared_labellings",
@@ -285,7 +295,9 @@ __all__ = [
     "study_counts",
     "study_facts",
     "study_rows",
+    "study_tables",
     "surrogates",
+    "table_names",
     "table_scores",
     "test_performance",
     "throughput",

@@ -46,6 +46,7 @@ def answer(i: int, verdict: str, **changed: Any) -> dict[str, Any]:
         "effect": 0.5,
         "low": 0.4,
         "high": 0.6,
+        "measure": f"measure {i}",
         "compared_with": f"comparison {i}",
         "n_networks": 2,
         "n_sessions": 3,
@@ -106,7 +107,7 @@ def test_a_card_says_verdict_number_comparison_and_what_is_missing() -> None:
             MARKS[verdict],
             verdict,
             f"Sentence {i}.",
-            f"comparison {i}",
+            f"measure {i}; compared with comparison {i}",
             f"missing {i}",
         ):
             assert words in text
@@ -120,6 +121,18 @@ def test_a_number_that_is_not_known_has_no_line_and_no_comparison() -> None:
     assert "compared with" not in text.replace("comparison of every answer", "").replace(
         "compared with networks", ""
     )
+
+
+def test_a_table_has_no_network_and_its_clusters_have_no_tuning() -> None:
+    rows = told(n_networks=0, answer="in these sessions")
+    asked = lab(answers=rows, study_tables=["cells"], reference={**REFERENCE, "k": 4})
+    main = router.show("/", "", asked).main
+    assert "a table, no network" in text_of(main)
+    assert not [one for one in links(main) if one.startswith("/tuning")]
+    assert "measure 4; compared with" in text_of(main)
+    opened = router.show("/map", "", lab(study_tables=["cells"], reference={**REFERENCE, "k": 4})).url
+    assert "k=4" in opened
+    assert "k=8" in router.show("/map", "", lab()).url
 
 
 def test_a_card_leads_to_the_page_with_the_same_choices() -> None:
