@@ -144,6 +144,8 @@ class Lab:
                 )
             },
             "shared_labellings": [],
+            "study_tables": [],
+            "feature_names": None,
             "by_construction": [],
             "exists": True,
             "matched_clusters": {},

@@ -316,7 +316,7 @@ def choose(summary: Iterable[Row]) -> list[Row]:
     """Choose a variant at every core, spread, m and K from the generators to choose by, without labels."""
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in summary:
-        own = row["method"] == OWN_LABELS and row["variant"] not in BY_CONSTRUCTION
+        own = row["method"] == OWN_LABELS and row["variant"] not in (*BY_CONSTRUCTION, FOLLOWED)
         if own and row["role"] == "choose" and not row["surrogate"]:
             groups[tuple(row[name] for name in CHOICE)].append(row)
     chosen = []

@@ -23,7 +23,7 @@ from typing import Any
 
 from dec_joint import COUNTS, METHODS, SPREADS, START, START_EPOCHS, VARIANTS
 from dec_joint_cases import CORES, EMBEDDINGS, NETWORKS, PLATEAU
-from dec_joint_summary import BY_CONSTRUCTION, CHOOSE, EPOCHS, JUDGE, STARTS
+from dec_joint_summary import BY_CONSTRUCTION, CHOOSE, EPOCHS, FOLLOWED, JUDGE, STARTS
 
 import decortex_schemas as schemas
 from decortex.data import SimulationConfig
@@ -51,7 +51,11 @@ def simulations() -> dict[str, tuple[dict[str, Any], int]]:
 
 def plan(core: str, role: str) -> dict[str, Any]:
     """One plan: a core and the generators of one role."""
-    names = [name for name in VARIANTS if name not in BY_CONSTRUCTION] if role == "choose" else list(JUDGED)
+    names = (
+        [name for name in VARIANTS if name not in (*BY_CONSTRUCTION, FOLLOWED)]
+        if role == "choose"
+        else list(JUDGED)
+    )
     return {
         "description": f"Joint training on the simulated cortex, {core} core: generators to {role}"
         f"{' by' if role == 'choose' else ''}; made by benchmarks/finetune/dec_study.py",

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from decortex.analysis import METHODS, Analysis, check_asked_k, chosen_k, summarise
+from decortex.analysis import METHODS, Analysis, KFrom, check_asked_k, summarise
 from decortex.config import config_hash
 from decortex.data import NeuronTable, TableColumns, read_table
 from decortex.embeddings import EmbeddingConfig
 from decortex.errors import OperationError
 from decortex.evaluation.splits import SplitConfig
 from decortex_ops.workers import OnRound, run_until_empty
+from decortex_schemas import queries
 from decortex_schemas.register import (
     EmbeddingPlan,
     MethodPlan,
@@ -43,10 +44,11 @@ SEEDS = (0, 1)  # a third start would cost half as much again before the first a
 
 @dataclass(frozen=True)
 class TableStudy:
-    """A study of a table and what it found."""
+    """A study of a table and what it found; ``answers`` are those of `queries.answers` at the K of ``found``."""
 
     study: str
     found: Analysis
+    answers: list[dict[str, Any]]
     partition_file: Path
     picture: Path
 
@@ -111,17 +113,18 @@ def analyse_file(
     declare_plan(study, plan)
     fleet = workers or os.cpu_count() or 1
     run_until_empty(workers=fleet, on_round=on_round, then=lambda: freeze_study(study), studies=[study])
-    found = _summary(key, table, n_clusters, max(counts))
+    found = _summary(study, key, table, n_clusters)
+    answers = queries.answers(study, n_clusters)
     folder = folder or path.with_name(f"{path.stem}-decortex")
     folder.mkdir(parents=True, exist_ok=True)
     partition_file, picture = folder / "partition.csv", folder / "map.png"
     found.partition().to_csv(partition_file, index=False)
     found.draw(picture)
-    return TableStudy(study, found, partition_file, picture)
+    return TableStudy(study, found, answers, partition_file, picture)
 
 
-def _summary(key: dict[str, Any], table: NeuronTable, n_clusters: int | None, most: int) -> Analysis:
-    """Read what the workers computed."""
+def _summary(study: str, key: dict[str, Any], table: NeuronTable, n_clusters: int | None) -> Analysis:
+    """Read what the workers computed, at the K that speaks for the study in every other reading of it."""
     spec = register_embedding_spec(EMBEDDING, EmbeddingConfig.from_params({"kind": EMBEDDING}))
     embedding = (Embedding & key & {"embedding_spec_id": spec}).fetch1("KEY")
     x = load_embedding(embedding)
@@ -129,9 +132,11 @@ def _summary(key: dict[str, Any], table: NeuronTable, n_clusters: int | None, mo
         TypeCount & embedding & {"split_spec_id": register_split_spec("default", SplitConfig())}
     ).fetch1()
     status, n_types = str(counted["types_status"]), counted["n_types"]
-    k, k_from = chosen_k(n_types, asked=n_clusters, n_neurons=len(table))
-    if k > most:
-        k, k_from = chosen_k(None, asked=None, n_neurons=len(table))
+    spoken = queries.reference(study, n_clusters)
+    if spoken is None:
+        raise OperationError(f"study {study} names no K above 1 (`decortex study show {study}`).")
+    k = int(spoken["k"])
+    k_from: KFrom = "asked" if n_clusters is not None else "types" if k == n_types else "default"
     partitions = {}
     for method in METHODS:
         asked = {**embedding, **register_method(method, {}, name=method), "k": k}

@@ -28,6 +28,7 @@ KEYS = [
     "effect",
     "low",
     "high",
+    "measure",
     "compared_with",
     "n_networks",
     "n_sessions",
@@ -47,7 +48,7 @@ def test_five_answers_with_these_keys(told: list[dict[str, Any]]) -> None:
     assert {row["answer"] for row in told} <= set(ANSWERS)
     for row in told:
         assert (row["n_networks"], row["n_sessions"], row["n_animals"]) == (2, 2, 2)
-        assert (row["effect"] is None) == (row["compared_with"] is None)
+        assert (row["effect"] is None) == (row["compared_with"] is None) == (row["measure"] is None)
 
 
 def test_its_numbers_are_those_of_the_tables(lab: str, told: list[dict[str, Any]]) -> None:

@@ -18,13 +18,20 @@ from decortex.data import TableColumns, read_table
 from decortex.errors import ConfigError, DatasetError, InputError
 from decortex.evaluation.splits import SplitConfig
 from decortex_ops.cli.registering import own_table
+from decortex_ops.reports import draw_figure, report
 from decortex_ops.table_study import TableStudy, analyse_file
 from decortex_ops.workers import sweep
 from decortex_schemas import queries
 from decortex_schemas.database import computed_tables, queue_of, schema
 from decortex_schemas.register import PlanFile, declare_plan, register_table, table_of
-from decortex_schemas.tables import Dataset, load_embedding, load_recordings, register_split_spec
-from decortex_schemas.tables.evaluation import animals_of, insert_table_scores
+from decortex_schemas.tables import (
+    Dataset,
+    load_embedding,
+    load_recordings,
+    register_split_spec,
+    request_tuning,
+)
+from decortex_schemas.tables.evaluation import animals_of, insert_table_scores, request_agreement_null
 
 COLUMNS = TableColumns(ids="cell", animal="donor", scores=("score",), labels=("type",))
 
@@ -44,8 +51,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def filled(*, then: Callable[[], object], **_: object) -> None:
-    """As `run_until_empty`, in this process, with the external labels of few partitions."""
+    """As `run_until_empty`, in this process, with the external labels of few partitions and of those that speak."""
     fill(few=[schemas.LabelAgreement])
+    schemas.LabelAgreement.populate({"k": 3, "method": "kmeans"})
     then()
     fill(few=[schemas.LabelAgreement])
 
@@ -304,3 +312,91 @@ def test_the_graph_of_foreign_keys_is_read_once_for_all_queues(
     for table in computed_tables():
         assert Job(table()).definition == queue_of(table).definition
     assert not [text for text in asked if "referenced_table" in text.lower()]
+
+
+def test_map_and_scores_are_drawn_and_the_report_holds_them(made: TableStudy) -> None:
+    where = {"method": "kmeans", "k": "3", "seed": "0"}
+    for name, more, key in (
+        ("map", {}, {"colour": "cluster"}),
+        ("map", {"colour": "score"}, {"colour": "score", "score": "score"}),
+        ("performance", {}, {"score": "score"}),
+    ):
+        drawn = draw_figure(name, made.study, where | more)
+        assert key.items() <= drawn.key.items()
+    with pytest.raises(ConfigError, match="has no score 'rate' of a table; it has score"):
+        draw_figure("performance", made.study, where | {"score": "rate"})
+    neurons = queries.figure_neurons(queries.partitions(made.study)[0]["key"])
+    table = table_of(made.study)
+    assert [one["score"] for one in neurons] == table.scores["score"].tolist()
+    text = report(made.study)
+    assert "Not drawn" not in text
+    assert "imported networks bring no scores" not in text
+    assert "trained from the seeds" not in text
+    assert "Scores of the table by cluster" in text
+    assert "Clusters against labels" in text
+
+
+def test_analyse_answers_and_dashboard_say_the_same(made: TableStudy) -> None:
+    told = queries.answers(made.study)
+    assert made.answers == told
+    assert [one["answer"] for one in told] == [one["answer"] for one in made.found.answers()]
+    assert {one["n_networks"] for one in told} == {0}
+    types, again, tied, tuned, what = told
+    assert types["effect"] == made.found.n_types == 3
+    assert again["effect"] == made.found.between_seeds
+    assert again["measure"] == "adjusted Rand index between starts"
+    assert "at K = 3 of kmeans" in again["sentence"]
+    assert (tied["effect"], tied["measure"].split(",")[0]) == (
+        pytest.approx(made.found.scores["score"].epsilon2_corrected),
+        "epsilon²",
+    )
+    assert what["effect"] == made.found.label_sets["type"].ari
+    assert what["measure"] == "adjusted Rand index with type"
+    for one in (again, tuned):
+        assert "decortex register model" in (one["missing"] or "")
+        assert "--ask" not in (one["missing"] or "")
+    assert queries.reference(made.study)["k"] == 3
+    assert queries.reference(made.study, 5)["k"] == 5
+    assert queries.answers(made.study, 5)[1]["answer"] == "undecided"
+    with pytest.raises(ConfigError, match=r"has no K = 40; it has K = 2, 3"):
+        queries.answers(made.study, 40)
+
+
+@pytest.mark.parametrize("k", [1, 151])
+def test_a_k_that_cannot_be_is_refused_before_anything_is_computed(file: Path, k: int) -> None:
+    with pytest.raises(InputError, match="150"):
+        analyse_file(file, COLUMNS, n_clusters=k)
+
+
+def test_what_takes_a_network_is_refused_for_a_table(made: TableStudy) -> None:
+    for asked in (
+        lambda: request_tuning(made.study),
+        lambda: request_agreement_null(made.study),
+        lambda: queries.cluster_profiles(made.study, method="kmeans", k=3),
+    ):
+        with pytest.raises(ConfigError, match=r"takes a network, and dataset .* is a table of neurons"):
+            asked()
+    assert not len(schemas.tables.TuningRequest & {"study": made.study})
+
+
+def test_neurons_and_features_have_the_names_of_the_table(made: TableStudy) -> None:
+    assert queries.study_tables(made.study) == [made.study]
+    assert queries.neurons(made.study)["id"].tolist() == [f"c{i}" for i in range(150)]
+    spec = queries.reference(made.study)["embedding_spec_id"]
+    assert queries.feature_names(made.study, spec) == tuple("abcd")
+
+
+def test_a_score_is_there_before_its_study_is_frozen(made: TableStudy, file: Path) -> None:
+    plan = {
+        "networks": [{"dataset": made.study, "imported": made.study}],
+        "embeddings": [{"name": "zscore", "params": {"kind": "zscore"}}],
+        "methods": [{"method": "kmeans"}],
+        "counts": [2, 3],
+        "seeds": [0, 1],
+    }
+    declare_plan("thawed", PlanFile.from_params(plan))
+    _, again, tied, tuned, what = queries.answers("thawed")
+    for one in (again, tied, what):
+        assert one["answer"] == "undecided"
+        assert "not frozen" in one["sentence"]
+    assert "a table has no network" in tuned["sentence"]

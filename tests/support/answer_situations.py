@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from decortex_schemas.queries.answering import (
     AgreementFacts,
@@ -24,14 +23,9 @@ from decortex_schemas.queries.answering import (
     association_answer,
     cluster_answer,
     finetuning_answer,
-    table_scores_answer,
     types_answer,
 )
 
-TABLE = {
-    "method": "kmeans", "k": 8, "score": "depth", "within": "animal", "status": "ok", "epsilon2": 0.21,
-    "epsilon2_low": 0.1, "epsilon2_high": 0.3, "p_max": 0.03, "n_permutations": 999,
-}  # fmt: skip
 THREE = Sample("sweep", n_networks=3, n_sessions=6, n_animals=3)
 SEVEN = replace(THREE, n_animals=7)
 ONE_ANIMAL = replace(THREE, n_sessions=1, n_animals=1)
@@ -57,14 +51,6 @@ DEC = FinetuningFacts(
 BETTER = replace(DEC, change=0.08, low=0.05, high=0.11)
 COST = Cost(4851, 3.2)
 TUNING = ProfileFacts(8, 3, "orientation_selectivity", 0.1, 0.7, 0.05, 20, 24)
-
-
-def asked_of_table(rows: list[dict[str, Any]]) -> Answer:
-    """The answer about a table's scores; there is one."""
-    told = table_scores_answer(replace(THREE, recorded=False), rows)
-    assert told is not None
-    return told
-
 
 Case = tuple[Callable[[], Answer], str, tuple[str, ...], str | None]
 AT = "at K = 8 of kmeans"
@@ -251,22 +237,6 @@ SITUATIONS: dict[str, Case] = {
     "no covariates": (
         lambda: association_answer(THREE, replace(TIED, covariates="none")),
         "in these sessions", ("95 % interval .13 to .28);",), "three animals",
-    ),
-    "a score of a table": (
-        lambda: asked_of_table([TABLE]),
-        "in these sessions", ("Score 'depth' and cluster at K = 8 of kmeans: epsilon² .21", "within animals: p .03"),
-        "animals as units",
-    ),
-    "two scores of a table, corrected for two": (
-        lambda: asked_of_table([TABLE, {**TABLE, "score": "rate", "p_max": 0.4}]),
-        "not established", ("Not shown: Score 'depth'", "Score 'rate'"), "animals as units",
-    ),
-    "a table's score that is the same in all": (
-        lambda: asked_of_table([{**TABLE, "epsilon2": None, "p_max": None, "status": "constant_scores"}]),
-        "undecided", ("not compared (",), "can be compared",
-    ),
-    "a table that is not frozen": (
-        lambda: table_scores_answer(replace(THAWED, recorded=False), [TABLE]), "undecided", (), "",
     ),
     "networks without recordings": (
         lambda: association_answer(replace(THREE, recorded=False), None),

@@ -1,14 +1,6 @@
 from .asked_k import check_asked_k
-from .run import (
-    DEFAULT_K,
-    METHODS,
-    SEEDS,
-    Analysis,
-    analyse,
-    animals_to_hold_out,
-    chosen_k,
-    summarise,
-)
+from .count import DEFAULT_K, KFrom, chosen_k
+from .run import METHODS, SEEDS, Analysis, analyse, animals_to_hold_out, summarise
 from .sentences import Answer
 
 __all__ = [
@@ -17,6 +9,7 @@ __all__ = [
     "SEEDS",
     "Analysis",
     "Answer",
+    "KFrom",
     "analyse",
     "animals_to_hold_out",
     "check_asked_k",

@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from decortex.analysis.asked_k import check_asked_k
+from decortex.analysis.count import KFrom, chosen_k
 from decortex.analysis.sentences import (
     Answer,
     association_in_words,
@@ -32,10 +33,8 @@ from decortex.evaluation.labels import LabelAgreement, label_agreement
 from decortex.evaluation.splits import count_types
 from decortex.figures import view_map
 
-KFrom = Literal["types", "asked", "default"]
 METHODS = ("kmeans", "gmm")
 SEEDS = (0, 1, 2)
-DEFAULT_K = 8  # where the neurons do not stand apart in types: a description, not a finding
 
 
 @dataclass(frozen=True, repr=False)
@@ -272,21 +271,6 @@ def summarise(
             for name, words in table.labels.items()
         },
     )
-
-
-def chosen_k(n_types: int | None, *, asked: int | None, n_neurons: int) -> tuple[int, KFrom]:
-    """Number of clusters to show, and where it comes from; the default leaves two neurons per cluster.
-
-    Examples
-    --------
-    >>> chosen_k(None, asked=4, n_neurons=100)
-    (4, 'asked')
-    """
-    if asked is not None:
-        return asked, "asked"
-    if n_types is not None and n_types > 1:
-        return n_types, "types"
-    return max(2, min(DEFAULT_K, n_neurons // 2)), "default"
 
 
 def animals_to_hold_out(table: NeuronTable) -> NDArray[np.str_] | None:

@@ -84,10 +84,11 @@ def five_answers(found: Analysis) -> list[Answer]:
     )
     again = answer(
         "Do other networks, seeds and methods find them?",
-        "in these sessions",
+        "in these sessions" if found.k == found.n_types else "undecided",
         f"Starts of {found.method} at K = {found.k} agree to {number(found.between_seeds)} (adjusted Rand index),"
-        f" methods to {number(found.between_methods)}.",
-        effect=found.between_methods,
+        f" methods to {number(found.between_methods)}."
+        + ("" if found.k == found.n_types else " How much neurons without types would give is not known."),
+        effect=found.between_seeds,
         compared_with="0: chance",
         missing="networks trained from other seeds: a table has none",
     )

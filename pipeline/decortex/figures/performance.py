@@ -22,6 +22,7 @@ from decortex.figures.style import (
     inches,
     new_figure,
     numbers,
+    plain_text,
     wrapped,
 )
 
@@ -31,9 +32,14 @@ _ROOM_OF_N = 0.38  # inches that "n=123" takes
 
 
 def performance_by_cluster(
-    neurons: pd.DataFrame, effect: Mapping[str, float | None], *, title: str = "", width: float | None = None
+    neurons: pd.DataFrame,
+    effect: Mapping[str, float | None],
+    *,
+    score: str | None = None,
+    title: str = "",
+    width: float | None = None,
 ) -> Figure:
-    """Draw every neuron's correlation by cluster.
+    """Draw every neuron's correlation, or another score of it, by cluster.
 
     Parameters
     ----------
@@ -42,6 +48,8 @@ def performance_by_cluster(
     effect : mapping
         ``epsilon2_corrected`` with ``epsilon2_low``, ``epsilon2_high`` (share of the rank variance between clusters),
         ``epsilon2_within`` and ``p_permutation`` (within sessions); None where undefined.
+    score : str, optional
+        What the score is called; default: test correlation.
     title : str
         Which partition this is.
     width : float, optional
@@ -90,5 +98,5 @@ def performance_by_cluster(
     roomy = (size - 0.7) / len(clusters) > _ROOM_OF_N
     before, x = ("n=", "cluster") if roomy else ("", "cluster, above its number of neurons")
     axes.set_xticks(range(len(clusters)), [f"{cluster}\n{before}{sizes[cluster]}" for cluster in clusters])
-    dress(axes, x=x, y=axis_label("test_correlation"))
+    dress(axes, x=x, y=axis_label("test_correlation") if score is None else plain_text(score))
     return figure

@@ -106,6 +106,10 @@ def choose_study(state: State, source: Source) -> Chosen:
         return Chosen(state, [_studies(names, state["study"])], None, {}, problem)
     study = next(row for row in known if row["study"] == (state["study"] or names[0]))
     state = state.with_values(study=study["study"])
+    if source(queries.study_tables, study["study"]):
+        # A table opens at the K that its answers speak of: the number of its types.
+        spoken = source(queries.reference, study["study"])
+        study = {**study, "usual_k": None if spoken is None else spoken["k"]}
     return Chosen(
         state,
         [_studies(names, study["study"])],
@@ -160,11 +164,15 @@ def choose_method(chosen: Chosen) -> Chosen:
 
 
 def choose_count(chosen: Chosen) -> Chosen:
-    """Choose the number of clusters; without a choice the middle one that a fine-tuning has, or the middle one."""
+    """Choose the number of clusters; without a choice the middle one that a fine-tuning has, or the middle one.
+
+    A study of a table opens at the one that speaks for it.
+    """
     counts = [row["k"] for row in chosen.options["counts"] if row["k"] > 1]
     tuned = sorted({row["k"] for row in chosen.options["finetunings"] if row["kind"] != "none"})
     options = {(k,): str(k) for k in counts}
     default = (tuned or counts or [None])[len(tuned or counts) // 2 if (tuned or counts) else 0]
+    default = (chosen.study or {}).get("usual_k") or default
     return choose(chosen, "k", "K", ("k",), options, default=(default,))
 
 

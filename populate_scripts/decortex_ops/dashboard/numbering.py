@@ -13,7 +13,16 @@ from decortex_ops.dashboard.choosing import Chosen
 from decortex_ops.dashboard.source import Source
 from decortex_schemas import queries
 
-SAID = "Numbers and colours follow a cluster over K, networks and fine-tunings (matched one to one)."
+SAID = (
+    "Numbers and colours follow a cluster over K, networks and fine-tunings (matched one to one). Downloads of neurons "
+    "hold them as page_cluster, beside the cluster of tables and files."
+)
+
+
+def neuron_columns(neurons: Mapping[str, Any]) -> tuple[str, ...]:
+    """Columns of neurons that pages list: the ids of a table in place of units, which it does not have."""
+    own = "id" if "id" in neurons else "unit_id"
+    return tuple(own if name == "unit_id" else name for name in queries.NEURON)
 
 
 @dataclass(frozen=True)

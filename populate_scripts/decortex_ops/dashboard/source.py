@@ -14,8 +14,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 KEPT_SECONDS = 5.0
 MOST_KEPT = 256
-# A declared study and registered neurons never change.
-LASTING: tuple[Callable[..., Any], ...] = (queries.choices, queries.neurons)
+# A declared study, registered neurons and names of a table never change.
+LASTING: tuple[Callable[..., Any], ...] = (
+    queries.choices,
+    queries.neurons,
+    queries.study_tables,
+    queries.feature_names,
+)
 LASTING_SECONDS = 600.0
 
 

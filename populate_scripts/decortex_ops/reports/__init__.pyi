@@ -16,6 +16,7 @@ from .columns import (
     STATES_COLUMNS,
     STATS_COLUMNS,
     SUMMARY_COLUMNS,
+    TABLE_SCORE_COLUMNS,
 )
 from .export import MANIFEST, check_bundle, export_study
 from .figures import RECIPES, draw_figure, one_of
@@ -42,6 +43,7 @@ __all__ = [
     "STATES_COLUMNS",
     "STATS_COLUMNS",
     "SUMMARY_COLUMNS",
+    "TABLE_SCORE_COLUMNS",
     "AnnDataSummary",
     "as_pdf",
     "cell",

@@ -80,6 +80,21 @@ ESTIMAND_COLUMNS = (
     "p_population_bh_max",
 )
 STATS_COLUMNS = ("method", "k", "finetune", "covariates", "status", "n_neurons", *ESTIMAND_COLUMNS)
+# Scores that came with a table, against its clusters.
+TABLE_SCORE_COLUMNS = (
+    "method",
+    "k",
+    "score",
+    "within",
+    "n_neurons",
+    "epsilon2",
+    "epsilon2_low",
+    "epsilon2_high",
+    "epsilon2_within",
+    "p_median",
+    "p_max",
+    "status",
+)
 # How far clusters follow sessions and animals.
 FOLLOWING_COLUMNS = (
     "ami_session",

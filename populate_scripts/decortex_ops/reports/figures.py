@@ -15,7 +15,7 @@ from decortex import figures as draw
 from decortex.config import canonical_json
 from decortex.errors import ConfigError
 from decortex_ops.reports.composites import speaking_partition, stimuli_figure, summary_parts
-from decortex_ops.reports.titles import against, name_of, tuned, words
+from decortex_ops.reports.titles import COLOURS, against, name_of, table_score, tuned, words
 from decortex_schemas import queries
 
 Row = dict[str, Any]
@@ -24,14 +24,6 @@ Where = Mapping[str, str]
 SELECTION = ("dataset", "model", "embedding", "method")
 OF_TYPES = ("dataset", "model", "embedding", "model_seed", "spec")
 SURROGATE_CRITERION = "stability"
-COLOURS = {
-    "cluster": "cluster",
-    "score": "test correlation",
-    "session": "session",
-    "animal": "animal",
-    "true_type": "known type",
-    "z": "depth (micrometres)",
-}
 
 
 @dataclass(frozen=True)
@@ -276,11 +268,18 @@ def _price(study: str, where: Where, width: float | None) -> Drawn:
 
 def _performance(study: str, where: Where, width: float | None) -> Drawn:
     row = one_of(queries.partitions(study), where, queries.CHOICE, "partition")
-    neurons = pd.DataFrame(queries.figure_neurons(row["key"]))
+    score = table_score(row["dataset"], where)
+    neurons = pd.DataFrame(queries.figure_neurons(row["key"], score))
+    if score is None and neurons["score"].isna().all():
+        raise ConfigError(f"the neurons of {row['dataset']} have no score: no network predicted them.")
     figure = draw.performance_by_cluster(
-        neurons, queries.effect(row["key"]), title=words(row) + against([row]), width=width
+        neurons,
+        queries.effect(row["key"], score),
+        score=score,
+        title=words(row) + ("" if score else against([row])),
+        width=width,
     )
-    return Drawn(figure, _key("performance", study, row, queries.CHOICE), (row["env_id"],))
+    return Drawn(figure, _key("performance", study, row, queries.CHOICE, score), (row["env_id"],))
 
 
 def _map(study: str, where: Where, width: float | None) -> Drawn:
@@ -294,19 +293,21 @@ def _map(study: str, where: Where, width: float | None) -> Drawn:
         row for row in queries.views(study) if row["done"] and _pick(row, ids) == _pick(partition["key"], ids)
     ]
     view = one_of(views, {n: v for n, v in where.items() if n in names}, names, "view")
-    neurons = pd.DataFrame(queries.figure_neurons(partition["key"]))
+    score = table_score(partition["dataset"], where)
+    neurons = pd.DataFrame(queries.figure_neurons(partition["key"], score))
     points = queries.view_points(view)
     depth = {"z", "score"}
     typed = neurons[colour].astype(float) if colour in depth else neurons[colour].fillna(-1)
     figure = draw.view_map(
         neurons.drop(columns=["x", "y"]).assign(x=points[:, 0], y=points[:, 1], **{colour: typed}),
         colour=colour,
-        label=COLOURS[colour],
+        label=score if colour == "score" and score else COLOURS[colour],
         neighbours_kept=view["neighbours_kept"],
         title=f"{view['view']} of {words(partition)}",
         width=width,
     )
-    key = {**_key("map", study, partition, queries.CHOICE), "view": view["view"], "colour": colour}
+    of = _key("map", study, partition, queries.CHOICE, score if colour == "score" else None)
+    key = {**of, "view": view["view"], "colour": colour}
     return Drawn(figure, key, (partition["env_id"],))
 
 
@@ -343,8 +344,9 @@ def _pick(row: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, ...]:
     return tuple(row[name] for name in names)
 
 
-def _key(figure: str, study: str, row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    return {"figure": figure, "study": study, **{name: row[name] for name in names}}
+def _key(figure: str, study: str, row: Row, names: Sequence[str], score: str | None = None) -> dict[str, Any]:
+    chosen = {name: row[name] for name in names} | ({} if score is None else {"score": score})
+    return {"figure": figure, "study": study, **chosen}
 
 
 _OF_ROWS = ("dataset", "model", "embedding", "method", "k", "finetune")
@@ -370,13 +372,17 @@ RECIPES: dict[str, Recipe] = {
         (*_OF_ROWS, "model_seed", "seed"),
         _price,
     ),
-    "performance": Recipe("performance by cluster with the size of the effect", queries.CHOICE, _performance),
+    "performance": Recipe(
+        "performance, or a table's score, by cluster with the size of the effect",
+        (*queries.CHOICE, "score"),
+        _performance,
+    ),
     "nulls": Recipe(
         "fine-tuning of the recordings beside that of surrogates without types", _OF_ROWS, _nulls
     ),
     "map": Recipe(
         "neurons on a view of their embedding (colour: cluster, score, session, animal, true_type, z)",
-        (*queries.CHOICE, "view", "view_seed", "colour"),
+        (*queries.CHOICE, "view", "view_seed", "colour", "score"),
         _map,
     ),
     "summary": Recipe(

@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from decortex.clustering import get_method, methods
-from decortex_schemas.tables.evaluation import EVALUATION_SEED, MAIN_METRIC, MAIN_TIER, N_PERMUTATIONS
+from decortex_schemas.tables.evaluation import (
+    EVALUATION_SEED,
+    MAIN_METRIC,
+    MAIN_TIER,
+    N_PERMUTATIONS,
+    TABLE_PERMUTATIONS,
+)
 
 Row = Mapping[str, Any]
 
@@ -25,7 +31,9 @@ FINETUNED = {
 }
 
 
-def methods_text(specifications: Mapping[str, Sequence[Row]], asked: Row) -> list[tuple[str, str]]:
+def methods_text(
+    specifications: Mapping[str, Sequence[Row]], asked: Row, *, of_table: bool = False
+) -> list[tuple[str, str]]:
     """Describe how a study was computed.
 
     Parameters
@@ -35,21 +43,30 @@ def methods_text(specifications: Mapping[str, Sequence[Row]], asked: Row) -> lis
         ``schedule``, its resolved training).
     asked : mapping
         ``counts``, ``seeds``, ``model_seeds``, ``subsamples``, ``nulls`` (kinds) and ``n_surrogates`` of the study.
+    of_table : bool
+        Whether neurons come from users' own tables: nothing was trained or predicted then.
 
     Returns
     -------
     list of (str, str)
         Heading and paragraph.
     """
-    text = [("Networks", " ".join(_network(row) for row in specifications["networks"]) + _seeds(asked))]
-    text.append(("Embeddings", " ".join(_embedding(row) for row in specifications["embeddings"])))
+    if of_table:
+        names = ", ".join(repr(row["model_name"]) for row in specifications["networks"])
+        text = [
+            ("Neurons", f"The features of every neuron are the columns of the table {names}. {_NOT_TRAINED}")
+        ]
+    else:
+        text = [("Networks", " ".join(_network(row) for row in specifications["networks"]) + _seeds(asked))]
+    what = "the features" if of_table else "the readout weights"
+    text.append(("Embeddings", " ".join(_embedding(row, what) for row in specifications["embeddings"])))
     text.append(("Clustering", " ".join(_method(row) for row in specifications["methods"]) + _grid(asked)))
     tuned = [row for row in specifications["finetunings"] if row["kind"] != "none"]
     if tuned:
         text.append(("Fine-tuning", " ".join(_finetuning(row) for row in tuned) + _CONTROL))
     if asked["nulls"]:
         text.append(("Number of clusters", _selection(asked)))
-    text.append(("Evaluation", _EVALUATION))
+    text.append(("Evaluation", _TABLE_EVALUATION if of_table else _EVALUATION))
     return text
 
 
@@ -93,13 +110,13 @@ def _network(row: Row) -> str:
     )
 
 
-def _embedding(row: Row) -> str:
+def _embedding(row: Row, what: str) -> str:
     words = {
-        "raw": "the readout weights as they are",
-        "l2": "the readout weights, every neuron's scaled to length one",
-        "zscore": "the readout weights, every feature standardised over neurons",
-        "pca": "leading principal components of the readout weights",
-        "whiten": "whitened principal components of the readout weights",
+        "raw": f"{what} as they are",
+        "l2": f"{what}, every neuron's scaled to length one",
+        "zscore": f"{what}, every feature standardised over neurons",
+        "pca": f"leading principal components of {what}",
+        "whiten": f"whitened principal components of {what}",
     }
     turned = row["params"]["rotation"]
     first = "" if turned == "none" else f", after bringing orientations together by {turned!r}"
@@ -154,6 +171,15 @@ def _selection(asked: Row) -> str:
 _CONTROL = (
     " The control is the same network trained on as long, with the same batches, without a clustering loss; "
     "changes are taken against it."
+)
+_NOT_TRAINED = "No network was trained or read, and nothing predicts these neurons."
+_TABLE_EVALUATION = (
+    "Agreement is the adjusted Rand index, between starts and between methods. Whether a score of the table is tied to "
+    "cluster is measured by epsilon squared of the Kruskal-Wallis statistic and tested by "
+    f"{TABLE_PERMUTATIONS:,} permutations of neurons within sessions (else animals, else all neurons as one); labels "
+    f"are compared by the adjusted Rand index and tested by {N_PERMUTATIONS:,} shuffles within animals (seed "
+    f"{EVALUATION_SEED}). Scores and labels were never clustered. Two-dimensional views are pictures; nothing was "
+    "clustered by them."
 )
 _EVALUATION = (
     f"Performance is the correlation between predicted and mean measured response on {MAIN_TIER} images "

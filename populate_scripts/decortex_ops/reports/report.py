@@ -19,11 +19,13 @@ from decortex_ops.reports.agreement_text import communities_sentence, geometry_s
 from decortex_ops.reports.columns import (
     COMMUNITY_COLUMNS,
     GEOMETRY_COLUMNS,
+    LABEL_PARTITIONS_COLUMNS,
     RESULT_COLUMNS,
     SHARED_COLUMNS,
     STATES_COLUMNS,
     STATS_COLUMNS,
     SUMMARY_COLUMNS,
+    TABLE_SCORE_COLUMNS,
     parts,
 )
 from decortex_ops.reports.composites import clusters_parts
@@ -87,7 +89,8 @@ def report(study: str) -> str:
     page.filters["heading"] = heading
     page.filters["commands"] = commands
     page.filters["parts"] = parts
-    chosen = _chosen(about, partitions)
+    tables = queries.study_tables(study)
+    chosen = _chosen(study, partitions)
     counted = queries.types(study)
     choices = _choices_of_k(study)
     improved = queries.improvement(study)["summary"]
@@ -97,6 +100,7 @@ def report(study: str) -> str:
         study=study,
         about=about,
         answers=queries.answers(study),
+        of_table=bool(tables),
         marks=MARKS,
         changes=say_changes(study, changes_since_freezing(study)),
         version=version("decortex"),
@@ -132,10 +136,14 @@ def report(study: str) -> str:
         price=_price(study, partitions) if improved else [],
         stats=queries.predictability(study),
         stats_columns=STATS_COLUMNS,
+        table_scores=queries.table_scores(study),
+        table_score_columns=TABLE_SCORE_COLUMNS,
         performance=_performance(study, chosen),
+        labels=_labels(study, about),
+        label_columns=LABEL_PARTITIONS_COLUMNS,
         maps=_maps(study, chosen),
         **clusters_parts(study, picture),
-        methods=methods_text(specifications, about["asked"]),
+        methods=methods_text(specifications, about["asked"], of_table=bool(tables)),
         parameters=_parameters(specifications),
         mixed=queries.mixed_environments(study),
         versions=queries.computation_versions(study),
@@ -175,16 +183,21 @@ def commands(text: str) -> Markup:
     return Markup("").join(parts)
 
 
-def _chosen(about: Row, partitions: Sequence[Row]) -> list[Row]:
-    """One partition without fine-tuning a method at the K that was fine-tuned, else at the middle one."""
-    tuned = sorted({row["k"] for row in partitions if row["finetune"] != "none"})
-    counts = tuned or about["asked"]["counts"]
-    k = counts[len(counts) // 2]
+def _chosen(study: str, partitions: Sequence[Row]) -> list[Row]:
+    """One partition without fine-tuning a method, at the K that speaks for the study."""
+    found = queries.reference(study)
+    k = None if found is None else int(found["k"])
     first: dict[tuple[Any, ...], Row] = {}
     for row in partitions:
         if row["finetune"] == "none" and row["k"] == k:
             first.setdefault((row["dataset"], row["model"], row["embedding"], row["method"]), row)
     return list(first.values())
+
+
+def _labels(study: str, about: Row) -> list[Row]:
+    """Clusters against label sets, without fine-tuning; none where no label set is registered."""
+    known = any(queries.label_sets(row["dataset"]) for row in about["datasets"])
+    return queries.against_labels(study)["partitions"] if known else []
 
 
 def _named(row: Row) -> Row:
@@ -254,13 +267,18 @@ def _price(study: str, partitions: Sequence[Row]) -> list[Picture]:
 
 
 def _performance(study: str, chosen: Sequence[Row]) -> list[Picture]:
+    """Scores by cluster: of networks, else every score of a table; none where neurons have neither."""
+    caption = "every neuron by cluster; dot and bar: median and quartiles."
+    asked = [(row, score) for row in chosen for score in queries.score_names(row["dataset"])]
+    if not asked and not queries.study_tables(study):
+        asked = [(row, "") for row in chosen]
     return _some(
-        chosen,
-        lambda row: picture(
+        asked,
+        lambda one: picture(
             "performance",
             study,
-            {n: row[n] for n in queries.CHOICE},
-            "Correlation of every neuron by cluster; dot and bar: median and quartiles.",
+            {n: one[0][n] for n in queries.CHOICE} | ({"score": one[1]} if one[1] else {}),
+            f"{one[1] or 'Correlation'} of {caption}",
         ),
     )
 

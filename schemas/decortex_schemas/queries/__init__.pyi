@@ -35,6 +35,7 @@ from .catalogue.figure_rows import (
     figure_neurons,
     finetuned_nulls,
     partitions,
+    score_names,
     specifications,
     surrogates,
 )
@@ -161,6 +162,12 @@ from .population.new_neurons import (
     NewNeurons,
     assign_new,
 )
+from .population.own_tables import (
+    TableNames,
+    feature_names,
+    study_tables,
+    table_names,
+)
 from .population.points import (
     EMBEDDED,
     Points,
@@ -202,6 +209,7 @@ __all__ = [
     "NewNeurons",
     "Points",
     "Row",
+    "TableNames",
     "about_declared",
     "about_study",
     "against_labels",
@@ -235,6 +243,7 @@ __all__ = [
     "exists",
     "failed_jobs",
     "failures",
+    "feature_names",
     "figure_neurons",
     "finetuned_nulls",
     "finetuning",
@@ -275,6 +284,7 @@ __all__ = [
     "run_groups",
     "runs",
     "schema_version",
+    "score_names",
     "scores",
     "selection_cost",
     "shared_labellings",
@@ -287,7 +297,9 @@ __all__ = [
     "study_facts",
     "study_progress",
     "study_rows",
+    "study_tables",
     "surrogates",
+    "table_names",
     "table_scores",
     "test_performance",
     "throughput",

@@ -33,9 +33,9 @@ from decortex_schemas.tables import (
     register_seeds,
 )
 from decortex_schemas.tables.evaluation import insert_table_scores
+from decortex_schemas.tables.networks import FEATURES, KNOWN, table_content
 
 KIND = "table"
-FEATURES, KNOWN = "features", "known"
 NO_SESSION = "all"  # session of neurons of which neither session nor animal is known
 NO_SESSION_KIND = "none"
 
@@ -141,17 +141,10 @@ def table_of(dataset: str) -> NeuronTable:
     InputError
         If the dataset is no table.
     """
-    rows = ModelTask & {"dataset": dataset, "embedding_key": FEATURES} & "family IS NOT NULL"
-    if len(rows) != 1:
-        raise InputError(f"dataset {dataset!r} is no registered table; `decortex register table` makes one.")
-    data, family = rows.fetch1("checkpoint", "family")
-    content = checkpoints.load_tensors(data)
-    if KNOWN not in content:
-        raise InputError(f"dataset {dataset!r} came from a network's checkpoint, not from a table.")
-    known = json.loads(content[KNOWN].numpy().tobytes().decode())
+    content, known, sha256 = table_content(dataset)
     parts = {one: known[one] for one in ("ids", "animals", "sessions", "scores", "labels")}
     found = neuron_table(content[FEATURES].numpy(), **parts)
-    return replace(found, feature_names=tuple(known["feature_names"]), sha256=family["table_sha256"])
+    return replace(found, feature_names=tuple(known["feature_names"]), sha256=sha256)
 
 
 def table_bytes(table: NeuronTable) -> bytes:

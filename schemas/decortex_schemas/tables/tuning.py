@@ -18,7 +18,7 @@ from decortex.errors import ConfigError
 from decortex_schemas.database import STAMP, Computation, Environment, Made, register_row, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.clustering import Clustering
 from decortex_schemas.tables.datasets import Dataset, load_recordings
-from decortex_schemas.tables.networks import TrainedModel, load_network
+from decortex_schemas.tables.networks import TrainedModel, load_network, require_network
 from decortex_schemas.tables.specs import ClusterCount, ClusteringMethod  # noqa: F401  (foreign keys)
 from decortex_schemas.tables.studies import Study, methods_named, require_study
 
@@ -196,9 +196,10 @@ def request_tuning(study: str, config: tuning.TuningConfig | None = None) -> int
     Raises
     ------
     ConfigError
-        If there is no such study.
+        If there is no such study, or it is of tables alone, which have no network to measure.
     """
     require_study(study)
+    require_network((Study.Model & {"study": study}).proj(), "The tuning of neurons")
     params = (config or tuning.TuningConfig()).resolved()
     identity = {"spec_hash": config_hash(params)}
     spec = register_row(TuningSpec, "tuning_spec_id", identity, {"params": params})

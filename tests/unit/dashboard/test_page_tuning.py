@@ -51,6 +51,12 @@ FIELDS = [
 ]
 
 
+def test_a_table_is_not_told_to_ask_for_its_tuning() -> None:
+    text = text_of(router.show("/tuning", "", lab(study_tables=["cells"], reference=None)).main)
+    assert "A table has no network" in text
+    assert "--ask" not in text
+
+
 def lab(**changed: Any) -> Lab:
     answers = {"cluster_profiles": ROWS, "cluster_stimuli": STIMULI, "cluster_fields": FIELDS}
     return Lab(**{**answers, **changed})

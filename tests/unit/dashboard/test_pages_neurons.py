@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import dashboard_lab
 import numpy as np
 import pandas as pd
 import pytest
@@ -65,9 +66,11 @@ def test_a_map_that_is_not_drawn_names_the_command() -> None:
 def test_many_neurons_are_few_bytes() -> None:
     n = 54_000
     rng = np.random.default_rng(0)
+    labels = rng.integers(0, 20, n).astype(np.int16)
     scene = map_view.Scene(
         rng.normal(size=(n, 2)).astype(np.float32),
-        rng.integers(0, 20, n).astype(np.int16),
+        labels,
+        labels,
         rng.random(n),
         {"z": np.full(n, np.nan)},
         VIEW,
@@ -186,3 +189,35 @@ def test_pages_with_scores_say_what_they_are_scores_against() -> None:
 def test_points_of_the_lab_are_what_the_tests_take_them_for() -> None:
     assert np.isnan(points()[-1]).all()
     assert len(points()) == len(LABELS) == len(SCORES) == N_NEURONS
+
+
+def of_table(dataset: str) -> dict[str, Any]:
+    return {**dashboard_lab.neurons(dataset), "id": np.array([f"c{i:03d}" for i in range(N_NEURONS)])}
+
+
+def test_neurons_and_features_of_a_table_are_called_as_in_the_table() -> None:
+    lab = Lab(neurons=of_table, feature_names=("depth", "OSI", "a,b"))
+    assert "c030" in text_of(router.show("/cluster", "?cluster=1", lab).main)
+    for page, panel, search in (
+        ("cluster", "members", "?cluster=1"),
+        ("map", "map", ""),
+        ("map", "selection", f"?{SQUARE}"),
+    ):
+        rows = pd.read_csv(io.StringIO(router.csv_of(page, panel, search, lab)))
+        assert list(rows["id"]) == [f"c{i:03d}" for i in rows["neuron_idx"]], (page, panel)
+        assert "unit_id" not in rows
+    readout = pd.read_csv(io.StringIO(router.csv_of("cluster", "readout", "?cluster=1", lab)))
+    assert list(readout["feature"][:3]) == ["depth", "OSI", "a,b"]
+    figure = figure_of("/cluster", "?cluster=1", lab, "readout")
+    assert list(figure.layout.xaxis.ticktext) == ["depth", "OSI", "a,b"]
+
+
+def test_downloads_hold_the_label_of_files_beside_the_number_of_pages() -> None:
+    lab = Lab(matched_clusters={0: 1, 1: 0, 2: 2})
+    rows = pd.read_csv(io.StringIO(router.csv_of("map", "map", "", lab)))
+    assert list(rows["cluster"]) == list(LABELS)
+    assert list(rows["page_cluster"]) == [{0: 1, 1: 0, 2: 2, -1: -1}[one] for one in LABELS]
+    for panel in ("readout", "overview"):
+        table = pd.read_csv(io.StringIO(router.csv_of("cluster", panel, "?cluster=1", lab)))
+        pairs = set(zip(table["page_cluster"], table["cluster"], strict=True))
+        assert pairs == {(0, 1), (1, 0), (2, 2)}, panel

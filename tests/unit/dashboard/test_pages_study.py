@@ -46,6 +46,7 @@ def answer(i: int, verdict: str, **changed: Any) -> dict[str, Any]:
         "effect": 0.5,
         "low": 0.4,
         "high": 0.6,
+        "measure": f"measure {i}",
         "compared_with": f"comparison {i}",
         "n_networks": 2,
         "n_sessions": 3,
@@ -106,7 +107,7 @@ def test_a_card_says_verdict_number_comparison_and_what_is_missing() -> None:
             MARKS[verdict],
             verdict,
             f"Sentence {i}.",
-            f"comparison {i}",
+            f"measure {i}; compared with comparison {i}",
             f"missing {i}",
         ):
             assert words in text
@@ -120,6 +121,18 @@ def test_a_number_that_is_not_known_has_no_line_and_no_comparison() -> None:
     assert "compared with" not in text.replace("comparison of every answer", "").replace(
         "compared with networks", ""
     )
+
+
+def test_a_table_has_no_network_and_its_clusters_have_no_tuning() -> None:
+    rows = told(n_networks=0, answer="in these sessions")
+    asked = lab(answers=rows, study_tables=["cells"], reference={**REFERENCE, "k": 4})
+    main = router.show("/", "", asked).main
+    assert "a table, no network" in text_of(main)
+    assert not [one for one in links(main) if one.startswith("/tuning")]
+    assert "measure 4; compared with" in text_of(main)
+    opened = router.show("/map", "", lab(study_tables=["cells"], reference={**REFERENCE, "k": 4})).url
+    assert "k=4" in opened
+    assert "k=8" in router.show("/map", "", lab()).url
 
 
 def test_a_card_leads_to_the_page_with_the_same_choices() -> None:
@@ -284,7 +297,8 @@ def test_association_without_scores_names_what_computes_them() -> None:
 def typed(**changed: Any) -> dict[str, Any]:
     return {
         "dataset": "v4", "model_spec_id": 1, "model_seed": 0, "embedding_spec_id": 2, "model": "cnn",
-        "embedding": "l2", "spec": "default", "status": "types", "n_types": 3, "at_least": False, "p_two": 0.00001,
+        "embedding": "l2", "spec": "default", "level": 0.05, "status": "types", "n_types": 3,
+        "at_least": False, "p_two": 0.00001,
         "p_smallest": 0.00001, "n_neurons": 60, "n_deciding": 59, "n_set_aside": 1, "n_animals": 2,
         "levels": [
             {"n_groups": 2, "p": 0.00001, "passed": True}, {"n_groups": 3, "p": 0.01, "passed": True},
@@ -316,6 +330,9 @@ def test_types_shows_every_level_and_the_tree_of_splits() -> None:
     ):
         assert words in text
     assert "network 9" not in text
+    assert "dotted: 0.05, the largest p that stands" in text
+    strict = text_of(router.show("/types", "", Lab(types=[typed(level=0.001)])).main)
+    assert "dotted: 0.001, the largest p that stands" in strict
     table = pd.read_csv(io.StringIO(router.csv_of("types", "levels", "", asked) or ""))
     assert list(table["n_groups"]) == [2, 3, 4]
     assert list(table["passed"]) == [True, True, False]

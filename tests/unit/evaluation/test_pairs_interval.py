@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import t
 
 from decortex.errors import InputError
-from decortex.evaluation.agreement import pairs_interval
+from decortex.evaluation.agreement import ARI_BOUNDS, cut_interval, pairs_interval
 
 
 def test_it_is_the_jackknife_over_networks_written_out():
@@ -51,3 +51,13 @@ def test_two_networks_have_no_interval_and_half_a_table_is_refused():
         pairs_interval({(0, 1): 0.4, (1, 2): 0.4})
     with pytest.raises(InputError, match="got 2"):
         pairs_interval({(0, 1): 0.4, (1, 0): 0.4})
+
+
+def test_an_interval_of_an_index_ends_at_what_it_can_be_and_one_of_differences_does_not() -> None:
+    pairs = {(0, 1): 0.55, (0, 2): 0.65, (1, 2): 0.85}
+    low, high = pairs_interval(pairs)
+    assert high is not None
+    assert high > 1
+    assert pairs_interval(pairs, bounds=ARI_BOUNDS) == (max(low, -0.5), 1.0)
+    assert cut_interval(None, None, ARI_BOUNDS) == (None, None)
+    assert cut_interval(-0.9, 0.2, ARI_BOUNDS) == (-0.5, 0.2)

@@ -6,7 +6,8 @@ import re
 from typing import Any, get_args
 
 import pytest
-from support.answer_situations import SITUATIONS
+from support.answer_situations import SITUATIONS as OF_NETWORKS
+from support.table_situations import OF_TABLES
 
 from decortex.clustering.result import FitStatus
 from decortex.evaluation.association.confounds import ConfoundStatus, TransferStatus
@@ -29,6 +30,7 @@ from decortex_schemas.queries.answering import (
     profile_facts,
 )
 
+SITUATIONS = {**OF_NETWORKS, **OF_TABLES}
 # What one would find in a program, not in a sentence.
 NOT_WORDS = re.compile(
     r"None|nan\b|\{|\}\}|[a-z]_[a-z]|  |\.\.|;\.|\( |\$|array|-0\b|\b1 (networks|animals|jobs)\b"
@@ -58,6 +60,7 @@ def test_a_sentence_is_a_sentence(name: str) -> None:
     assert not NOT_WORDS.search(answer.sentence), answer.sentence
     assert "`" not in answer.sentence or answer.sentence.count("`") % 2 == 0
     assert (answer.effect is None) == (answer.compared_with is None), "no number without its comparison"
+    assert (answer.effect is None) == (answer.measure is None), "no number without what it is"
     if answer.low is not None and answer.high is not None and answer.effect is not None:
         assert answer.low <= answer.effect <= answer.high
     assert "nobody" not in (answer.missing or "") or answer.n_animals == 0

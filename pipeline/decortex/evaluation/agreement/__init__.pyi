@@ -1,3 +1,4 @@
+from .bounds import ARI_BOUNDS, CORRELATION_BOUNDS, cut_interval
 from .co_association import (
     N_LANDMARKS,
     Communities,
@@ -40,6 +41,8 @@ from .stability import Stability, draw_subsample, stability
 from .subsamples import Clusterer, adjusted_rand, subsample_stability, subsamples
 
 __all__ = [
+    "ARI_BOUNDS",
+    "CORRELATION_BOUNDS",
     "N_LANDMARKS",
     "POWER",
     "SETTINGS",
@@ -59,6 +62,7 @@ __all__ = [
     "communities",
     "consensus",
     "contingency",
+    "cut_interval",
     "detectable_effect",
     "draw_subsample",
     "expected_mutual_information",

@@ -8,11 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decortex.errors import InputError
+from decortex.evaluation.agreement.bounds import cut_interval
 from decortex.evaluation.performance import t_interval
 
 
 def pairs_interval(
-    pairs: Mapping[tuple[int, int], float], level: float = 0.95
+    pairs: Mapping[tuple[int, int], float],
+    level: float = 0.95,
+    *,
+    bounds: tuple[float, float] | None = None,
 ) -> tuple[float | None, float | None]:
     r"""Interval of a mean over all pairs of networks, by the jackknife over networks.
 
@@ -26,11 +30,14 @@ def pairs_interval(
         Agreement of every pair of networks, each pair once.
     level : float
         Of the interval.
+    bounds : tuple of float, optional
+        Least and largest value that the index can have (`ARI_BOUNDS`), at which the ends are cut: the t distribution
+        knows none, and with three networks it reaches beyond 1. Default: not cut, as for differences.
 
     Returns
     -------
     tuple of float or None
-        Ends, not clipped to what an index can be; (None, None) below three networks, whose single pair has no spread.
+        Ends; (None, None) below three networks, whose single pair has no spread.
 
     Raises
     ------
@@ -47,6 +54,8 @@ def pairs_interval(
     >>> low, high = pairs_interval({(0, 1): 0.5, (0, 2): 0.6, (1, 2): 0.7})
     >>> round(low, 3), round(high, 3)
     (0.103, 1.097)
+    >>> pairs_interval({(0, 1): 0.5, (0, 2): 0.6, (1, 2): 0.7}, bounds=(-0.5, 1.0))[1]
+    1.0
     """
     networks = sorted({network for pair in pairs for network in pair})
     n = len(networks)
@@ -59,7 +68,8 @@ def pairs_interval(
         return None, None
     whole = float(np.mean(list(pairs.values())))
     without = [np.mean([value for pair, value in pairs.items() if one not in pair]) for one in networks]
-    return t_interval(n * whole - (n - 1) * np.array(without, dtype=np.float64), level)
+    low, high = t_interval(n * whole - (n - 1) * np.array(without, dtype=np.float64), level)
+    return (low, high) if bounds is None else cut_interval(low, high, bounds)
 
 
 def pseudo_values(means: NDArray[np.float64]) -> NDArray[np.float64]:

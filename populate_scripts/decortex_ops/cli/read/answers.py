@@ -13,6 +13,10 @@ from decortex_ops.cli.session import open_to_read
 
 def answers(
     study: Annotated[str, typer.Argument(help="A study; what compares its rows needs it frozen.")],
+    k: Annotated[
+        int | None,
+        typer.Option("--k", min=2, help="Number of clusters (default: the one that speaks for it)."),
+    ] = None,
     json: JsonFlag = False,
     csv: CsvFlag = False,
 ) -> None:
@@ -20,7 +24,7 @@ def answers(
     from decortex_schemas import queries
 
     open_to_read()
-    found = queries.answers(study)
+    found = queries.answers(study, k)
     if not said_plainly(found, found, json=json, csv=csv):
         print_answers(study, found)
 
@@ -32,7 +36,10 @@ def print_answers(study: str, found: Sequence[Mapping[str, Any]]) -> None:
     first = found[0]
     n = {name: first[f"n_{name}"] for name in ("networks", "sessions", "animals")}
     behind = ", ".join(
-        f"{value} {name.removesuffix('s') if value == 1 else name}" for name, value in n.items()
+        f"{value} {name.removesuffix('s') if value == 1 else name}"
+        if value or name != "networks"
+        else "a table"
+        for name, value in n.items()
     )
     _line(f"study {study}: {behind}")
     for row in found:

@@ -18,6 +18,7 @@ from decortex_ops.reports import (
     STATES_COLUMNS,
     STATS_COLUMNS,
     SUMMARY_COLUMNS,
+    TABLE_SCORE_COLUMNS,
 )
 
 PRICE_COLUMNS = (
@@ -55,6 +56,7 @@ PAIRS_COLUMNS = (
 # Tables of an answer: columns and title.
 STATS_PARTS = {
     "predictability": (STATS_COLUMNS, "performance and cluster"),
+    "scores": (TABLE_SCORE_COLUMNS, "scores of the table and cluster"),
     "confounds": (CONFOUND_COLUMNS, "clusters against sessions and animals"),
 }
 PRICE_PARTS = {
@@ -72,6 +74,9 @@ NOT_FROM_THESE = {
     "states": 'no state is clustered afresh: a plan asks for it with "states" (docs/how-to/finetuning-studies.md)',
     "generators": "generators are compared where a study has states of several datasets",
 }
+NO_SCORES = "no scores: the study is of networks, not of a user's own table"
+NO_PERFORMANCE = "a table has no network whose performance could be compared; its own scores: --part scores"
+NO_TABLE_SCORE = "the table has no score: name its column (--score) where it is registered, under a new name"
 NOTHING = "nothing compared yet; `decortex work` does once the scheduler has queued it"
 
 
@@ -88,27 +93,31 @@ def stats(
     found: dict[str, Any] = {
         "study": study,
         "predictability": queries.predictability(study),
+        "scores": queries.table_scores(study),
         "confounds": queries.confounds(study),
     }
+    tables = queries.study_tables(study)
+    main = "scores" if tables else "predictability"
     say_versions(study)
-    rows = choose_part(found, tuple(STATS_PARTS), part or "predictability")
+    rows = choose_part(found, tuple(STATS_PARTS), part or main)
     if said_plainly(found, rows, json=json, csv=csv):
         return
+    scores = [name for one in tables for name in queries.score_names(one)]
+    empty = {
+        "predictability": NO_PERFORMANCE if tables else NOTHING,
+        "scores": (NOTHING if scores else NO_TABLE_SCORE) if tables else NO_SCORES,
+        "confounds": NOTHING,
+    }
     if part is not None:
-        print_part_of(study, rows, part, parts=STATS_PARTS, question=ASSOCIATION, empty=NOTHING)
+        print_part_of(study, rows, part, parts=STATS_PARTS, question=ASSOCIATION, empty=empty[part])
         return
     say_answer(study, ASSOCIATION)
-    print_rows(
-        found["predictability"],
-        STATS_COLUMNS,
-        title=f"study {study}: performance and cluster",
-        empty=NOTHING,
-    )
-    out.print()
-    print_rows(
-        found["confounds"], CONFOUND_COLUMNS, title="clusters against sessions and animals", empty=NOTHING
-    )
-    print_legend(STATS_COLUMNS, CONFOUND_COLUMNS)
+    shown = (main, "confounds")
+    for name in shown:
+        columns, title = STATS_PARTS[name]
+        print_rows(found[name], columns, title=f"study {study}: {title}", empty=empty[name])
+        out.print()
+    print_legend(*(STATS_PARTS[name][0] for name in shown))
 
 
 def price(

@@ -11,6 +11,7 @@ import typer
 from decortex.errors import ConfigError
 from decortex_ops.cli.demo import Bars, progress_bars, told_what_stays
 from decortex_ops.cli.output import JsonFlag, err, out, print_json
+from decortex_ops.cli.read.answers import print_answers
 from decortex_ops.cli.session import open_tables, server_opening
 
 IdFlag = Annotated[
@@ -96,7 +97,6 @@ def analyse(
         check_asked_k(k, len(table))
     with server_opening():
         from decortex_ops.table_study import analyse_file
-        from decortex_schemas.queries.answering import MARKS
         from decortex_schemas.register import register_defaults
 
     open_tables(declare=True)
@@ -111,21 +111,18 @@ def analyse(
             workers=workers,
             on_round=Bars(bars),
         )
-    answers = made.found.answers()
     if json:
         about = {"study": made.study, "k": made.found.k, "partition_file": str(made.partition_file)}
-        print_json([{**one, **about} for one in answers])
+        print_json([{**one, **about} for one in made.answers])
         return
     for line in [repr(made.found), *made.found.notes]:
         out.print(line, highlight=False, markup=False, soft_wrap=True)
-    for one in answers:
-        out.print(
-            f"\n{MARKS[one['answer']]} {one['question']} {one['answer'].upper()}",
-            highlight=False,
-            markup=False,
-        )
-        out.print(f"  {one['sentence']}", highlight=False, markup=False, soft_wrap=True)
-        if one["missing"]:
-            out.print(f"  To say more: {one['missing']}.", style="dim", highlight=False, markup=False)
+    print_answers(made.study, made.answers)
     out.print(f"\npartition: {made.partition_file}\npicture: {made.picture}", highlight=False, markup=False)
-    err.print(f"study {made.study}; in a browser: decortex dashboard", highlight=False, markup=False)
+    at = "" if k is None else f" --k {k}"
+    err.print(
+        f"study {made.study}; the same answers: decortex answers {made.study}{at}; in a browser: decortex dashboard",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )

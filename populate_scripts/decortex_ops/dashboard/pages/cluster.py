@@ -11,7 +11,7 @@ from dash import dcc, html
 from numpy.typing import NDArray
 
 from decortex_ops.dashboard.choosing import PARTITION, against, choose, choose_partition, partition_key
-from decortex_ops.dashboard.numbering import SAID, numbering
+from decortex_ops.dashboard.numbering import SAID, Numbering, neuron_columns, numbering
 from decortex_ops.dashboard.parts import Empty, Panel, View, number_tiles
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import pages, table
@@ -40,6 +40,7 @@ FIELDS = (
 )
 CARRIED = PARTITION
 _MOST_FEATURES = 400
+_MOST_NAMED = 30  # features whose names stand below the figure
 
 
 def render(state: State, source: Source) -> View:
@@ -75,9 +76,15 @@ def render(state: State, source: Source) -> View:
             state["cluster"],
             stored=own.stored(state["cluster"]),
         ),
-        readout_panel(centres, state["cluster"], moved=kind != "none"),
+        readout_panel(
+            centres,
+            state["cluster"],
+            start,
+            features=source(queries.feature_names, key["dataset"], key["embedding_spec_id"]),
+            moved=kind != "none",
+        ),
         groups_panel(neurons, labels, state["cluster"]),
-        overview_panel(state, labels, scores, centres if kind == "none" else ()),
+        overview_panel(state, labels, scores, centres if kind == "none" else (), own),
         members_panel(state, neurons, members, scores),
     ]
     return View(state, chosen.choices, panels, LEAD + against(chosen))
@@ -114,8 +121,15 @@ def tiles(
     )
 
 
-def readout_panel(centres: Sequence[Mapping[str, Any]], cluster: int, *, moved: bool) -> Panel:
-    """Mean readout of the cluster, and of all clusters behind it."""
+def readout_panel(
+    centres: Sequence[Mapping[str, Any]],
+    cluster: int,
+    numbers: Numbering,
+    *,
+    features: Sequence[str] | None,
+    moved: bool,
+) -> Panel:
+    """Mean readout of the cluster, and of all clusters behind it; features by name where a table named them."""
     own = next((row for row in centres if row["cluster"] == cluster), None)
     n_features = 0 if own is None else len(own["centre"])
     empty = None
@@ -127,9 +141,14 @@ def readout_panel(centres: Sequence[Mapping[str, Any]], cluster: int, *, moved: 
         "readout",
         "Mean readout" + (" before fine-tuning" if moved else ""),
         f"n = {0 if own is None else own['size']} neurons, {n_features} features of the embedding; no unit",
-        figure=None if own is None else readout_figure(centres, cluster),
+        figure=None if own is None else readout_figure(centres, cluster, features),
         rows=[
-            {"cluster": row["cluster"], "feature": i, "mean": float(value)}
+            {
+                "page_cluster": row["cluster"],
+                "cluster": numbers.stored(row["cluster"]),
+                "feature": i if features is None else features[i],
+                "mean": float(value),
+            }
             for row in centres
             for i, value in enumerate(row["centre"])
         ],
@@ -140,7 +159,9 @@ def readout_panel(centres: Sequence[Mapping[str, Any]], cluster: int, *, moved: 
     )
 
 
-def readout_figure(centres: Sequence[Mapping[str, Any]], cluster: int) -> go.Figure:
+def readout_figure(
+    centres: Sequence[Mapping[str, Any]], cluster: int, features: Sequence[str] | None = None
+) -> go.Figure:
     """Bars of one cluster's mean over grey lines of the others'."""
     own = next(row for row in centres if row["cluster"] == cluster)
     n_features = len(own["centre"])
@@ -167,11 +188,16 @@ def readout_figure(centres: Sequence[Mapping[str, Any]], cluster: int) -> go.Fig
             x=list(range(n_features)),
             y=own["centre"],
             marker_color=cluster_colour(cluster),
-            hovertemplate="feature %{x}: %{y:.3f}<extra></extra>",
+            customdata=[plain(one) for one in features or map(str, range(n_features))],
+            hovertemplate="feature %{customdata}: %{y:.3f}<extra></extra>",
             showlegend=False,
         )
     )
     made = figure(*traces, x="feature of the embedding", y="mean readout", height=320, bargap=0.15)
+    if features is not None and n_features <= _MOST_NAMED:
+        made.update_xaxes(
+            tickmode="array", tickvals=list(range(n_features)), ticktext=list(map(plain, features))
+        )
     made.add_hline(y=0, line={"color": MUTED, "width": 1})
     return made
 
@@ -247,11 +273,12 @@ def overview_panel(
     labels: NDArray[np.integer[Any]],
     scores: NDArray[np.float64] | None,
     centres: Sequence[Mapping[str, Any]],
+    numbers: Numbering,
 ) -> Panel:
     """All clusters, as links."""
     spreads = {row["cluster"]: row["spread"] for row in centres}
     placed = max(int((labels >= 0).sum()), 1)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for cluster, size in sizes_of(labels).items():
         own = np.array([]) if scores is None else scores[labels == cluster]
         own = own[np.isfinite(own)]
@@ -289,7 +316,9 @@ def overview_panel(
             cells={"cluster": link},
             row_class=lambda row: "chosen" if row["cluster"] == state["cluster"] else "",
         ),
-        rows=rows,
+        rows=[
+            {"page_cluster": row["cluster"], **row, "cluster": numbers.stored(row["cluster"])} for row in rows
+        ],
         width="half",
     )
 
@@ -305,7 +334,7 @@ def members_panel(
     def rows_of(picked: NDArray[np.int64]) -> list[dict[str, Any]]:
         return [
             {
-                **{name: neurons[name][i].item() for name in queries.NEURON},
+                **{name: neurons[name][i].item() for name in neuron_columns(neurons)},
                 "test_correlation": None if scores is None else float(scores[i]),
             }
             for i in picked
@@ -323,7 +352,7 @@ def members_panel(
                 [
                     "neuron_idx",
                     "session",
-                    "unit_id",
+                    "id" if "id" in neurons else "unit_id",
                     "animal",
                     "area",
                     "test_correlation",

@@ -20,7 +20,7 @@ from decortex_ops.dashboard.choosing import (
     choose_partition,
     partition_key,
 )
-from decortex_ops.dashboard.numbering import SAID, numbering
+from decortex_ops.dashboard.numbering import SAID, neuron_columns, numbering
 from decortex_ops.dashboard.parts import Choice, Empty, Panel, View
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.tables import table
@@ -78,6 +78,9 @@ class Scene:
     points : ndarray, shape (n_neurons, 2)
         NaN: not in the embedding.
     labels : ndarray of int, shape (n_neurons,)
+        Clusters as pages number them.
+    stored : ndarray of int, shape (n_neurons,)
+        Clusters as tables and files do.
     scores : ndarray or None, shape (n_neurons,)
         Test correlations.
     neurons : mapping
@@ -88,6 +91,7 @@ class Scene:
 
     points: NDArray[np.floating[Any]]
     labels: NDArray[np.integer[Any]]
+    stored: NDArray[np.integer[Any]]
     scores: NDArray[np.float64] | None
     neurons: Mapping[str, NDArray[Any]]
     view: Mapping[str, Any]
@@ -142,9 +146,11 @@ def _scene(state: State, source: Source) -> tuple[Chosen, Scene | None, Panel | 
     state = chosen.state
     view = next(r for r in drawn if (r["view_spec_id"], r["view_seed"]) == (state["view"], state["vseed"]))
     view_key = {name: view[name] for name in queries.VIEW_KEY}
+    stored = source(queries.labels, key)
     scene = Scene(
         points=source(queries.view_points, view_key),
-        labels=numbering(source, state["study"], key).labels(source(queries.labels, key)),
+        labels=numbering(source, state["study"], key).labels(stored),
+        stored=stored,
         scores=source(queries.scores, key),
         neurons=source(queries.neurons, key["dataset"]),
         view=view,
@@ -280,13 +286,14 @@ def selected(scene: Scene, lasso: Any) -> NDArray[np.int64]:
 
 
 def neuron_rows(scene: Scene, picked: NDArray[np.int64]) -> list[dict[str, Any]]:
-    """One row per neuron."""
-    columns = {name: scene.neurons[name][picked] for name in queries.NEURON}
+    """One row per neuron; ``cluster`` is that of tables and files, ``page_cluster`` what pages number and colour."""
+    columns = {name: scene.neurons[name][picked] for name in neuron_columns(scene.neurons)}
     scores = np.full(len(scene.labels), np.nan) if scene.scores is None else scene.scores
     return [
         {
             **{name: _item(values[i]) for name, values in columns.items()},
-            "cluster": int(scene.labels[neuron]),
+            "page_cluster": int(scene.labels[neuron]),
+            "cluster": int(scene.stored[neuron]),
             "test_correlation": _item(scores[neuron]),
             "map_x": float(scene.points[neuron, 0]),
             "map_y": float(scene.points[neuron, 1]),
@@ -309,10 +316,10 @@ def selection_panel(scene: Scene, state: State) -> Panel:
     said = ", ".join(f"{sizes[i]} in cluster {clusters[i]}" for i in order[:8])
     columns = [
         "neuron_idx",
-        "cluster",
+        "page_cluster",
         "test_correlation",
         "session",
-        "unit_id",
+        "id" if "id" in scene.neurons else "unit_id",
         "animal",
         "area",
     ]

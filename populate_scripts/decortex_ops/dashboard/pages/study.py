@@ -26,16 +26,10 @@ LEGEND = (
     ("undecided", "not comparable"),
     ("not asked", "not in the plan"),
 )
-# Where each answer's rows are shown, in the order of the answers, and what its number is called.
-PAGES = (
-    ("/types", "types, median of the networks"),
-    ("/agreement", "adjusted Rand index between networks"),
-    ("/association", "omega², share of variance between clusters"),
-    ("/fine-tune", "change of the agreement between networks"),
-    ("/cluster", "agreement with known types, animals or sessions"),
-)
-# Where the tuning of clusters is measured, their answer is of that.
-TUNED = ("/tuning", "range of clusters in the index that tells them best")
+# Where each answer's rows are shown, in the order of the answers.
+PAGES = ("/types", "/agreement", "/association", "/fine-tune", "/cluster")
+# Where the tuning of clusters is asked for, their answer is of that; a table has none.
+TUNED = "/tuning"
 # What a whole number line spans; the change of an agreement is centred on none.
 _SPANS = ((1.0, None), (0.0, 1.0), (0.0, None), (None, None), (None, 1.0))
 
@@ -50,6 +44,7 @@ def render(state: State, source: Source) -> View:
     about = source(queries.study_facts, study)
     told = source(queries.answers, study)
     where = source(queries.reference, study)
+    of_table = bool(source(queries.study_tables, study))
     cards = [card(i, row, study, where) for i, row in enumerate(told)]
     return View(
         state,
@@ -68,12 +63,12 @@ def render(state: State, source: Source) -> View:
                 rows=told,
             ),
         ],
-        subtitle(about),
+        subtitle(about, of_table=of_table),
         heading=about["description"] or study,
     )
 
 
-def subtitle(about: Mapping[str, Any]) -> str:
+def subtitle(about: Mapping[str, Any], *, of_table: bool = False) -> str:
     """Species, area, neurons, animals, networks, who, when, and whether it is frozen, in one line."""
     of = ", ".join([*about["species"], *about["areas"]])
     parts = [
@@ -82,7 +77,7 @@ def subtitle(about: Mapping[str, Any]) -> str:
         counted(about["n_neurons"], "neuron"),
         counted(about["n_animals"], "animal") if about["n_animals"] else "",
         counted(about["n_sessions"], "session"),
-        counted(about["n_networks"], "network"),
+        "a table, no network" if of_table else counted(about["n_networks"], "network"),
         f"by {about['created_by']}, {about['created_at']:%d %b %Y}",
         "not frozen" if about["frozen_at"] is None else f"frozen {about['frozen_at']:%d %b %Y}",
     ]
@@ -109,8 +104,8 @@ def link(path: str, study: str, where: Mapping[str, Any] | None) -> str:
 
 def card(i: int, row: Mapping[str, Any], study: str, where: Mapping[str, Any] | None) -> html.Section:
     """One answer: verdict as text and mark, number with its comparison, sentence, what is missing."""
-    tuned = PAGES[i][0] == "/cluster" and row["answer"] != "not asked"
-    path, name = TUNED if tuned else PAGES[i]
+    tuned = PAGES[i] == "/cluster" and row["answer"] != "not asked" and row["n_networks"]
+    path = TUNED if tuned else PAGES[i]
     href = link(path, study, where)
     low, high = _SPANS[i]
     heading = f"answer-{i}"
@@ -120,7 +115,7 @@ def card(i: int, row: Mapping[str, Any], study: str, where: Mapping[str, Any] | 
             html.P(
                 [
                     html.Strong(number(row["effect"], 0 if i == 0 else 3)),
-                    html.Span(f" {name}; compared with {row['compared_with']}"),
+                    html.Span(f" {row['measure']}; compared with {row['compared_with']}"),
                 ],
                 className="effect",
             ),

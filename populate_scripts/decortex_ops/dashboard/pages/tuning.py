@@ -59,6 +59,11 @@ def render(state: State, source: Source) -> View:
     if chosen.problem is not None:
         return View(chosen.state, chosen.choices, [chosen.problem], LEAD)
     state, key = chosen.state, partition_key(chosen)
+    if source(queries.study_tables, state["study"]):
+        why = (
+            "A table has no network to show its neurons anything; its labels and scores tell clusters apart."
+        )
+        return View(state, chosen.choices, [Panel("profiles", "Tuning", empty=Empty(why))], LEAD)
     method = next(
         row["method_name"] for row in chosen.options["methods"] if row["method_id"] == state["method"]
     )

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from decortex_schemas.queries.answering.facts import FEWEST_UNITS, LEVEL, Answer, NullComparison, Sample
+from decortex_schemas.queries.answering.facts import FEWEST_UNITS, LEVEL, NullComparison, Sample
+from decortex_schemas.queries.answering.verdicts import Answer
 from decortex_schemas.queries.answering.words import count, number_text, number_word, p_text, starting_small
 from decortex_schemas.queries.basis import Row
 
@@ -20,6 +21,14 @@ TYPES, AGREEMENT, ASSOCIATION, FINETUNING, CLUSTER = QUESTIONS = (
     "Does fine-tuning (DEC) help, and what does it cost?",
     "What is a cluster?",
 )
+# What the number of each answer is where the answer does not name another one.
+MEASURES = {
+    TYPES: "types, median of the networks",
+    AGREEMENT: "adjusted Rand index between networks",
+    ASSOCIATION: "omega², share of variance between clusters",
+    FINETUNING: "change of the agreement between networks",
+    CLUSTER: "agreement with known types, animals or sessions",
+}
 Number = tuple[float | None, float | None, float | None]
 NO_NUMBER: Number = (None, None, None)
 WORK = "`decortex schedule`, then `decortex work`"
@@ -32,6 +41,7 @@ def made(
     sample: Sample,
     number: Number = NO_NUMBER,
     *,
+    measure: str | None = None,
     compared: str | None = None,
     missing: str | None = None,
 ) -> Answer:
@@ -51,6 +61,7 @@ def made(
         effect=effect,
         low=low,
         high=high,
+        measure=(measure or MEASURES[question]) if effect is not None else None,
         compared_with=compared if effect is not None else None,
         n_networks=sample.n_networks,
         n_sessions=sample.n_sessions,

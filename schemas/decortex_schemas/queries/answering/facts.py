@@ -46,6 +46,10 @@ class Sample:
         Whether its rows were computed under more than one environment.
     recorded : bool
         Whether any of its neurons has recordings to score a network by.
+    of_table : bool
+        Whether its neurons come from a user's own table: there is no network then (``n_networks`` 0), and no other.
+    scores : tuple of str
+        Scores that the table brought.
     """
 
     study: str
@@ -56,6 +60,8 @@ class Sample:
     changed: str = ""
     mixed: bool = False
     recorded: bool = True
+    of_table: bool = False
+    scores: tuple[str, ...] = ()
 
     @property
     def reaches_population(self) -> bool:
@@ -178,6 +184,8 @@ class AgreementFacts:
     nulls : tuple of NullComparison
     cost : Cost or None
         Of what is missing: another network, or a null.
+    types_at_k : bool
+        Whether so many types stand apart as there are clusters; asked of a table alone.
     """
 
     method: str
@@ -193,6 +201,7 @@ class AgreementFacts:
     largest_share: float | None = None
     nulls: tuple[NullComparison, ...] = ()
     cost: Cost | None = None
+    types_at_k: bool = False
 
 
 @dataclass(frozen=True)
@@ -348,47 +357,3 @@ class ClusterFacts:
     animal: float | None = None
     kept: float | None = None
     profile: ProfileFacts | None = None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One of the five answers about a study.
-
-    Parameters
-    ----------
-    question : str
-    answer : str
-        One of `ANSWERS`.
-    sentence : str
-        In plain words, with the numbers and what they are compared with.
-    effect, low, high : float or None
-        The number that carries the answer, and its interval or range; the sentence says which.
-    compared_with : str or None
-        Null, chance or control; None where there is no number.
-    n_networks, n_sessions, n_animals : int
-    missing : str or None
-        What it would take to say more.
-    """
-
-    question: str
-    answer: str
-    sentence: str
-    effect: float | None
-    low: float | None
-    high: float | None
-    compared_with: str | None
-    n_networks: int
-    n_sessions: int
-    n_animals: int
-    missing: str | None
-
-
-# One mark per verdict, so that verdicts differ in shape and not in colour alone.
-MARKS = {
-    "established": "●",
-    "in these sessions": "◐",
-    "not established": "○",
-    "undecided": "?",
-    "not asked": "–",
-}
-ANSWERS = tuple(MARKS)

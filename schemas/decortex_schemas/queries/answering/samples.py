@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from decortex_schemas.queries.answering.facts import Sample
 from decortex_schemas.queries.operation import mixed_environments
+from decortex_schemas.queries.population import study_tables
 from decortex_schemas.tables import Dataset, FrozenStudy, Study, changes_since_freezing
+from decortex_schemas.tables.evaluation import TableScore
 
 _UNRECORDED = "neurons_only"
 
@@ -20,14 +22,18 @@ def study_sample(study: str) -> Sample:
         for row in (Dataset.Neuron & datasets.proj()).proj("animal").to_dicts()
         if row["animal"]
     }
+    of_table = bool(study_tables(study))
+    scores = (TableScore & networks.proj("dataset")).to_arrays("table_score", order_by="KEY")
     return Sample(
         study=study,
-        n_networks=len(networks),
+        n_networks=0 if of_table else len(networks),
         n_sessions=len(Dataset.Session & datasets.proj()),
         n_animals=len(animals),
         frozen=frozen,
         changed=_changed(study) if frozen else "",
         mixed=bool(mixed_environments(study)) if frozen else False,
+        of_table=of_table,
+        scores=tuple(dict.fromkeys(map(str, scores))) if of_table else (),
         recorded=any(kind != _UNRECORDED for kind in datasets.to_arrays("kind")),
     )
 

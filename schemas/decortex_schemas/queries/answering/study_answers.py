@@ -1,8 +1,4 @@
-"""The five answers about a study: reads the stored numbers that each rests on. Read only, as `queries` is.
-
-Which numbers speak is fixed before they are seen: the first family of networks and the first method of the plan, at the
-K that the rule for K supports, else at one that the plan fine-tunes, else at the middle one.
-"""
+"""The five answers about a study: reads the stored numbers that each rests on. Read only, as `queries` is."""
 
 from __future__ import annotations
 
@@ -29,22 +25,25 @@ from decortex_schemas.queries.answering.facts import (
     TypeFacts,
 )
 from decortex_schemas.queries.answering.profiles import profile
+from decortex_schemas.queries.answering.reference import Reference, choices_of_k, speaking
 from decortex_schemas.queries.answering.samples import study_sample
 from decortex_schemas.queries.answering.sentences import (
     agreement_answer,
     association_answer,
     cluster_answer,
     finetuning_answer,
+    finetuning_of_table,
+    table_labels_answer,
     table_scores_answer,
     types_answer,
 )
-from decortex_schemas.queries.basis import Names, Row, average, defined
+from decortex_schemas.queries.answering.verdicts import Answer
+from decortex_schemas.queries.basis import Row, average, defined
 from decortex_schemas.queries.catalogue import one_at_a_time, worst_status
 from decortex_schemas.queries.evaluation import (
+    against_labels,
     agreement,
     agreement_nulls,
-    best_k,
-    choosing_study,
     confounds,
     improvement,
     network_means,
@@ -55,10 +54,9 @@ from decortex_schemas.queries.evaluation import (
 )
 from decortex_schemas.tables import (
     Clustering,
-    ClusteringMethod,
     CovariateSet,
     FinetuneSpec,
-    FrozenStudy,
+    LabelSet,
     Study,
     TuningRequest,
     looking_once,
@@ -67,31 +65,32 @@ from decortex_schemas.tables import (
 )
 from decortex_schemas.tables.evaluation import ClusterAssociation, GridAssociation, SeedAgreement
 
-_FAMILY = ("dataset", "model_spec_id", "embedding_spec_id")
-
 
 @one_at_a_time
 @looking_once()
-def answers(study: str) -> list[Row]:
+def answers(study: str, k: int | None = None) -> list[Row]:
     """The five questions of the project, answered for one study from what is stored.
 
     Parameters
     ----------
     study : str
         Its name; it need not be frozen.
+    k : int, optional
+        Number of clusters that speaks; default: see `reference`.
 
     Returns
     -------
     list of dict
         Five: ``question``; ``answer`` ('established', 'in these sessions', 'not established', 'undecided', 'not
         asked'); ``sentence``; ``effect`` with ``low`` and ``high`` (its interval, or its range over networks: the
-        sentence says which) and ``compared_with``, all None where there is no number; ``n_networks``,
-        ``n_sessions``, ``n_animals``; ``missing``, what it would take to say more, or None.
+        sentence says which), ``measure`` (what the number is) and ``compared_with``, all None where there is none;
+        ``n_networks`` (0 for a table), ``n_sessions``, ``n_animals``; ``missing``, what it would take to say more,
+        or None.
 
     Raises
     ------
     ConfigError
-        If there is no such study.
+        If there is no such study, or it has no such K.
 
     Examples
     --------
@@ -100,97 +99,32 @@ def answers(study: str) -> list[Row]:
     of = {"study": study}
     require_study(study)
     sample = study_sample(study)
-    spoken = _reference(study, sample)
+    spoken = speaking(study, sample, k)
     tuned = len(Study.Finetuning * FinetuneSpec.proj("kind") & of & "kind != 'none'") > 0
     frozen = sample.frozen and spoken is not None
     found = agreement(study) if frozen else {}
+    nothing_tuned = (
+        finetuning_of_table(sample)
+        if sample.of_table
+        else finetuning_answer(sample, (), costs.of_finetuning(study))
+    )
     told = (
         types_answer(sample, _types(study, sample, spoken)),
         agreement_answer(sample, _agreement(study, spoken, found) if spoken and frozen else None),
-        (table_scores_answer(sample, spoken.here(table_scores(study), finetune="none")) if spoken else None)
-        or association_answer(sample, _association(study, spoken) if spoken and frozen else None),
-        finetuning_answer(
-            sample,
-            (_finetuning(study, spoken, found) if spoken and frozen else None) if tuned else (),
-            None if tuned else costs.of_finetuning(study),
+        table_scores_answer(sample, spoken.here(table_scores(study), finetune="none") if spoken else ())
+        if sample.scores
+        else association_answer(
+            sample, _association(study, spoken) if spoken and frozen and not sample.of_table else None
         ),
-        cluster_answer(sample, _cluster(study, spoken, found) if spoken and frozen else None),
+        finetuning_answer(sample, _finetuning(study, spoken, found) if spoken and frozen else None)
+        if tuned
+        else nothing_tuned,
+        _clusters(study, sample, spoken, found if frozen else None),
     )
     return [asdict(one) for one in told]
 
 
-@one_at_a_time
-def reference(study: str) -> Row | None:
-    """Which rows speak for a study in `answers`.
-
-    Returns
-    -------
-    dict or None
-        ``dataset``, ``model_spec_id``, ``embedding_spec_id``, ``method``, ``method_id``, ``k`` and ``finetune_id`` (of
-        'none'); None where the study names no network, method or K above 1.
-
-    Examples
-    --------
-    >>> reference("v4-sweep")    # doctest: +SKIP
-    """
-    found = _reference(study, study_sample(study))
-    return None if found is None else found.group
-
-
-class _Reference:
-    """The family, method and K that speak for a study."""
-
-    def __init__(self, family: Mapping[str, Any], method: Mapping[str, Any], k: int) -> None:
-        label = Names().of({**family, **method, "k": k, "finetune_id": _none()})
-        self.family = dict(family)
-        self.method = str(method["method_name"])
-        self.method_key = {name: method[name] for name in ("method", "method_id")}
-        self.k = k
-        self.names = {name: label[name] for name in ("dataset", "model", "embedding")}
-
-    @property
-    def group(self) -> Row:
-        """Key of the partitions without fine-tuning that differ in their seeds alone."""
-        return {**self.family, **self.method_key, "k": self.k, "finetune_id": _none()}
-
-    def has(self, row: Mapping[str, Any], **also: Any) -> bool:
-        """Whether a row of a question is of the family, and has these values."""
-        return all(row[name] == value for name, value in {**self.names, **also}.items())
-
-    def here(self, rows: Sequence[Row], **also: Any) -> list[Row]:
-        """Rows of the reference method and K."""
-        return [row for row in rows if self.has(row, method=self.method, k=self.k, **also)]
-
-
-def _none() -> int:
-    return int((FinetuneSpec & {"kind": "none"}).to_arrays("finetune_id")[0])
-
-
-def _reference(study: str, sample: Sample) -> _Reference | None:
-    of = {"study": study}
-    asked = ((Study.Model & of) * (Study.Embedding & of)).to_dicts(order_by=_FAMILY)
-    methods = (ClusteringMethod & (Study.Method & of)).to_dicts(order_by="method_id")
-    counts = sorted(int(k) for k in (Study.Count & of & "k > 1").to_arrays("k"))
-    if not asked or not methods or not counts:
-        return None
-    family = {name: asked[0][name] for name in _FAMILY}
-    method = methods[0]
-    tuned = Study.Finetuning * FinetuneSpec.proj("kind") & of & "kind != 'none'"
-    own = sorted({int(k) for k in (tuned & {"method_id": method["method_id"]}).to_arrays("k")})
-    k = (own or counts)[len(own or counts) // 2]
-    chosen = _choices_of_k(study, {**family, "method_id": method["method_id"]})
-    if sample.frozen and chosen and chosen[0]["decision"] is not None:
-        k = int(chosen[0]["decision"])
-    return _Reference(family, method, k)
-
-
-def _choices_of_k(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
-    """Rows of `best_k`; none where nobody asked for a choice, or its study is not frozen yet."""
-    choosing = choosing_study(study)
-    return best_k(study, key) if choosing is not None and len(FrozenStudy & {"study": choosing}) else []
-
-
-def _types(study: str, sample: Sample, reference: _Reference | None) -> TypeFacts:
+def _types(study: str, sample: Sample, reference: Reference | None) -> TypeFacts:
     rows = types(study)
     if not rows:
         return TypeFacts()
@@ -198,9 +132,10 @@ def _types(study: str, sample: Sample, reference: _Reference | None) -> TypeFact
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row[name] for name in names), []).append(row)
-    own = next(iter(groups.values()))
+    # A table has one embedding that speaks; types by today's settings come first.
+    own = rows[:1] if sample.of_table else next(iter(groups.values()))
     animals = [row["n_animals"] for row in own if row["n_animals"] is not None]
-    choices = _choices_of_k(study)
+    choices = choices_of_k(study)
     return TypeFacts(
         networks=tuple(_network(row) for row in own),
         by_animal=max(animals, default=0) > 1,
@@ -223,7 +158,7 @@ def _network(row: Row) -> NetworkTypes:
     )
 
 
-def _agreement(study: str, reference: _Reference, found: Mapping[str, Any]) -> AgreementFacts | None:
+def _agreement(study: str, reference: Reference, found: Mapping[str, Any]) -> AgreementFacts | None:
     rows = reference.here(found["partitions"], finetune="none")
     if not rows:
         return None
@@ -241,9 +176,11 @@ def _agreement(study: str, reference: _Reference, found: Mapping[str, Any]) -> A
     networks = len(
         Study.Model & {"study": study} & {n: reference.family[n] for n in ("dataset", "model_spec_id")}
     )
-    cost = (
-        costs.of_another_network(study) if networks < 2 else None if nulls else costs.of_agreement_null(study)
-    )
+    cost = None
+    if networks < 2:
+        cost = costs.of_another_network(study)
+    elif not nulls:
+        cost = costs.of_agreement_null(study)
     return AgreementFacts(
         method=reference.method,
         k=reference.k,
@@ -258,15 +195,16 @@ def _agreement(study: str, reference: _Reference, found: Mapping[str, Any]) -> A
         largest_share=float(np.mean(shares)) if len(shares) else None,
         nulls=nulls,
         cost=cost,
+        types_at_k=reference.n_types == reference.k,
     )
 
 
 def _agreement_nulls(
-    study: str, reference: _Reference, found: Mapping[str, Any]
+    study: str, reference: Reference, found: Mapping[str, Any]
 ) -> tuple[NullComparison, ...]:
     """Of the choice of K, else those asked for agreement alone; else the unmoved side of a fine-tuned null."""
     key = {**reference.family, "method_id": reference.method_key["method_id"]}
-    for one in _choices_of_k(study, key):
+    for one in choices_of_k(study, key):
         at = next((row for row in one["counts"] if row["k"] == reference.k), None)
         if at is not None:
             return tuple(
@@ -289,7 +227,7 @@ def _agreement_nulls(
     return tuple(told.values())
 
 
-def _association(study: str, reference: _Reference) -> AssociationFacts | None:
+def _association(study: str, reference: Reference) -> AssociationFacts | None:
     rows = reference.here(predictability(study), finetune="none")
     if not rows:
         return None
@@ -325,7 +263,7 @@ def _association(study: str, reference: _Reference) -> AssociationFacts | None:
 
 
 def _finetuning(
-    study: str, reference: _Reference, found: Mapping[str, Any]
+    study: str, reference: Reference, found: Mapping[str, Any]
 ) -> tuple[FinetuningFacts, ...] | None:
     better, costs_of = improvement(study), price(study)
     summary = [row for row in better["summary"] if reference.has(row)]
@@ -379,7 +317,19 @@ def _detectable(pairs: Sequence[Row], n: int) -> float | None:
     return agreement_of_networks.detectable_effect(sd, len(means), level=1 - LEVEL / n)
 
 
-def _cluster(study: str, reference: _Reference, found: Mapping[str, Any]) -> ClusterFacts:
+def _clusters(
+    study: str, sample: Sample, reference: Reference | None, found: Mapping[str, Any] | None
+) -> Answer:
+    facts = None if reference is None or found is None else _cluster(study, reference, found)
+    if not sample.of_table:
+        return cluster_answer(sample, facts)
+    datasets = (Study.Model & {"study": study}).proj("dataset")
+    sets = len(LabelSet.proj() & datasets) if reference is not None else 0
+    compared = reference.here(against_labels(study)["partitions"]) if sets and reference is not None else []
+    return table_labels_answer(sample, facts, compared if sets else None)
+
+
+def _cluster(study: str, reference: Reference, found: Mapping[str, Any]) -> ClusterFacts:
     partition = next(iter(reference.here(found["partitions"], finetune="none")), {})
     follows = next(iter(reference.here(confounds(study), finetune="none")), {})
     return ClusterFacts(

@@ -55,6 +55,10 @@ STATUS_TEXTS: Mapping[str, str] = MappingProxyType(
         "not_tested": "there was nothing to test",
         "covariate_missing": "a covariate is not known for these neurons",
         "shared_images": "reliability is unknown where the responses to an image are averaged or shared",
+        # labels and clusters
+        "no_labels": "no neuron has a label",
+        "one_class": "all labels are the same",
+        "no_permutation": "no shuffle of the labels changes anything",
         # population
         "too_few_units": f"at least {_WORDS[FEWEST_UNITS]} animals or sessions are needed",
         "too_few_cells": "animals or sessions hold too few clusters in common",

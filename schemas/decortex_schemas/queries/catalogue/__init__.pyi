@@ -23,6 +23,7 @@ from .figure_rows import (
     figure_neurons,
     finetuned_nulls,
     partitions,
+    score_names,
     specifications,
     surrogates,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "results",
     "run_groups",
     "runs",
+    "score_names",
     "specifications",
     "statuses",
     "studies",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from decortex_schemas.queries.basis import PARTITION, Names, Row, average
 from decortex_schemas.queries.catalogue.overview import one_at_a_time, require_frozen
@@ -17,6 +18,7 @@ from decortex_schemas.tables import (
     FinetuneSpec,
     FrozenStudy,
     ModelSpec,
+    Performance,
     Study,
     TrainingSchedule,
     members_of,
@@ -24,12 +26,15 @@ from decortex_schemas.tables import (
 )
 from decortex_schemas.tables.evaluation import (
     MAIN_METRIC,
+    MAIN_TIER,
     ClusterPerformance,
     FinetunedNull,
     MethodAgreement,
     NullFit,
     RetainedPerformance,
     SeedAgreement,
+    TableScore,
+    TableScoreAssociation,
     asked_nulls,
     scores_after,
     scores_before,
@@ -72,10 +77,22 @@ def partitions(study: str) -> list[Row]:
 
 
 @one_at_a_time
-def figure_neurons(key: Row) -> list[Row]:
+def score_names(dataset: str) -> list[str]:
+    """Scores that a dataset's table brought, in the order of their names; none where its neurons are of networks.
+
+    Examples
+    --------
+    >>> score_names("v4")    # doctest: +SKIP
+    """
+    return [str(one) for one in (TableScore & {"dataset": dataset}).to_arrays("table_score", order_by="KEY")]
+
+
+@one_at_a_time
+def figure_neurons(key: Row, score: str | None = None) -> list[Row]:
     """Neurons of one partition: ``cluster`` (-1: none), ``score`` (None where undefined), session, place and types.
 
-    ``score`` is the test correlation of the partition's own network: after fine-tuning, where there was one.
+    ``score`` is the test correlation of the partition's own network: after fine-tuning, where there was one. A table
+    has no network: its neurons have the ``score`` of `score_names` that is named, by default the first, or none.
 
     Examples
     --------
@@ -84,8 +101,7 @@ def figure_neurons(key: Row) -> list[Row]:
     """
     partition = {name: key[name] for name in PARTITION}
     labels = partition_labels(partition)
-    tuned = len(DECFinetune.Score & partition)
-    scores = scores_after(partition) if tuned else scores_before(partition)
+    scores = _scores(partition, score, len(labels))
     columns = ("session", "animal", "area", "unit_id", "x", "y", "z", "true_type")
     rows = (Dataset.Neuron & {"dataset": key["dataset"]}).proj(*columns).to_dicts(order_by="neuron_idx")
     return [
@@ -99,9 +115,25 @@ def figure_neurons(key: Row) -> list[Row]:
     ]
 
 
+def _scores(partition: Row, score: str | None, n_neurons: int) -> NDArray[np.float64]:
+    """Scores of the neurons by the partition's network, else of their table; NaN where there are none."""
+    at = {"tier": MAIN_TIER, "metric": MAIN_METRIC}
+    if len(DECFinetune.Score & partition & at):
+        return scores_after(partition)
+    if len(Performance.Score & partition & at):
+        return scores_before(partition)
+    names = score_names(partition["dataset"]) if score is None else [score]
+    if not names:
+        return np.full(n_neurons, np.nan)
+    own = TableScore & {"dataset": partition["dataset"], "table_score": names[0]}
+    return np.asarray(own.fetch1("score_values"), dtype=np.float64)
+
+
 @one_at_a_time
-def effect(key: Row) -> Row:
+def effect(key: Row, score: str | None = None) -> Row:
     """How far performance is tied to cluster in one partition; every value None where it is not computed.
+
+    With ``score``, how far that score of a table is.
 
     Examples
     --------
@@ -110,7 +142,12 @@ def effect(key: Row) -> Row:
     >>> effect(key)    # doctest: +SKIP
     """
     names = ("epsilon2_corrected", "epsilon2_low", "epsilon2_high", "epsilon2_within", "p_permutation")
-    found = ClusterPerformance & {name: key[name] for name in PARTITION} & {"metric": MAIN_METRIC}
+    partition = {name: key[name] for name in PARTITION}
+    found = (
+        ClusterPerformance & partition & {"metric": MAIN_METRIC}
+        if score is None
+        else TableScoreAssociation & partition & {"table_score": score}
+    )
     rows = found.proj(*names).to_dicts()
     return {name: rows[0][name] if rows else None for name in names}
 

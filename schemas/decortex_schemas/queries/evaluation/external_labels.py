@@ -57,7 +57,8 @@ def against_labels(study: str, label_set: str | None = None) -> dict[str, Any]:
         (``_low``, ``_high``), and the ``verdict`` it gives: 'nearer', 'farther', 'no_difference', 'one_network',
         'no_control', 'waiting'.
         ``partitions``: means over all partitions without fine-tuning, by method and K: indices, what shuffling labels
-        within animals leaves of them (``_null``), the median of p (a summary of dependent tests, not a test).
+        within animals leaves of them (``_null``), the median of p (a summary of dependent tests, not a test), the
+        largest p (``p_ari_max``), ``shuffled_within`` ('animal', 'session') and ``n_permutations``.
         ``decoding``: labels decoded from embeddings, by state and decoder, means over networks; intervals of single
         networks are over the animals left out, and their bounds are averaged, too.
         ``pairs``: every fine-tuned partition beside its own states.
@@ -156,7 +157,16 @@ def _label_sets(study: str, label_set: str | None) -> list[dict[str, str]]:
 
 def _agreements(studies: Sequence[str], sets: list[dict[str, str]]) -> tuple[list[Row], int]:
     """Rows of `LabelAgreement` that the studies ask for, with the study, and how many are asked for."""
-    columns = ("n_neurons", "n_classes", "label_status", *INDICES, *_NULLS, *_P)
+    columns = (
+        "n_neurons",
+        "n_classes",
+        "label_status",
+        "shuffled_within",
+        "n_permutations",
+        *INDICES,
+        *_NULLS,
+        *_P,
+    )
     found, n = [], 0
     for study in studies:
         asked = Study.Model.proj() * Study.Embedding.proj() * Study.Finetuning.proj() & {"study": study}
@@ -309,6 +319,9 @@ def _partitions(rows: Sequence[Row], names: Names) -> list[Row]:
                 **{name: members[0][name] for name in ("n_neurons", "n_classes")},
                 **{name: mean(members, name) for name in (*INDICES, *_NULLS)},
                 **{name: middle(defined(members, name)) for name in _P},
+                "p_ari_max": max(defined(members, "p_ari"), default=None),
+                "shuffled_within": members[0]["shuffled_within"],
+                "n_permutations": min(int(one["n_permutations"]) for one in members),
             }
         )
     return sorted(found, key=lambda row: pick(row, _LABEL))

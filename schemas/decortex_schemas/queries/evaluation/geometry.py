@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from decortex.evaluation.agreement import CORRELATION_BOUNDS, cut_interval
 from decortex_schemas.queries.basis import Names, Row, smallest_p
 from decortex_schemas.queries.catalogue import one_at_a_time
 from decortex_schemas.tables import FinetuneSpec, require_study
@@ -48,7 +49,8 @@ def geometries(study: str) -> list[Row]:
     list of dict
         One row per dataset, network specification, embedding and setting of the transform (``lower_quantile``,
         ``upper_quantile``), see `decortex.evaluation.agreement.geometry_agreement`: ``rdm_correlation`` (mean over
-        pairs of networks) with its interval over networks (``_low``, ``_high``; None below three), its mean with
+        pairs of networks) with its interval over networks (``_low``, ``_high``; None below three, cut at what a
+        correlation can be), its mean with
         neurons permuted within sessions (``rdm_null``), ``z_rdm``, ``p_rdm`` and ``p_rdm_smallest``;
         ``rdm_correlation_min``, of the pair of networks that agree least; ``rdm_rank_correlation``. An embedding with
         too few networks or shared neurons has one row without numbers, and its ``status``.
@@ -94,10 +96,15 @@ def geometries(study: str) -> list[Row]:
             )
         )
         for part in settings.get(key, [nothing]):
+            low, high = cut_interval(
+                part["rdm_correlation_low"], part["rdm_correlation_high"], CORRELATION_BOUNDS
+            )
             rows.append(
                 {
                     **whose,
                     **{name: part[name] for name in nothing if name != "setting"},
+                    "rdm_correlation_low": low,
+                    "rdm_correlation_high": high,
                     "rdm_correlation_min": least.get((*key, part["setting"])),
                     "p_rdm_smallest": smallest_p(row["n_null"]),
                 }

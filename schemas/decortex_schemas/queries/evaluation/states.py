@@ -50,7 +50,8 @@ def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
     clustering loss, clustered afresh), 'fine_tuned' (its own labels; ``method`` 'own') or 'fine_tuned_afresh'.
 
     - ``ari_networks``: between networks trained from other seeds, over all clustering seeds of the study, with
-      ``ari_networks_low`` and ``_high``, 95 % by the jackknife over **networks** (None below three);
+      ``ari_networks_low`` and ``_high``, 95 % by the jackknife over **networks** (None below three), cut at what
+      the index can be;
     - ``ari_truth``: with the known types;
     - ``silhouette``: in the embedding that was clustered (of own labels: that of the start, the yardstick, with
       ``silhouette_moved`` beside it), with ``silhouette_low`` and ``_high``, t over networks;
@@ -236,7 +237,7 @@ def _measured(study: str) -> dict[Key, Row]:
 
 def _interval_of_pairs(pairs: dict[tuple[int, int], float]) -> tuple[float | None, float | None]:
     try:
-        return agreement.pairs_interval(pairs)
+        return agreement.pairs_interval(pairs, bounds=agreement.ARI_BOUNDS)
     except InputError:  # a network failed under some clustering seeds: no balanced sample of networks
         return None, None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from decortex.config import config_hash
+from decortex.evaluation.splits import SplitConfig
 from decortex_schemas.queries.catalogue import one_at_a_time
 from decortex_schemas.tables import Embedding, EmbeddingSpec, ModelSpec, SplitSpec, Study, require_study
 from decortex_schemas.tables.evaluation import TypeCount
@@ -23,6 +25,7 @@ def types(study: str) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
+        Of every embedding, first by today's settings, then by others, the latest first.
         ``dataset``, ``model``, ``embedding``, ``spec`` (names), ``model_seed``, ``status`` ('types', 'none',
         'undecided', or 'waiting' where it is not computed), ``n_types``, ``at_least``, ``p_two``, ``p_smallest``,
         ``level`` (of every number of types),
@@ -42,7 +45,9 @@ def types(study: str) -> list[dict[str, Any]]:
     require_study(study)
     models = {int(row["model_spec_id"]): row["model_name"] for row in ModelSpec.to_dicts()}
     embeddings = {int(row["embedding_spec_id"]): row["embedding_name"] for row in EmbeddingSpec.to_dicts()}
-    settings = SplitSpec.to_dicts()
+    today = config_hash(SplitConfig().resolved())
+    settings = SplitSpec.to_dicts(order_by="split_spec_id DESC")
+    settings.sort(key=lambda row: row["split_hash"] != today)
     specs = {int(row["split_spec_id"]): row["split_spec"] for row in settings}
     alphas = {int(row["split_spec_id"]): float(row["params"]["alpha"]) for row in settings}
     asked = ((Study.Model & of_study) * (Study.Embedding & of_study)).to_dicts()

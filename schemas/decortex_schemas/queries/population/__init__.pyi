@@ -18,6 +18,12 @@ from .new_neurons import (
     NewNeurons,
     assign_new,
 )
+from .own_tables import (
+    TableNames,
+    feature_names,
+    study_tables,
+    table_names,
+)
 from .points import (
     EMBEDDED,
     Points,
@@ -47,6 +53,7 @@ __all__ = [
     "AssignedTo",
     "NewNeurons",
     "Points",
+    "TableNames",
     "assign_new",
     "cluster_fields",
     "cluster_profiles",
@@ -54,6 +61,7 @@ __all__ = [
     "clusters",
     "embeddings",
     "exists",
+    "feature_names",
     "finetuning",
     "first_partition",
     "labels",
@@ -64,6 +72,8 @@ __all__ = [
     "performance_by_cluster",
     "profile_rows",
     "scores",
+    "study_tables",
+    "table_names",
     "view_points",
     "views",
 ]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from decortex.errors import ConfigError
 from decortex_schemas.queries.basis import PARTITION, START, array, name_of, rows
+from decortex_schemas.queries.population.own_tables import table_names
 from decortex_schemas.tables import (
     Clustering,
     ClusteringMethod,
@@ -37,7 +38,8 @@ MOST_PARTITIONS = 64
 def neurons(dataset: str) -> dict[str, NDArray[Any]]:
     """Every neuron of a dataset, one array per column of `Dataset.Neuron`, in its order.
 
-    Positions are micrometres, NaN where nobody knows them; ``true_type`` is -1 where nobody does.
+    Positions are micrometres, NaN where nobody knows them; ``true_type`` is -1 where nobody does. Neurons of a user's
+    own table have ``id`` beside them, as the table wrote it.
 
     Examples
     --------
@@ -54,6 +56,9 @@ def neurons(dataset: str) -> dict[str, NDArray[Any]]:
             columns[name] = np.array([-1 if one is None else one for one in values], dtype=np.int64)
         else:
             columns[name] = np.array(values, dtype=_NUMBERS.get(name, np.str_))
+    names = table_names(dataset)
+    if names is not None:
+        columns["id"] = names.ids
     return columns
 
 

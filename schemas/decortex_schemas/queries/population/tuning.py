@@ -21,6 +21,7 @@ from decortex_schemas.tables import (
     TuningRequest,
     require_study,
 )
+from decortex_schemas.tables.networks import require_network
 
 Row = dict[str, Any]
 
@@ -63,7 +64,7 @@ def cluster_profiles(study: str, *, method: str, k: int) -> list[Row]:
     Raises
     ------
     ConfigError
-        If there is no such study, or nobody asked for the tuning of its networks.
+        If there is no such study, it is of tables alone, or nobody asked for the tuning of its networks.
 
     Examples
     --------
@@ -71,6 +72,7 @@ def cluster_profiles(study: str, *, method: str, k: int) -> list[Row]:
     """
     of_study = {"study": study}
     require_study(study)
+    require_network((Study.Model & of_study).proj(), "The tuning of neurons")
     if not len(TuningRequest & of_study):
         raise ConfigError(
             f'the tuning of study {study!r} was not asked for: `decortex clusters {study} --ask`, or "tuning": {{}}'

@@ -92,6 +92,7 @@ from .scored import (
     comparison,
 )
 from .table_scores import (
+    TABLE_PERMUTATIONS,
     TableScore,
     TableScoreAssociation,
     insert_table_scores,
@@ -107,6 +108,7 @@ __all__ = [
     "SELECTION",
     "STATES",
     "SURROGATES",
+    "TABLE_PERMUTATIONS",
     "AdjustedPValue",
     "AgreementNullRequest",
     "AxesSpec",

@@ -20,7 +20,7 @@ from decortex_schemas.tables.finetuning import DECFinetune, partition_labels
 
 LONGEST_NAME = 64
 # Fewer than of networks' scores: a table asks at every K, before the first answer is there.
-N_PERMUTATIONS = 999
+TABLE_PERMUTATIONS = 999
 
 
 @schema
@@ -68,7 +68,7 @@ class TableScoreAssociation(Computation):
         """Relate the score to the clusters."""
         labels = partition_labels(key)
         scores = np.asarray((TableScore & key).fetch1("score_values"), dtype=np.float64)
-        row, _ = association_row(key, scores, labels, n_permutations=N_PERMUTATIONS)
+        row, _ = association_row(key, scores, labels, n_permutations=TABLE_PERMUTATIONS)
         return Made(row)
 
 

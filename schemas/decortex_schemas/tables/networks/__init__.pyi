@@ -20,6 +20,14 @@ from .null_networks import (
     donor_of,
     generator_of,
 )
+from .own_tables import (
+    FEATURES,
+    KNOWN,
+    NO_NETWORK,
+    require_network,
+    table_content,
+    table_datasets,
+)
 from .performance import (
     SCORE_COLUMNS,
     SCORED_TIERS,
@@ -37,6 +45,9 @@ from .stored_networks import (
 )
 
 __all__ = [
+    "FEATURES",
+    "KNOWN",
+    "NO_NETWORK",
     "SCORED_TIERS",
     "SCORE_COLUMNS",
     "STATE_TABLES",
@@ -63,5 +74,8 @@ __all__ = [
     "raw_embedding",
     "rebuild_task",
     "register_state",
+    "require_network",
     "score_rows",
+    "table_content",
+    "table_datasets",
 ]

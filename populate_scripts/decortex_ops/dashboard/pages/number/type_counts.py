@@ -29,8 +29,6 @@ TITLE = "Types"
 FIELDS = (STUDY, DATASET, MODEL, EMBEDDING)
 CARRIED = FIELDS
 LEAD = "How many types of neurons stand apart, if any? Counted on neurons held out from every choice; needs no K."
-# The largest p at which a level stands.
-LEVEL = 0.02
 
 
 def render(state: State, source: Source) -> View:
@@ -101,6 +99,8 @@ def levels_panel(found: Sequence[Mapping[str, Any]]) -> Panel:
         for level in row["levels"]
     ]
     networks = list(dict.fromkeys(row["network"] for row in rows))
+    # The largest p that stands is a setting of the count, not of this page.
+    levels = sorted({row["level"] for row in found if row["levels"]})
     traces = [
         go.Scatter(
             x=[row["n_groups"] for row in rows if row["network"] == one],
@@ -118,11 +118,13 @@ def levels_panel(found: Sequence[Mapping[str, Any]]) -> Panel:
         made = figure(*traces, x="groups", y="p of one group fewer (log)", height=320)
         made.update_yaxes(type="log")
         made.update_xaxes(tickmode="array", tickvals=sorted({row["n_groups"] for row in rows}))
-        made.add_hline(y=LEVEL, line={"color": ACCENT, "width": 1, "dash": "dot"})
+        for level in levels:
+            made.add_hline(y=level, line={"color": ACCENT, "width": 1, "dash": "dot"})
     return Panel(
         "levels",
         "p of every number of types",
-        f"n = {len(networks)} networks; dotted: {LEVEL}, the largest p that stands; p below .000001 is drawn there",
+        f"n = {len(networks)} networks; dotted: {' and '.join(map(str, levels)) or 'none'}, the largest p that stands; "
+        "p below .000001 is drawn there",
         figure=made,
         rows=rows,
         empty=None

@@ -9,6 +9,10 @@ from .of_cluster import (
 )
 from .of_finetuning import (
     finetuning_answer,
+    finetuning_of_table,
+)
+from .of_table_labels import (
+    table_labels_answer,
 )
 from .of_table_scores import (
     WITHIN,
@@ -24,6 +28,8 @@ __all__ = [
     "association_answer",
     "cluster_answer",
     "finetuning_answer",
+    "finetuning_of_table",
+    "table_labels_answer",
     "table_scores_answer",
     "types_answer",
 ]

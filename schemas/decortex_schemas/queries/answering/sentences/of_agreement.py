@@ -11,7 +11,8 @@ from decortex_schemas.queries.answering.building import (
     more,
     not_compared,
 )
-from decortex_schemas.queries.answering.facts import AgreementFacts, Answer, Sample
+from decortex_schemas.queries.answering.facts import AgreementFacts, Sample
+from decortex_schemas.queries.answering.verdicts import Answer
 from decortex_schemas.queries.answering.words import (
     cost_text,
     count,
@@ -21,10 +22,12 @@ from decortex_schemas.queries.answering.words import (
     sentence_case,
     why,
 )
+from decortex_schemas.tables.networks import NO_NETWORK
 
 # Beyond it, agreement is that of one cluster with itself.
 LARGEST_SHARE = 0.9
 CHANCE = "chance (0)"
+STARTS = "adjusted Rand index between starts"
 
 
 def agreement_answer(sample: Sample, facts: AgreementFacts | None) -> Answer:
@@ -40,10 +43,13 @@ def agreement_answer(sample: Sample, facts: AgreementFacts | None) -> Answer:
     Returns
     -------
     Answer
-        Its number is the mean adjusted Rand index between networks, with the smallest and the largest of the pairs.
+        Its number is the mean adjusted Rand index between networks, with the smallest and the largest of the pairs; of
+        one network, or a table, between starts.
     """
     if not sample.frozen or facts is None:
         return not_compared(AGREEMENT, sample)
+    if sample.of_table:
+        return _table(sample, facts)
     if facts.n_networks < 2:
         return _one_network(sample, facts)
     if facts.ari is None:
@@ -88,6 +94,26 @@ def _against(sample: Sample, facts: AgreementFacts, said: str, number: Number) -
     )
 
 
+def _table(sample: Sample, facts: AgreementFacts) -> Answer:
+    """No other network is possible; where so many types stand apart as there are clusters, they are what is found."""
+    said = sentence_case(_beside(facts, f" at K = {facts.k} of {facts.method}"))
+    if not said:
+        text = f"No two partitions at K = {facts.k} of {facts.method} can be compared."
+        return made(AGREEMENT, "undecided", text, sample, missing="a second start or method in the plan")
+    why_not = "" if facts.types_at_k else "; how much of it neurons without types would give is not known"
+    text = f"{said} (adjusted Rand index; chance is 0){why_not}. {sentence_case(NO_NETWORK)} to compare with others."
+    return made(
+        AGREEMENT,
+        "in these sessions" if facts.types_at_k else "undecided",
+        text,
+        sample,
+        (facts.starts if facts.starts is not None else facts.methods, None, None),
+        measure=STARTS if facts.starts is not None else "adjusted Rand index between methods",
+        compared=CHANCE,
+        missing="the networks that made the features, trained from several seeds (`decortex register model`)",
+    )
+
+
 def _one_network(sample: Sample, facts: AgreementFacts) -> Answer:
     known = f"{sentence_case(_beside(facts))}; chance is 0." if _beside(facts) else ""
     text = f"Not asked {cost_text(facts.cost)}: the study has one network. {known}"
@@ -97,6 +123,7 @@ def _one_network(sample: Sample, facts: AgreementFacts) -> Answer:
         text,
         sample,
         (facts.starts, None, None),
+        measure=STARTS,
         compared=CHANCE,
         missing="networks that are trained from other seeds",
     )
@@ -112,11 +139,12 @@ def _said(facts: AgreementFacts) -> str:
     return f"{text}; {beside}" if beside else text
 
 
-def _beside(facts: AgreementFacts) -> str:
+def _beside(facts: AgreementFacts, where: str = "") -> str:
     said = []
+    on = "" if where else " on one network"
     if facts.starts is not None:
-        said.append(f"starts on one network agree {number_text(facts.starts)}")
+        said.append(f"starts{on}{where} agree {number_text(facts.starts)}")
     if facts.methods is not None:
         others = count(facts.n_methods - 1, "other method")
-        said.append(f"{facts.method} and {others} on one network agree {number_text(facts.methods)}")
+        said.append(f"{facts.method} and {others}{on} agree {number_text(facts.methods)}")
     return ", ".join(said)

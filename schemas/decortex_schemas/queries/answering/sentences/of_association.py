@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from decortex_schemas.queries.answering.building import ASSOCIATION, made, more, more_animals, not_compared
-from decortex_schemas.queries.answering.facts import LEVEL, Answer, AssociationFacts, PopulationFacts, Sample
+from decortex_schemas.queries.answering.facts import LEVEL, AssociationFacts, PopulationFacts, Sample
+from decortex_schemas.queries.answering.verdicts import Answer
 from decortex_schemas.queries.answering.words import count, interval, number_text, p_text, sentence_case, why
 
+SCORE_COLUMN = "a score: a column (`--score COLUMN`) where the table is registered"
 PERMUTED = "permutations of neurons within sessions"
 
 
@@ -26,6 +28,9 @@ def association_answer(sample: Sample, facts: AssociationFacts | None) -> Answer
     Answer
         Its number is omega² with its 95 % interval. 'established' needs a p below 5 % with animals as units.
     """
+    if sample.of_table:
+        text = "Not asked: the table has no score."
+        return made(ASSOCIATION, "not asked", text, sample, missing=SCORE_COLUMN)
     if not sample.recorded:
         text = "Not asked: these networks come without recordings, so that no neuron has a score."
         return made(ASSOCIATION, "not asked", text, sample, missing="recordings of these neurons")

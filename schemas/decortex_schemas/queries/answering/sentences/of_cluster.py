@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from decortex_schemas.queries.answering.building import CLUSTER, Number, made, more
-from decortex_schemas.queries.answering.facts import Answer, ClusterFacts, ProfileFacts, Sample
+from decortex_schemas.queries.answering.facts import ClusterFacts, ProfileFacts, Sample
+from decortex_schemas.queries.answering.verdicts import Answer
 from decortex_schemas.queries.answering.words import count, interval, listed, number_text, sentence_case
 
 # Clusters differ in an index where they are further apart than so many standard deviations over networks.
@@ -31,19 +32,21 @@ def cluster_answer(sample: Sample, facts: ClusterFacts | None) -> Answer:
     profile = None if facts is None else facts.profile
     if facts is not None and profile is not None and profile.n_clusters:
         return _tuned(sample, facts, profile)
-    known, number = _known(facts)
+    known, effect, measure = known_of(facts)
+    number: Number = (effect, None, None)
+    compared = "chance (0)"
     if profile is not None:
         text = f"What clusters answer to is asked and not measured yet. {known}"
         return made(
-            CLUSTER, "undecided", text, sample, (number, None, None), compared="chance (0)", missing=WORK
+            CLUSTER, "undecided", text, sample, number, measure=measure, compared=compared, missing=WORK
         )
     text = f"Not asked: what the neurons of a cluster answer to. {known}"
     ask = f"`decortex clusters {sample.study} --ask`, then {WORK}"
-    return made(CLUSTER, "not asked", text, sample, (number, None, None), compared="chance (0)", missing=ask)
+    return made(CLUSTER, "not asked", text, sample, number, measure=measure, compared=compared, missing=ask)
 
 
 def _tuned(sample: Sample, facts: ClusterFacts, profile: ProfileFacts) -> Answer:
-    known, _ = _known(facts)
+    known, _, _ = known_of(facts)
     where = f"at K = {facts.k} of {facts.method}"
     drives = (
         f"; a cluster's own stimulus drives it most in {profile.n_discriminated} of {profile.n_stimuli} cases "
@@ -74,24 +77,30 @@ def _tuned(sample: Sample, facts: ClusterFacts, profile: ProfileFacts) -> Answer
         text,
         sample,
         number,
+        measure=f"range of clusters in {name}",
         compared=f"the spread over networks ({number_text(spread)})",
         missing=more(sample),
     )
 
 
-def _known(facts: ClusterFacts | None) -> tuple[str, float | None]:
-    """How clusters lie to known types, animals and sessions, and the first of these numbers."""
+def known_of(facts: ClusterFacts | None) -> tuple[str, float | None, str | None]:
+    """How clusters lie to known types, animals and sessions; the first of these numbers, and what it is."""
     if facts is None:
-        return "", None
+        return "", None, None
     said = []
     if facts.truth is not None:
         said.append(f"clusters agree {number_text(facts.truth)} with the known types (adjusted Rand index)")
     follows = ((facts.animal, "animals"), (facts.session, "sessions"))
     told = [f"{number_text(value)} with {name}" for value, name in follows if value is not None]
     if told:
-        said.append(f"they agree {listed(told)} (adjusted mutual information)")
+        who = "they" if said else "clusters"
+        said.append(f"{who} agree {listed(told)} (adjusted mutual information)")
     if facts.kept is not None:
         said.append(f"{facts.kept:.0%} of a left-out animal's neurons stay nearest to their own cluster")
-    number = next((one for one in (facts.truth, facts.animal, facts.session) if one is not None), None)
+    numbers = [
+        (facts.truth, "adjusted Rand index with the known types"),
+        *((value, f"adjusted mutual information with {name}") for value, name in follows),
+    ]
+    number, measure = next(((one, name) for one, name in numbers if one is not None), (None, None))
     known = f"At K = {facts.k} of {facts.method}: {', '.join(said)}; chance is 0." if said else ""
-    return known, number
+    return known, number, measure

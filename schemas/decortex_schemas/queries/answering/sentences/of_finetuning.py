@@ -13,7 +13,8 @@ from decortex_schemas.queries.answering.building import (
     more,
     not_compared,
 )
-from decortex_schemas.queries.answering.facts import Answer, Cost, FinetuningFacts, Sample
+from decortex_schemas.queries.answering.facts import Cost, FinetuningFacts, Sample
+from decortex_schemas.queries.answering.verdicts import Answer
 from decortex_schemas.queries.answering.words import (
     cost_text,
     count,
@@ -23,6 +24,7 @@ from decortex_schemas.queries.answering.words import (
     sentence_case,
     why,
 )
+from decortex_schemas.tables.networks import NO_NETWORK
 
 STARTS = "its own starts in the same networks"
 REFINED = "the same fine-tuning of surrogates without types"
@@ -84,6 +86,13 @@ def finetuning_answer(
         missing = f"{count(best.n_networks, 'network')}: more make the interval narrower"
         return made(FINETUNING, "not established", text, sample, number, compared=STARTS, missing=missing)
     return _above_zero(sample, best, moved, price, number)
+
+
+def finetuning_of_table(sample: Sample) -> Answer:
+    """Say why nothing of a table is fine-tuned."""
+    text = f"Not asked: fine-tuning trains a network on, and {NO_NETWORK}."
+    missing = "the network that made the features (`decortex register model`)"
+    return made(FINETUNING, "not asked", text, sample, missing=missing)
 
 
 def _above_zero(sample: Sample, best: FinetuningFacts, moved: str, price: str, number: Number) -> Answer:

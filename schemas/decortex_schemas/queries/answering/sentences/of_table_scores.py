@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from decortex_schemas.queries.answering.building import ASSOCIATION, made, not_compared
-from decortex_schemas.queries.answering.facts import LEVEL, Answer, Sample
+from decortex_schemas.queries.answering.facts import LEVEL, Sample
+from decortex_schemas.queries.answering.verdicts import Answer
 from decortex_schemas.queries.answering.words import interval, number_text, p_text, why
 from decortex_schemas.queries.basis import Row
 
 WITHIN = {"session": "within sessions", "animal": "within animals", "none": "over all neurons"}
 
 
-def table_scores_answer(sample: Sample, rows: Sequence[Row]) -> Answer | None:
+def table_scores_answer(sample: Sample, rows: Sequence[Row]) -> Answer:
     """Put the tie of a table's scores to its clusters in words.
 
     Parameters
@@ -24,13 +25,11 @@ def table_scores_answer(sample: Sample, rows: Sequence[Row]) -> Answer | None:
 
     Returns
     -------
-    Answer or None
+    Answer
         Its number is the effect of the score with the smallest p. 'in these sessions' needs a p below 5 % in every
-        start, corrected for the number of scores (Holm: the smallest times their number). None without scores.
+        start, corrected for the number of scores (Holm: the smallest times their number).
     """
-    if not rows:
-        return None
-    if not sample.frozen:
+    if not sample.frozen or not rows:
         return not_compared(ASSOCIATION, sample)
     told = [
         f"Score {row['score']!r} and cluster at K = {row['k']} of {row['method']}: {_words(row)}."
@@ -51,6 +50,7 @@ def table_scores_answer(sample: Sample, rows: Sequence[Row]) -> Answer | None:
         text if held else f"Not shown: {text}",
         sample,
         number,
+        measure="epsilon², share of the variance of ranks between clusters",
         compared=f"permutations of neurons {WITHIN[best['within']]}",
         missing="a test of the population, with animals as units: it is made of a network's scores alone",
     )

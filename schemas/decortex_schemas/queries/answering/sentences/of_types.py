@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from decortex_schemas.queries.answering.building import NO_NUMBER, TYPES, WORK, Number, holds, made, more
-from decortex_schemas.queries.answering.facts import Answer, ChosenK, NetworkTypes, Sample, TypeFacts
+from decortex_schemas.queries.answering.facts import ChosenK, NetworkTypes, Sample, TypeFacts
+from decortex_schemas.queries.answering.verdicts import Answer
 from decortex_schemas.queries.answering.words import count, listed, number_word, p_text, sentence_case, why
 
 OVERLAP = "types that overlap are seen with more neurons only"
@@ -33,32 +34,33 @@ def types_answer(sample: Sample, facts: TypeFacts) -> Answer:
     number: Number = NO_NUMBER
     missing: str | None
     if not judged:
-        verdict, text, missing = _not_judged(facts, len(done))
+        verdict, text, missing = _not_judged(sample, facts, len(done))
     elif not seen:
-        verdict, text, missing = "not established", _none(judged), OVERLAP
+        verdict, text, missing = "not established", _none(judged, of_table=sample.of_table), OVERLAP
     elif len(seen) < len(judged):
         verdict, missing = "undecided", "networks that agree"
         text = _some(seen, judged, against)
         number = (_numbers(seen)[0], None, None)
     else:
-        several = len(seen) > 1
+        several = len(seen) > 1 or sample.of_table  # a table has no second network
         verdict = holds(sample) if several else "in these sessions"
         missing = more(sample, "" if several else "a second network")
-        text = _all(seen, against)
+        text = _all(seen, against, of_table=sample.of_table)
         numbers = _numbers(seen)
         number = (numbers[len(numbers) // 2], numbers[0], numbers[-1])
     text = f"{text}. {_choices(facts.choices)} {_others(sample, facts.others)}"
-    return made(TYPES, verdict, text, sample, number, compared=against, missing=missing)
+    measure = "types" if sample.of_table else None
+    return made(TYPES, verdict, text, sample, number, measure=measure, compared=against, missing=missing)
 
 
 def _numbers(seen: Sequence[NetworkTypes]) -> list[float]:
     return sorted(float(one.n_types) for one in seen if one.n_types is not None)
 
 
-def _not_judged(facts: TypeFacts, done: int) -> tuple[str, str, str | None]:
+def _not_judged(sample: Sample, facts: TypeFacts, done: int) -> tuple[str, str, str | None]:
     if not facts.networks:
         return "not asked", "Not asked: the study names no network", None
-    networks = count(len(facts.networks), "network")
+    networks = "the table" if sample.of_table else count(len(facts.networks), "network")
     if not done:
         return "undecided", f"The types of {networks} are not counted yet", WORK
     return (
@@ -68,11 +70,12 @@ def _not_judged(facts: TypeFacts, done: int) -> tuple[str, str, str | None]:
     )
 
 
-def _none(judged: Sequence[NetworkTypes]) -> str:
+def _none(judged: Sequence[NetworkTypes], *, of_table: bool) -> str:
     ps = [one.p for one in judged if one.p is not None]
     p = f" (smallest {p_text(min(ps))} against a single group)" if ps else ""
-    where = "the one network" if len(judged) == 1 else f"any of {count(len(judged), 'network')}"
-    return f"No two groups of neurons stand apart in {where}{p}; types that overlap would not be seen"
+    where = " in the one network" if len(judged) == 1 else f" in any of {count(len(judged), 'network')}"
+    where = "" if of_table else where
+    return f"No two groups of neurons stand apart{where}{p}; types that overlap would not be seen"
 
 
 def _some(seen: Sequence[NetworkTypes], judged: Sequence[NetworkTypes], against: str) -> str:
@@ -84,13 +87,14 @@ def _some(seen: Sequence[NetworkTypes], judged: Sequence[NetworkTypes], against:
     )
 
 
-def _all(seen: Sequence[NetworkTypes], against: str) -> str:
+def _all(seen: Sequence[NetworkTypes], against: str, *, of_table: bool) -> str:
     numbers = [f"{number:.0f}" for number in _numbers(seen)]
     ps = [one.p for one in seen if one.p is not None]
     p = "" if not ps else f" (largest {p_text(max(ps))})" if len(ps) > 1 else f" ({p_text(ps[0])})"
     least = "at least " if any(one.at_least for one in seen) else ""
     if len(seen) == 1:
-        text = f"{least}{numbers[0]} types stand apart in the one network"
+        where = "" if of_table else " in the one network"
+        text = f"{least}{numbers[0]} types stand apart{where}"
     elif numbers[0] == numbers[-1]:
         text = f"{least}{numbers[0]} types stand apart in each of {count(len(seen), 'network')}"
     else:
@@ -114,4 +118,6 @@ def _choices(choices: Sequence[ChosenK]) -> str:
 def _others(sample: Sample, n: int) -> str:
     if not n:
         return ""
-    return f"{sentence_case(count(n, 'more combination'))} of network and embedding: `decortex tree {sample.study}`."
+    what = "more embedding" if sample.of_table else "more combination"
+    of = "" if sample.of_table else " of network and embedding"
+    return f"{sentence_case(count(n, what))}{of}: `decortex tree {sample.study}`."

@@ -16,7 +16,7 @@ from decortex.evaluation.nulls import NULL_KINDS, NullKind
 from decortex_schemas.database import STAMP, Computation, Environment, Made, schema  # noqa: F401  (foreign key)
 from decortex_schemas.tables.datasets import Dataset
 from decortex_schemas.tables.evaluation.number.k_criteria import VALUE_COLUMNS, raw_features, value_row
-from decortex_schemas.tables.networks import TrainedModel
+from decortex_schemas.tables.networks import TrainedModel, require_network
 from decortex_schemas.tables.specs import (  # noqa: F401  (foreign keys)
     ClusteringMethod,
     EmbeddingSpec,
@@ -166,13 +166,15 @@ def request_agreement_null(
     Raises
     ------
     ConfigError
-        If there is no such study, method or null model, or fewer than two surrogates are asked for.
+        If there is no such study, method or null model, fewer than two surrogates are asked for, or the study is of
+        tables alone, which have one network each and no agreement between networks.
 
     Examples
     --------
     >>> request_agreement_null("v4-sweep", methods=["kmeans"])    # doctest: +SKIP
     """
     require_study(study)
+    require_network((Study.Model & {"study": study}).proj(), "The agreement between networks")
     named = methods_named(study)
     unknown = sorted(set(methods) - set(named))
     if unknown:
