@@ -146,7 +146,8 @@ def test_only_old_orphans_are_collected(tiny: ForkedLab, array: Path) -> None:
 def test_gc_deletes_nothing_of_a_store_to_which_other_servers_write(tiny: ForkedLab) -> None:
     """To the database of one server, the files of another's of the same name are orphans."""
     environment = tiny.environment
-    tiny.python("schemas.connect()")
+    # What a process does after its first file (tests/e2e/test_s3.py computes a chain and finds it).
+    tiny.python("from decortex_schemas.database.store import claim\nschemas.connect()\nclaim()")
     notes = Path(environment["DECORTEX_STORE"]) / "_owners" / environment["DECORTEX_DATABASE"]
     ((own,),) = tiny.query("SELECT @@server_uuid")
     assert [path.name for path in notes.iterdir()] == [own]

@@ -79,7 +79,9 @@ _NEURONS: dict[str, Column] = {
     "animal": word("animal"),
     "area": word("area"),
     "cluster": word("cluster"),
-    "page_cluster": word("cluster", "as pages number and colour it, following a cluster over K and networks"),
+    "page_cluster": word(
+        "cluster on pages", "as pages number and colour it, following a cluster over K and networks"
+    ),
     "id": word("id"),
     "size": word("neurons", "neurons of the cluster"),
     "share": Column("share", "of all neurons"),

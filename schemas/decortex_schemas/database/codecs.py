@@ -8,7 +8,7 @@ import os
 import stat
 import uuid
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,11 @@ from decortex_schemas.database.store_paths import (
 WRITING = ".writing"
 # Packages whose errors are those of an object store that cannot be reached.
 _OBJECT_STORES = frozenset({"botocore", "aiobotocore", "aiohttp", "s3fs"})
+
+
+# What this process does once its first file lies in the store (`store.claim`), and not before: an empty folder in the
+# store's place, into which nothing is mounted, is to stay empty.
+AFTER_FIRST_WRITE: list[Callable[[], None]] = []
 
 
 class SealedCodec(dj.SchemaCodec, register=False):
@@ -60,6 +65,8 @@ class SealedCodec(dj.SchemaCodec, register=False):
         )
         data = self.to_bytes(value)
         write_object(self._get_backend(store_name, config=config), path, data)
+        while AFTER_FIRST_WRITE:
+            AFTER_FIRST_WRITE.pop()()
         return {
             "path": path,
             "store": store_name,
@@ -237,7 +244,7 @@ def write_object(backend: StorageBackend, path: str, data: bytes) -> None:
     """
     check_store_path(path, folder_of(backend))
     with store_access(backend, path):
-        _write(backend, path, data)
+        write_file(backend, path, data)
 
 
 @contextmanager
@@ -274,7 +281,8 @@ def store_access(backend: StorageBackend, path: str) -> Iterator[None]:
         raise StoreError(f"the store {where} failed at {path} ({error}): check DECORTEX_STORE.") from error
 
 
-def _write(backend: StorageBackend, path: str, data: bytes) -> None:
+def write_file(backend: StorageBackend, path: str, data: bytes) -> None:
+    """Write a file whole or not at all, with the folders above it, for the group that shares the store."""
     if backend.protocol != "file":
         backend.put_buffer(data, path)  # object stores show an object once its last byte has come
         return

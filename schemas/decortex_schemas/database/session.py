@@ -12,6 +12,7 @@ import pymysql
 from threadpoolctl import threadpool_limits
 
 from decortex.errors import DatabaseError
+from decortex_schemas.database.codecs import AFTER_FIRST_WRITE
 from decortex_schemas.database.environment import register_environment
 from decortex_schemas.database.schema import activate, declare_everything, open_connection, schema
 from decortex_schemas.database.server import database_name, read_settings, store_folder
@@ -66,7 +67,8 @@ def connect(*, threads: int = 1, must_write: bool = False) -> dj.Connection:
         _go_on_reading()
         return schema.connection
     prepare_store(store_folder())
-    claim()
+    if claim not in AFTER_FIRST_WRITE:
+        AFTER_FIRST_WRITE.append(claim)
     pin_threads(threads)
     register_environment(threads=threads)
     start_heartbeat()

@@ -16,7 +16,7 @@ from datajoint.hash_registry import get_store_backend
 from datajoint.storage import StorageBackend
 
 from decortex.errors import ConfigError, InputError, OperationError
-from decortex_schemas.database.codecs import SealedCodec
+from decortex_schemas.database.codecs import SealedCodec, write_file
 from decortex_schemas.database.schema import schema
 from decortex_schemas.database.server import database_name, hold_store
 from decortex_schemas.database.store_paths import AREA, STORE, check_store_path, folder_of, stored_file
@@ -232,7 +232,7 @@ def claim() -> None:
     """Note in the store that the database of this server writes to it (`other_owners` reads it)."""
     store, path = backend(), f"{_OWNERS}/{database_name()}/{_server_uuid()}"
     if not store.exists(path):
-        store.put_buffer(b"This server's database writes to the store; `decortex gc` looks at it.\n", path)
+        write_file(store, path, b"This server's database writes to the store; `decortex gc` looks at it.\n")
 
 
 def other_owners() -> list[str]:
