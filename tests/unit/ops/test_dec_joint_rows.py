@@ -20,6 +20,7 @@ DIFFERENCES = {
     "simulated-cortex-joint-equivariant-conditions: Two spreads, two epochs": 40,
     "simulated-cortex-joint-without-loss: Own labels beside what needs no loss": 24,
     "simulated-cortex-joint-without-loss: With types less without": 16,
+    "simulated-cortex-joint-without-loss: On an equivariant core": 6,
     "macaque-v4-joint: Without types": 15,
 }
 # Commands that print from rows that are kept: the file, and those beside it.
