@@ -19,7 +19,7 @@ from decortex_schemas import queries
 from decortex_schemas.queries.answering import ANSWERS, QUESTIONS
 from decortex_schemas.queries.answering.study_answers import _simultaneous
 from decortex_schemas.register import declare_plan
-from decortex_schemas.tables import freeze_study
+from decortex_schemas.tables import freeze_study, no_such_study
 
 KEYS = [
     "question",
@@ -150,6 +150,11 @@ def test_a_study_that_is_not_frozen_says_how_it_gets_there(lab: str) -> None:
     assert "`decortex study freeze unfrozen`" in told[1]["missing"]
     with pytest.raises(ConfigError, match="there is no study 'unheard'"):
         queries.answers("unheard")
+    names = ["demo-1b-states", "demo-1b", "other"]
+    assert "Did you mean 'demo-1b'?" in str(no_such_study("demo", names))
+    assert "Several begin so: demo-1b, demo-2c, demo-1b-states." in str(
+        no_such_study("demo", [*names, "demo-2c"])
+    )
     for asked in ("unfro", "unfrosen"):  # how its name begins, as of the demo's; nearly its name
         for ask in (queries.answers, queries.study_rows, queries.study_facts):
             with pytest.raises(ConfigError, match=f"no study '{asked}'.*Did you mean 'unfrozen'"):

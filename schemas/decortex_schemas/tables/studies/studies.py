@@ -361,9 +361,13 @@ def no_such_study(study: str, names: Iterable[object]) -> ConfigError:
         The studies that there are.
     """
     known = sorted(map(str, names))
-    begun = [name for name in known if study and name.startswith(study)]
-    near = begun[:1] if len(begun) == 1 else difflib.get_close_matches(study, known, n=1)
+    begun = sorted((name for name in known if study and name.startswith(study)), key=len)
+    # A study and those declared beside it (its states, its choice of K) begin alike: the first is meant.
+    is_one = begun and all(name.startswith(begun[0]) for name in begun)
+    near = begun[:1] if is_one else difflib.get_close_matches(study, known, n=1)
     meant = f" Did you mean {near[0]!r}?" if near else ""
+    if begun and not is_one:
+        meant = f" Several begin so: {', '.join(begun[:8])}."
     return ConfigError(f"there is no study {study!r}; `decortex study list` lists them.{meant}")
 
 
