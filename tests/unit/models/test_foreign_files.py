@@ -127,11 +127,19 @@ def test_types_that_torch_hardly_computes_with_are_read(read) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("_mu", torch.full((1, N, 1, 2), torch.nan), f"the positions of 'a': {N} of {N} neurons have NaN"),
+        (
+            "_mu",
+            torch.full((1, N, 1, 2), torch.nan),
+            f"the positions of {N} of {N} neurons of 'a' are NaN or infinite",
+        ),
         ("_mu", torch.zeros(1, N, 1, 5), r"_mu has shape .*; positions are \(\.\.\., 2\)"),
         ("source_grid", torch.zeros(N), r"source_grid has shape .*; where neurons lie in cortex"),
         ("source_grid", torch.zeros(N, 2, 7), r"source_grid has shape .*; where neurons lie in cortex"),
-        ("source_grid", torch.full((N, 2), torch.inf), r"source_grid: .* NaN or infinite"),
+        (
+            "source_grid",
+            torch.full((N, 2), torch.inf),
+            rf"\(source_grid\) of {N} of {N} neurons .* NaN or inf",
+        ),
     ],
 )
 def test_positions_that_are_none_are_refused(read, name: str, value: torch.Tensor, says: str) -> None:

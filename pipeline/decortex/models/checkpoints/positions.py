@@ -63,7 +63,7 @@ def positions_of(parts: NamedTensors, n_neurons: int, session: str) -> Tensor | 
     """
     found = _positions(parts, n_neurons, session)
     if found is not None:
-        refuse_not_finite(found, f"the positions of {session!r}")
+        refuse_not_finite(found, "the positions", session)
     return found
 
 
@@ -83,11 +83,11 @@ def cortical_of(parts: NamedTensors, session: str) -> Tensor | None:
             f"readout.{session}.source_grid has shape {tuple(found.shape)}; where neurons lie in cortex is (n_neurons,"
             " n_dimensions). Save the state dict again."
         )
-    refuse_not_finite(found, f"readout.{session}.source_grid")
+    refuse_not_finite(found, "the positions in cortex (source_grid)", session)
     return found
 
 
-def refuse_not_finite(rows: Tensor, what: str) -> None:
+def refuse_not_finite(rows: Tensor, what: str, session: str) -> None:
     """Refuse numbers per neuron of which some are NaN or infinite.
 
     Raises
@@ -98,8 +98,8 @@ def refuse_not_finite(rows: Tensor, what: str) -> None:
     bad = torch.nonzero(~torch.isfinite(rows.detach().float()).all(dim=1)).flatten()
     if len(bad):
         raise CheckpointError(
-            f"{what}: {len(bad)} of {len(rows)} neurons have NaN or infinite numbers (first: neuron {int(bad[0])})."
-            " The training that wrote it diverged; take an earlier state."
+            f"{what} of {len(bad)} of {len(rows)} neurons of {session!r} are NaN or infinite (first: neuron"
+            f" {int(bad[0])}). The training that wrote it diverged; take an earlier state."
         )
 
 

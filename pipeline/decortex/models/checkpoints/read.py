@@ -24,6 +24,7 @@ from decortex.models.checkpoints.layouts import (
     refuse_grouped_readout,
 )
 from decortex.models.checkpoints.load import load_tensors
+from decortex.models.checkpoints.positions import refuse_not_finite
 from decortex.models.checkpoints.state_dicts import choose_state_dict, flattened, refuse_unusable
 from decortex.models.network import CHECKPOINT_FORMAT, Network
 
@@ -349,12 +350,7 @@ def _check(readouts: Mapping[str, SessionReadout], path: Path) -> None:
             " and cannot be clustered together."
         )
     for name, one in readouts.items():
-        bad = np.flatnonzero(~np.isfinite(one.features).all(axis=1))
-        if len(bad):
-            raise CheckpointError(
-                f"{str(path)!r}: the features of {len(bad)} of {len(one.features)} neurons of {name!r} are NaN or"
-                f" infinite (first: neuron {bad[0]}). The training that wrote it diverged; take an earlier state."
-            )
+        refuse_not_finite(torch.from_numpy(one.features), f"{str(path)!r}: the features", name)
     dimensions = {name: one.cortical.shape[1] for name, one in readouts.items() if one.cortical is not None}
     if len(set(dimensions.values())) > 1:
         raise CheckpointError(
