@@ -16,7 +16,7 @@ from datajoint.hash_registry import get_store_backend
 from datajoint.storage import StorageBackend
 
 from decortex.errors import ConfigError, InputError, OperationError
-from decortex_schemas.database.codecs import SealedCodec, write_file
+from decortex_schemas.database.codecs import SealedCodec, store_access, write_file
 from decortex_schemas.database.schema import schema
 from decortex_schemas.database.server import database_name, hold_store
 from decortex_schemas.database.store_paths import AREA, STORE, check_store_path, folder_of, stored_file
@@ -231,8 +231,11 @@ def collect(*, older_than_hours: float = GRACE_HOURS, delete: bool = False) -> l
 def claim() -> None:
     """Note in the store that the database of this server writes to it (`other_owners` reads it)."""
     store, path = backend(), f"{_OWNERS}/{database_name()}/{_server_uuid()}"
-    if not store.exists(path):
-        write_file(store, path, b"This server's database writes to the store; `decortex gc` looks at it.\n")
+    with store_access(store, path):
+        if not store.exists(path):
+            write_file(
+                store, path, b"This server's database writes to the store; `decortex gc` looks at it.\n"
+            )
 
 
 def other_owners() -> list[str]:
