@@ -193,7 +193,7 @@ def contrasts(rows: Iterable[Row]) -> list[Row]:
 
     Pairs are of one generator; of several populations without types the mean. The interval is t over generators.
     """
-    found: dict[tuple[object, ...], dict[bool, dict[int, list[Row]]]] = defaultdict(
+    found: dict[tuple[object, ...], dict[bool, dict[int, list[float]]]] = defaultdict(
         lambda: {False: defaultdict(list), True: defaultdict(list)}
     )
     for where, compared, pairs in differences(rows):
@@ -202,11 +202,9 @@ def contrasts(rows: Iterable[Row]) -> list[Row]:
         condition = dict(zip(WHERE, where, strict=True))
         key = (*(condition[name] for name in OF_BOTH), *compared)
         for one, other in pairs:
-            gain = {
-                name: None if one[name] is None or other[name] is None else one[name] - other[name]
-                for name in MEASURES
-            }
-            found[key][one["surrogate"] is not None][one["generator"]].append(gain)
+            gain = _minus(one, other, "agreement")
+            if gain is not None:
+                found[key][one["surrogate"] is not None][one["generator"]].append(gain)
     out = []
     for key, (with_types, without) in sorted(
         ((key, (value[False], value[True])) for key, value in found.items()),
@@ -215,11 +213,7 @@ def contrasts(rows: Iterable[Row]) -> list[Row]:
         generators = sorted(set(with_types) & set(without))
         if len(generators) < 2:
             continue
-        known = [
-            np.mean([one["agreement"] for one in with_types[generator]])
-            - np.mean([one["agreement"] for one in without[generator]])
-            for generator in generators
-        ]
+        known = [np.mean(with_types[generator]) - np.mean(without[generator]) for generator in generators]
         low, high = t_interval(np.array(known))
         out.append(
             {
@@ -260,7 +254,7 @@ def over_conditions(rows: Iterable[Row]) -> list[Row]:
         for name in ("agreement", "truth"):
             means = [
                 _mean(
-                    None if one[name] is None or other[name] is None else one[name] - other[name]
+                    _minus(one, other, name)
                     for one, other in (pairs[generator] for pairs in conditions.values())
                 )
                 for generator in sorted(generators, key=str)
@@ -298,12 +292,17 @@ def _difference(name: str, pairs: list[tuple[Row, Row]]) -> Row:
 
     Of a single population the agreement has an interval over neurons, the other measures none.
     """
-    known = np.array([a[name] - b[name] for a, b in pairs if a[name] is not None and b[name] is not None])
+    known = np.array([gain for a, b in pairs if (gain := _minus(a, b, name)) is not None])
     low, high = t_interval(known)
     seen = detectable_effect(float(known.std(ddof=1)), len(known)) if len(known) > 1 else None
     if name == "agreement" and len(pairs) == 1:
         low, high, seen = over_neurons(pairs[0][0]["partitions"], pairs[0][1]["partitions"])
     return {name: _mean(known), f"{name}_low": low, f"{name}_high": high, f"{name}_detectable": seen}
+
+
+def _minus(one: Row, other: Row, name: str) -> float | None:
+    """Difference of one measure; None where one of the two has none."""
+    return None if one[name] is None or other[name] is None else float(one[name] - other[name])
 
 
 def _where(one: Row) -> tuple[Any, ...]:

@@ -51,11 +51,8 @@ def simulations() -> dict[str, tuple[dict[str, Any], int]]:
 
 def plan(core: str, role: str) -> dict[str, Any]:
     """One plan: a core and the generators of one role."""
-    names = (
-        [name for name in VARIANTS if name not in (*BY_CONSTRUCTION, FOLLOWED)]
-        if role == "choose"
-        else list(JUDGED)
-    )
+    chosen_from = [name for name in VARIANTS if name not in (*BY_CONSTRUCTION, FOLLOWED)]
+    names = chosen_from if role == "choose" else list(JUDGED)
     return {
         "description": f"Joint training on the simulated cortex, {core} core: generators to {role}"
         f"{' by' if role == 'choose' else ''}; made by benchmarks/finetune/dec_study.py",

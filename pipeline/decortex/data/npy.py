@@ -189,9 +189,8 @@ def read_member(archive: zipfile.ZipFile, record: zipfile.ZipInfo, path: Path, *
             " be packed by deflate (8) or not at all (0). Pack it again (zip, np.savez)."
         )
     with archive.open(record) as file:
-        return file.read(
-            record.file_size
-        )  # `ZipFile.read` first unpacks all, whatever the size that the member has
+        # `ZipFile.read` first unpacks all, whatever the size that the member has.
+        return file.read(record.file_size)
 
 
 def _array(header: Header, raw: bytes | memoryview, name: str) -> NDArray[np.generic]:

@@ -271,6 +271,7 @@ def test_gains_with_types_are_compared_with_those_without_by_generator(study, mo
     )
     assert contrast["agreement"] == pytest.approx(gain["agreement"])  # without types nothing is gained
     assert contrast["agreement_low"] == pytest.approx(gain["agreement_low"])
+    assert study_contrasts([row for row in rows if row["network"] == 0]) == []  # one network agrees with none
     files = [tmp_path / "with.jsonl", tmp_path / "without.jsonl"]
     for path, drawn in zip(files, (False, True), strict=True):
         kept = [row for row in rows if (row["surrogate"] is not None) == drawn]

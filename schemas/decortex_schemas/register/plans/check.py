@@ -42,9 +42,8 @@ def check_plan(plan: PlanFile) -> None:
         TuningConfig.from_params(plan.tuning.params)
     models = _models(plan)
     for finetuning in plan.finetunings:
-        if (
-            models is not None or finetuning.params.get("kind") != "mutual"
-        ):  # learns from networks by their seeds
+        # Mutual learning is from networks by their seeds, which an imported network may not tell.
+        if models is not None or finetuning.params.get("kind") != "mutual":
             finetuning_configs(finetuning, methods, plan, models=models or ())
     _check_selection(plan, list(methods))
 
