@@ -9,9 +9,8 @@ import torch
 from dec_joint_cases import Labels
 from dec_joint_summary import CARRIED, MIXTURE
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 
-from decortex.finetune import FinetuneConfig
+from decortex.finetune import FinetuneConfig, carry_partition
 from decortex.finetune.losses import DECEMberTerm, StartPoints
 
 # Steps of EM: the partition stands still long before.
@@ -24,16 +23,9 @@ def without_loss(
     """Partitions that begin from those of the early state, by state and the method that they begin from."""
     found: dict[tuple[str, str], Labels] = {}
     for method, labels in partitions.items():
-        found[CARRIED, method] = carried(control, labels)
+        found[CARRIED, method] = carry_partition(control, labels)
         found[MIXTURE, method] = mixture(start, labels)
     return found
-
-
-def carried(points: NDArray[np.float64], labels: Labels) -> Labels:
-    """k-means on the control that starts from the means, there, of the early state's clusters."""
-    means = np.stack([points[labels == label].mean(axis=0) for label in np.unique(labels)])
-    fitted = KMeans(len(means), init=means, n_init=1, max_iter=500).fit(points)
-    return fitted.labels_.astype(np.int16)
 
 
 def mixture(points: NDArray[np.float64], labels: Labels) -> Labels:

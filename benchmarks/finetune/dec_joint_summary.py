@@ -230,7 +230,8 @@ def contrasts(rows: Iterable[Row]) -> list[Row]:
 def over_conditions(rows: Iterable[Row]) -> list[Row]:
     """Differences of `gains`, averaged over spreads, m and K within each generator that has all of them.
 
-    Conditions share generators, so that their intervals do not count as so many: this one is t over generators.
+    ``over`` is 'all' conditions, or those of one spread, m or K, where a level has several. Conditions share
+    generators, so that their intervals do not count as so many: this one is t over generators.
     """
     found: dict[tuple[Any, ...], dict[tuple[Any, ...], dict[Any, tuple[Row, Row]]]] = defaultdict(dict)
     for where, compared, pairs in differences(rows):
@@ -240,30 +241,46 @@ def over_conditions(rows: Iterable[Row]) -> list[Row]:
         found[kind][tuple(condition[name] for name in CONDITION)] = by_generator
     out = []
     for kind, conditions in sorted(found.items(), key=lambda item: json.dumps(item[0])):
-        generators = set.intersection(*(set(pairs) for pairs in conditions.values()))
-        if len(conditions) < 2 or len(generators) < 2 or kind[-3] == "none":
+        if kind[-3] == "none":
             continue
-        line: Row = dict(
-            zip(
-                (*(name for name in WHERE if name not in CONDITION), "variant", "of", "against"),
-                kind,
-                strict=True,
-            )
-        )
-        line |= {"n_conditions": len(conditions), "n_generators": len(generators)}
-        for name in ("agreement", "truth"):
-            means = [
-                _mean(
-                    _minus(one, other, name)
-                    for one, other in (pairs[generator] for pairs in conditions.values())
+        for over, some in _levels(conditions).items():
+            generators = set.intersection(*(set(pairs) for pairs in some.values()))
+            if len(some) < 2 or len(generators) < 2:
+                continue
+            line: Row = dict(
+                zip(
+                    (*(name for name in WHERE if name not in CONDITION), "variant", "of", "against"),
+                    kind,
+                    strict=True,
                 )
-                for generator in sorted(generators, key=str)
-            ]
-            known = np.array([mean for mean in means if mean is not None])
-            low, high = t_interval(known)
-            line |= {name: _mean(known), f"{name}_low": low, f"{name}_high": high}
-        out.append(line)
+            )
+            line |= {"over": over, "n_conditions": len(some), "n_generators": len(generators)}
+            for name in MEASURES:
+                line |= _mean_over(name, [[pairs[one] for pairs in some.values()] for one in generators])
+            out.append(line)
     return out
+
+
+def _levels(conditions: Mapping[tuple[Any, ...], Any]) -> dict[str, dict[tuple[Any, ...], Any]]:
+    """Conditions by what they share: all of them, and those of every spread, m and K of which there are several."""
+    found = {"all": dict(conditions)}
+    for place, name in enumerate(CONDITION):
+        levels = sorted({condition[place] for condition in conditions}, key=str)
+        if len(levels) > 1:
+            for level in levels:
+                found[f"{name} {level}"] = {
+                    one: pairs for one, pairs in conditions.items() if one[place] == level
+                }
+    return found
+
+
+def _mean_over(name: str, members: Iterable[Iterable[tuple[Row, Row]]]) -> Row:
+    """Mean over generators of one measure's mean difference over conditions, with its interval."""
+    means = [_mean(_minus(one, other, name) for one, other in pairs) for pairs in members]
+    known = np.array([mean for mean in means if mean is not None])
+    low, high = t_interval(known)
+    seen = detectable_effect(float(known.std(ddof=1)), len(known)) if len(known) > 1 else None
+    return {name: _mean(known), f"{name}_low": low, f"{name}_high": high, f"{name}_detectable": seen}
 
 
 def _comparators(variant: str, state: str, method: str) -> tuple[tuple[str, str, str], ...]:

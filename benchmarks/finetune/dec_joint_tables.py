@@ -130,8 +130,8 @@ def brief(rows: list[Row]) -> str:
         kind = tuple(name for name in WHERE if name not in CONDITION)
         lines += ["", "Means over conditions within generators (95 % over generators that have all)", ""]
         lines += _markdown(
-            (*kind, "variant", "of", "against", "n_conditions", "n_generators", *SHOWN),
-            [{**row, **{name: _with_interval(row, name) for name in SHOWN}} for row in over],
+            (*kind, "variant", "of", "against", "over", "n_conditions", "n_generators", *MEASURES),
+            [{**row, **{name: _with_interval(row, name) for name in MEASURES}} for row in over],
         )
     both = [{**row, "agreement": _with_interval(row, "agreement")} for row in contrasts(rows)]
     if both:

@@ -25,6 +25,7 @@ from .tables.evaluation.agreement.shared_labelling import (
 )
 from .tables.evaluation.agreement.stability import ConsensusPartition, SubsampleStability
 from .tables.evaluation.association import ClusterAssociation
+from .tables.evaluation.carried import CarriedPartition
 from .tables.evaluation.confounds import ClusterConfound
 from .tables.evaluation.finetune_null import FinetunedNull
 from .tables.evaluation.number.joint_nulls import AgreementNullRequest, SeedNullFit, request_agreement_null
@@ -66,6 +67,7 @@ __all__ = [
     "AdjustedPValue",
     "AgreementNullRequest",
     "AxesSpec",
+    "CarriedPartition",
     "ClusterAssociation",
     "ClusterConfound",
     "ClusterCount",

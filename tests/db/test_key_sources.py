@@ -89,6 +89,12 @@ def products() -> dict[str, Any]:
     small = (schemas.Dataset & {"dataset": "small"}).proj()
     return {
         "Clustering": embedding * method * count * schemas.Seed.proj() & grid * study.ClusteringSeed.proj(),
+        "CarriedPartition": schemas.Clustering.proj() * schemas.ContinuedTraining.proj()
+        & study.Model.proj()
+        * study.Embedding.proj()
+        * study.Finetuning.proj()
+        * schemas.FinetuneSpec.proj("schedule_id", "control_seed")
+        & "method NOT LIKE 'rotation%'",
         "SubsampleClustering": embedding * method * count * schemas.Seed.proj(subsample_seed="seed")
         & asked_subsamples(),
         "KCriteria": embedding * method * count & asked_criteria(),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.metrics import adjusted_rand_score, silhouette_score
 from small_lab import NETWORK, SMALL, TESTS, fill, leave_out, plan_for
 
 import decortex_schemas as schemas
 from decortex.data import SimulationConfig
 from decortex.embeddings import EmbeddingConfig, fit_map
 from decortex.errors import ConfigError, InputError
-from decortex.finetune import continue_training
+from decortex.finetune import carry_partition, continue_training
 from decortex.models.training import TrainingConfig
 from decortex_ops.workers import queues_empty, sweep, work
 from decortex_schemas import queries
@@ -136,7 +137,7 @@ def test_a_state_holds_the_network_that_its_row_says(joint: str) -> None:
         assert moved.fetch1("checkpoint_sha256") == afresh.fetch1("checkpoint_sha256")
 
 
-def test_four_states_are_compared_in_one_query(joint: str) -> None:
+def test_states_are_compared_in_one_query(joint: str) -> None:
     rows = queries.states(joint)
     assert {(row["finetune"], row["state"], row["method"]) for row in rows} == {
         (finetune, state, method)
@@ -144,6 +145,7 @@ def test_four_states_are_compared_in_one_query(joint: str) -> None:
         for state, methods in {
             "start": ("kmeans", "gmm"),
             "control": ("kmeans", "gmm"),
+            "control_carried": ("kmeans",),
             "fine_tuned": ("own",),
             "fine_tuned_afresh": ("kmeans", "gmm"),
         }.items()
@@ -163,6 +165,42 @@ def test_four_states_are_compared_in_one_query(joint: str) -> None:
     }
     np.testing.assert_allclose(own["test_correlation"], np.mean(retained.to_arrays("after")))
     np.testing.assert_allclose(controls.pop(), np.mean(retained.to_arrays("control")))
+
+
+def test_the_start_is_carried_to_the_control_like_with_like(joint: str) -> None:
+    """From the rows' own arrays: the control's points and the start's labels give the labels and every measure."""
+    own = {"dataset": "small-jointly", "method": "kmeans"}
+    assert len(schemas.CarriedPartition & own) == 2  # networks; both variants share start and control
+    (control,) = specs_of("control")
+    carried, silhouettes, moved = [], [], []
+    for row in (schemas.CarriedPartition & own).to_dicts(order_by="model_seed"):
+        key = {name: row[name] for name in ("dataset", "model_seed", "embedding_spec_id")}
+        points = load_embedding((schemas.Embedding & {**key, "model_spec_id": control}).keys()[0])
+        start = (schemas.Clustering & {name: row[name] for name in schemas.Clustering.primary_key}).fetch1(
+            "labels"
+        )
+        expected = carry_partition(points, start)
+        np.testing.assert_array_equal(row["labels"], expected)
+        assert row["n_neurons"] == len(points)
+        assert row["share_changed"] == pytest.approx(np.mean(expected != start))
+        assert row["silhouette"] == pytest.approx(silhouette_score(points, expected), abs=1e-6)
+        carried.append(expected)
+        silhouettes.append(row["silhouette"])
+        moved.append(row["share_changed"])
+    rows = [row for row in queries.states(joint) if row["state"] == "control_carried"]
+    for row in rows:
+        assert row["ari_networks"] == pytest.approx(adjusted_rand_score(*carried))
+        truth = load_recordings("small-jointly").truth
+        assert row["ari_truth"] == pytest.approx(
+            np.mean([adjusted_rand_score(truth, one) for one in carried])
+        )
+        assert (row["silhouette"], row["share_changed"]) == pytest.approx(
+            (np.mean(silhouettes), np.mean(moved))
+        )
+        assert (row["correlation_change"], row["n_networks"]) == (0.0, 2)
+    (of_null,) = (row for row in rows if row["finetune"] == "tell")
+    null = (schemas.CarriedPartition & {"dataset": null_dataset()["dataset"]}).to_arrays("labels")
+    assert of_null["ari_networks_null"] == pytest.approx(adjusted_rand_score(*null))
 
 
 def test_the_null_of_a_joint_study_is_trained_as_its_networks_are(joint: str) -> None:

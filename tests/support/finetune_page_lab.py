@@ -58,6 +58,7 @@ def state_row(state: str, method: str, **changed: Any) -> dict[str, Any]:
     return {
         "state": state,
         "method": method,
+        "share_changed": None,
         "ari_networks": 0.5,
         "correlation_change": -0.0012,
         "ari_networks_excess": 0.123,
@@ -71,6 +72,7 @@ def state_row(state: str, method: str, **changed: Any) -> dict[str, Any]:
 STATES = [
     state_row("start", "kmeans"),
     state_row("control", "gmm"),
+    state_row("control_carried", "kmeans", share_changed=0.08),
     state_row("fine_tuned", "own", ari_networks=0.75),
     state_row("fine_tuned_afresh", "kmeans"),
 ]

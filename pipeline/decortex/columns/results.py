@@ -211,16 +211,21 @@ _FINETUNING: dict[str, Column] = {
 _GENERATORS: dict[str, Column] = {
     "n_generators": word("generators", "datasets behind the row; they are the sample"),
     **{
-        f"{name}_gain{end}": made
+        f"{name}_{ending}{end}": made
         for name, of in (("ari_networks", "ARI between networks"), ("ari_truth", "ARI with known types"))
-        for end, made in (
-            ("", higher(f"gain of {of}", "over the control clustered afresh by the start's method")),
-            ("_low", Column(f"gain of {of}, low", "lower end of its 95 % interval over generators")),
-            ("_high", Column(f"gain of {of}, high")),
+        for ending, gained, over in (
+            ("gain", "gain over the control", "over the control clustered afresh by the start's method"),
             (
-                "_detectable",
-                Column(f"gain of {of}, detectable", "with probability .8", 3, "lower"),
+                "over_carried",
+                "gain over the carried start",
+                "over the start's partition carried to the control",
             ),
+        )
+        for end, made in (
+            ("", higher(f"{gained}, {of}", over)),
+            ("_low", Column(f"{gained}, {of}, low", "lower end of its 95 % interval over generators")),
+            ("_high", Column(f"{gained}, {of}, high")),
+            ("_detectable", Column(f"{gained}, {of}, detectable", "with probability .8", 3, "lower")),
         )
     },
 }

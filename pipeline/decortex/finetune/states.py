@@ -1,11 +1,13 @@
-"""Four states of a network that a fine-tuning leaves to compare: start, control, own labels, clustered afresh.
+"""States of a network that a fine-tuning leaves to compare: start, control, own labels, clustered afresh.
 
 Any network is a source of an embedding, and any embedding can be clustered by any method; what fine-tuning gained
-is the difference between these partitions, asked of several networks of the same neurons.
+is the difference between these partitions, asked of several networks of the same neurons. Own labels begin from the
+start's partition, a clustering afresh from nothing: like with like is the start's partition carried to the control.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -13,6 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 
 from decortex.clustering import fit
 from decortex.embeddings import EmbeddingConfig, fit_map
@@ -21,8 +25,8 @@ from decortex.evaluation import cluster_quality
 from decortex.evaluation.agreement import agreement
 from decortex.models import Network
 
-State = Literal["start", "control", "fine_tuned", "fine_tuned_afresh"]
-STATES: tuple[State, ...] = ("start", "control", "fine_tuned", "fine_tuned_afresh")
+State = Literal["start", "control", "control_carried", "fine_tuned", "fine_tuned_afresh"]
+STATES: tuple[State, ...] = ("start", "control", "control_carried", "fine_tuned", "fine_tuned_afresh")
 # The 'method' of labels that fine-tuning itself gave.
 OWN_LABELS = "own"
 
@@ -36,9 +40,10 @@ class StatePartition:
 
     Parameters
     ----------
-    state : {'start', 'control', 'fine_tuned', 'fine_tuned_afresh'}
-        'start': the network from which fine-tuning went on; 'control': trained as long without a clustering loss;
-        'fine_tuned': under its own labels; 'fine_tuned_afresh': its embedding clustered as if nothing were known.
+    state : {'start', 'control', 'control_carried', 'fine_tuned', 'fine_tuned_afresh'}
+        'start': the network from which fine-tuning went on; 'control': trained as long without a clustering loss,
+        clustered as if nothing were known; 'control_carried': the control under the start's partition, carried there
+        (`carry_partition`); 'fine_tuned': under its own labels; 'fine_tuned_afresh': clustered as the control.
     method : str
         Name of the clustering method, 'own' for the labels that fine-tuning gave.
     labels : ndarray of int, shape (n_neurons,)
@@ -117,6 +122,56 @@ def cluster_state(
         labels[placed] = fit(points[placed], method, n_clusters=n_clusters, seed=seed, **params).labels
         found.append(StatePartition(state, name, labels, points))
     return found
+
+
+def carry_partition(points: FloatArray, labels: NDArray[np.integer[Any]]) -> NDArray[np.int16]:
+    """Carry the partition of an earlier state along: k-means from the means, in these points, of its clusters.
+
+    What own labels of a fine-tuning are to be compared with: both begin from the same partition, one follows the
+    training with a clustering loss and one without.
+
+    Parameters
+    ----------
+    points : ndarray of float64, shape (n_neurons, n_features)
+        Embedding of the later state, the control. Rows that are not finite are excluded and labelled -1.
+    labels : ndarray of int, shape (n_neurons,)
+        Partition of the earlier state; -1 for a neuron that it excludes, which joins the cluster nearest to it.
+
+    Returns
+    -------
+    ndarray of int16, shape (n_neurons,)
+        Clusters keep the numbers that they have in `labels`. At most 500 of Lloyd's iterations (scikit-learn's).
+
+    Raises
+    ------
+    InputError
+        If there are other numbers of points and labels, or no neuron has both a place and a label.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> later = np.array([[0.0], [0.1], [0.2], [1.0], [1.1]])
+    >>> carry_partition(later, np.array([2, 2, 5, 5, 5])).tolist()
+    [2, 2, 2, 5, 5]
+    """
+    if len(points) != len(labels):
+        raise InputError(
+            f"{len(points)} points and {len(labels)} labels: a partition is carried to the same neurons."
+        )
+    placed = np.isfinite(points).all(axis=1)
+    known = placed & (labels >= 0)
+    if not known.any():
+        raise InputError(
+            "no neuron has both a place in the later embedding and a label in the earlier partition."
+        )
+    clusters = np.unique(labels[known])
+    means = np.stack([points[known & (labels == cluster)].mean(axis=0) for cluster in clusters])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # points that coincide leave clusters empty
+        fitted = KMeans(len(means), init=means, n_init=1, max_iter=500).fit(points[placed])
+    carried = np.full(len(points), -1, dtype=np.int16)
+    carried[placed] = clusters[fitted.labels_]
+    return carried
 
 
 def compare_states(

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from decortex_ops.dashboard.choosing import Chosen
+from decortex_ops.dashboard.parts import Panel
 from decortex_ops.dashboard.source import Source
 from decortex_schemas import queries
 
 SAID = (
-    "Numbers and colours follow a cluster over K, networks and fine-tunings (matched one to one). Downloads of neurons "
-    "hold them as page_cluster, beside the cluster of tables and files."
+    "Numbers and colours follow a cluster over K, networks and fine-tunings (matched one to one). Downloads hold them "
+    "as page_cluster, beside the cluster of tables and files."
 )
+# Columns of panels that hold a cluster's number.
+_CLUSTERS = ("cluster", "first", "second", "stimulus_of")
 
 
 def neuron_columns(neurons: Mapping[str, Any]) -> tuple[str, ...]:
@@ -54,6 +57,17 @@ class Numbering:
         """Rows with these columns as numbers, in their order."""
         found = [{**row, **{name: self.of(row[name]) for name in names}} for row in rows]
         return sorted(found, key=lambda row: tuple(row[name] for name in names))
+
+    def download(self, panel: Panel) -> Panel:
+        """The panel whose download holds stored labels, and its numbers as ``page_cluster`` beside them."""
+        if panel.rows is None:
+            return panel
+        return replace(panel, rows=lambda: [self._both(row) for row in panel.data()])
+
+    def _both(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        names = [name for name in _CLUSTERS if name in row]
+        numbers = {f"page_{name}": row[name] for name in names}
+        return {**numbers, **row, **{name: self.stored(row[name]) for name in names}}
 
 
 def with_numbers(found: Mapping[str, Any], own: Numbering) -> dict[str, Any]:

@@ -78,6 +78,11 @@ from .evaluation.finetuning.detectable import (
 from .evaluation.finetuning.generators import (
     generators,
 )
+from .evaluation.finetuning.states import (
+    OWN_LABELS,
+    has_states,
+    states,
+)
 from .evaluation.geometry import (
     ALL_METHODS,
     communities,
@@ -102,11 +107,6 @@ from .evaluation.retained import (
 )
 from .evaluation.shared_labellings import (
     shared_labellings,
-)
-from .evaluation.states import (
-    OWN_LABELS,
-    has_states,
-    states,
 )
 from .evaluation.table_scores import (
     table_scores,

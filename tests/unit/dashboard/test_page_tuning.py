@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import io
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from dashboard_lab import Lab, text_of
 
@@ -124,8 +126,8 @@ def test_the_most_exciting_stimuli_stand_above_those_that_were_shown() -> None:
     np.testing.assert_array_equal(made.data[3].z, STIMULI["shown"][0, 2, 0][::-1])
     text = router.csv_of("tuning", "exciting", "?method=1&k=4", lab())
     assert text is not None
-    assert "0,optimised,4.0" in text
-    assert "1,test stimulus 1,3.5" in text
+    assert "0,0,optimised,4.0" in text
+    assert "1,1,test stimulus 1,3.5" in text
 
 
 def test_networks_without_recordings_show_the_optimised_stimuli_alone() -> None:
@@ -144,3 +146,7 @@ def test_stimuli_stand_in_the_order_of_their_clusters_numbers() -> None:
     matrix = next(t for t in figure_of("/tuning", "?method=1&k=4", source, "stimuli").data if t.x is not None)
     assert list(matrix.x) == ["0", "1"]
     np.testing.assert_array_equal(matrix.z, STIMULI["confusion"][::-1, ::-1])
+    for panel, column in (("exciting", "cluster"), ("stimuli", "stimulus_of"), ("profiles", "cluster")):
+        rows = pd.read_csv(io.StringIO(router.csv_of("tuning", panel, "?method=1&k=4", source)))
+        known = {1: 0, 0: 1}
+        assert [known.get(one, one) for one in rows[column]] == list(rows[f"page_{column}"]), panel

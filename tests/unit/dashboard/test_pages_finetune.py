@@ -1,4 +1,4 @@
-"""Fine-tune without a database: curves, agreement before and after, four states, and what is missing."""
+"""Fine-tune without a database: curves, agreement before and after, states, and what is missing."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_agreement_before_and_after_is_of_the_same_pairs() -> None:
     assert (row["before"], row["after"]) == (0.724, 0.727)
 
 
-def test_four_states_are_beside_each_other_with_their_null() -> None:
+def test_states_are_beside_each_other_with_their_null() -> None:
     asked = []
     lab_of_states = tuned_lab(
         states=lambda study, key: asked.append((study, key["finetune_id"], key["k"])) or STATES
@@ -61,6 +61,7 @@ def test_four_states_are_beside_each_other_with_their_null() -> None:
     assert asked == [("sweep", 3, 8)]  # of the fine-tuning that is shown
     for words in (
         "control, clustered afresh",
+        "control, start's labels carried",
         "fine-tuned, own labels",
         "0.750 [0.100, 0.900]",
         "-0.0012",

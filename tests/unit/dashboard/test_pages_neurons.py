@@ -213,7 +213,7 @@ def test_neurons_and_features_of_a_table_are_called_as_in_the_table() -> None:
 
 
 def test_downloads_hold_the_label_of_files_beside_the_number_of_pages() -> None:
-    lab = Lab(matched_clusters={0: 1, 1: 0, 2: 2})
+    lab = Lab(matched_clusters={0: 1, 1: 0, 2: 2}, performance_by_cluster=performance_row())
     rows = pd.read_csv(io.StringIO(router.csv_of("map", "map", "", lab)))
     assert list(rows["cluster"]) == list(LABELS)
     assert list(rows["page_cluster"]) == [{0: 1, 1: 0, 2: 2, -1: -1}[one] for one in LABELS]
@@ -221,3 +221,9 @@ def test_downloads_hold_the_label_of_files_beside_the_number_of_pages() -> None:
         table = pd.read_csv(io.StringIO(router.csv_of("cluster", panel, "?cluster=1", lab)))
         pairs = set(zip(table["page_cluster"], table["cluster"], strict=True))
         assert pairs == {(0, 1), (1, 0), (2, 2)}, panel
+    scored = pd.read_csv(io.StringIO(router.csv_of("performance", "violins", "", lab)))
+    assert list(scored["cluster"]) == [LABELS[neuron] for neuron in scored["neuron_idx"]]
+    assert list(scored["page_cluster"]) == [{0: 1, 1: 0, 2: 2}[one] for one in scored["cluster"]]
+    pairs = pd.read_csv(io.StringIO(router.csv_of("performance", "pairs", "", lab)))
+    for name in ("first", "second"):
+        assert list(pairs[f"page_{name}"]) == [{0: 1, 1: 0, 2: 2}[one] for one in pairs[name]]

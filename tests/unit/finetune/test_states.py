@@ -1,4 +1,4 @@
-"""Four states of a fine-tuned network: any of them embedded and clustered, agreement and truth over networks."""
+"""States of a fine-tuned network: any of them embedded and clustered, agreement and truth over networks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from decortex.finetune import (
     OWN_LABELS,
     FinetuneConfig,
     StatePartition,
+    carry_partition,
     cluster_state,
     compare_states,
     continue_training,
@@ -27,7 +28,7 @@ METHODS = {"kmeans": ("kmeans", {"n_init": 3}), "mixture": ("gmm", {"covariance"
 L2 = EmbeddingConfig(kind="l2")
 
 
-def four_states(network, recordings, seed):
+def states_of(network, recordings, seed):
     """Every state of one network, trained jointly from its first epoch on."""
     training = TrainingConfig(learning_rate=1e-2, batch_size=32, max_epochs=3, schedule="plateau")
     half = fit_network(network, recordings, training, seed=seed, until=1, device="cpu").handover
@@ -51,19 +52,26 @@ def four_states(network, recordings, seed):
     return [
         *partitions,
         *cluster_state(embed(control, L2), METHODS, state="control", n_clusters=2, seed=0),
+        StatePartition(
+            "control_carried",
+            "kmeans",
+            carry_partition(embed(control, L2), partitions[0].labels),
+            embed(control, L2),
+        ),
         StatePartition("fine_tuned", OWN_LABELS, result.labels, points),
         *cluster_state(points, METHODS, state="fine_tuned_afresh", n_clusters=2, seed=0),
     ]
 
 
 def test_every_state_is_clustered_by_every_method_and_compared(network, recordings):
-    networks = [four_states(copy.deepcopy(network), recordings, seed) for seed in (0, 1)]
+    networks = [states_of(copy.deepcopy(network), recordings, seed) for seed in (0, 1)]
     rows = compare_states(networks, recordings.truth)
     assert [(row.state, row.method) for row in rows] == [
         ("start", "kmeans"),
         ("start", "mixture"),
         ("control", "kmeans"),
         ("control", "mixture"),
+        ("control_carried", "kmeans"),
         ("fine_tuned", "own"),
         ("fine_tuned_afresh", "kmeans"),
         ("fine_tuned_afresh", "mixture"),
@@ -107,3 +115,39 @@ def test_networks_of_other_neurons_or_with_a_state_twice_are_refused():
         compare_states([one], np.zeros(12, dtype=int))
     with pytest.raises(InputError, match="network 0 has a state and method twice"):
         compare_states([[*one, *one]])
+
+
+def lloyd(points, labels):
+    """The literal reference: means of the clusters, every neuron to the nearest, until no label changes."""
+    clusters = sorted(set(labels.tolist()) - {-1})
+    means = [points[labels == cluster].mean(axis=0) for cluster in clusters]
+    found = None
+    while True:
+        nearest = [int(np.argmin([((one - mean) ** 2).sum() for mean in means])) for one in points]
+        if nearest == found:
+            return [clusters[one] for one in nearest]
+        found = nearest
+        means = [points[np.array(found) == i].mean(axis=0) for i in range(len(clusters))]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_partition_is_carried_by_lloyds_iterations_from_its_means(seed):
+    rng = np.random.default_rng(seed)
+    early = np.repeat([0, 4, 7], 30)
+    later = rng.normal(size=(90, 3)) + 1.2 * np.eye(3)[np.repeat([0, 1, 2], 30)]
+    carried = carry_partition(later, early.astype(np.int16))
+    assert carried.tolist() == lloyd(later, early)
+    assert set(carried) == {0, 4, 7}  # clusters keep their numbers
+    assert 0 < np.mean(carried != early) < 0.6
+
+
+def test_what_has_no_place_is_left_out_and_what_had_none_joins_the_nearest_cluster():
+    later = np.array([[0.0], [0.1], [np.nan], [1.0], [1.1], [0.9]])
+    carried = carry_partition(later, np.array([3, 3, 3, 1, 1, -1]))
+    assert carried.tolist() == [3, 3, -1, 1, 1, 1]
+    coincide = carry_partition(np.ones((4, 2)), np.array([0, 0, 1, 1]))
+    assert set(coincide) <= {0, 1}
+    with pytest.raises(InputError, match="6 points and 5 labels"):
+        carry_partition(later, np.zeros(5, dtype=int))
+    with pytest.raises(InputError, match="no neuron has both a place"):
+        carry_partition(later, np.full(6, -1))

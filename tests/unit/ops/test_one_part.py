@@ -27,6 +27,7 @@ def test_what_would_have_been_detected_is_a_range() -> None:
 def test_generators_count_what_lies_above_zero() -> None:
     row: dict[str, Any] = {
         "state": "fine_tuned", "n_generators": 3, "ari_networks_gain_low": 0.01, "ari_truth_gain_low": -0.01,
+        "ari_networks_over_carried": 0.1, "ari_networks_over_carried_low": 0.02,
     }  # fmt: skip
     rows = [
         row,
@@ -36,6 +37,8 @@ def test_generators_count_what_lies_above_zero() -> None:
     said = generators_sentence(rows)
     assert said.startswith("Over 3 generators, 1 of 2 fine-tuned states agree more between networks")
     assert "and 0 more with the known types" in said
+    assert "Own labels of 1 of 1 fine-tuning agree more than the start's partition carried" in said
+    assert "carried" not in generators_sentence([{**one, "ari_networks_over_carried": None} for one in rows])
 
 
 def test_a_shared_labelling_counts_once_for_all_votes() -> None:

@@ -13,6 +13,7 @@ from decortex_schemas.queries.evaluation import over_generators
 
 TUNED = (0.50, 0.62, 0.71)
 CONTROL = (0.40, 0.60, 0.50)
+CARRIED = (0.45, 0.60, 0.69)
 
 
 def row(dataset: int, state: str, method: str, truth: float | None, **changed: Any) -> dict[str, Any]:
@@ -41,7 +42,8 @@ def row(dataset: int, state: str, method: str, truth: float | None, **changed: A
 def rows() -> list[dict[str, Any]]:
     own = [row(i, "fine_tuned", "own", value) for i, value in enumerate(TUNED)]
     control = [row(i, "control", "kmeans", value) for i, value in enumerate(CONTROL)]
-    return own + control + [row(i, "control", "gmm", 0.9) for i in range(3)]
+    carried = [row(i, "control_carried", "kmeans", value) for i, value in enumerate(CARRIED)]
+    return own + control + carried + [row(i, "control", "gmm", 0.9) for i in range(3)]
 
 
 def test_a_gain_is_within_datasets_and_its_interval_over_them() -> None:
@@ -58,6 +60,20 @@ def test_a_gain_is_within_datasets_and_its_interval_over_them() -> None:
     assert own["correlation_change"] == pytest.approx(-0.001)
     assert found["control", "kmeans"]["ari_truth_gain"] == 0
     assert found["control", "gmm"]["ari_truth_gain"] == pytest.approx(0.9 - np.mean(CONTROL))
+
+
+def test_own_labels_are_compared_with_the_carried_start_too() -> None:
+    found = {(one["state"], one["method"]): one for one in over_generators(rows())}
+    own, gains = found["fine_tuned", "own"], np.subtract(TUNED, CARRIED)
+    assert own["ari_truth_over_carried"] == pytest.approx(gains.mean())
+    ends = own["ari_truth_over_carried_low"], own["ari_truth_over_carried_high"]
+    assert ends == pytest.approx(t_interval(gains))
+    expected = detectable_effect(float(gains.std(ddof=1)), 3)
+    assert own["ari_truth_over_carried_detectable"] == pytest.approx(expected)
+    assert found["control_carried", "kmeans"]["ari_truth_over_carried"] == 0
+    without = [one for one in rows() if one["state"] != "control_carried"]
+    (own,) = (one for one in over_generators(without) if one["state"] == "fine_tuned")
+    assert own["ari_truth_over_carried"] is None
 
 
 def test_null_models_count_a_dataset_once_and_one_dataset_has_no_interval() -> None:

@@ -64,9 +64,12 @@ PRICE_PARTS = {
     "pairs": (PAIRS_COLUMNS, "every fine-tuned partition beside its start"),
     "summary": (SUMMARY_COLUMNS, "after fine-tuning against its own start, mean over networks"),
     "front": (FRONT_COLUMNS, "agreement between networks against performance"),
-    "states": (STATES_COLUMNS, "four states: start, control, own labels, clustered afresh"),
+    "states": (STATES_COLUMNS, "states: start, control, own labels, clustered afresh"),
     "detectable": (DETECTABLE_COLUMNS, "what would have been detected"),
-    "generators": (GENERATORS_COLUMNS, "four states over generators, against the control clustered afresh"),
+    "generators": (
+        GENERATORS_COLUMNS,
+        "states over generators, against the control",
+    ),
 }
 # With everything that is shown where no part is asked for.
 PRICE_SHOWN = ("summary", "front", "states")

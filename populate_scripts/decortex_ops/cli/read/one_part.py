@@ -66,17 +66,30 @@ def detectable_sentence(rows: Rows) -> str:
 
 
 def generators_sentence(rows: Rows) -> str:
-    """In how many fine-tuned states agreement rose over all generators, against the control clustered afresh."""
+    """In how many fine-tuned states agreement rose over all generators; own labels beside the carried start too."""
     tuned = [row for row in rows if row["state"].startswith("fine_tuned")]
+    own = [
+        row for row in tuned if row["ari_networks_over_carried"] is not None and row["state"] == "fine_tuned"
+    ]
     above = {
-        name: sum((row[f"{name}_gain_low"] or 0.0) > 0 for row in tuned)
-        for name in ("ari_networks", "ari_truth")
+        name: sum((row[f"{name}_low"] or 0.0) > 0 for row in some)
+        for name, some in (
+            ("ari_networks_gain", tuned),
+            ("ari_truth_gain", tuned),
+            ("ari_networks_over_carried", own),
+        )
     }
+    carried = (
+        f" Own labels of {above['ari_networks_over_carried']} of {several(len(own), 'fine-tuning')} agree more than "
+        "the start's partition carried to the control, which begins from the same labels."
+        if own
+        else ""
+    )
     return (
-        f"Over {several(max(row['n_generators'] for row in rows), 'generator')}, {above['ari_networks']} of "
+        f"Over {several(max(row['n_generators'] for row in rows), 'generator')}, {above['ari_networks_gain']} of "
         f"{several(len(tuned), 'fine-tuned state')} agree more between networks than the control clustered afresh by "
-        f"the start's method, and {above['ari_truth']} more with the known types (95 % interval over generators above "
-        "zero)."
+        f"the start's method, and {above['ari_truth_gain']} more with the known types (95 % interval over generators "
+        f"above zero).{carried}"
     )
 
 

@@ -67,14 +67,14 @@ def render(state: State, source: Source) -> View:
         return View(state, chosen.choices, [problem], LEAD)
     untouched = next(row["finetune_id"] for row in chosen.options["finetunings"] if row["kind"] == "none")
     both = source(queries.describe, [{**key, "finetune_id": untouched}, key], state["study"])
-    found = with_numbers(found, numbering(source, state["study"], key))
+    found = with_numbers(found, numbers := numbering(source, state["study"], key))
     panels = [
         tiles(found),
         losses_panel(found),
         correlation_panel(found),
         labels_panel(found),
         collapse_panel(found),
-        price_panel(found),
+        numbers.download(price_panel(found)),
         compared_panel(both, found, source(queries.before_and_after, state["study"], key)),
         *null_panels(chosen, source),
         states_panel(str(state["study"]), key, source),

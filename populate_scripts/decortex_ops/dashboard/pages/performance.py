@@ -55,7 +55,8 @@ def render(state: State, source: Source) -> View:
         "pairs": own.rows(found["pairs"], "first", "second"),
     }
     scores = source(queries.scores, key)
-    panels = [effects(found), violins_panel(found, labels, scores), clusters_panel(found), pairs_panel(found)]
+    shown = [violins_panel(found, labels, scores), clusters_panel(found), pairs_panel(found)]
+    panels = [effects(found), *(own.download(panel) for panel in shown)]
     return View(chosen.state, chosen.choices, panels, LEAD + against(chosen))
 
 

@@ -102,10 +102,11 @@ def render(state: State, source: Source) -> View:
     if stimuli is not None:
         stimuli = numbered_stimuli(stimuli, numbers)
     fields = source(queries.cluster_fields, key)
+    of_first = numbering(source, state["study"], first)
     panels = [
-        profile_panel(numbering(source, state["study"], first).rows(own, "cluster"), Empty(why, command)),
-        *stimuli_panels(stimuli, state, method),
-        *fields_panels(None if fields is None else numbers.rows(fields, "cluster")),
+        of_first.download(profile_panel(of_first.rows(own, "cluster"), Empty(why, command))),
+        *map(numbers.download, stimuli_panels(stimuli, state, method)),
+        *map(numbers.download, fields_panels(None if fields is None else numbers.rows(fields, "cluster"))),
     ]
     return View(state, chosen.choices, panels, LEAD)
 

@@ -4,9 +4,6 @@ from .criteria import (
     criteria_figure,
 )
 from .finetune_notes import variant_notes
-from .four_states import (
-    states_panel,
-)
 from .geometry_panels import (
     geometry_panels,
 )
@@ -20,6 +17,9 @@ from .grouped_runs import (
 )
 from .label_panels import (
     label_panels,
+)
+from .network_states import (
+    states_panel,
 )
 from .side_by_side import (
     name_of,

@@ -83,6 +83,11 @@ def asked_rows(study: str) -> dict[str, int]:
         (row["schedule_id"], row["control_seed"])
         for row in (FinetuneSpec & trained.proj()).proj("schedule_id", "control_seed").to_dicts()
     }
+    carried = {
+        tuple(row[name] for name in ("method", "method_id", "k", "seed", "schedule_id", "control_seed"))
+        for row in (trained.proj() * FinetuneSpec.proj("schedule_id", "control_seed")).to_dicts()
+        if not str(row["method"]).startswith("rotation")
+    }
     families: dict[tuple[str, int], int] = {}
     for row in models.to_dicts():
         family = (str(row["dataset"]), int(row["model_spec_id"]))
@@ -101,6 +106,7 @@ def asked_rows(study: str) -> dict[str, int]:
         "SubsampleClustering": n * e * methods * counts * len(Study.Subsample & of),
         "DECFinetune": n * partitions,
         "RecordingSummary": len((Dataset & recorded) & models),
+        "CarriedPartition": n * e * len(carried),
         "ClusterQuality": n * partitions,
         "ClusterConfound": n * partitions,
         "ClusterPerformance": scored * partitions,

@@ -20,6 +20,11 @@ from .finetuning.generators import (
     generators,
     over_generators,
 )
+from .finetuning.states import (
+    OWN_LABELS,
+    has_states,
+    states,
+)
 from .geometry import (
     ALL_METHODS,
     communities,
@@ -45,11 +50,6 @@ from .retained import (
 )
 from .shared_labellings import (
     shared_labellings,
-)
-from .states import (
-    OWN_LABELS,
-    has_states,
-    states,
 )
 from .table_scores import (
     table_scores,

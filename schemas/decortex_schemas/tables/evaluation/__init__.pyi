@@ -35,6 +35,9 @@ from .association import (
     ClusterAssociation,
     associated,
 )
+from .carried import (
+    CarriedPartition,
+)
 from .confounds import (
     ClusterConfound,
 )
@@ -112,6 +115,7 @@ __all__ = [
     "AdjustedPValue",
     "AgreementNullRequest",
     "AxesSpec",
+    "CarriedPartition",
     "ClusterAssociation",
     "ClusterConfound",
     "ClusterPerformance",

@@ -1,4 +1,4 @@
-"""What fine-tuning did beyond its price: by construction, over datasets, and what would have been detected."""
+"""What fine-tuning did beyond its price: states of networks, by construction, over datasets, and what is detected."""
 
 import lazy_loader as lazy
 

@@ -8,10 +8,18 @@ from .generators import (
     generators,
     over_generators,
 )
+from .states import (
+    OWN_LABELS,
+    has_states,
+    states,
+)
 
 __all__ = [
+    "OWN_LABELS",
     "by_construction",
     "detectable",
     "generators",
+    "has_states",
     "over_generators",
+    "states",
 ]

@@ -1,4 +1,4 @@
-"""Four states over several datasets or generators: means, paired differences, and what would have been detected."""
+"""States over several datasets or generators: means, paired differences, and what would have been detected."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import numpy as np
 from decortex.evaluation import agreement, performance
 from decortex_schemas.queries.basis import Key, Row, average
 from decortex_schemas.queries.catalogue import one_at_a_time
-from decortex_schemas.queries.evaluation.states import OWN_LABELS, states
+from decortex_schemas.queries.evaluation.finetuning.states import CARRIED, OWN_LABELS, STATES, states
 
 MEASURES = ("ari_networks", "ari_truth")
+# What a state is compared with, by the ending of the column: clustered afresh, or begun from the start's partition.
+BASELINES = {"gain": "control", "over_carried": CARRIED}
 _START = ("model", "embedding", "start_method", "seed", "k", "finetune")
 _ROW = (*_START, "state", "method")
 _AVERAGED = (
@@ -28,7 +30,7 @@ _AVERAGED = (
 
 @one_at_a_time
 def generators(study: str) -> list[Row]:
-    """Compare the four states of a frozen study over its datasets, which are the sample.
+    """Compare the states of a frozen study over its datasets, which are the sample.
 
     Parameters
     ----------
@@ -68,7 +70,9 @@ def over_generators(rows: Sequence[Row]) -> list[Row]:
         and ``_high``. Of every value in `MEASURES` ``_gain``: mean of the differences within datasets from the control
         clustered afresh by the method that the fine-tuning starts from (the baseline named beforehand), with
         ``_gain_low`` and ``_gain_high`` (t over datasets, None below two), ``_gain_detectable``: the mean that such an
-        interval would have left above zero with probability .8. `seed` is the clustering's.
+        interval would have left above zero with probability .8. ``_over_carried``, with the same endings, is the
+        difference from the start's partition carried to the control, in which both begin from the same one. `seed` is
+        the clustering's.
     """
     once = {(row["dataset"], *(row[name] for name in _ROW)): row for row in reversed(rows)}
     groups: dict[Key, list[Row]] = defaultdict(list)
@@ -87,35 +91,37 @@ def over_generators(rows: Sequence[Row]) -> list[Row]:
             "correlation_high": high,
         }
         for name in MEASURES:
-            pairs = [(row[name], _baseline(once, row, name)) for row in members]
-            gains = _known([None if a is None or b is None else a - b for a, b in pairs])
-            own_low, own_high = performance.t_interval(gains)
-            out |= {
-                f"{name}_gain": float(gains.mean()) if len(gains) else None,
-                f"{name}_gain_low": own_low,
-                f"{name}_gain_high": own_high,
-                f"{name}_gain_detectable": None
-                if len(gains) < 2
-                else agreement.detectable_effect(float(gains.std(ddof=1)), len(gains)),
-            }
+            for ending, state in BASELINES.items():
+                pairs = [(row[name], _baseline(once, row, name, state)) for row in members]
+                gains = _known([None if a is None or b is None else a - b for a, b in pairs])
+                own_low, own_high = performance.t_interval(gains)
+                column = f"{name}_{ending}"
+                out |= {
+                    column: float(gains.mean()) if len(gains) else None,
+                    f"{column}_low": own_low,
+                    f"{column}_high": own_high,
+                    f"{column}_detectable": None
+                    if len(gains) < 2
+                    else agreement.detectable_effect(float(gains.std(ddof=1)), len(gains)),
+                }
         found.append(out)
-    order = ("start", "control", "fine_tuned", "fine_tuned_afresh")
     return sorted(
         found,
         key=lambda row: (
             *(str(row[name]) for name in ("model", "embedding", "start_method")),
             row["k"],
             row["finetune"],
-            order.index(row["state"]),
+            STATES.index(row["state"]),
             row["method"] != OWN_LABELS,
             row["method"],
         ),
     )
 
 
-def _baseline(rows: dict[Key, Row], row: Row, name: str) -> Any:
-    control = {**row, "state": "control", "method": row["start_method"]}
-    there = rows.get((row["dataset"], *(control[column] for column in _ROW)))
+def _baseline(rows: dict[Key, Row], row: Row, name: str, state: str) -> Any:
+    """Measure of a state without fine-tuning of the same dataset, by the method of the start."""
+    baseline = {**row, "state": state, "method": row["start_method"]}
+    there = rows.get((row["dataset"], *(baseline[column] for column in _ROW)))
     return None if there is None else there[name]
 
 

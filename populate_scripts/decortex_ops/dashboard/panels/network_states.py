@@ -1,4 +1,4 @@
-"""Four states of fine-tuned networks as one panel: start, control, own labels, clustered afresh."""
+"""States of fine-tuned networks as one panel: start, control, own labels, clustered afresh."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from decortex_schemas import queries
 STATE_NAMES = {
     "start": "start",
     "control": "control, clustered afresh",
+    "control_carried": "control, start's labels carried",
     "fine_tuned": "fine-tuned, own labels",
     "fine_tuned_afresh": "fine-tuned, clustered afresh",
 }
@@ -23,6 +24,7 @@ _COLUMNS: list[str | tuple[str, str]] = [
     "n_networks",
     "agreement",
     "ari_truth",
+    "share_changed",
     "silhouette",
     "silhouette_moved",
     "correlation",
@@ -41,7 +43,7 @@ def states_panel(study: str, key: Mapping[str, Any], source: Source) -> Panel:
     if not rows:
         return Panel(
             "states",
-            "Four states",
+            "States of the networks",
             empty=Empty(
                 "No state is clustered afresh, so that what training alone did is not told from what the clustering "
                 'loss did: a plan asks for it with "states": "all" (docs/how-to/finetuning-studies.md), and both '
@@ -62,20 +64,21 @@ def states_panel(study: str, key: Mapping[str, Any], source: Source) -> Panel:
     surrogates = max(row["n_null"] for row in rows)
     return Panel(
         "states",
-        "Four states",
+        "States of the networks",
         f"n = {max(row['n_networks'] for row in rows)} networks"
         + (f", {surrogates} surrogates per null model" if with_null else "")
         + "; no unit",
         content=table(
             shown,
             _COLUMNS + (_NULL if with_null else []),
-            caption="Four states by every method",
+            caption="States by every method",
         ),
         rows=rows,
-        note="Judge the fine-tuned network against its start and against the control clustered afresh by the method "
-        "named beforehand. Silhouettes are in the embedding that was clustered; of own labels in the start's, with the "
-        "moved one beside it, which rises by construction. Intervals take networks as the sample: agreement by the "
-        "jackknife (three networks or more), the change of correlation by t.",
+        note="Judge own labels against their start and against the start's labels carried to the control by k-means: "
+        "all three begin from one partition. Judge what is clustered afresh against the control clustered afresh, by "
+        "the method named beforehand. Silhouettes are in the embedding that was clustered; of own labels in the "
+        "start's, with the moved one beside it, which rises by construction. Intervals take networks as the sample: "
+        "agreement by the jackknife (three networks or more), the change of correlation by t.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Four states of every fine-tuned network side by side: start, control, own labels, clustered afresh. Read only."""
+"""States of every fine-tuned network side by side: start, control, own labels, clustered afresh. Read only."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from decortex_schemas.queries.basis import (
     smallest_p,
 )
 from decortex_schemas.queries.catalogue import one_at_a_time, require_frozen
+from decortex_schemas.queries.evaluation.finetuning.carried import carried_measures
 from decortex_schemas.tables import (
     ClusteringMethod,
     DECFinetune,
@@ -39,15 +40,22 @@ NULL_MEASURES = ("ari_networks", "silhouette", "silhouette_moved")
 # A partition's group, but for the network and what made it.
 _WHERE = ("dataset", "model_spec_id", "embedding_spec_id", "method_id", "k", "finetune_id")
 OWN_LABELS = "own"
+# A partition that is carried along is of no fine-tuning: its seed and its control stand in the place of one.
+CARRIED = "control_carried"
+# In the order in which they are told.
+STATES = ("start", "control", CARRIED, "fine_tuned", "fine_tuned_afresh")
 
 
 @one_at_a_time
 def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
-    """Compare four states of the networks that a frozen study fine-tunes.
+    """Compare states of the networks that a frozen study fine-tunes.
 
     One row per dataset, embedding, start of a fine-tuning (its method, K and clustering seed), fine-tuning, state,
     method and null model. ``state`` is 'start' (from where fine-tuning went on), 'control' (trained as long without a
-    clustering loss, clustered afresh), 'fine_tuned' (its own labels; ``method`` 'own') or 'fine_tuned_afresh'.
+    clustering loss, clustered afresh), 'control_carried' (the control under the start's partition, carried there by
+    k-means: like with like for own labels, which begin from it too), 'fine_tuned' (its own labels; ``method`` 'own')
+    or 'fine_tuned_afresh'. A start that is a vote or a labelling of several networks, or a clustering up to a roll, is
+    not carried.
 
     - ``ari_networks``: between networks trained from other seeds, over all clustering seeds of the study, with
       ``ari_networks_low`` and ``_high``, 95 % by the jackknife over **networks** (None below three), cut at what
@@ -58,8 +66,8 @@ def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
     - ``test_correlation``: mean over networks; ``correlation_change``: against the control of the same network, with
       ``correlation_low`` and ``_high``, t over networks;
     - ``by_construction``: networks were fine-tuned from one partition, or learnt from each other: own labels agree;
-      ``share_changed``: share of the labels that moved, of own labels (mean over networks): where it is near zero, own
-      labels agree as the start's do;
+      ``share_changed``: share of the labels that moved, of own labels and of those carried to the control (mean over
+      networks): where it is near zero, own labels agree as the start's do;
     - ``n_networks``: networks that have this state, without those whose training failed;
     - ``null``: kind of surrogate, None where the study has no frozen null (docs/science/nulls.md); then ``n_null``
       surrogates that went the same way to the same state, and of every value in `NULL_MEASURES` ``_null`` (their mean),
@@ -118,6 +126,11 @@ def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
             moved = specs.get((parent, "fine_tuned", *(part[name] for name in _FINE_TUNED)))
             own = {**start, "model_spec_id": parent, "method_id": part["method_id"]}
             rows = [("fine_tuned", OWN_LABELS, {**own, "finetune_id": part["finetune_id"]}, moved)]
+            if tied["params"].get("start", "clustering") == "clustering":
+                of_control = (CARRIED, part["seed"], int(tied["schedule_id"]), int(tied["control_seed"]))
+                rows.append(
+                    (CARRIED, methods[part["method_id"]], {**own, "finetune_id": of_control}, control)
+                )
             for method_id in sorted(methods):
                 for state, spec in (("start", parent), ("control", control), ("fine_tuned_afresh", moved)):
                     afresh = {**start, "model_spec_id": spec, "method_id": method_id, "finetune_id": none}
@@ -136,7 +149,6 @@ def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
                     **_performance(dataset, spec, control),
                 }
                 found += [{**row, **null} for null in _against_nulls(dataset, group, measures, surrogates)]
-    order = ("start", "control", "fine_tuned", "fine_tuned_afresh")
     return sorted(
         found,
         key=lambda row: (
@@ -144,7 +156,7 @@ def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
                 row[name]
                 for name in ("dataset", "model", "embedding", "k", "start_method", "seed", "finetune")
             ),
-            order.index(row["state"]),
+            STATES.index(row["state"]),
             row["method"],
             row["null"] or "",
         ),
@@ -232,7 +244,8 @@ def _measured(study: str) -> dict[Key, Row]:
                     "silhouette_low": low,
                     "silhouette_high": high,
                 }
-    return found
+    carried = carried_measures(study)
+    return found | {(*key[:5], (CARRIED, *key[5:])): measures for key, measures in carried.items()}
 
 
 def _interval_of_pairs(pairs: dict[tuple[int, int], float]) -> tuple[float | None, float | None]:
