@@ -172,17 +172,32 @@ def test_what_is_clustered_afresh_is_compared_with_the_control_by_the_same_metho
     text = study.brief(rows)
     assert f"| december 1 | control kmeans | 3 | +0.000 (+0.000 to +0.000; 0.000) | {0.1:+.3f} (" in text
     # At another m the same with +0, +1, +1: .667 in the mean. Populations without types stand apart.
-    same = [{**row, "m": 3, "truth": 0.5 + (row["truth"] > 0.5)} for row in rows]
+    same_at_3 = [{**row, "m": 3, "truth": 0.5 + (row["truth"] > 0.5)} for row in rows]
     without_types = [{**row, "surrogate": 0, "truth": None} for row in rows]
-    text = study.brief([*rows, *same, *without_types]).split("intervals above 0, below 0")[1]
+    text = study.brief([*rows, *same_at_3, *without_types]).split("intervals above 0, below 0")[1]
     over, null = text.split("Means over conditions")[0].strip().splitlines()[2:]
     # Within generators that is 0, .55 and .6: t of two degrees of freedom, standard error of these.
     half_width = 4.30265 * np.std([0, 0.55, 0.6], ddof=1) / 3**0.5
-    mean = f"{1.15 / 3:+.3f} ({1.15 / 3 - half_width:+.3f} to {1.15 / 3 + half_width:+.3f})"
-    assert f"| afresh kmeans | control kmeans | 2 | 3 | +0.000 (+0.000 to +0.000) | {mean} |" in text
-    assert (
-        text.count("afresh kmeans | control kmeans | 2 | 3") == 1
-    )  # those without types are of one condition
+    mean = f"{1.15 / 3:+.3f} ({1.15 / 3 - half_width:+.3f} to {1.15 / 3 + half_width:+.3f}; "
+    compared, same = "afresh kmeans | control kmeans |", "+0.000 (+0.000 to +0.000; 0.000) |"
+    assert f"| {compared} all | 2 | 3 | {same} {mean}" in text
+    # Those without types are of one condition, and so is every m: no mean over several is told of them.
+    assert text.count(f"{compared} all |") == 1
+    assert "m 3" not in text
+    # With a second K at every m, which is the same, each level of m and K has two conditions.
+    twice = [*rows, *same_at_3, *({**row, "k": 5} for row in (*rows, *same_at_3))]
+    found = {
+        row["over"]: row
+        for row in sys.modules["dec_joint_summary"].over_conditions(twice)
+        if row["of"] == "afresh kmeans"
+    }
+    assert {over: row["n_conditions"] for over, row in found.items()} == {
+        "all": 4, "m 3": 2, "m 5": 2, "k 4": 2, "k 5": 2,
+    }  # fmt: skip
+    assert found["m 3"]["truth"] == pytest.approx(2 / 3)
+    assert found["m 5"]["truth"] == pytest.approx(0.1)
+    assert [found[one]["truth"] for one in ("k 4", "all")] == pytest.approx([1.15 / 3] * 2)
+    assert found["all"]["truth_detectable"] > 0
     nothing = "| +0.000 (+0.000, +0.000) | 0, 0 |"
     assert (
         over
@@ -239,18 +254,11 @@ def test_an_early_partition_is_carried_to_other_points(study):
     types = np.repeat([0, 1, 2], 40)
     points = np.array([[0, 0, 3], [0, 3, 0], [3, 0, 0]])[types] + rng.normal(0, 0.3, (120, 3))
     wrong = np.where(rng.random(120) < 0.2, (types + 1) % 3, types)
-    centres = np.stack([points[wrong == label].mean(axis=0) for label in range(3)])
-    for _ in range(20):  # Lloyd's iterations, written out
-        nearest = ((points[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
-        centres = np.stack([points[nearest == label].mean(axis=0) for label in range(3)])
-    assert (carried.carried(points, wrong) == nearest).all()
-    assert (carried.carried(points, wrong) == types).all()
     assert (carried.mixture(points, wrong) == types).all()
-    gone = np.where(wrong == 1, 2, wrong)  # a label that no neuron has
-    assert set(carried.carried(points, gone)) == {0, 1}
     found = carried.without_loss(points, points[::-1], {"kmeans": wrong})
     assert list(found) == [("control_carried", "kmeans"), ("start_mixture", "kmeans")]
     assert (found["start_mixture", "kmeans"] == types).all()
+    assert (found["control_carried", "kmeans"] == types).all()
 
 
 def test_gains_with_types_are_compared_with_those_without_by_generator(study, monkeypatch, tmp_path, capsys):

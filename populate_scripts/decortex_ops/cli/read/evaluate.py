@@ -77,6 +77,7 @@ NOT_FROM_THESE = {
     "states": 'no state is clustered afresh: a plan asks for it with "states" (docs/how-to/finetuning-studies.md)',
     "generators": "generators are compared where a study has states of several datasets",
 }
+NO_FINETUNING = "a table has no network that could be fine-tuned"
 NO_SCORES = "no scores: the study is of networks, not of a user's own table"
 NO_PERFORMANCE = "a table has no network whose performance could be compared; its own scores: --part scores"
 NO_TABLE_SCORE = "the table has no score: name its column (--score) where it is registered, under a new name"
@@ -144,6 +145,11 @@ def price(
     found["detectable"] = queries.detectable(study) if json or part == "detectable" else []
     of_several = len({row["dataset"] for row in found["states"]}) > 1
     found["generators"] = queries.generators(study) if of_several else []
+    nothing = (
+        NO_FINETUNING
+        if queries.study_tables(study)
+        else "no fine-tuning has been compared with its control yet"
+    )
     say_versions(study)
     rows = choose_part(found, tuple(PRICE_PARTS), part or "price")
     if said_plainly(found, rows, json=json, csv=csv):
@@ -155,7 +161,7 @@ def price(
             part,
             parts=PRICE_PARTS,
             question=FINETUNING,
-            empty=NOT_FROM_THESE.get(part, NOTHING),
+            empty=nothing if nothing == NO_FINETUNING else NOT_FROM_THESE.get(part, NOTHING),
             sentences={"detectable": detectable_sentence, "generators": generators_sentence},
             notes=construction_lines(study),
         )
@@ -165,7 +171,7 @@ def price(
         found["price"],
         PRICE_COLUMNS,
         title=f"study {study}: against the equal-epoch control",
-        empty="no fine-tuning has been compared with its control yet",
+        empty=nothing,
     )
     for other in PRICE_SHOWN:
         if found[other]:
