@@ -50,8 +50,10 @@ AGAINST = tuple(
         ("control", "gmm"),
         ("control", "sec"),
         (CARRIED, "kmeans"),
+        (CARRIED, "gmm"),
         (CARRIED, "sec"),
         (MIXTURE, "kmeans"),
+        (MIXTURE, "gmm"),
         (MIXTURE, "sec"),
     )
 )

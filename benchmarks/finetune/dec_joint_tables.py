@@ -77,7 +77,8 @@ def brief(rows: list[Row]) -> str:
             }
             variants.append({**row, **gained})
     measures = [f"{name}{of}" for name in SHOWN for of in ("", " (control k-means)", " (start)")]
-    lines += _markdown((*WHERE, "variant", "n_generators", *measures, "retained", "moved"), variants)
+    kept = ("retained_validation", "retained", "moved")
+    lines += _markdown((*WHERE, "variant", "n_generators", *measures, *kept), variants)
     lines += _without_loss(variants, found)
     begun = [row for row in differences if row["of"].startswith((CARRIED, MIXTURE))]
     if begun:

@@ -14,6 +14,7 @@ RESULTS = ROOT / "docs" / "results"
 KEPT = sorted((RESULTS / "rows").glob("*.jsonl.gz"))
 # Differences that each section shows, by page and heading.
 DIFFERENCES = {
+    "simulated-cortex-joint-choice: Five generators": 60,
     "simulated-cortex-joint-equivariant: Six further generators": 12,
     "simulated-cortex-joint-equivariant: Without types": 6,
     "simulated-cortex-joint-equivariant: With types less without": 5,
