@@ -19,7 +19,7 @@ DIFFERENCES = {
     "simulated-cortex-joint-equivariant: Without types": 6,
     "simulated-cortex-joint-equivariant: With types less without": 5,
     "simulated-cortex-joint-equivariant-conditions: Two spreads, two epochs": 40,
-    "simulated-cortex-joint-equivariant-conditions: Types that blend wholly, and more clusters than types": 40,
+    "simulated-cortex-joint-equivariant-spread-one: Types that blend wholly, and more clusters than types": 40,
     "simulated-cortex-joint-without-loss: Own labels beside what needs no loss": 24,
     "simulated-cortex-joint-without-loss: With types less without": 16,
     "simulated-cortex-joint-without-loss: On an equivariant core": 6,
