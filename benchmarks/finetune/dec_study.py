@@ -7,7 +7,7 @@
 
 Two cores; spreads 0, .3, .5 and 1; networks of three seeds, joint from epoch 3, 5 and 10 of 30; K at the truth (8) and
 above (12). Five generators choose among all variants without labels, ten others judge those whose names stand in
-`JUDGED` (a plan can ask for others). Four states by k-means, a mixture as the authors of DECEMber fit theirs, SEC and
+`JUDGED` (a plan can ask for others). Every state by k-means, a mixture as the authors of DECEMber fit theirs, SEC and
 LDMGI; a plan of its own repeats one variant on populations without types. Workers may be stopped at any time and any
 number may run: what is computed stays.
 

@@ -138,7 +138,11 @@ def fine_tuning() -> str:
     rows = []
     for row in queries.states(STUDY):
         if row["method"] in (row["start_method"], "own"):
-            own = moved.get((row["finetune"], row["k"])) if row["state"] == "fine_tuned" else None
+            own = (
+                moved.get((row["finetune"], row["k"]))
+                if row["state"] == "fine_tuned"
+                else row["share_changed"]
+            )
             rows.append([{**row, "share_changed": own}[name] for name in names])
     return table(list(names.values()), rows)
 

@@ -12,6 +12,7 @@ import decortex_schemas as schemas
 from decortex_schemas.database import sources_of
 from decortex_schemas.register import declare_plan
 from decortex_schemas.tables import register_true_types
+from decortex_schemas.tables.evaluation.carried import OWN_START
 from decortex_schemas.tables.evaluation.number.joint_nulls import (
     asked_seed_nulls,
     request_agreement_null,
@@ -93,7 +94,7 @@ def products() -> dict[str, Any]:
         & study.Model.proj()
         * study.Embedding.proj()
         * study.Finetuning.proj()
-        * schemas.FinetuneSpec.proj("schedule_id", "control_seed")
+        * (schemas.FinetuneSpec & OWN_START).proj("schedule_id", "control_seed")
         & "method NOT LIKE 'rotation%'",
         "SubsampleClustering": embedding * method * count * schemas.Seed.proj(subsample_seed="seed")
         & asked_subsamples(),

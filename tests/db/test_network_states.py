@@ -201,6 +201,15 @@ def test_the_start_is_carried_to_the_control_like_with_like(joint: str) -> None:
     (of_null,) = (row for row in rows if row["finetune"] == "tell")
     null = (schemas.CarriedPartition & {"dataset": null_dataset()["dataset"]}).to_arrays("labels")
     assert of_null["ari_networks_null"] == pytest.approx(adjusted_rand_score(*null))
+    # Where a network's is not there yet, the others say nothing of all.
+    last = schemas.CarriedPartition & own & "model_seed = 1"
+    kept = last.to_dicts()
+    last.delete_quick()
+    try:
+        assert not [row for row in queries.states(joint) if row["state"] == "control_carried"]
+    finally:
+        schemas.CarriedPartition.insert(kept, allow_direct_insert=True)
+    assert [row for row in queries.states(joint) if row["state"] == "control_carried"] == rows
 
 
 def test_the_null_of_a_joint_study_is_trained_as_its_networks_are(joint: str) -> None:
@@ -276,7 +285,8 @@ def test_a_null_that_does_not_fit_a_joint_study_is_refused(
 def test_the_cost_of_a_null_counts_its_states(joint: str) -> None:
     rows = {row["table"]: row["rows"] for row in plan_cost(joint_plan())}
     stored = {"dataset": null_dataset()["dataset"]}
-    for table in (schemas.NullRecordings, schemas.ContinuedTraining, schemas.Clustering, schemas.Embedding):
+    of_null = (schemas.NullRecordings, schemas.ContinuedTraining, schemas.Clustering, schemas.Embedding)
+    for table in (*of_null, schemas.CarriedPartition):
         assert rows[table.__name__] == len(table & stored), table.__name__
     assert rows["TrainedModel"] + rows["TrainedModel of states"] == len(schemas.TrainedModel & stored)
 

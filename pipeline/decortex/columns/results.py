@@ -25,7 +25,7 @@ _PARTITIONS: dict[str, Column] = {
     "silhouette_moved": higher(
         "silhouette, moved embedding", "in the fine-tuned embedding, where it rises by construction"
     ),
-    "share_changed": Column("labels changed", "share of labels that fine-tuning moved", 4),
+    "share_changed": Column("labels changed", "share of labels that are not the start's", 4),
 }
 _AGREEMENT: dict[str, Column] = {
     "ari_truth": higher(

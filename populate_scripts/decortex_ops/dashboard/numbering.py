@@ -58,6 +58,10 @@ class Numbering:
         found = [{**row, **{name: self.of(row[name]) for name in names}} for row in rows]
         return sorted(found, key=lambda row: tuple(row[name] for name in names))
 
+    def told(self, side: str, number: int) -> dict[str, int]:
+        """A cluster of one side of a comparison in a download: its number and its stored label."""
+        return {f"page_cluster_{side}": number, f"cluster_{side}": self.stored(number)}
+
     def download(self, panel: Panel) -> Panel:
         """The panel whose download holds stored labels, and its numbers as ``page_cluster`` beside them."""
         if panel.rows is None:
@@ -95,7 +99,7 @@ def numbering(source: Source, study: str, key: Mapping[str, Any]) -> Numbering:
 def numbered_pair(
     chosen: Chosen, source: Source, found: Sequence[Mapping[str, Any]], pair: Sequence[int]
 ) -> list[Mapping[str, Any]]:
-    """The partitions, the two that are compared with numbers in place of labels."""
+    """The partitions, the two that are compared with numbers in place of labels, and their ``numbers``."""
     state, rows = chosen.state, list(found)
     methods = {row["method_id"]: row["method"] for row in chosen.options["methods"]}
     for i in pair:
@@ -109,5 +113,5 @@ def numbered_pair(
             **{name: rows[i][name] for name in ("method_id", "model_seed", "seed")},
         }
         own = numbering(source, state["study"], key)
-        rows[i] = {**rows[i], "labels": own.labels(rows[i]["labels"])}
+        rows[i] = {**rows[i], "labels": own.labels(rows[i]["labels"]), "numbers": own}
     return rows

@@ -42,6 +42,7 @@ from decortex_schemas.tables import (
     asked_members,
     check_frozen,
     partition_labels,
+    rows_of_study,
 )
 
 # Format 1 kept no digest of the manifest.
@@ -154,7 +155,7 @@ def _write(study: str, folder: Path) -> dict[str, Any]:
     _json(folder / "environments.json", Environment().to_dicts(order_by="env_id"))
     (folder / "tables").mkdir()
     for table in computed_tables():
-        _table(folder / "tables", study, table, asked)
+        _table(folder / "tables", study, table)
     (folder / "answers").mkdir()
     answers = {
         "results": queries.results,
@@ -201,7 +202,7 @@ def _plan(study: str) -> dict[str, Any]:
     }
 
 
-def _table(folder: Path, study: str, table: Any, asked: Any) -> None:
+def _table(folder: Path, study: str, table: Any) -> None:
     """Rows of one table and its parts that belong to the study, without arrays and files."""
     parts = {
         name: part
@@ -209,14 +210,8 @@ def _table(folder: Path, study: str, table: Any, asked: Any) -> None:
         if isinstance(part, type) and hasattr(part, "_master")
     }
     for name, cls in {"": table, **parts}.items():
-        rows = cls()
-        if "study" in rows.primary_key:
-            own = rows & {"study": study}
-        elif set(asked.primary_key) & set(rows.primary_key) - {"dataset"}:
-            own = rows & asked
-        else:
-            own = rows & (Dataset & asked.proj()).proj()
-        light = [column for column in rows.heading.secondary_attributes if rows.heading[column].codec is None]
+        own = rows_of_study(cls, study)
+        light = [column for column in own.heading.secondary_attributes if own.heading[column].codec is None]
         found = own.proj(*light).to_dicts(order_by="KEY")
         if found:
             _csv(folder / f"{table.__name__}{'.' if name else ''}{name}.csv", found)

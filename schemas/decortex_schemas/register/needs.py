@@ -45,11 +45,17 @@ def asked_by(names: Collection[str], study: str = "%s") -> tuple[str, int]:
             conditions.append(
                 f"EXISTS (SELECT 1 FROM {part.full_table_name} AS part WHERE part.study = {study} AND {same})"
             )
-    if {"schedule_id", "control_seed"} <= own:  # the control of a fine-tuning, whatever its method and K
+    if {
+        "schedule_id",
+        "control_seed",
+    } <= own:  # the control of a fine-tuning; of its starts, where a key names one
+        starts = "".join(
+            f" AND part.`{name}` = q.`{name}`" for name in ("method_id", "k", "seed") if name in own
+        )
         conditions.append(
             f"EXISTS (SELECT 1 FROM {Study.Finetuning().full_table_name} AS part JOIN "
             f"{FinetuneSpec().full_table_name} AS spec USING (finetune_id) WHERE part.study = {study} AND "
-            "spec.schedule_id = q.schedule_id AND spec.control_seed = q.control_seed)"
+            f"spec.schedule_id = q.schedule_id AND spec.control_seed = q.control_seed{starts})"
         )
     if "k" in own and not own & {
         "seed",

@@ -1,4 +1,4 @@
-"""Four states over datasets: paired with the control of the same dataset, intervals over datasets."""
+"""States over datasets: paired with the control of the same dataset, intervals over datasets."""
 
 from __future__ import annotations
 

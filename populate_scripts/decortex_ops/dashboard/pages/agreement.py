@@ -200,10 +200,10 @@ def contingency_panel(found: Sequence[Mapping[str, Any]], pair: Sequence[int]) -
     match = match_table(counts)
     order = [int(match.second[list(match.first).index(i)]) for i in match.first]
     columns = order + [j for j in range(counts.shape[1]) if j not in order]
+    sides = first["numbers"], second["numbers"]
     rows = [
-        {"cluster_a": i, "cluster_b": j, "neurons": int(counts[i, j])}
-        for i in range(counts.shape[0])
-        for j in range(counts.shape[1])
+        sides[0].told("a", i) | sides[1].told("b", j) | {"neurons": int(counts[i, j])}
+        for i, j in np.ndindex(counts.shape)
     ]
     return Panel(
         "contingency",

@@ -1,4 +1,4 @@
-"""Panels of the dashboard: criteria of K, four states of networks, external labels."""
+"""Panels of the dashboard: criteria of K, states of networks, external labels."""
 
 import lazy_loader as lazy
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from decortex.columns import axis_label
-from decortex_ops.dashboard.numbering import SAID, numbering
+from decortex_ops.dashboard.numbering import SAID, Numbering, numbering
 from decortex_ops.dashboard.parts import Empty, Panel
 from decortex_ops.dashboard.source import Source
 from decortex_ops.dashboard.theme import (
@@ -55,17 +55,22 @@ def side_by_side(source: Source, study: str, rows: Sequence[Mapping[str, Any]]) 
         At most six.
     """
     keys = [{name: row[name] for name in PARTITION} for row in rows]
-    labels = [numbering(source, study, key).labels(source(queries.labels, key)) for key in keys]
+    numbers = [numbering(source, study, key) for key in keys]
+    labels = [own.labels(source(queries.labels, key)) for own, key in zip(numbers, keys, strict=True)]
     scores = [source(queries.scores, key) for key in keys]
     return [
-        maps_panel(source, study, rows, labels),
+        maps_panel(source, study, rows, labels, numbers),
         curves_panel(source, study, rows),
-        scores_panel(rows, labels, scores),
+        scores_panel(rows, labels, scores, numbers),
     ]
 
 
 def maps_panel(
-    source: Source, study: str, rows: Sequence[Mapping[str, Any]], labels: Sequence[NDArray[np.int64]]
+    source: Source,
+    study: str,
+    rows: Sequence[Mapping[str, Any]],
+    labels: Sequence[NDArray[np.int64]],
+    numbers: Sequence[Numbering],
 ) -> Panel:
     """A view of each partition's embedding, neurons in the colour of their cluster."""
     made = make_subplots(rows=1, cols=len(rows), subplot_titles=[_in_lines(row) for row in rows])
@@ -103,7 +108,8 @@ def maps_panel(
                 row=1,
                 col=place + 1,
             )
-            table += [{"partition": name_of(row), "neuron_idx": int(i), "cluster": cluster} for i in members]
+            said = {"page_cluster": cluster, "cluster": numbers[place].stored(cluster)}
+            table += [{"partition": name_of(row), "neuron_idx": int(i), **said} for i in members]
     _look(made, 300)
     made.update_xaxes(visible=False)
     made.update_yaxes(visible=False)
@@ -174,6 +180,7 @@ def scores_panel(
     rows: Sequence[Mapping[str, Any]],
     labels: Sequence[NDArray[np.int64]],
     scores: Sequence[NDArray[np.float64] | None],
+    numbers: Sequence[Numbering],
 ) -> Panel:
     """Test correlation by cluster, a box per cluster and partition."""
     known = [i for i, own in enumerate(scores) if own is not None and np.isfinite(own).any()]
@@ -192,7 +199,8 @@ def scores_panel(
             table.append(
                 {
                     "partition": name_of(rows[i]),
-                    "cluster": cluster,
+                    "page_cluster": cluster,
+                    "cluster": numbers[i].stored(cluster),
                     "neurons": len(values),
                     "median": float(np.median(values)) if len(values) else None,
                 }

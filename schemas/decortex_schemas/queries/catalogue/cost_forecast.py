@@ -37,6 +37,7 @@ from decortex_schemas.tables import (
     ViewRequest,
 )
 from decortex_schemas.tables.evaluation import (
+    OWN_START,
     AgreementNullRequest,
     AxesSpec,
     SharedLabellingRequest,
@@ -85,7 +86,9 @@ def asked_rows(study: str) -> dict[str, int]:
     }
     carried = {
         tuple(row[name] for name in ("method", "method_id", "k", "seed", "schedule_id", "control_seed"))
-        for row in (trained.proj() * FinetuneSpec.proj("schedule_id", "control_seed")).to_dicts()
+        for row in (
+            trained.proj() * (FinetuneSpec & OWN_START).proj("schedule_id", "control_seed")
+        ).to_dicts()
         if not str(row["method"]).startswith("rotation")
     }
     families: dict[tuple[str, int], int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from decortex.evaluation.nulls import NullKind
 from decortex_schemas.register.plans.network_plans import NetworksPlan, network_keys
 from decortex_schemas.tables import (
     Clustering,
+    ClusteringMethod,
     ContinuedTraining,
     DECFinetune,
     Embedding,
@@ -29,7 +31,12 @@ from decortex_schemas.tables import (
     declare_null_datasets,
     declare_study,
 )
-from decortex_schemas.tables.evaluation import ClusterPerformance, ClusterQuality
+from decortex_schemas.tables.evaluation import (
+    OWN_START,
+    CarriedPartition,
+    ClusterPerformance,
+    ClusterQuality,
+)
 
 SUFFIX = "-null"
 
@@ -226,6 +233,7 @@ def null_cost(plan: StudyPlan, null: FinetunedNullPlan, states: str = "none") ->
         "schedule_id", "control_seed"
     )
     controls = {(row["schedule_id"], row["control_seed"]) for row in specs.to_dicts()}
+    n_carried = n_embeddings * len(_carried_starts(own))
     datasets = [{"dataset": dataset} for dataset, _ in _families(plan)]
     n_states = {"none": 0, "controls": n_networks * len(controls)}.get(
         states, n_networks * len(controls) + n_moved
@@ -240,6 +248,7 @@ def null_cost(plan: StudyPlan, null: FinetunedNullPlan, states: str = "none") ->
         ("Embedding", n_embeddings + n_states * len(own.embedding_spec_ids), Embedding & datasets),
         ("Clustering", n_starts + n_afresh, Clustering & datasets),
         ("ContinuedTraining", n_networks * len(controls), ContinuedTraining & datasets),
+        ("CarriedPartition", n_carried, CarriedPartition & datasets),
         ("DECFinetune", n_moved, moved & datasets),
         ("ClusterQuality", n_starts + n_moved + n_afresh, ClusterQuality & datasets),
         (
@@ -261,6 +270,25 @@ def null_cost(plan: StudyPlan, null: FinetunedNullPlan, states: str = "none") ->
             }
         )
     return found
+
+
+def _carried_starts(own: StudyPlan) -> set[tuple[int, ...]]:
+    """Starts that are carried to a control, with it: method, K, clustering seed, schedule and seed of the control."""
+    shifted = {int(i) for i in (ClusteringMethod & "method LIKE 'rotation%'").to_arrays("method_id")}
+    specs = (FinetuneSpec & [{"finetune_id": part.finetune_id} for part in own.finetunings] & OWN_START).proj(
+        "schedule_id", "control_seed"
+    )
+    tied = {
+        int(row["finetune_id"]): (int(row["schedule_id"]), int(row["control_seed"]))
+        for row in specs.to_dicts()
+    }
+    return {
+        (*start, *tied[part.finetune_id])
+        for part in own.finetunings
+        if part.finetune_id in tied
+        for start in itertools.product(part.methods, part.counts, part.seeds)
+        if start[0] not in shifted
+    }
 
 
 def _families(plan: StudyPlan) -> dict[tuple[str, int], list[int]]:

@@ -36,6 +36,7 @@ from .association import (
     associated,
 )
 from .carried import (
+    OWN_START,
     CarriedPartition,
 )
 from .confounds import (
@@ -108,6 +109,7 @@ __all__ = [
     "MAIN_TIER",
     "MEASURES",
     "N_PERMUTATIONS",
+    "OWN_START",
     "SELECTION",
     "STATES",
     "SURROGATES",

@@ -19,6 +19,9 @@ from decortex_schemas.tables.finetuning import ContinuedTraining
 from decortex_schemas.tables.specs import EmbeddingSpec, FinetuneSpec
 from decortex_schemas.tables.studies import Study
 
+# Fine-tunings that start from the clustering itself, not from a vote or a labelling of several networks.
+OWN_START = "COALESCE(JSON_UNQUOTE(JSON_EXTRACT(params, '$.start')), 'clustering') = 'clustering'"
+
 
 @schema
 class CarriedPartition(Computation):
@@ -43,7 +46,7 @@ class CarriedPartition(Computation):
     @property
     def key_source(self) -> Any:
         """Starts and controls of the fine-tunings that studies ask for; not of partitions up to a roll."""
-        variants = Study.Finetuning.proj() * FinetuneSpec.proj("schedule_id", "control_seed")
+        variants = Study.Finetuning.proj() * (FinetuneSpec & OWN_START).proj("schedule_id", "control_seed")
         asked = Study.Model.proj() * Study.Embedding.proj() * variants & "schedule_id IS NOT NULL"
         asked &= "method NOT LIKE 'rotation%'"  # their clusters have no mean in one orientation
         return self.asked_keys(asked & Clustering.proj() & ContinuedTraining.proj())

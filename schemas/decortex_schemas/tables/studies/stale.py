@@ -12,7 +12,7 @@ import datajoint as dj
 from decortex.errors import ConfigError
 from decortex_schemas.database import computed_tables, delete_selected
 from decortex_schemas.tables.datasets import Dataset
-from decortex_schemas.tables.specs import ClusteringMethod, Fitting
+from decortex_schemas.tables.specs import ClusteringMethod, FinetuneSpec, Fitting
 from decortex_schemas.tables.studies.frozen import asked_members
 from decortex_schemas.tables.studies.frozen_state import frozen_members_of
 from decortex_schemas.tables.studies.studies import Study, no_such_study
@@ -36,6 +36,11 @@ def rows_of_study(table: type[dj.Computed], study: str) -> Any:
     rows, asked = table(), asked_members(study)
     if "study" in rows.primary_key:
         return rows & {"study": study}
+    if {"schedule_id", "control_seed"} <= set(
+        rows.primary_key
+    ):  # controls of its fine-tunings, and of no other's
+        tied = Study.Finetuning.proj() * FinetuneSpec.proj("schedule_id", "control_seed") & {"study": study}
+        return rows & asked & tied
     if set(asked.primary_key) & set(rows.primary_key) - {"dataset"}:
         return rows & asked
     return rows & (Dataset & asked.proj()).proj()

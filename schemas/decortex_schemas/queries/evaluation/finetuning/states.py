@@ -33,14 +33,20 @@ from decortex_schemas.tables import (
     StateStudy,
     Study,
 )
-from decortex_schemas.tables.evaluation import MAIN_METRIC, MAIN_TIER, ClusterQuality, SeedAgreement
+from decortex_schemas.tables.evaluation import (
+    MAIN_METRIC,
+    MAIN_TIER,
+    CarriedPartition,
+    ClusterQuality,
+    SeedAgreement,
+)
 
 # What has a null; nobody knows types of surrogates, and their performance is of other responses.
 NULL_MEASURES = ("ari_networks", "silhouette", "silhouette_moved")
 # A partition's group, but for the network and what made it.
 _WHERE = ("dataset", "model_spec_id", "embedding_spec_id", "method_id", "k", "finetune_id")
 OWN_LABELS = "own"
-# A partition that is carried along is of no fine-tuning: its seed and its control stand in the place of one.
+# A partition that is carried along is of no fine-tuning: its control stands in the place of one.
 CARRIED = "control_carried"
 # In the order in which they are told.
 STATES = ("start", "control", CARRIED, "fine_tuned", "fine_tuned_afresh")
@@ -127,7 +133,7 @@ def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
             own = {**start, "model_spec_id": parent, "method_id": part["method_id"]}
             rows = [("fine_tuned", OWN_LABELS, {**own, "finetune_id": part["finetune_id"]}, moved)]
             if tied["params"].get("start", "clustering") == "clustering":
-                of_control = (CARRIED, part["seed"], int(tied["schedule_id"]), int(tied["control_seed"]))
+                of_control = (CARRIED, int(tied["schedule_id"]), int(tied["control_seed"]))
                 rows.append(
                     (CARRIED, methods[part["method_id"]], {**own, "finetune_id": of_control}, control)
                 )
@@ -144,7 +150,9 @@ def states(study: str, key: Mapping[str, Any] | None = None) -> list[Row]:
                     **shared,
                     "state": state,
                     "method": method,
-                    "share_changed": moves.get((*group, part["seed"])) if state == "fine_tuned" else None,
+                    "share_changed": moves.get((*group, part["seed"]))
+                    if state in ("fine_tuned", CARRIED)
+                    else None,
                     **measures,
                     **_performance(dataset, spec, control),
                 }
@@ -187,11 +195,16 @@ def _trained(study: str) -> list[dict[str, Any]]:
 
 
 def _share_changed(study: str) -> dict[Key, float]:
-    """Share of the labels that a fine-tuning moved, mean over networks, by group and clustering seed."""
+    """Share of the labels that are not the start's, mean over networks, by group and clustering seed."""
     asked = Study.Model.proj() * Study.Embedding.proj() * Study.Finetuning.proj() & {"study": study}
     moved = DECFinetune & asked.proj() & "share_changed IS NOT NULL"
     found = grouped(moved, (*_WHERE, "seed"), value="AVG(share_changed)")
-    return {key: float(row["value"]) for key, row in found.items()}
+    shares = {key: float(row["value"]) for key, row in found.items()}
+    carried = CarriedPartition & CarriedPartition().key_source_of([study]) & "share_changed IS NOT NULL"
+    by_control = (*_WHERE[:5], "schedule_id", "control_seed", "seed")
+    for key, row in grouped(carried, by_control, value="AVG(share_changed)").items():
+        shares[(*key[:5], (CARRIED, *key[5:7]), key[7])] = float(row["value"])
+    return shares
 
 
 def states_by_name() -> dict[tuple[Any, ...], int]:
