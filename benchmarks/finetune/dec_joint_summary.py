@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import adjusted_rand_score
 
-from decortex.evaluation.agreement import detectable_effect
+from decortex.evaluation.agreement import detectable_effect, rand_matrix
 from decortex.evaluation.performance import t_interval
 from decortex.finetune import OWN_LABELS
 
@@ -111,8 +109,10 @@ def per_generator(rows: Iterable[Row]) -> list[Row]:
 
 
 def _agreement(partitions: Mapping[int, NDArray[Any]], kept: Any = slice(None)) -> float | None:
-    """Mean adjusted Rand index of all pairs of networks on some neurons."""
-    return _mean([adjusted_rand_score(a[kept], b[kept]) for a, b in combinations(partitions.values(), 2)])
+    """Mean adjusted Rand index of all pairs of networks on some neurons; of one cluster and one it is 1."""
+    found = rand_matrix([labels[kept] for labels in partitions.values()])
+    pairs = found[np.triu_indices(len(found), 1)]
+    return _mean(np.where(np.isnan(pairs), 1.0, pairs))
 
 
 def over_neurons(a: Mapping[int, NDArray[Any]], b: Mapping[int, NDArray[Any]]) -> Interval:

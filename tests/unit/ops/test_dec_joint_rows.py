@@ -20,10 +20,12 @@ DIFFERENCES = {
     "simulated-cortex-joint-equivariant: With types less without": 5,
     "simulated-cortex-joint-equivariant-conditions: Two spreads, two epochs": 40,
     "simulated-cortex-joint-equivariant-spread-one: Types that blend wholly, and more clusters than types": 40,
+    "simulated-cortex-joint-every-condition: Twenty-four conditions": 60,
     "simulated-cortex-joint-without-loss: Own labels beside what needs no loss": 24,
     "simulated-cortex-joint-without-loss: With types less without": 16,
     "simulated-cortex-joint-without-loss: On an equivariant core": 6,
     "macaque-v4-joint: Without types": 15,
+    "macaque-v4-joint-equivariant: Without types": 12,
 }
 # Commands that print from rows that are kept: the file, and those beside it.
 COMMAND = re.compile(
