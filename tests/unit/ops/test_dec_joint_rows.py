@@ -25,6 +25,7 @@ DIFFERENCES = {
     "simulated-cortex-joint-without-loss: With types less without": 16,
     "simulated-cortex-joint-without-loss: On an equivariant core": 6,
     "macaque-v4-joint: Without types": 15,
+    "macaque-v4-joint-equivariant: Joined at epoch 8": 18,
     "macaque-v4-joint-equivariant: Without types": 12,
 }
 # Commands that print from rows that are kept: the file, and those beside it.
