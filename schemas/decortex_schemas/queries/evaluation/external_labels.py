@@ -12,7 +12,7 @@ from decortex.errors import ConfigError
 from decortex.evaluation import performance
 from decortex_schemas.queries.basis import GROUP, PARTITION, Key, Names, Row, defined, mean, middle, pick
 from decortex_schemas.queries.catalogue import one_at_a_time
-from decortex_schemas.queries.evaluation.finetuning.states import states_by_name
+from decortex_schemas.queries.evaluation.finetuning import states_by_name
 from decortex_schemas.tables import Embedding, FinetuneSpec, LabelSet, StateStudy, Study, require_study
 from decortex_schemas.tables.evaluation import LabelAgreement, LabelDecoding
 

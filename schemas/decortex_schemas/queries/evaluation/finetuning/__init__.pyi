@@ -12,6 +12,7 @@ from .states import (
     OWN_LABELS,
     has_states,
     states,
+    states_by_name,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "has_states",
     "over_generators",
     "states",
+    "states_by_name",
 ]
