@@ -15,6 +15,7 @@ KEPT = sorted((RESULTS / "rows").glob("*.jsonl.gz"))
 # Differences that each section shows, by page and heading.
 DIFFERENCES = {
     "simulated-cortex-joint-choice: Five generators": 60,
+    "simulated-cortex-joint-choice: Other variants on the equivariant core": 0,
     "simulated-cortex-joint-equivariant: Six further generators": 12,
     "simulated-cortex-joint-equivariant: Without types": 6,
     "simulated-cortex-joint-equivariant: With types less without": 5,
