@@ -45,10 +45,8 @@ def asked_by(names: Collection[str], study: str = "%s") -> tuple[str, int]:
             conditions.append(
                 f"EXISTS (SELECT 1 FROM {part.full_table_name} AS part WHERE part.study = {study} AND {same})"
             )
-    if {
-        "schedule_id",
-        "control_seed",
-    } <= own:  # the control of a fine-tuning; of its starts, where a key names one
+    # The control of a fine-tuning; of its starts, where a key names one.
+    if {"schedule_id", "control_seed"} <= own:
         starts = "".join(
             f" AND part.`{name}` = q.`{name}`" for name in ("method_id", "k", "seed") if name in own
         )

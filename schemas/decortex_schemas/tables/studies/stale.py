@@ -36,9 +36,8 @@ def rows_of_study(table: type[dj.Computed], study: str) -> Any:
     rows, asked = table(), asked_members(study)
     if "study" in rows.primary_key:
         return rows & {"study": study}
-    if {"schedule_id", "control_seed"} <= set(
-        rows.primary_key
-    ):  # controls of its fine-tunings, and of no other's
+    # Controls of its fine-tunings, and of no other's.
+    if {"schedule_id", "control_seed"} <= set(rows.primary_key):
         tied = Study.Finetuning.proj() * FinetuneSpec.proj("schedule_id", "control_seed") & {"study": study}
         return rows & asked & tied
     if set(asked.primary_key) & set(rows.primary_key) - {"dataset"}:

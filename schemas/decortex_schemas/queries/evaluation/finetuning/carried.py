@@ -59,7 +59,7 @@ def _measures(rows: Mapping[_Member, Row]) -> Row:
             value = float(agreement.rand_matrix(labels)[0, 1])
             by_pair[one, other].append(value if np.isfinite(value) else None)
     pairs = {pair: mean for pair, values in by_pair.items() if (mean := average(values)) is not None}
-    low, high = _interval_of(pairs)
+    low, high = interval_of_pairs(pairs)
     networks: dict[int, list[float | None]] = defaultdict(list)
     for (network, _), row in rows.items():
         networks[network].append(row["silhouette"])
@@ -78,8 +78,9 @@ def _measures(rows: Mapping[_Member, Row]) -> Row:
     }
 
 
-def _interval_of(pairs: dict[tuple[int, int], float]) -> tuple[float | None, float | None]:
+def interval_of_pairs(pairs: dict[tuple[int, int], float]) -> tuple[float | None, float | None]:
+    """Jackknife interval over networks of an agreement; (None, None) where a pair of networks is missing."""
     try:
         return agreement.pairs_interval(pairs, bounds=agreement.ARI_BOUNDS)
-    except InputError:  # networks that place no neuron in common are no pair: no balanced sample of networks
+    except InputError:  # a network failed under some clustering seeds: no balanced sample of networks
         return None, None

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from decortex.errors import ConfigError, InputError
-from decortex.evaluation import agreement, performance
+from decortex.errors import ConfigError
+from decortex.evaluation import performance
 from decortex.evaluation.nulls import excess_over_null
 from decortex_schemas.queries.basis import (
     Key,
@@ -20,7 +20,7 @@ from decortex_schemas.queries.basis import (
     smallest_p,
 )
 from decortex_schemas.queries.catalogue import one_at_a_time, require_frozen
-from decortex_schemas.queries.evaluation.finetuning.carried import carried_measures
+from decortex_schemas.queries.evaluation.finetuning.carried import carried_measures, interval_of_pairs
 from decortex_schemas.tables import (
     ClusteringMethod,
     DECFinetune,
@@ -228,7 +228,7 @@ def _measured(study: str) -> dict[Key, Row]:
         pairs.setdefault(pair[:-2], {})[int(pair[-2]), int(pair[-1])] = row["value"]
     for row in (SeedAgreement & {"study": study}).to_dicts():
         key = tuple(row[name] if name == "dataset" else int(row[name]) for name in _WHERE)
-        low, high = _interval_of_pairs(pairs.get(key, {}))
+        low, high = interval_of_pairs(pairs.get(key, {}))
         found[key] = {
             "n_networks": 0,
             "ari_networks": row["ari_seeds"],
@@ -259,13 +259,6 @@ def _measured(study: str) -> dict[Key, Row]:
                 }
     carried = carried_measures(study)
     return found | {(*key[:5], (CARRIED, *key[5:])): measures for key, measures in carried.items()}
-
-
-def _interval_of_pairs(pairs: dict[tuple[int, int], float]) -> tuple[float | None, float | None]:
-    try:
-        return agreement.pairs_interval(pairs, bounds=agreement.ARI_BOUNDS)
-    except InputError:  # a network failed under some clustering seeds: no balanced sample of networks
-        return None, None
 
 
 def _performance(dataset: str, spec: int, control: int | None) -> Row:
